@@ -1,0 +1,7 @@
+export default {
+  files: ['{network,server,manager,client,cli,test,bench}/**/*.test.ts'],
+  extensions: { ts: 'module' },
+  workerThreads: false,
+  concurrency: 2,
+  timeout: '3m',
+}

@@ -1,0 +1,123 @@
+/**
+ * The file system as its surfaces (FUSE, library, command line) see it: POSIX semantics on inode
+ * numbers. Every function throws PosixError.
+ */
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
+
+/** On whose behalf: new inodes belong to them. */
+export interface Caller {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface SetAttributes {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly size?: number
+  readonly atimeNs?: bigint | 'now'
+  readonly mtimeNs?: bigint | 'now'
+  readonly ctimeNs?: bigint
+  readonly killPrivileges?: boolean
+}
+
+/** An open file; opaque to the surfaces but for these. */
+export interface OpenFile {
+  readonly ino: Ino
+  /** As of the open. */
+  readonly attributes: Attributes
+  /** Pages that the kernel (or anyone) cached for this inode earlier are still true. */
+  readonly keepPages: boolean
+}
+
+export interface WriteOptions {
+  /** Write at the end, wherever it is now (O_APPEND); `offset` is ignored. */
+  readonly append?: boolean
+  /** Clear setuid and setgid bits. */
+  readonly killPrivileges?: boolean
+}
+
+/** Of the whole volume, in bytes. */
+export interface SpaceReport {
+  readonly totalBytes: number
+  readonly freeBytes: number
+  readonly availableBytes: number
+  readonly files: number
+}
+
+export interface FileSystem {
+  /** The directory at the top of the volume. */
+  readonly root: Ino
+  /** How long may a surface keep what it was told? See cache/contract.ts. */
+  readonly cache: CacheAuthority
+
+  /** `.` and `..` are not entries: the kernel and the surfaces resolve them. */
+  lookup(parent: Ino, name: Name): Promise<Attributes>
+  getattr(ino: Ino): Promise<Attributes>
+  setattr(ino: Ino, changes: SetAttributes): Promise<Attributes>
+  readlink(ino: Ino): Promise<Uint8Array>
+
+  /** Creates a regular file and opens it; opens the one that is there unless `exclusive`. */
+  create(
+    parent: Ino,
+    name: Name,
+    mode: number,
+    caller: Caller,
+    options: { readonly exclusive: boolean; readonly truncate: boolean },
+  ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }>
+  /** @param mode type and permission bits; a regular file, FIFO, socket or device node. */
+  mknod(parent: Ino, name: Name, mode: number, rdev: number, caller: Caller): Promise<Attributes>
+  symlink(parent: Ino, name: Name, target: Uint8Array, caller: Caller): Promise<Attributes>
+  link(ino: Ino, parent: Ino, name: Name): Promise<Attributes>
+  mkdir(parent: Ino, name: Name, mode: number, caller: Caller): Promise<Attributes>
+  unlink(parent: Ino, name: Name): Promise<void>
+  rmdir(parent: Ino, name: Name): Promise<void>
+  /** @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE. */
+  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number): Promise<void>
+
+  open(ino: Ino, options: { readonly truncate: boolean }): Promise<OpenFile>
+  /** Up to `length` bytes in pieces; fewer only at the end of the file. */
+  read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]>
+  /** All of it is on the servers when this resolves. `data` must not change until then. */
+  write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
+  /** Data and metadata of this inode are on the servers' disks. */
+  fsync(ino: Ino): Promise<void>
+  /** Errors of data written behind, at close(2). */
+  flush(file: OpenFile): Promise<void>
+  release(file: OpenFile): void
+
+  /**
+   * Entries behind `cookie` (0: from the start), without `.` and `..`.
+   * @param plus fetch attributes too; null remains only for entries that vanished meanwhile.
+   */
+  readdir(
+    ino: Ino,
+    cookie: number,
+    options: { readonly plus: boolean; readonly limitBytes: number },
+  ): Promise<{ readonly entries: readonly DirectoryEntry[]; readonly end: boolean }>
+
+  getxattr(ino: Ino, name: Name): Promise<Uint8Array>
+  setxattr(ino: Ino, name: Name, value: Uint8Array, flags: number): Promise<void>
+  /** Names, each closed by a NUL. */
+  listxattr(ino: Ino): Promise<Uint8Array>
+  removexattr(ino: Ino, name: Name): Promise<void>
+
+  statfs(): Promise<SpaceReport>
+  close(): Promise<void>
+}
+
+/**
+ * "Why may I keep this?" Everything cached, in the kernel or here, is kept on this word alone.
+ * Without leases the answers are "not at all" for names and attributes, and for pages "while the file's
+ * change counter is the one they were read under".
+ */
+export interface CacheAuthority {
+  /** Milliseconds that a name (or its absence) may be kept. */
+  entryMs(parent: Ino, name: Name): number
+  /** Milliseconds that attributes may be kept. */
+  attributesMs(ino: Ino): number
+  /** Whether pages read under an earlier `change` are still true now that it is `attributes.change`. */
+  mayKeepPages(attributes: Attributes): boolean
+}

@@ -1,0 +1,94 @@
+/** Every bound in Rookery, with its reason. Units are the last word of each name. */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/** Protocol of frames and messages; raised when an older peer could misread a newer one. */
+export const protocolVersion = 1
+
+/** Format of a member's directories on disk; a directory with a higher number is refused. */
+export const diskFormat = 1
+
+/** Partitions: chosen at format. 4096 keeps `partition * 2^40 + sequence` a safe integer. */
+export const defaultPartitionCount = 256
+export const maxPartitionCount = 4096
+
+/** Inode numbers of one partition: 2^40, so that 4096 partitions fit below 2^52. */
+export const inoSequenceLimit = 2 ** 40
+
+/** Longest name and path, as on Linux (limits.h). */
+export const maxNameBytes = 255
+export const maxPathBytes = 4096
+export const maxSymlinkBytes = 4095
+
+/** Largest file: the kernel's own MAX_LFS_FILESIZE is beyond a safe integer, so we stop at 2^53 - 1. */
+export const maxFileBytes = Number.MAX_SAFE_INTEGER
+
+/** Hard links of one inode: as ext4. Subdirectories are not limited by it. */
+export const maxLinkCount = 65_000
+
+/** Data: the chunk is the unit of checksum and of copy-on-write. */
+export const chunkBytes = 64 * KiB
+export const defaultBlockBytes = 1 * MiB
+export const minBlockBytes = 64 * KiB
+export const maxBlockBytes = 8 * MiB
+export const defaultInlineBytes = 8 * KiB
+/** An inline file lives in a metadata value; larger ones would make compaction rewrite data. */
+export const maxInlineBytes = 64 * KiB
+
+/** Extended attributes, as ext4/xfs and the VFS have them (linux/limits.h). */
+export const maxXattrNameBytes = 255
+export const maxXattrValueBytes = 64 * KiB
+export const maxXattrListBytes = 64 * KiB
+
+/** Frames: the largest payload is one block; a body holds names and attributes, never file data. */
+export const maxFrameBodyBytes = 1 * MiB
+export const maxFramePayloadBytes = maxBlockBytes
+/** A connection that has this much unsent tells its sender to wait. */
+export const sendHighWaterBytes = 16 * MiB
+/** A peer that leaves this much unread is cut off, whatever the sender does about back-pressure. */
+export const sendLimitBytes = 256 * MiB
+
+/** Calls one connection may have in flight towards a server: beyond it they queue at the caller. */
+export const maxCallsInFlight = 1024
+/** Calls that may queue at the caller of one connection before it is refused with OVERLOADED. */
+export const maxCallsQueued = 16_384
+/** Requests one server works on at a time for one connection; a peer that sends more is cut off. */
+export const maxRequestsServed = 4096
+
+/** Deadlines. A file operation is retried until `operationDeadlineMs`, then fails with EIO. */
+export const dialDeadlineMs = 2_000
+export const callDeadlineMs = 10_000
+export const operationDeadlineMs = 30_000
+export const shutdownDeadlineMs = 10_000
+export const retryFirstDelayMs = 2
+export const retryLongestDelayMs = 250
+
+/** Heartbeats: three may be lost before a member is believed dead. */
+export const heartbeatIntervalMs = 1_000
+export const failureTimeoutMs = 4_000
+
+/** A client that is not heard of for this long has lost its open files and its slots. */
+export const sessionTimeoutMs = 30_000
+
+/** Slots: mutations one client may have in flight; the server keeps the last reply of each. */
+export const maxSlots = 256
+/** A mutation's reply is kept for a repeat: it holds attributes, never data. */
+export const maxKeptReplyBytes = 1 * KiB
+
+/** Transactions: how long a participant's answer is awaited, and how often a conflict is retried. */
+export const prepareDeadlineMs = 5_000
+export const recoveryIntervalMs = 1_000
+
+/** Entries of a directory that share one 48-bit hash; the cookie has 4 bits for them. */
+export const maxBucketEntries = 16
+export const readdirLimitBytes = 128 * KiB
+
+/** Group commit: mutations of one Level batch; a larger group only adds latency. */
+export const maxCommitMutations = 16_384
+
+/** Purging: blocks deleted in one batch, so that foreground operations are not held up. */
+export const purgeBatchBlocks = 256
+
+/** How far ahead of its end a growing file may have blocks written: bounds what a crash can orphan. */
+export const reserveAheadBlocks = 64

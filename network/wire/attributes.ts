@@ -1,0 +1,50 @@
+/** What an inode says of itself: the fields of stat(2) and what Rookery needs beside them. */
+import type { Ino } from './ids.ts'
+
+/** File types as in the upper bits of st_mode (inode(7)). */
+export const fileType = {
+  mask: 0o170000,
+  fifo: 0o010000,
+  character: 0o020000,
+  directory: 0o040000,
+  block: 0o060000,
+  regular: 0o100000,
+  symlink: 0o120000,
+  socket: 0o140000,
+} as const
+
+export interface Attributes {
+  readonly ino: Ino
+  /** Type and permission bits, as st_mode. */
+  readonly mode: number
+  readonly nlink: number
+  readonly uid: number
+  readonly gid: number
+  /** Device number of a device node, as the kernel encodes it on the FUSE wire; else 0. */
+  readonly rdev: number
+  /** Bytes. Of a symbolic link, the length of its target; of a directory, the count of its entries. */
+  readonly size: number
+  readonly atimeNs: bigint
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  /** Rises with every change of the inode or its data: what is cached under an older one is stale. */
+  readonly change: number
+  /** Names the file's blocks; rises when the file is truncated to zero. */
+  readonly generation: number
+  /** Rises with every truncation: tells a writer that its blocks may have been cut meanwhile. */
+  readonly cuts: number
+  /** Blocks 0 to reach - 1 may exist. 0: the data, if any, lies inline beside the inode. */
+  readonly reach: number
+  /** Bytes in a block of this file; of a directory, what its new files get. */
+  readonly blockBytes: number
+  /** Longest file that is kept inline; of a directory, what its new files get. */
+  readonly inlineBytes: number
+}
+
+export function isDirectory(mode: number): boolean {
+  return (mode & fileType.mask) === fileType.directory
+}
+
+export function isRegular(mode: number): boolean {
+  return (mode & fileType.mask) === fileType.regular
+}

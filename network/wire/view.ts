@@ -1,0 +1,68 @@
+/** Who is in the cluster and who serves what: the view, as the manager publishes it. */
+
+export type MemberId = string
+export type MemberRole = 'server' | 'client'
+
+/** One disk (or directory) of a server, as its heartbeat reports it. */
+export interface DiskReport {
+  readonly kind: 'meta' | 'data'
+  readonly path: string
+  readonly totalBytes: number
+  readonly freeBytes: number
+  /** Bytes that this member's own data takes up on it. */
+  readonly usedBytes: number
+  readonly state: 'ok' | 'full' | 'failed'
+}
+
+/** What a server tells of itself with each heartbeat. */
+export interface MemberReport {
+  readonly disks: readonly DiskReport[]
+  /** Inodes in the partitions that it is primary of. */
+  readonly inodes: number
+  /** Blocks of file data it holds. */
+  readonly blocks: number
+}
+
+export interface Member {
+  readonly id: MemberId
+  readonly role: MemberRole
+  /** For people: the host's name, or what `--name` gave. */
+  readonly name: string
+  /** Where it listens, best first; empty for clients. */
+  readonly addresses: readonly string[]
+  /** Identity of the machine: members with the same one may use each other's Unix sockets. */
+  readonly host: string
+  /** Failure domain: replicas of a partition go to different ones where they can. */
+  readonly domain: string
+  /** Share of the partitions that it should get, relative to the others; of its data disk by default. */
+  readonly weight: number
+}
+
+export interface PartitionState {
+  /** Wanted holders, best first. */
+  readonly replicas: readonly MemberId[]
+  /** Holders that have every acknowledged operation. */
+  readonly inSync: readonly MemberId[]
+  /** null while no in-sync replica is up. */
+  readonly primary: MemberId | null
+  /** Rises with every change of this partition's holders. */
+  readonly epoch: number
+}
+
+/** Immutable. `partitions[p]` is the state of partition p. */
+export interface View {
+  readonly cluster: string
+  readonly epoch: number
+  readonly members: readonly Member[]
+  readonly partitions: readonly PartitionState[]
+  /** Replicas that each partition should have. */
+  readonly replicaCount: number
+}
+
+/** A member as the manager sees it now: the view's part plus what its heartbeats said. */
+export interface MemberStatus extends Member {
+  readonly alive: boolean
+  /** Milliseconds since its last heartbeat, on the manager's clock. */
+  readonly silentMs: number
+  readonly report: MemberReport | null
+}

@@ -1,0 +1,70 @@
+/** The block store contract: blocks of file data, checksummed by chunk, indexed on the metadata disk. */
+import type { Ino } from '../../network/wire/ids.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+
+export interface BlockKey {
+  /** Partition that the block lives in. */
+  readonly partition: number
+  readonly ino: Ino
+  readonly generation: number
+  /** Number of the block in its file. */
+  readonly block: number
+}
+
+export interface BlockData {
+  /** `length` bytes, cut at chunk borders of the block; holes are zeros. */
+  readonly pieces: readonly Uint8Array[]
+  /** xxHash64 of each piece, 8 bytes little-endian each. */
+  readonly checksums: Uint8Array
+}
+
+/**
+ * A change of a block whose data is on the device but not yet indexed. Until it is settled, other
+ * changes of the same block wait. Exactly one of the two functions is to be called.
+ */
+export interface StagedBlock {
+  /** To be committed in one batch with whatever else belongs to the operation. */
+  readonly mutations: readonly KeyMutation[]
+  /** Blocks the partition gains (1), keeps (0) or loses (-1), and its data bytes likewise. */
+  readonly blockDelta: number
+  readonly byteDelta: number
+  /** The mutations are staged and visible: the space of what they replaced may be freed in time. */
+  staged(): void
+  /** They never will be: the new space is free again. */
+  abandoned(): void
+}
+
+export interface BlockStoreStatistics {
+  readonly capacityBytes: number
+  readonly freeBytes: number
+  readonly usedBytes: number
+  readonly blocks: number
+  readonly checksumErrors: number
+}
+
+export interface BlockStore {
+  /**
+   * @returns null when there is no such block.
+   * @throws ClusterError CHECKSUM when what the disk gave is not what was written; DISK.
+   */
+  read(key: BlockKey, offset: number, length: number): Promise<BlockData | null>
+  /**
+   * Puts data on the device, merged with what the chunks at both ends hold.
+   * @param checksums xxHash64 of the data cut at chunk borders, verified before anything is changed.
+   * @throws ClusterError CHECKSUM, DISK; PosixError ENOSPC; nothing is changed then.
+   */
+  write(
+    key: BlockKey,
+    offset: number,
+    data: readonly Uint8Array[],
+    checksums: Uint8Array,
+  ): Promise<StagedBlock>
+  /** Drops the block's bytes from `offset` on; 0 removes the block. null when there is nothing to do. */
+  cut(key: BlockKey, offset: number): Promise<StagedBlock | null>
+  /** All data written before the call is on the disk. To be called before the index is synced. */
+  sync(): Promise<void>
+  /** The index as staged before the call is on the disk: what it replaced before may be reused. */
+  indexSynced(): void
+  statistics(): Promise<BlockStoreStatistics>
+  close(): Promise<void>
+}

@@ -1,0 +1,26 @@
+/**
+ * The key-value contract under the metadata store: ordered keys, reads in one tick, atomic batches.
+ * Keys are binary strings (one character for each byte, codes 0 to 255): they order as bytes do and
+ * serve as Map keys without a copy.
+ */
+
+export type Key = string
+
+/** `value: null` deletes. */
+export interface KeyMutation {
+  readonly key: Key
+  readonly value: Uint8Array | null
+}
+
+/** What an operation may see: one consistent state. */
+export interface KeyReader {
+  get(key: Key): Uint8Array | undefined
+}
+
+export interface KeyValueStore extends KeyReader {
+  /** All or nothing. With `sync`, on the disk when it resolves. @throws ClusterError DISK. */
+  batch(mutations: readonly KeyMutation[], options: { readonly sync: boolean }): Promise<void>
+  /** Pairs with `from <= key < to` in order, as they were when the call was made. */
+  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]>
+  close(): Promise<void>
+}
