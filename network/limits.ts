@@ -92,3 +92,30 @@ export const purgeBatchBlocks = 256
 
 /** How far ahead of its end a growing file may have blocks written: bounds what a crash can orphan. */
 export const reserveAheadBlocks = 64
+
+/** Level: memory for blocks of tables read, and for what is gathered before a table is written. */
+export const levelBlockCacheBytes = 64 * MiB
+export const levelWriteBufferBytes = 32 * MiB
+
+/** Client: inodes whose page validity is remembered, at some 100 bytes each. */
+export const maxPageRecords = 65_536
+/** Client: inodes with writes on other servers that fsync has to visit; older ones share one record. */
+export const maxDirtyInodes = 16_384
+/** Blocks of one read or write that are on their way at a time. */
+export const maxBlocksInFlight = 16
+/** Read-ahead of one open file, and of all of one client together. */
+export const readAheadFileBytes = 16 * MiB
+export const readAheadTotalBytes = 128 * MiB
+/** A write that others overtake is done again this often, then fails with EIO. */
+export const maxWriteRedos = 64
+/** A read that meets truncations is done again this often, then fails with EIO. */
+export const maxReadRedos = 16
+/** Attribute requests that one readdir has on their way. */
+export const maxAttributeRequests = 32
+/** Mutations that may wait for a slot: as many as calls may queue at one connection. */
+export const maxSlotWaiters = 16_384
+/** Closed files are reported to their server after this long, in one message. */
+export const releaseDelayMs = 5
+export const maxReleaseBatch = 4096
+/** Symbolic links followed in one path, as Linux has it (MAXSYMLINKS). */
+export const maxSymlinksFollowed = 40

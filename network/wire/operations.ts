@@ -181,6 +181,13 @@ export interface WriteReply {
 export interface ReserveRequest extends Mutation {
   readonly ino: Ino
   readonly reach: number
+  /**
+   * For an append, whose blocks are written where nobody else may commit meanwhile. Granted to one
+   * client at a time (others: CONFLICT) until its next `commitWrite` of this inode, whatever comes of
+   * it, its next `reserve` without this, the end of its session, or `operationDeadlineMs`. As long as
+   * it holds, a `commitWrite` of anyone else that would raise the size is refused with STALE_WRITE.
+   */
+  readonly exclusive: boolean
 }
 export interface ReserveReply {
   readonly attributes: Attributes
