@@ -68,8 +68,9 @@ export const retryLongestDelayMs = 250
 export const heartbeatIntervalMs = 1_000
 export const failureTimeoutMs = 4_000
 
-/** A client that is not heard of for this long has lost its open files and its slots. */
-export const sessionTimeoutMs = 30_000
+/** A client that is not heard of for this long has lost its open files and its slots: longer than any retry. */
+
+export const sessionTimeoutMs = 60_000
 
 /** Slots: mutations one client may have in flight; the server keeps the last reply of each. */
 export const maxSlots = 256
@@ -119,3 +120,17 @@ export const releaseDelayMs = 5
 export const maxReleaseBatch = 4096
 /** Symbolic links followed in one path, as Linux has it (MAXSYMLINKS). */
 export const maxSymlinksFollowed = 40
+
+/** Servers of one cluster, and clients that one manager keeps track of. */
+export const maxMembers = 16_384
+export const maxClients = 65_536
+/** Points on the placement ring of a member of mean weight: shares then differ by some 9 %. */
+export const virtualNodes = 128
+/** Longest name, address, host or domain that a member may give itself, and how many addresses. */
+export const maxMemberTextBytes = 256
+export const maxMemberAddresses = 16
+/** A stamp file holds four short fields; a larger one is not a stamp. */
+export const maxStampBytes = 64 * KiB
+/** Waits of a member that lost its manager: long enough to spare it, short beside the failure timeout. */
+export const managerRetryFirstDelayMs = 50
+export const managerRetryLongestDelayMs = 1_000
