@@ -68,8 +68,7 @@ export const retryLongestDelayMs = 250
 export const heartbeatIntervalMs = 1_000
 export const failureTimeoutMs = 4_000
 
-/** A client that is not heard of for this long has lost its open files and its slots: longer than any retry. */
-
+/** A client silent for this long has lost its open files and its slots: longer than any retry. */
 export const sessionTimeoutMs = 60_000
 
 /** Slots: mutations one client may have in flight; the server keeps the last reply of each. */
@@ -134,3 +133,24 @@ export const maxStampBytes = 64 * KiB
 /** Waits of a member that lost its manager: long enough to spare it, short beside the failure timeout. */
 export const managerRetryFirstDelayMs = 50
 export const managerRetryLongestDelayMs = 1_000
+
+/** Clients that one server remembers at a time. */
+export const maxSessions = 10_000
+
+/** Data disk: what the bitmap of free space is made for; more of one disk is left unused. */
+export const maxDataDiskBytes = 16 * 1024 * 1024 * MiB
+/** Left free on a file system that the data file shares with others, so that a full cluster does not
+ * stop the machine (logs, metadata); a sixteenth of it where that is less. */
+export const diskReserveBytes = 1024 * MiB
+export const diskReserveFraction = 1 / 16
+/** Changes that may wait for one block: a client has no more in flight than this. */
+export const maxBlockChangesQueued = 1024
+/** A change waits for the ones before it, and for space that a sync would free, at most this long. */
+export const blockChangeDeadlineMs = 10_000
+export const spaceDeadlineMs = 5_000
+/** Writes that may wait for space at a time; further ones are told at once that there is none. */
+export const maxSpaceWaiters = 1024
+/** Freed extents that may wait for the index to be synced before the store asks for it. */
+export const maxRetiredChanges = 65_536
+/** Damaged blocks that are named one by one in the log when a store is opened. */
+export const maxDamageLogged = 100
