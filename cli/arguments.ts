@@ -1,0 +1,136 @@
+/** Parsers of what a person types: sizes, counts, addresses and paths inside volumes. */
+import { InvalidArgumentError } from 'commander'
+
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+}
+
+/** `65536`, `64KiB`, `64k`, `1M`, `1.5GiB`: powers of 1024, whole bytes. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim())
+  const bytes = Number(match?.[1]) * (units[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN)
+  if (match === null || !Number.isSafeInteger(bytes)) {
+    throw new InvalidArgumentError(`'${text}' is not a size: write 65536, 64KiB, 1M or 2GiB.`)
+  }
+  return bytes
+}
+
+/** A parser of sizes within bounds, both included. */
+export function bytesBetween(least: number, most: number): (text: string) => number {
+  return text => {
+    const bytes = parseBytes(text)
+    if (bytes < least || bytes > most) {
+      throw new InvalidArgumentError(
+        `${text} is out of range: ${formatBytes(least)} to ${formatBytes(most)}.`,
+      )
+    }
+    return bytes
+  }
+}
+
+/** A parser of whole numbers within bounds, both included. */
+export function countBetween(least: number, most: number): (text: string) => number {
+  return text => {
+    const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    if (!(count >= least && count <= most)) {
+      throw new InvalidArgumentError(`'${text}' is not a whole number from ${least} to ${most}.`)
+    }
+    return count
+  }
+}
+
+/** A weight: any number above zero. */
+export function parseWeight(text: string): number {
+  const weight = text.trim() === '' ? Number.NaN : Number(text)
+  if (!(weight > 0 && weight <= 1e6)) {
+    throw new InvalidArgumentError(`'${text}' is not a weight: a number above 0, e.g. 1.`)
+  }
+  return weight
+}
+
+const longestSocketPathBytes = 107
+
+/**
+ * `HOST:PORT` and `/path` are short for `tcp://HOST:PORT` and `unix:/path`.
+ * @returns the address in the form that a transport takes.
+ */
+export function parseAddress(text: string): string {
+  const address = text.startsWith('/') ? `unix:${text}` : text
+  if (address.startsWith('unix:')) {
+    const path = address.slice('unix:'.length)
+    if (!path.startsWith('/')) {
+      throw new InvalidArgumentError(`'${text}' is not a socket address: its path is not absolute.`)
+    }
+    if (Buffer.byteLength(path) > longestSocketPathBytes) {
+      throw new InvalidArgumentError(
+        `the path in '${text}' is longer than the ${longestSocketPathBytes} bytes of a socket's.`,
+      )
+    }
+    return address
+  }
+  const match = /^(?:tcp:\/\/)?(\[[0-9a-fA-F:.%\w]+\]|[\w.-]+):(\d{1,5})$/.exec(address)
+  if (match === null || Number(match[2]) > 65_535) {
+    throw new InvalidArgumentError(
+      `'${text}' is not an address: write HOST:PORT, tcp://HOST:PORT or unix:/path.`,
+    )
+  }
+  return `tcp://${match[1]}:${match[2]}`
+}
+
+/** For options that may be given more than once. */
+export function collect<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
+  return (text, before = []) => [...before, parse(text)]
+}
+
+export interface VolumePath {
+  readonly volume: string
+  /** Absolute, without `.`, `..` and empty parts. */
+  readonly path: string
+}
+
+export const defaultVolume = 'default'
+
+/** `VOLUME:/path`, or `/path` of the default volume. */
+export function parseVolumePath(text: string): VolumePath {
+  const match = /^(?:([^:/]+):)?(\/.*)$/s.exec(text)
+  if (match?.[2] === undefined) {
+    throw new InvalidArgumentError(`'${text}' is not a path: write VOLUME:/path or /path.`)
+  }
+  return { volume: parseVolumeName(match[1] ?? defaultVolume), path: normalPath(match[2]) }
+}
+
+/** A name that may be typed anywhere without quoting: letters, digits, `.`, `_` and `-`. */
+export function parseVolumeName(text: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) {
+    throw new InvalidArgumentError(
+      `'${text}' is not a volume name: 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first.`,
+    )
+  }
+  return text
+}
+
+function normalPath(path: string): string {
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return `/${parts.join('/')}`
+}
+
+/** `1.5 MiB`; whole bytes below 1 KiB. */
+export function formatBytes(bytes: number): string {
+  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  let value = bytes
+  let index = 0
+  while (value >= 1024 && index < names.length - 1) {
+    value /= 1024
+    index++
+  }
+  const digits = index === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1
+  return `${value.toFixed(digits)} ${names[index]}`
+}

@@ -1,0 +1,56 @@
+/**
+ * What the command line says when it cannot do what was asked: one line, what was wrong, where, and
+ * what to do about it.
+ */
+import { ClusterError, PosixError } from '../network/errors.ts'
+
+export const exitCode = { ok: 0, failure: 1, usage: 2 } as const
+
+/** An error whose message is meant for the person at the terminal, as it is. */
+export class Failure extends Error {
+  override readonly name = 'Failure'
+  readonly exitCode: number
+
+  constructor(message: string, options: ErrorOptions & { readonly usage?: boolean } = {}) {
+    super(message, options)
+    this.exitCode = options.usage === true ? exitCode.usage : exitCode.failure
+  }
+}
+
+const advice: Readonly<Record<string, string>> = {
+  EACCES: 'check the permissions, or run as the owner',
+  EDQUOT: 'the quota is used up: free some space',
+  EMFILE: 'too many open files: raise `ulimit -n`',
+  ENOSPC: 'the disk is full: free some space',
+  EROFS: 'the file system is read-only',
+  IN_USE: 'another process uses it: stop that one, or choose another',
+  NEWER_FORMAT: 'it was written by a newer Rookery: use that one',
+  NOT_READY: 'not all servers have joined yet: see `rookery status`',
+  TIMEOUT: 'no answer in time: is the cluster up? See `rookery status`',
+  UNREACHABLE: 'is the cluster up? See `rookery status`',
+}
+
+/** One line for a person; what any error means, without its stack. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof Failure) return oneLine(error.message)
+  const code = codeOf(error)
+  const hint = code === undefined ? undefined : advice[code]
+  const text = oneLine(error.message === '' ? error.name : error.message)
+  return hint === undefined ? text : `${text}: ${hint}`
+}
+
+export function exitCodeOf(error: unknown): number {
+  return error instanceof Failure ? error.exitCode : exitCode.failure
+}
+
+/** The stable code of an error of ours or of Node's. */
+export function codeOf(error: unknown): string | undefined {
+  if (error instanceof PosixError || error instanceof ClusterError) return error.code
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ').trim()
+}

@@ -1,0 +1,186 @@
+/**
+ * The home of a cluster on this machine: one directory with its settings, data, logs and sockets.
+ *
+ * 1. A directory that is not empty and not a home is never touched.
+ * 2. Only the holder of the lock (home-lock.ts) writes settings and state.
+ * 3. The number of servers, partitions and replicas never changes once it is written; `formatted` only
+ *    becomes true.
+ */
+import { createHash } from 'node:crypto'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { maxPartitionCount } from '../network/limits.ts'
+import { codeOf, Failure } from './failure.ts'
+
+export const defaultHome = join(homedir(), '.rookery')
+/** Servers of one home: they share one machine, so more would only get in each other's way. */
+export const maxHomeServers = 64
+
+const homeFormat = 1
+const longestSocketPathBytes = 107
+
+const settings = z.object({
+  format: z.literal(homeFormat),
+  servers: z.int().min(1).max(maxHomeServers),
+  partitions: z.int().min(1).max(maxPartitionCount),
+  replicas: z.int().min(1),
+  /** The volume `default` was made: from then on a missing one is an error, not a new home. */
+  formatted: z.boolean(),
+})
+export type HomeSettings = z.infer<typeof settings>
+
+const state = z.object({
+  pid: z.int().positive(),
+  /** Start of that process (proc_pid_stat(5), field 22): a pid alone may be used again. */
+  startTicks: z.string(),
+  managers: z.array(z.string()),
+  mountpoint: z.string(),
+  volume: z.string(),
+})
+/** What runs now, written by the supervisor. */
+export type HomeState = z.infer<typeof state>
+
+/** Where everything is in a home. */
+export class Home {
+  readonly directory: string
+
+  constructor(directory: string) {
+    this.directory = directory
+  }
+
+  get settingsFile(): string {
+    return join(this.directory, 'cluster.json')
+  }
+  get stateFile(): string {
+    return join(this.directory, 'state.json')
+  }
+  get lockDirectory(): string {
+    return join(this.directory, 'lock')
+  }
+  get managerDirectory(): string {
+    return join(this.directory, 'manager')
+  }
+  get logDirectory(): string {
+    return join(this.directory, 'log')
+  }
+  metaDirectory(server: number): string {
+    return join(this.directory, 'servers', String(server), 'meta')
+  }
+  dataDirectory(server: number): string {
+    return join(this.directory, 'servers', String(server), 'data')
+  }
+  logFile(name: string): string {
+    return join(this.logDirectory, `${name}.log`)
+  }
+
+  /** null when this is no home yet. @throws Failure when what is there cannot be used. */
+  async readSettings(): Promise<HomeSettings | null> {
+    return await readJson(this.settingsFile, settings)
+  }
+  async writeSettings(value: HomeSettings): Promise<void> {
+    await writeJson(this.settingsFile, value)
+  }
+  async readState(): Promise<HomeState | null> {
+    return await readJson(this.stateFile, state)
+  }
+  async writeState(value: HomeState): Promise<void> {
+    await writeJson(this.stateFile, value)
+  }
+  async removeState(): Promise<void> {
+    await rm(this.stateFile, { force: true })
+  }
+}
+
+/** The home at `path`, which need not exist. */
+export async function locateHome(path: string): Promise<Home> {
+  const directory = resolve(path)
+  return new Home(await realpath(directory).catch(() => directory))
+}
+
+/** Makes the directory if need be, private to its owner. @throws Failure when it cannot be a home. */
+export async function prepareHome(path: string): Promise<Home> {
+  const directory = resolve(path)
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 }).catch(cause => {
+    throw new Failure(
+      `home ${directory} cannot be made (${codeOf(cause)}): choose another with --home`,
+      {
+        cause,
+      },
+    )
+  })
+  const home = new Home(await realpath(directory))
+  if (made === undefined) await checkHome(home)
+  await chmod(home.directory, 0o700)
+  await mkdir(home.logDirectory, { recursive: true, mode: 0o700 })
+  return home
+}
+
+async function checkHome(home: Home): Promise<void> {
+  const found = await lstat(home.directory)
+  if (process.getuid !== undefined && found.uid !== process.getuid()) {
+    throw new Failure(`home ${home.directory} belongs to another user: choose another with --home`)
+  }
+  const entries = await readdir(home.directory)
+  const ours = entries.includes('cluster.json') || entries.includes('lock')
+  if (entries.length > 0 && !ours) {
+    throw new Failure(
+      `${home.directory} is neither empty nor the home of a cluster: choose another with --home`,
+    )
+  }
+}
+
+/**
+ * A private directory for sockets, in the home or, when the home's path is too long for a socket's
+ * (unix(7): 107 bytes), a short one beside it.
+ */
+export async function prepareSockets(home: Home): Promise<string> {
+  const inHome = join(home.directory, 'run')
+  const longest = join(inHome, 'server-64.sock')
+  const directory = Buffer.byteLength(longest) <= longestSocketPathBytes ? inHome : shortPlace(home)
+  await mkdir(directory, { mode: 0o700 }).catch(error => {
+    if (codeOf(error) !== 'EEXIST') throw error
+  })
+  const found = await lstat(directory)
+  if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {
+    throw new Failure(`${directory} is not a private directory of this user: remove it`)
+  }
+  return directory
+}
+
+function shortPlace(home: Home): string {
+  const hash = createHash('sha256').update(home.directory).digest('hex').slice(0, 16)
+  return join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `rookery-${hash}`)
+}
+
+async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | null> {
+  const text = await readFile(path, 'utf8').catch(error => {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
+    throw new Failure(`${path} cannot be read (${codeOf(error)})`, { cause: error })
+  })
+  if (text === null) return null
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new Failure(`${path} is damaged, or was written by another version of Rookery`, { cause })
+  }
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFile(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, {
+    mode: 0o600,
+    flush: true,
+  })
+  await rename(`${path}.new`, path)
+}

@@ -1,0 +1,11 @@
+/** What daemons write for people: lines of JSON on stderr, which is a log file under `up`. */
+import { type Logger, pino } from 'pino'
+
+export type { Logger }
+
+export function openLogger(name: string, level: string): Logger {
+  return pino(
+    { name, level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ fd: 2, sync: true }),
+  )
+}

@@ -1,0 +1,93 @@
+/** The command line: which commands there are, and what becomes of their errors. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { downCommand } from './down.ts'
+import { describeError, exitCode, exitCodeOf } from './failure.ts'
+import { catCommand, getCommand, lsCommand, putCommand, rmCommand, statCommand } from './files.ts'
+import { tellSupervisor } from './lifeline.ts'
+import { managerCommand } from './manager.ts'
+import { mountCommand } from './mount.ts'
+import { serverCommand } from './server.ts'
+import { statusCommand } from './status.ts'
+import { umountCommand } from './umount.ts'
+import { upCommand } from './up.ts'
+import { volumeCommand } from './volume.ts'
+
+const examples = `
+Start a cluster of three servers on this machine, mounted:
+  $ rookery up ~/rookery
+Stop it; the data stays:
+  $ rookery down
+
+Every command has --help.`
+
+function program(): Command {
+  const rookery = new Command('rookery')
+    .description('A peer-to-peer storage cluster that programs use as an ordinary file system.')
+    .version(version(), '-V, --version')
+    .option('--debug', 'show the stack of an error')
+    .addHelpText('after', examples)
+  rookery.commandsGroup('A cluster on this machine:')
+  rookery.addCommand(upCommand()).addCommand(downCommand()).addCommand(statusCommand())
+  rookery.commandsGroup('Mounts and volumes:')
+  rookery.addCommand(mountCommand()).addCommand(umountCommand()).addCommand(volumeCommand())
+  rookery.commandsGroup('Files, without a mount:')
+  rookery.addCommand(lsCommand()).addCommand(catCommand()).addCommand(statCommand())
+  rookery.addCommand(putCommand()).addCommand(getCommand()).addCommand(rmCommand())
+  rookery.commandsGroup('Members, one process each:')
+  rookery.addCommand(managerCommand()).addCommand(serverCommand())
+  settle(rookery)
+  return rookery
+}
+
+/** What commander does not pass down to commands that were made apart. */
+function settle(command: Command): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => write(`rookery: ${text.replace(/^error: /, '')}`),
+  })
+  command.commands.forEach(settle)
+}
+
+/** The package is one directory up from the sources, and two from what was compiled. */
+function version(): string {
+  for (const candidate of ['../package.json', '../../package.json']) {
+    try {
+      const text = readFileSync(new URL(candidate, import.meta.url), 'utf8')
+      const found: unknown = JSON.parse(text)
+      if (typeof found === 'object' && found !== null && 'version' in found) {
+        return String(found.version)
+      }
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
+  return 'unknown'
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const rookery = program()
+  // Timers of network/env do not keep a process alive, and a command may wait on nothing else.
+  const alive = setInterval(() => {}, 2 ** 30)
+  try {
+    await rookery.parseAsync(argv)
+    return exitCode.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
+    const text = describeError(error)
+    process.stderr.write(`rookery: ${text}\n`)
+    if (rookery.opts().debug === true) console.error(error)
+    await tellSupervisor('failed', text)
+    return exitCodeOf(error)
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+// A reader that goes away (`rookery cat … | head`) is no error worth a stack.
+process.stdout.on('error', error => {
+  process.exit('code' in error && error.code === 'EPIPE' ? exitCode.ok : exitCode.failure)
+})
+
+process.exitCode = await run(process.argv)
+// What is left open by now, such as a connection that is slow to close, must not hold up the shell.
+process.exit()

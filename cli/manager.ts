@@ -1,0 +1,38 @@
+/** `rookery manager`: one manager, in the foreground. */
+import { Command } from 'commander'
+import { maxPartitionCount } from '../network/limits.ts'
+import { collect, countBetween, parseAddress } from './arguments.ts'
+import { logLevelOption } from './options.ts'
+
+export interface ManagerOptions {
+  readonly dir: string
+  readonly listen: readonly string[]
+  readonly servers: number
+  readonly partitions: number
+  readonly replicas: number
+  readonly logLevel: string
+}
+
+export function managerCommand(): Command {
+  return new Command('manager')
+    .description('Run the manager of a cluster: it tracks who is a member and who serves what.')
+    .requiredOption('--dir <dir>', 'where it keeps its state')
+    .requiredOption('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
+    .option('--servers <count>', 'servers to wait for at the start', countBetween(1, 1024), 3)
+    .option('--partitions <count>', 'for ever', countBetween(1, maxPartitionCount), 256)
+    .option(
+      '--replicas <count>',
+      'copies of each partition (this version keeps one)',
+      countBetween(1, 1),
+      1,
+    )
+    .addOption(logLevelOption())
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ rookery manager --dir /srv/manager --listen 10.0.0.1:7400',
+    )
+    .action(async (options: ManagerOptions) => {
+      const { runManager } = await import('./run-manager.ts')
+      await runManager(options)
+    })
+}

@@ -1,0 +1,90 @@
+/** Mount points: what is mounted where, and whether a directory can become one. */
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { codeOf, Failure } from './failure.ts'
+
+export interface MountEntry {
+  readonly mountpoint: string
+  readonly type: string
+  readonly source: string
+}
+
+/** Every mount of this process's namespace, in the form of proc_pid_mountinfo(5). */
+export function parseMountinfo(text: string): MountEntry[] {
+  return text
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => {
+      const [before = '', after = ''] = line.split(' - ')
+      const [type = '', source = ''] = after.split(' ')
+      return {
+        mountpoint: decodeOctal(before.split(' ')[4] ?? ''),
+        type,
+        source: decodeOctal(source),
+      }
+    })
+}
+
+/** What is mounted at exactly this path; the topmost when there are several. */
+export async function mountAt(path: string): Promise<MountEntry | null> {
+  const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
+  return mounts.findLast(mount => mount.mountpoint === resolve(path)) ?? null
+}
+
+export function isRookery(mount: MountEntry): boolean {
+  return mount.type.startsWith('fuse') && mount.source.startsWith('rookery:')
+}
+
+/**
+ * Makes sure that `path` can be mounted on.
+ * @param create makes the directory when it is missing.
+ * @returns 'stale' when a mount whose process died is in the way: unmount it first.
+ * @throws Failure when it is missing, not a directory, not empty or mounted already.
+ */
+export async function checkMountpoint(
+  path: string,
+  options: { readonly create: boolean },
+): Promise<'free' | 'stale'> {
+  const mount = await mountAt(path)
+  if (mount !== null) {
+    if (isRookery(mount) && (await isDead(path))) return 'stale'
+    throw new Failure(`${path} is already mounted (${mount.source}): unmount it, or choose another`)
+  }
+  if (options.create) await makeDirectory(path)
+  const entries = await readdir(path).catch(cause => {
+    throw new Failure(`mount point ${path}: ${reason(codeOf(cause))}`, { cause })
+  })
+  if (entries.length > 0) {
+    throw new Failure(`mount point ${path} is not empty: choose an empty directory`)
+  }
+  return 'free'
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(cause => {
+    throw new Failure(`mount point ${path} cannot be made: ${reason(codeOf(cause))}`, { cause })
+  })
+}
+
+async function isDead(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return false
+  } catch (error) {
+    return codeOf(error) === 'ENOTCONN' || codeOf(error) === 'ECONNABORTED'
+  }
+}
+
+function reason(code: string | undefined): string {
+  if (code === 'ENOENT') return 'there is no such directory'
+  if (code === 'ENOTDIR' || code === 'EEXIST') return 'it is not a directory'
+  if (code === 'EACCES') return 'permission denied'
+  return `${code}`
+}
+
+/** The kernel writes space, tab, newline and backslash as octal escapes. */
+function decodeOctal(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  )
+}

@@ -1,0 +1,53 @@
+/** Options that several commands share. */
+import { Option } from 'commander'
+import { collect, defaultVolume, parseAddress, parseVolumeName } from './arguments.ts'
+import { Failure } from './failure.ts'
+import { defaultHome, locateHome } from './home.ts'
+import { liveState } from './home-lock.ts'
+
+export function homeOption(): Option {
+  return new Option('--home <dir>', 'directory of the cluster on this machine').default(
+    defaultHome,
+    '~/.rookery',
+  )
+}
+
+export function managerOption(): Option {
+  return new Option('--manager <address>', 'where a manager listens (may be repeated)').argParser(
+    collect(parseAddress),
+  )
+}
+
+export function volumeOption(): Option {
+  return new Option('--volume <name>', 'volume').default(defaultVolume).argParser(parseVolumeName)
+}
+
+export function fuseOption(): Option {
+  return new Option('--fuse <backend>', 'how to talk to the kernel')
+    .choices(['direct', 'fuse-native'])
+    .default('direct')
+}
+
+export function logLevelOption(): Option {
+  return new Option('--log-level <level>', 'what to log')
+    .choices(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+}
+
+export type FuseBackend = 'direct' | 'fuse-native'
+
+export interface ClusterOptions {
+  readonly home: string
+  readonly manager?: readonly string[]
+}
+
+/** Where the managers listen: as told, or as the running cluster of the home has them. */
+export async function managerAddresses(options: ClusterOptions): Promise<readonly string[]> {
+  if (options.manager !== undefined) return options.manager
+  const home = await locateHome(options.home)
+  const state = await liveState(home)
+  if (state !== null) return state.managers
+  throw new Failure(
+    `no cluster is running in ${home.directory}: start it with 'rookery up', or name one with --manager`,
+  )
+}

@@ -1,0 +1,101 @@
+/** Which processes a cluster on this machine consists of, and how each is started. Pure. */
+import { join } from 'node:path'
+import { Failure } from './failure.ts'
+import type { Home, HomeSettings } from './home.ts'
+import type { ChildPlan } from './supervised-child.ts'
+import type { UpOptions } from './up.ts'
+
+export interface ClusterPlan {
+  readonly manager: ChildPlan
+  readonly servers: readonly ChildPlan[]
+  readonly mount: ChildPlan
+  /** Where the manager listens. */
+  readonly managers: readonly string[]
+}
+
+export interface PlanInput {
+  readonly home: Home
+  readonly settings: HomeSettings
+  readonly sockets: string
+  readonly mountpoint: string
+  readonly options: UpOptions
+}
+
+/**
+ * Short-lived objects of many requests outgrow the default nursery of 16 MiB and would be copied into the
+ * old space, which costs more than the memory.
+ */
+const busyFlags = ['--max-semi-space-size=32']
+
+export function planCluster(input: PlanInput): ClusterPlan {
+  const { home, settings, mountpoint, options } = input
+  const managers = addresses(input, 'manager', 0)
+  const toManager = managers.flatMap(address => ['--manager', address])
+  const servers = Array.from({ length: settings.servers }, (_, index) => index + 1)
+  return {
+    managers,
+    manager: child(
+      input,
+      'manager',
+      [],
+      [
+        'manager',
+        ...['--dir', home.managerDirectory],
+        ...listen(managers),
+        ...['--servers', `${settings.servers}`, '--partitions', `${settings.partitions}`],
+        ...['--replicas', `${settings.replicas}`],
+      ],
+    ),
+    servers: servers.map(number =>
+      child(input, `server-${number}`, busyFlags, [
+        'server',
+        ...['--name', `server-${number}`],
+        ...['--meta-dir', home.metaDirectory(number), '--data-dir', home.dataDirectory(number)],
+        ...toManager,
+        ...listen(addresses(input, `server-${number}`, number)),
+      ]),
+    ),
+    mount: {
+      ...child(input, 'mount', busyFlags, [
+        'mount',
+        mountpoint,
+        ...toManager,
+        ...['--volume', options.volume, '--fuse', options.fuse],
+      ]),
+      mayFinish: true,
+      stopDeadlineMs: 20_000,
+    },
+  }
+}
+
+function listen(where: readonly string[]): string[] {
+  return where.flatMap(address => ['--listen', address])
+}
+
+function addresses({ sockets, options }: PlanInput, name: string, offset: number): string[] {
+  const local = `unix:${join(sockets, `${name}.sock`)}`
+  if (options.port === undefined) return [local]
+  const port = options.port + offset
+  if (port > 65_535) {
+    throw new Failure(`port ${options.port} leaves no room for every server: choose a lower one`)
+  }
+  return [local, `tcp://127.0.0.1:${port}`]
+}
+
+function child(
+  { home, options }: PlanInput,
+  name: string,
+  flags: readonly string[],
+  args: readonly string[],
+): ChildPlan {
+  const [, script = ''] = process.argv
+  return {
+    name,
+    command: process.execPath,
+    args: [...process.execArgv, ...flags, script, ...args, '--log-level', options.logLevel],
+    logFile: home.logFile(name),
+    readyDeadlineMs: 60_000,
+    stopDeadlineMs: 15_000,
+    mayFinish: false,
+  }
+}

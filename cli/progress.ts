@@ -1,0 +1,48 @@
+/** How far a longer piece of work has come: a bar on a terminal, plain lines elsewhere, or nothing. */
+import { Format, SingleBar } from 'cli-progress'
+import { formatBytes } from './arguments.ts'
+
+export interface Progress {
+  /** Tells what was done, which counts `amount` towards the total. */
+  advance(amount: number, what: string): void
+  /** To be called last, also after a failure. */
+  end(): void
+}
+
+export interface ProgressOptions {
+  readonly total: number
+  readonly unit: 'steps' | 'bytes'
+  readonly quiet: boolean
+}
+
+export function startProgress(options: ProgressOptions): Progress {
+  if (options.quiet) return { advance: () => {}, end: () => {} }
+  if (process.stderr.isTTY) return startBar(options)
+  return {
+    advance: (_, what) => {
+      if (what !== '') process.stderr.write(`${what}\n`)
+    },
+    end: () => {},
+  }
+}
+
+function startBar({ total, unit }: ProgressOptions): Progress {
+  const bar = new SingleBar({
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: unit === 'steps',
+    stopOnComplete: false,
+    // Its own handlers would keep Ctrl-C from being handled in order.
+    gracefulExit: false,
+    format: (settings, params, payload) => {
+      const shown = Format.BarFormat(params.progress, { ...settings, barsize: 30 })
+      const amount = unit === 'bytes' ? formatBytes : String
+      return `${shown} ${amount(params.value)} of ${amount(params.total)}  ${payload.what}`
+    },
+  })
+  bar.start(total, 0, { what: '' })
+  return {
+    advance: (amount, what) => bar.increment(amount, what === '' ? {} : { what }),
+    end: () => bar.stop(),
+  }
+}

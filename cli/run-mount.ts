@@ -1,0 +1,61 @@
+/** A mount, from its start to its orderly end. */
+import { resolve } from 'node:path'
+import { openVolume } from '../client/fs/volume.ts'
+import type { Mount, Mounted } from '../client/fuse/contract.ts'
+import { mountDirect } from '../client/fuse/mount.ts'
+import { mountFuseNative, unmountStale } from '../client/fuse/native.ts'
+import { connectClient } from '../client/main.ts'
+import { realEnv } from '../network/env/real.ts'
+import { codeOf } from './failure.ts'
+import { orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
+import { type Logger, openLogger } from './log.ts'
+import type { MountCommandOptions } from './mount.ts'
+import { checkMountpoint } from './mountpoint.ts'
+import { type FuseBackend, managerAddresses } from './options.ts'
+
+const backends: { readonly [B in FuseBackend]: Mount } = {
+  direct: mountDirect,
+  'fuse-native': mountFuseNative,
+}
+
+export async function runMount(path: string, options: MountCommandOptions): Promise<void> {
+  const stop = stopRequest(orphanDelayMs.mount)
+  const mountpoint = resolve(path)
+  const log = openLogger('mount', options.logLevel)
+  if ((await checkMountpoint(mountpoint, { create: false })) === 'stale') {
+    log.warn({ mountpoint }, 'unmounting what a mount that died has left')
+    await unmountStale(mountpoint)
+  }
+  const managers = await managerAddresses(options)
+  const cluster = await connectClient({
+    env: realEnv(),
+    managers,
+    name: `mount ${mountpoint}`,
+    log,
+  })
+  const fileSystem = await openVolume(cluster, options.volume)
+  const mounted = await backends[options.fuse](fileSystem, {
+    mountpoint,
+    source: `rookery:${options.volume}`,
+    allowOther: options.allowOther ?? process.getuid?.() === 0,
+    readOnly: options.readOnly ?? false,
+  })
+  log.info({ mountpoint, volume: options.volume, fuse: options.fuse }, 'mounted')
+  await tellSupervisor('ready', mountpoint)
+  await untilUnmounted(mounted, stop, log)
+  await fileSystem.close()
+  await cluster.close()
+}
+
+async function untilUnmounted(mounted: Mounted, stop: Promise<string>, log: Logger): Promise<void> {
+  const reason = await Promise.race([stop, mounted.ended.then(() => null)])
+  log.info({ reason: reason ?? 'unmounted from outside' }, 'stopping')
+  if (reason === null) return
+  try {
+    await mounted.unmount()
+  } catch (error) {
+    if (codeOf(error) !== 'EBUSY') throw error
+    log.warn({}, 'programs use the mount: their open files give errors from now on')
+    await mounted.unmount({ force: true })
+  }
+}

@@ -1,0 +1,43 @@
+/** A server, from its start to its orderly end. */
+import { mkdir, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { realEnv } from '../network/env/real.ts'
+import { socketTransport } from '../network/transport/socket.ts'
+import { startServer } from '../server/main.ts'
+import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
+import { type Logger, openLogger } from './log.ts'
+import type { ServerOptions } from './server.ts'
+
+export async function runServer(options: ServerOptions): Promise<void> {
+  const stop = stopRequest(orphanDelayMs.server)
+  const name = options.name ?? hostname()
+  const log = openLogger(name, options.logLevel)
+  await mkdir(options.metaDir, { recursive: true, mode: 0o700 })
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
+  if (!hasSupervisor()) await noteSharedDisk(options, log)
+  const server = await startServer({
+    env: realEnv(),
+    transports: [socketTransport()],
+    managers: options.manager,
+    addresses: options.listen,
+    metaDirectory: options.metaDir,
+    dataDirectory: options.dataDir,
+    name,
+    domain: options.domain ?? hostname(),
+    ...(options.weight === undefined ? {} : { weight: options.weight }),
+    log,
+  })
+  log.info({ id: server.id, addresses: server.addresses }, 'the server is ready')
+  await tellSupervisor('ready', server.addresses.join(' '))
+  log.info({ reason: await stop }, 'stopping')
+  await server.close()
+}
+
+async function noteSharedDisk(options: ServerOptions, log: Logger): Promise<void> {
+  const [meta, data] = await Promise.all([stat(options.metaDir), stat(options.dataDir)])
+  if (meta.dev !== data.dev) return
+  log.warn(
+    { metaDir: options.metaDir, dataDir: options.dataDir },
+    'metadata and data are on the same disk: they will wait for each other',
+  )
+}

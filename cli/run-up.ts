@@ -1,0 +1,162 @@
+/**
+ * The supervisor of a cluster on this machine.
+ *
+ * 1. Nothing is started before the home is locked, and the lock is given back last.
+ * 2. What was started is stopped, in order, however this ends.
+ */
+import { statfs } from 'node:fs/promises'
+import { resolve, sep } from 'node:path'
+import { formatBytes } from './arguments.ts'
+import { Failure } from './failure.ts'
+import { type Home, type HomeSettings, prepareHome, prepareSockets } from './home.ts'
+import { lockHome, startTicks } from './home-lock.ts'
+import { cutLifeline, hasSupervisor, stopRequest, tellSupervisor } from './lifeline.ts'
+import { checkMountpoint } from './mountpoint.ts'
+import { type ClusterPlan, planCluster } from './plan.ts'
+import { type Progress, startProgress } from './progress.ts'
+import { Supervisor } from './supervisor.ts'
+import type { UpOptions } from './up.ts'
+
+const defaultServers = 3
+const defaultPartitions = 256
+/** Less than this and a server could not even write its logs. */
+const leastFreeBytes = 64 * 1024 * 1024
+
+export async function runUp(path: string, options: UpOptions): Promise<void> {
+  const stop = stopRequest()
+  const mountpoint = resolve(path)
+  const home = await prepareHome(options.home)
+  checkApart(home, mountpoint)
+  const lock = await lockHome(home)
+  try {
+    const settings = await settleSettings(home, options.servers)
+    await checkSpace(home)
+    await checkMountpoint(mountpoint, { create: true })
+    const sockets = await prepareSockets(home)
+    const plan = planCluster({ home, settings, sockets, mountpoint, options })
+    await supervise({ home, settings, plan, mountpoint, options, stop })
+  } finally {
+    await lock.release()
+  }
+}
+
+interface Supervision {
+  readonly home: Home
+  readonly settings: HomeSettings
+  readonly plan: ClusterPlan
+  readonly mountpoint: string
+  readonly options: UpOptions
+  readonly stop: Promise<string>
+}
+
+async function supervise(supervision: Supervision): Promise<void> {
+  const { home, plan, mountpoint, options, stop } = supervision
+  const supervisor = new Supervisor(line => say(options, line))
+  try {
+    await home.writeState({
+      pid: process.pid,
+      startTicks: (await startTicks(process.pid)) ?? '',
+      managers: [...plan.managers],
+      mountpoint,
+      volume: options.volume,
+    })
+    const started = startAll(supervisor, supervision)
+    // When the stop comes first, children that were stopped fail their start: nobody waits for that.
+    started.catch(() => undefined)
+    const stopped = await Promise.race([started, stop])
+    if (stopped === undefined) await stop
+  } finally {
+    await supervisor.stop()
+    await home.removeState()
+    say(options, `stopped: the data stays in ${home.directory}`)
+  }
+}
+
+async function startAll(supervisor: Supervisor, supervision: Supervision): Promise<void> {
+  const { home, settings, plan, mountpoint, options } = supervision
+  const progress = startProgress({
+    total: settings.servers + 3,
+    unit: 'steps',
+    quiet: options.quiet ?? false,
+  })
+  const step = (what: string): void => advance(progress, what)
+  try {
+    await supervisor.start([plan.manager], () => step('manager ready'))
+    await supervisor.start(plan.servers, name => step(`${name} ready`))
+    if (!settings.formatted) {
+      await makeDefaultVolume(plan.managers)
+      await home.writeSettings({ ...settings, formatted: true })
+    }
+    step('volumes ready')
+    const [mount] = await supervisor.start([plan.mount], () => step('mounted'))
+    mount?.finished.then(() => say(options, `${mountpoint} was unmounted: the servers go on`))
+  } finally {
+    progress.end()
+  }
+  const text = `${mountpoint} is mounted: volume ${options.volume}, ${settings.servers} servers, data in ${home.directory}`
+  if (options.quiet !== true && !hasSupervisor()) console.log(`${text}\nCtrl-C stops it.`)
+  await tellSupervisor('ready', text)
+  cutLifeline()
+}
+
+function advance(progress: Progress, what: string): void {
+  progress.advance(1, what)
+  void tellSupervisor('progress', what)
+}
+
+async function makeDefaultVolume(managers: readonly string[]): Promise<void> {
+  const { makeVolumeIfMissing } = await import('./volumes.ts')
+  await makeVolumeIfMissing(managers)
+}
+
+/** In the background this is the log, where a line wants its time. */
+function say(options: UpOptions, line: string): void {
+  if (hasSupervisor()) {
+    process.stderr.write(`${new Date().toISOString()} ${line}\n`)
+  } else if (options.quiet !== true) {
+    process.stderr.write(`rookery: ${line}\n`)
+  }
+}
+
+/** What the home was made with; a new home gets what was asked for. */
+async function settleSettings(home: Home, servers: number | undefined): Promise<HomeSettings> {
+  const found = await home.readSettings()
+  if (found === null) {
+    const settings = {
+      format: 1 as const,
+      servers: servers ?? defaultServers,
+      partitions: defaultPartitions,
+      replicas: 1,
+      formatted: false,
+    }
+    await home.writeSettings(settings)
+    return settings
+  }
+  if (servers !== undefined && servers !== found.servers) {
+    throw new Failure(
+      `the cluster in ${home.directory} has ${found.servers} servers, not ${servers}: their number cannot be changed in this version; leave out --servers`,
+    )
+  }
+  return found
+}
+
+/** The mount would hide the home, or the servers would write into their own file system. */
+function checkApart(home: Home, mountpoint: string): void {
+  if (`${home.directory}${sep}`.startsWith(`${mountpoint}${sep}`)) {
+    throw new Failure(
+      `home ${home.directory} lies under the mount point: choose another with --home`,
+    )
+  }
+  if (mountpoint.startsWith(`${home.directory}${sep}`)) {
+    throw new Failure(`mount point ${mountpoint} lies in the home: choose another`)
+  }
+}
+
+async function checkSpace(home: Home): Promise<void> {
+  const { bavail, bsize } = await statfs(home.directory)
+  if (bavail * bsize < leastFreeBytes) {
+    throw new Failure(
+      `the disk of ${home.directory} is full (${formatBytes(bavail * bsize)} free): free some space, or choose another with --home`,
+    )
+  }
+}

@@ -1,0 +1,74 @@
+/** `rookery volume`: create, list and delete volumes. */
+import { Command } from 'commander'
+import { maxBlockBytes, maxInlineBytes, minBlockBytes } from '../network/limits.ts'
+import { bytesBetween, countBetween, parseVolumeName } from './arguments.ts'
+import { type ClusterOptions, homeOption, managerOption } from './options.ts'
+
+export interface CreateOptions extends ClusterOptions {
+  readonly blockSize?: number
+  readonly inlineLimit?: number
+  readonly replicas?: number
+}
+
+const examples = `
+Examples:
+  $ rookery volume create films --block-size 8MiB
+  $ rookery volume list`
+
+export function volumeCommand(): Command {
+  return new Command('volume')
+    .description('Create, list and delete volumes: file systems of their own in one cluster.')
+    .addHelpText('after', examples)
+    .addCommand(createCommand())
+    .addCommand(listCommand())
+    .addCommand(deleteCommand())
+}
+
+function createCommand(): Command {
+  return onCluster('create', 'Create a volume.')
+    .argument('<name>', 'letters, digits, . _ -', parseVolumeName)
+    .option(
+      '--block-size <bytes>',
+      'a power of two from 64KiB to 8MiB (default: 1MiB)',
+      bytesBetween(minBlockBytes, maxBlockBytes),
+    )
+    .option(
+      '--inline-limit <bytes>',
+      'longest file kept beside its inode (default: 8KiB)',
+      bytesBetween(0, maxInlineBytes),
+    )
+    .option('--replicas <count>', 'copies of each file', countBetween(1, 16))
+    .addHelpText('after', '\nExample:\n  $ rookery volume create films --block-size 8MiB')
+    .action(async (name: string, options: CreateOptions) => {
+      const { create } = await import('./volumes.ts')
+      await create(name, options)
+    })
+}
+
+function listCommand(): Command {
+  return onCluster('list', 'List the volumes.')
+    .alias('ls')
+    .option('--json', 'for programs')
+    .addHelpText('after', '\nExample:\n  $ rookery volume list')
+    .action(async (options: ClusterOptions & { readonly json?: true }) => {
+      const { list } = await import('./volumes.ts')
+      await list(options)
+    })
+}
+
+function deleteCommand(): Command {
+  return onCluster('delete', 'Delete an empty volume.')
+    .argument('<name>', 'letters, digits, . _ -', parseVolumeName)
+    .addHelpText('after', '\nExample:\n  $ rookery volume delete films')
+    .action(async (name: string, options: ClusterOptions) => {
+      const { remove } = await import('./volumes.ts')
+      await remove(name, options)
+    })
+}
+
+function onCluster(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(managerOption())
+    .addOption(homeOption())
+}
