@@ -1,0 +1,76 @@
+/**
+ * The POSIX suite: what ordinary programs rely on. `portable` needs no more than the calls of
+ * `node:fs/promises`; `kernel` needs a directory that other programs can see.
+ */
+import type { ExecutionContext, TestFn } from 'ava'
+import { attributes, owners } from './attributes.ts'
+import type { Check, Checks, Fs } from './check.ts'
+import { create } from './create.ts'
+import { data } from './data.ts'
+import { directories } from './directories.ts'
+import { large } from './large.ts'
+import { links } from './links.ts'
+import { locks } from './locks.ts'
+import { namesAndPaths } from './names.ts'
+import { openUnlinked } from './open-unlinked.ts'
+import { permissionChecks } from './permissions.ts'
+import { programs } from './programs.ts'
+import { rename } from './rename.ts'
+import { times } from './times.ts'
+import { truncate } from './truncate.ts'
+import { xattr } from './xattr.ts'
+
+const families: Readonly<Record<string, Checks>> = {
+  create,
+  names: namesAndPaths,
+  data,
+  truncate,
+  directories,
+  links,
+  rename,
+  'open-unlinked': openUnlinked,
+  attributes,
+  owners,
+  times,
+  large,
+}
+
+const kernelFamilies: Readonly<Record<string, Checks>> = {
+  programs,
+  permissions: permissionChecks,
+  xattr,
+  locks,
+}
+
+export interface Place {
+  readonly fs: Fs
+  /** Existing directory in which each check gets one of its own. */
+  readonly root: string
+}
+
+export interface SuiteOptions {
+  /** Also what needs programs of their own, seen through the kernel. */
+  readonly kernel: boolean
+  /** Called in each test: null when the place cannot be had, then the check is skipped by `reason`. */
+  readonly place: (t: ExecutionContext) => Promise<Place>
+}
+
+function claim(test: TestFn, title: string, check: Check, options: SuiteOptions): void {
+  test.serial(title, async t => {
+    const { fs, root } = await options.place(t)
+    const directory = `${root}/${title.replaceAll(/[^a-z0-9]+/gi, '-').slice(0, 60)}`
+    await fs.mkdir(directory)
+    await check(t, fs, directory)
+    await fs.rm(directory, { recursive: true, force: true })
+  })
+}
+
+/** Registers one AVA test for each check. */
+export function register(test: TestFn, options: SuiteOptions): void {
+  const chosen = options.kernel ? { ...families, ...kernelFamilies } : families
+  for (const [family, checks] of Object.entries(chosen)) {
+    for (const [title, check] of Object.entries(checks)) {
+      claim(test, `${family}: ${title}`, check, options)
+    }
+  }
+}
