@@ -1,0 +1,71 @@
+import test from 'ava'
+import { exampleServer } from '../store/compliance.ts'
+import type { ClusterState } from './state.ts'
+import { createState, holdsPartitions, withFirstView, withServer } from './state.ts'
+
+const everybody = () => true
+
+function stateWith(ids: readonly string[]): ClusterState {
+  const empty = createState({ cluster: 'c1', partitionCount: 16, replicaCount: 1 })
+  return ids.reduce((state, id) => withServer(state, exampleServer(id)), empty)
+}
+
+test('there is no view before enough servers are up', t => {
+  t.is(withFirstView(stateWith([]), 0, everybody).view, null)
+  t.is(withFirstView(stateWith(['s1', 's2']), 3, everybody).view, null)
+  t.is(withFirstView(stateWith(['s1', 's2', 's3']), 3, id => id !== 's2').view, null)
+})
+
+test('the first view places every partition, in sync, with a primary, at epoch 1', t => {
+  const { view } = withFirstView(stateWith(['s1', 's2', 's3']), 3, everybody)
+  t.is(view?.epoch, 1)
+  t.is(view?.partitions.length, 16)
+  for (const partition of view?.partitions ?? []) {
+    t.is(partition.replicas.length, 1)
+    t.deepEqual(partition.inSync, partition.replicas)
+    t.is(partition.primary, partition.replicas[0]!)
+    t.is(partition.epoch, 1)
+  }
+})
+
+test('a server that is down when the first view is made is listed but holds nothing', t => {
+  const { view } = withFirstView(stateWith(['s1', 's2', 's3']), 2, id => id !== 's2')
+  t.is(view?.members.length, 3)
+  t.false(holdsPartitions(view!, 's2'))
+  t.true(holdsPartitions(view!, 's1') && holdsPartitions(view!, 's3'))
+})
+
+test('the first view is made once', t => {
+  const state = withFirstView(stateWith(['s1']), 1, everybody)
+  t.is(withFirstView(state, 1, everybody), state)
+})
+
+test('a server with new addresses raises the epoch of the view and of no partition', t => {
+  const before = withFirstView(stateWith(['s1', 's2']), 2, everybody)
+  const moved = { ...exampleServer('s1'), addresses: ['tcp://10.0.0.1:9'] }
+  const after = withServer(before, moved)
+  t.is(after.view?.epoch, 2)
+  t.deepEqual(after.view?.members[0], moved)
+  t.is(after.view?.partitions, before.view!.partitions)
+  t.is(before.view?.epoch, 1)
+})
+
+test('a server that joins again as it was changes nothing', t => {
+  const state = withFirstView(stateWith(['s1', 's2']), 2, everybody)
+  t.is(withServer(state, exampleServer('s2')), state)
+})
+
+test('a server that comes after the first view is a member that holds nothing', t => {
+  const before = withFirstView(stateWith(['s1']), 1, everybody)
+  const after = withServer(before, exampleServer('s2'))
+  t.is(after.view?.epoch, 2)
+  t.is(after.view?.members.length, 2)
+  t.false(holdsPartitions(after.view!, 's2'))
+})
+
+test('more replicas wanted than servers gives each partition all of them', t => {
+  const state = { ...stateWith(['s1', 's2']), replicaCount: 3 }
+  const { view } = withFirstView(state, 2, everybody)
+  for (const { replicas } of view!.partitions) t.is(replicas.length, 2)
+  t.is(view!.replicaCount, 3)
+})

@@ -1,0 +1,16 @@
+/** Where a manager keeps its state. Implementations pass the suite in compliance.ts. */
+import type { ClusterState } from '../membership/state.ts'
+
+export interface ManagerStore {
+  /**
+   * @returns what was saved last; null when nothing ever was.
+   * @throws ClusterError NEWER_FORMAT, or DISK when it cannot be read or is damaged.
+   */
+  load(): Promise<ClusterState | null>
+  /**
+   * Replaces the state, all or nothing. It is on disk when this resolves.
+   * @throws ClusterError DISK, or CLOSED.
+   */
+  save(state: ClusterState): Promise<void>
+  close(): Promise<void>
+}

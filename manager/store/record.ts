@@ -1,0 +1,82 @@
+/** The state as it is stored: JSON with a format number, checked when it is read. */
+import { z } from 'zod'
+import { ClusterError } from '../../network/errors.ts'
+import { diskFormat, maxPartitionCount } from '../../network/limits.ts'
+import type { ClusterState } from '../membership/state.ts'
+
+const epoch = z.int().min(1)
+const member = z.object({
+  id: z.string().min(1),
+  role: z.literal('server'),
+  name: z.string(),
+  addresses: z.array(z.string()),
+  host: z.string(),
+  domain: z.string(),
+  weight: z.number().positive(),
+})
+const partition = z.object({
+  replicas: z.array(z.string()),
+  inSync: z.array(z.string()),
+  primary: z.string().nullable(),
+  epoch,
+})
+const view = z.object({
+  cluster: z.string(),
+  epoch,
+  members: z.array(member),
+  partitions: z.array(partition),
+  replicaCount: z.int().min(1),
+})
+const record = z
+  .object({
+    format: z.literal(diskFormat),
+    cluster: z.string().min(1),
+    partitionCount: z.int().min(1).max(maxPartitionCount),
+    replicaCount: z.int().min(1),
+    members: z.array(member),
+    view: view.nullable(),
+  })
+  .refine(
+    ({ view, cluster, partitionCount }) =>
+      view === null || (view.cluster === cluster && view.partitions.length === partitionCount),
+    'the view belongs to another cluster or has other partitions',
+  )
+const formatOnly = z.object({ format: z.int() })
+
+export function encodeState(state: ClusterState): string {
+  return JSON.stringify({ format: diskFormat, ...state })
+}
+
+/**
+ * @param where the store as a person would name it.
+ * @throws ClusterError NEWER_FORMAT or DISK.
+ */
+export function decodeState(text: string, where: string): ClusterState {
+  const content = parse(text, where)
+  const found = formatOnly.safeParse(content)
+  if (found.success && found.data.format > diskFormat) {
+    throw new ClusterError(
+      'NEWER_FORMAT',
+      `the manager's state in ${where} has format ${found.data.format}, written by a newer Rookery; ` +
+        `this one knows format ${diskFormat}: run the newer one`,
+    )
+  }
+  const result = record.safeParse(content)
+  if (!result.success) throw damaged(where, z.prettifyError(result.error))
+  const { format: _, ...state } = result.data
+  return state
+}
+
+function parse(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw damaged(where, String(error), error)
+  }
+}
+
+function damaged(where: string, reason: string, cause?: unknown): ClusterError {
+  return new ClusterError('DISK', `the manager's state in ${where} is damaged: ${reason}`, {
+    cause,
+  })
+}
