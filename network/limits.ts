@@ -40,6 +40,8 @@ export const maxInlineBytes = 64 * KiB
 export const maxXattrNameBytes = 255
 export const maxXattrValueBytes = 64 * KiB
 export const maxXattrListBytes = 64 * KiB
+/** All attributes of one inode: they are one value of the metadata store. */
+export const maxXattrRecordBytes = 256 * KiB
 
 /** Frames: the largest payload is one block; a body holds names and attributes, never file data. */
 export const maxFrameBodyBytes = 1 * MiB
@@ -48,6 +50,9 @@ export const maxFramePayloadBytes = maxBlockBytes
 export const sendHighWaterBytes = 16 * MiB
 /** A peer that leaves this much unread is cut off, whatever the sender does about back-pressure. */
 export const sendLimitBytes = 256 * MiB
+
+/** Connections one listener holds open: a tenth of the file descriptors a service usually may have. */
+export const maxConnectionsAccepted = 8192
 
 /** Calls one connection may have in flight towards a server: beyond it they queue at the caller. */
 export const maxCallsInFlight = 1024
@@ -154,3 +159,16 @@ export const maxSpaceWaiters = 1024
 export const maxRetiredChanges = 65_536
 /** Damaged blocks that are named one by one in the log when a store is opened. */
 export const maxDamageLogged = 100
+
+/** FUSE: largest WRITE and READ, the kernel's own bound of 256 pages. */
+export const maxFuseDataBytes = 1 * MiB
+/** One request: its data and its header; the kernel wants a page more than max_write. */
+export const fuseSlotBytes = maxFuseDataBytes + 4 * KiB
+/** Requests of the kernel in hand at a time; beyond it they wait in the kernel. 128 MiB of address space. */
+export const maxFuseRequests = 128
+/** Of these, requests that no program waits for directly (read-ahead, release). */
+export const maxFuseBackground = 64
+/** Invalidations on their way into the kernel: each may hold a thread. */
+export const maxFuseNotices = 1024
+/** Files and directories that one mount may have open; as many as Linux lets a process have. */
+export const maxFuseHandles = 1_048_576

@@ -1,0 +1,107 @@
+/**
+ * A world whose time passes only when it is told to and whose chance comes from a seed: the same seed
+ * and the same program give the same run.
+ *
+ * 1. Timers fire in the order of their time, and of their making where the times are equal.
+ * 2. Promises settle between two timers: what a callback set off has run before the next one fires.
+ * 3. Time never passes while a callback runs.
+ */
+import assert from 'node:assert/strict'
+import type { Clock, Env, Random, Timer, Timers } from './env.ts'
+import { sleepOn } from './sleep.ts'
+import { TimerHeap } from './timer-heap.ts'
+import { SeededRandom } from './xoshiro.ts'
+
+/** 2026-01-01 UTC: any fixed time will do, as long as every run has the same. */
+const defaultStartNs = 1_767_225_600_000_000_000n
+
+export interface SimulatedOptions {
+  readonly seed: number
+  readonly startNs?: bigint
+}
+
+export class SimulatedEnv implements Env {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly seed: number
+  readonly #heap = new TimerHeap()
+  #nowMs = 0
+  #running = false
+
+  constructor({ seed, startNs = defaultStartNs }: SimulatedOptions) {
+    this.seed = seed
+    this.random = new SeededRandom(seed)
+    this.clock = {
+      monotonicMs: () => this.#nowMs,
+      wallNs: () => startNs + BigInt(Math.round(this.#nowMs * 1e6)),
+    }
+    const after = (delayMs: number, callback: () => void) => this.#after(delayMs, callback)
+    this.timers = {
+      after,
+      every: (periodMs, callback) => this.#every(periodMs, callback),
+      sleep: (delayMs, signal) => sleepOn({ after }, delayMs, signal),
+      soon: callback => {
+        this.#heap.add(this.#nowMs, callback)
+      },
+    }
+  }
+
+  /** Lets `ms` pass, firing what falls due. */
+  advance(ms: number): Promise<void> {
+    assert(ms >= 0, 'time does not go back')
+    return this.#runUntil(this.#nowMs + ms, () => false)
+  }
+
+  /**
+   * Lets time pass until `done` says so or nothing is left to happen, at most `limitMs` of it. A periodic
+   * timer never leaves nothing: give `done` or a limit then.
+   * @returns whether `done` was reached, or nothing is left when it was not given.
+   */
+  async run(done?: () => boolean, limitMs = 3_600_000): Promise<boolean> {
+    const end = this.#nowMs + limitMs
+    await this.#runUntil(end, done ?? (() => this.#heap.size === 0))
+    return done === undefined ? this.#heap.size === 0 : done()
+  }
+
+  async #runUntil(endMs: number, done: () => boolean): Promise<void> {
+    assert(!this.#running, 'one run of a simulated environment at a time')
+    this.#running = true
+    try {
+      await settle()
+      while (!done()) {
+        const next = this.#heap.takeUntil(endMs)
+        if (next === undefined) break
+        this.#nowMs = Math.max(this.#nowMs, next.atMs)
+        next.callback()
+        await settle()
+      }
+      if (!done() && Number.isFinite(endMs) && this.#heap.size >= 0) this.#nowMs = endMs
+    } finally {
+      this.#running = false
+    }
+  }
+
+  #after(delayMs: number, callback: () => void): Timer {
+    const entry = this.#heap.add(this.#nowMs + Math.max(0, delayMs), callback)
+    return { cancel: () => this.#heap.remove(entry) }
+  }
+
+  #every(periodMs: number, callback: () => void): Timer {
+    assert(periodMs > 0, 'a period is positive')
+    let timer: Timer
+    const fire = () => {
+      timer = this.#after(periodMs, fire)
+      callback()
+    }
+    timer = this.#after(periodMs, fire)
+    return { cancel: () => timer.cancel() }
+  }
+}
+
+/** One turn of the real event loop: every promise that can settle without a timer has done so. */
+function settle(): Promise<void> {
+  return new Promise(resolve => {
+    setImmediate(resolve)
+  })
+}

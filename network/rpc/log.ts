@@ -1,0 +1,42 @@
+/** Where rpc writes what nobody is there to be told, and a line for what strangers can cause at will. */
+import type { Env } from '../env/env.ts'
+
+export type Log = (message: string, error?: unknown) => void
+
+/** For callers that inject none: Node prints it. */
+export const warningLog: Log = (message, error) => {
+  process.emitWarning(error === undefined ? message : `${message}: ${String(error)}`)
+}
+
+const refusalIntervalMs = 10_000
+
+/** Counts refused connections and logs the first of each interval, with how many were left out. */
+export class RefusalLog {
+  readonly #env: Env
+  readonly #log: Log
+  #silentUntilMs = Number.NEGATIVE_INFINITY
+  #unlogged = 0
+  #count = 0
+
+  constructor(env: Env, log: Log) {
+    this.#env = env
+    this.#log = log
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(remote: string, error: unknown): void {
+    this.#count++
+    const nowMs = this.#env.clock.monotonicMs()
+    if (nowMs < this.#silentUntilMs) {
+      this.#unlogged++
+      return
+    }
+    const more = this.#unlogged > 0 ? `, and ${this.#unlogged} more before` : ''
+    this.#log(`refused a connection from ${remote}${more}`, error)
+    this.#silentUntilMs = nowMs + refusalIntervalMs
+    this.#unlogged = 0
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The requests that the other side makes on one connection.
+ *
+ * 1. `#served` holds the call ids whose handler has not answered yet: at most `maxRequestsServed`.
+ * 2. A request gets one reply or error, none once it was cancelled or the connection is gone.
+ */
+import { ClusterError, PosixError } from '../errors.ts'
+import { maxRequestsServed } from '../limits.ts'
+import { type Connection, type FrameHeader, frameKind } from '../transport/contract.ts'
+import { decodeBody, encodeBody, encodeError } from '../wire/codec.ts'
+import type { OperationName, RequestOf } from '../wire/operations.ts'
+import type { Incoming, Peer, Reply } from './contract.ts'
+import type { Dispatch } from './dispatch.ts'
+import type { Log } from './log.ts'
+
+type AnyReply = Reply<OperationName>
+
+export class Requests {
+  readonly #connection: Connection
+  readonly #dispatch: Dispatch
+  readonly #peer: Peer
+  readonly #log: Log
+  readonly #served = new Set<number>()
+  #closed = false
+
+  constructor(connection: Connection, dispatch: Dispatch, peer: Peer, log: Log) {
+    this.#connection = connection
+    this.#dispatch = dispatch
+    this.#peer = peer
+    this.#log = log
+  }
+
+  /** @throws ClusterError when the peer breaks the rules, and is to be cut off. */
+  request(header: FrameHeader, body: Uint8Array, payload: readonly Uint8Array[]): void {
+    if (this.#served.has(header.callId)) {
+      throw new ClusterError('MALFORMED', `call ${header.callId} was made twice`)
+    }
+    if (this.#served.size >= maxRequestsServed) {
+      throw new ClusterError('OVERLOADED', `${maxRequestsServed} requests are being served`)
+    }
+    try {
+      const result = this.#invoke(header, body, payload)
+      if (result instanceof Promise) this.#await(header, result)
+      else this.#reply(header, result)
+    } catch (error) {
+      this.#refuse(header, error)
+    }
+  }
+
+  notice(header: FrameHeader, body: Uint8Array, payload: readonly Uint8Array[]): void {
+    try {
+      const result = this.#invoke(header, body, payload)
+      if (result instanceof Promise) result.catch(error => this.#logFailed(header, error))
+    } catch (error) {
+      this.#logFailed(header, error)
+    }
+  }
+
+  cancel(callId: number): void {
+    this.#served.delete(callId)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#served.clear()
+  }
+
+  #invoke(
+    header: FrameHeader,
+    body: Uint8Array,
+    payload: readonly Uint8Array[],
+  ): AnyReply | Promise<AnyReply> {
+    const entry = this.#dispatch[header.operation]
+    if (entry === undefined) {
+      throw new ClusterError(
+        'UNKNOWN_OPERATION',
+        `operation ${header.operation} is not served here`,
+      )
+    }
+    const incoming: Incoming<OperationName> = {
+      peer: this.#peer,
+      partition: header.partition,
+      epoch: header.epoch,
+      // What a handler gets is what the peer sent: the shape is the peer's word, see operations.ts.
+      body: decodeBody(body) as RequestOf<OperationName>,
+      payload,
+    }
+    return entry.handler(incoming)
+  }
+
+  #await(header: FrameHeader, result: Promise<AnyReply>): void {
+    this.#served.add(header.callId)
+    result.then(
+      reply => {
+        if (this.#served.delete(header.callId)) this.#reply(header, reply)
+      },
+      error => {
+        if (this.#served.delete(header.callId)) this.#refuse(header, error)
+        else if (!isExpected(error)) this.#logFailed(header, error)
+      },
+    )
+  }
+
+  #reply(header: FrameHeader, { body, payload }: AnyReply): void {
+    if (this.#closed) return
+    try {
+      this.#connection.send(answerTo(header, frameKind.reply), encodeBody(body), payload)
+    } catch (error) {
+      this.#refuse(header, error)
+    }
+  }
+
+  #refuse(header: FrameHeader, error: unknown): void {
+    if (!isExpected(error)) this.#logFailed(header, error)
+    if (this.#closed) return
+    const told = isExpected(error)
+      ? error
+      : new ClusterError('INTERNAL', 'the request failed; the log of the peer says why')
+    try {
+      this.#connection.send(answerTo(header, frameKind.error), encodeError(told))
+    } catch (failure) {
+      // The peer is gone: nobody is there to be told.
+      if (!(failure instanceof ClusterError && failure.code === 'CLOSED')) throw failure
+    }
+  }
+
+  #logFailed(header: FrameHeader, error: unknown): void {
+    const name = this.#dispatch[header.operation]?.name ?? `operation ${header.operation}`
+    this.#log(`${name} from ${this.#connection.remote} failed`, error)
+  }
+}
+
+function answerTo(header: FrameHeader, kind: FrameHeader['kind']): FrameHeader {
+  const { callId, operation, partition, epoch } = header
+  return { callId, kind, operation, partition, epoch }
+}
+
+function isExpected(error: unknown): error is PosixError | ClusterError {
+  return error instanceof PosixError || error instanceof ClusterError
+}

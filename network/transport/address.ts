@@ -1,0 +1,40 @@
+/** Addresses of sockets: `tcp://host:port` and `unix:/path`. */
+import { ClusterError } from '../errors.ts'
+
+export type SocketAddress =
+  | { readonly scheme: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly scheme: 'unix'; readonly path: string }
+
+/** sun_path of unix(7), less its closing NUL. */
+const maxUnixPathBytes = 107
+
+const tcpForm = /^tcp:\/\/(?:\[([^\]]+)\]|([^:[\]/]+)):(\d{1,5})$/
+
+/** @throws ClusterError UNREACHABLE when it is neither. */
+export function parseAddress(address: string): SocketAddress {
+  if (address.startsWith('unix:/')) return parseUnix(address.slice('unix:'.length))
+  const match = tcpForm.exec(address)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || !(port <= 0xffff)) {
+    throw new ClusterError(
+      'UNREACHABLE',
+      `'${address}' is no address: tcp://host:port or unix:/path`,
+    )
+  }
+  return { scheme: 'tcp', host, port }
+}
+
+function parseUnix(path: string): SocketAddress {
+  if (Buffer.byteLength(path) > maxUnixPathBytes || path.includes('\0')) {
+    throw new ClusterError(
+      'UNREACHABLE',
+      `the path of a Unix socket has at most ${maxUnixPathBytes} bytes: '${path}'`,
+    )
+  }
+  return { scheme: 'unix', path }
+}
+
+export function formatTcp(host: string, port: number): string {
+  return host.includes(':') ? `tcp://[${host}]:${port}` : `tcp://${host}:${port}`
+}

@@ -1,0 +1,158 @@
+/** The socket transport: TCP between hosts, Unix sockets within one. */
+import {
+  createConnection,
+  createServer,
+  type NetConnectOpts,
+  type Server,
+  type Socket,
+} from 'node:net'
+import type { Env } from '../env/env.ts'
+import { ClusterError } from '../errors.ts'
+import { dialDeadlineMs, maxConnectionsAccepted } from '../limits.ts'
+import { formatTcp, parseAddress, type SocketAddress } from './address.ts'
+import type { Connection, Listener, Transport } from './contract.ts'
+import { ReadSlab } from './read-slab.ts'
+import { SocketConnection } from './socket-connection.ts'
+import { bindUnix } from './unix-socket.ts'
+
+/** A host that lost its power says nothing: the kernel asks after this long without traffic. */
+const keepAliveMs = 15_000
+
+export class SocketTransport implements Transport {
+  readonly schemes = ['tcp', 'unix'] as const
+  readonly #env: Env
+
+  constructor(env: Env) {
+    this.#env = env
+  }
+
+  async listen(address: string, accept: (connection: Connection) => void): Promise<Listener> {
+    const at = parseAddress(address)
+    const server = createServer({
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay: at.scheme === 'tcp',
+      keepAlive: at.scheme === 'tcp',
+      keepAliveInitialDelay: keepAliveMs,
+    })
+    server.maxConnections = maxConnectionsAccepted
+    let accepted = 0
+    server.on('connection', socket => {
+      accepted++
+      accept(
+        this.#accepted(socket, at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`),
+      )
+    })
+    if (at.scheme === 'unix') await bindUnix(server, at.path)
+    else await bindTcp(server, at.host, at.port)
+    return { address: boundAddress(server, at), close: () => closeServer(server) }
+  }
+
+  dial(address: string, signal?: AbortSignal): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal.reason }))
+        return
+      }
+      const slab = new ReadSlab()
+      let connection: SocketConnection | undefined
+      const socket = createConnection({
+        ...connectOptions(parseAddress(address)),
+        onread: {
+          buffer: () => slab.room(),
+          callback: length => {
+            connection?.receive(slab.take(length))
+            return true
+          },
+        },
+      })
+      // Nothing is read before `start`: what arrives early waits in the kernel.
+      socket.pause()
+      const settle = this.#watchDial(socket, address, reject, signal)
+      socket.once('connect', () => {
+        settle()
+        connection = new SocketConnection(this.#env, socket, address)
+        resolve(connection)
+      })
+    })
+  }
+
+  /** @returns a function that ends the watch over deadline, signal and errors. */
+  #watchDial(
+    socket: Socket,
+    address: string,
+    reject: (error: ClusterError) => void,
+    signal: AbortSignal | undefined,
+  ): () => void {
+    const fail = (error: ClusterError) => {
+      settle()
+      socket.on('error', () => reject(error))
+      socket.destroy()
+      reject(error)
+    }
+    const failed = (cause: Error) =>
+      fail(new ClusterError('UNREACHABLE', `nobody answers at ${address}`, { cause }))
+    const cancelled = () =>
+      fail(new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal?.reason }))
+    const timer = this.#env.timers.after(dialDeadlineMs, () =>
+      fail(new ClusterError('TIMEOUT', `${address} did not answer within ${dialDeadlineMs} ms`)),
+    )
+    const settle = () => {
+      timer.cancel()
+      signal?.removeEventListener('abort', cancelled)
+      socket.off('error', failed)
+    }
+    socket.on('error', failed)
+    signal?.addEventListener('abort', cancelled, { once: true })
+    return settle
+  }
+
+  #accepted(socket: Socket, remote: string): Connection {
+    const connection = new SocketConnection(this.#env, socket, remote)
+    socket.on('data', (data: Buffer) => {
+      connection.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    })
+    socket.pause()
+    return connection
+  }
+}
+
+function connectOptions(at: SocketAddress): NetConnectOpts {
+  if (at.scheme === 'unix') return { path: at.path, allowHalfOpen: true }
+  return {
+    host: at.host,
+    port: at.port,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
+  }
+}
+
+function bindTcp(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const taken = cause.code === 'EADDRINUSE'
+      const message = `${formatTcp(host, port)} ${taken ? 'is taken' : 'cannot be listened on'}`
+      reject(new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause }))
+    })
+    server.listen({ host, port }, resolve)
+  })
+}
+
+function boundAddress(server: Server, asked: SocketAddress): string {
+  if (asked.scheme === 'unix') return `unix:${asked.path}`
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound !== null ? bound.port : asked.port
+  return formatTcp(asked.host, port)
+}
+
+function peerOf(socket: Socket): string {
+  return formatTcp(socket.remoteAddress ?? '?', socket.remotePort ?? 0)
+}
+
+/** `Server.close` calls back when the last connection has ended: the listening itself ends at once. */
+function closeServer(server: Server): Promise<void> {
+  server.close()
+  return Promise.resolve()
+}
