@@ -1,6 +1,6 @@
 export default {
   files: ['{network,server,manager,client,cli,test,bench}/**/*.test.ts'],
-  extensions: { ts: 'module' },
+  extensions: ['ts'],
   workerThreads: false,
   concurrency: 2,
   timeout: '3m',
