@@ -2,7 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { realEnv } from '../network/env/real.ts'
-import { socketTransport } from '../network/transport/socket.ts'
+import { SocketTransport } from '../network/transport/socket.ts'
 import { startServer } from '../server/main.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
@@ -15,9 +15,10 @@ export async function runServer(options: ServerOptions): Promise<void> {
   await mkdir(options.metaDir, { recursive: true, mode: 0o700 })
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   if (!hasSupervisor()) await noteSharedDisk(options, log)
+  const env = realEnv()
   const server = await startServer({
-    env: realEnv(),
-    transports: [socketTransport()],
+    env,
+    transports: [new SocketTransport(env)],
     managers: options.manager,
     addresses: options.listen,
     metaDirectory: options.metaDir,

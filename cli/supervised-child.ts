@@ -120,7 +120,12 @@ export class SupervisedChild {
         gone()
       }
       child.once('error', error => ended(`cannot be started (${error.message})`, null))
-      child.once('exit', (code, signal) => ended(describeExit(code, signal), code))
+      child.once('exit', (code, signal) => {
+        const report = (): void => ended(describeExit(code, signal), code)
+        // What it said last may still be on its way.
+        if (child.connected) child.once('disconnect', report)
+        else report()
+      })
     })
     return promise
   }

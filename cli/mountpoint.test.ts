@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { checkMountpoint, isRookery, mountAt, parseMountinfo } from './mountpoint.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'rookery-mountpoint-'))
+writeFileSync(join(directory, 'file'), '')
+test.after.always(() => rmSync(directory, { recursive: true }))
+
+test('mounts are read with their escapes and optional fields', t => {
+  const mounts = parseMountinfo(
+    '36 35 98:0 / /mnt/a\\040b rw,noatime master:1 shared:2 - ext3 /dev/root rw\n' +
+      '37 35 0:40 / /r rw - fuse.rookery rookery:default rw\n',
+  )
+  t.deepEqual(mounts, [
+    { mountpoint: '/mnt/a b', type: 'ext3', source: '/dev/root' },
+    { mountpoint: '/r', type: 'fuse.rookery', source: 'rookery:default' },
+  ])
+  t.deepEqual(mounts.map(isRookery), [false, true])
+})
+
+test('the root of this machine is mounted, a fresh directory is not', async t => {
+  t.is((await mountAt('/'))?.mountpoint, '/')
+  t.is(await mountAt(directory), null)
+})
+
+test('a missing mount point is made only when asked for', async t => {
+  const path = join(directory, 'x', 'y')
+  await t.throwsAsync(checkMountpoint(path, { create: false }), { message: /no such directory/ })
+  t.is(await checkMountpoint(path, { create: true }), 'free')
+  t.true((await stat(path)).isDirectory())
+})
+
+test('a mount point that is a file, not empty or mounted is refused', async t => {
+  const options = { create: true }
+  await t.throwsAsync(checkMountpoint(join(directory, 'file'), options), {
+    message: /it is not a directory/,
+  })
+  await t.throwsAsync(checkMountpoint(directory, options), { message: /is not empty/ })
+  await t.throwsAsync(checkMountpoint('/proc', options), { message: /already mounted/ })
+})
