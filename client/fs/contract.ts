@@ -52,6 +52,8 @@ export interface FileSystem {
   readonly root: Ino
   /** How long may a surface keep what it was told? See cache/contract.ts. */
   readonly cache: CacheAuthority
+  /** `flush` never has an error to report, as no data is written behind: surfaces need not call it. */
+  readonly writesThrough?: boolean
 
   /** `.` and `..` are not entries: the kernel and the surfaces resolve them. */
   lookup(parent: Ino, name: Name): Promise<Attributes>

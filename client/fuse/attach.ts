@@ -1,0 +1,18 @@
+/** Typed face of attach.c. Every answer is a descriptor or 0, or a negated Linux error number. */
+import { loadAddon } from './addon.ts'
+
+export interface Attach {
+  /** mount(2) of a new FUSE device: its descriptor. `options` go behind `fd=N,`. */
+  attach(target: string, source: string, options: string, readOnly: boolean): number
+  /** umount2(2), on another thread: the kernel may ask the file system while it unmounts. */
+  detach(target: string, lazy: boolean): Promise<number>
+  /** Lazily and at once, for a process that ends. */
+  detachNow(target: string): number
+  socketPair(): readonly [number, number] | number
+  /** The descriptor that the other side of the socket sent (SCM_RIGHTS). */
+  receiveDescriptor(socket: number): number
+}
+
+export function loadAttach(): Attach {
+  return loadAddon('attach') as Attach
+}

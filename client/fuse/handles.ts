@@ -1,0 +1,80 @@
+/** Open files and directories by the number that the kernel was given for them. */
+import { PosixError } from '../../network/errors.ts'
+import { maxFuseHandles } from '../../network/limits.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import type { DirectoryEntry } from '../../network/wire/operations.ts'
+import type { OpenFile } from '../fs/contract.ts'
+
+/** A directory being read: the last batch of entries that the file system gave, and where it stands. */
+export interface OpenDirectory {
+  readonly ino: Ino
+  entries: readonly DirectoryEntry[]
+  /** Cookie behind which `entries` begin. */
+  start: number
+  /** Nothing comes behind `entries`. */
+  end: boolean
+  /** `entries` carry attributes as of this moment, not of an earlier reply. */
+  fresh: boolean
+  /** Index of the entry that the kernel will probably want next. */
+  next: number
+}
+
+export class Handles {
+  readonly #files = new Map<number, OpenFile>()
+  readonly #directories = new Map<number, OpenDirectory>()
+  #last = 0
+
+  get size(): number {
+    return this.#files.size + this.#directories.size
+  }
+
+  /** @throws PosixError ENOMEM when the limit is reached. */
+  reserve(): void {
+    if (this.size >= maxFuseHandles) throw new PosixError('ENOMEM', 'too many open files')
+  }
+
+  addFile(file: OpenFile): number {
+    this.#last += 1
+    this.#files.set(this.#last, file)
+    return this.#last
+  }
+
+  addDirectory(ino: Ino): number {
+    this.#last += 1
+    const directory = { ino, entries: [], start: -1, end: false, fresh: false, next: 0 }
+    this.#directories.set(this.#last, directory)
+    return this.#last
+  }
+
+  /** @throws PosixError EBADF: the kernel named a handle that it was not given. */
+  file(handle: number): OpenFile {
+    const file = this.#files.get(handle)
+    if (file === undefined) throw new PosixError('EBADF', `no file ${handle}`)
+    return file
+  }
+
+  directory(handle: number): OpenDirectory {
+    const directory = this.#directories.get(handle)
+    if (directory === undefined) throw new PosixError('EBADF', `no directory ${handle}`)
+    return directory
+  }
+
+  takeFile(handle: number): OpenFile {
+    const file = this.file(handle)
+    this.#files.delete(handle)
+    return file
+  }
+
+  dropDirectory(handle: number): void {
+    this.directory(handle)
+    this.#directories.delete(handle)
+  }
+
+  /** All files; afterwards nothing is open. */
+  takeFiles(): readonly OpenFile[] {
+    const files = [...this.#files.values()]
+    this.#files.clear()
+    this.#directories.clear()
+    return files
+  }
+}

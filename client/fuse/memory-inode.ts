@@ -1,0 +1,132 @@
+/** One inode of MemoryFileSystem: attributes, and either data, entries or a target. */
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import type { SetAttributes } from '../fs/contract.ts'
+
+const blockBytes = 1024 * 1024
+const setuid = 0o4000
+const setgid = 0o2000
+const groupExecute = 0o010
+
+export class MemoryInode {
+  readonly ino: Ino
+  readonly entries = new Map<string, { readonly ino: Ino; readonly cookie: number }>()
+  readonly xattrs = new Map<string, Uint8Array>()
+  mode: number
+  nlink = 1
+  opens = 0
+  size = 0
+  target: Uint8Array | null = null
+  readonly #rdev: number
+  #uid: number
+  #gid: number
+  #atimeNs: bigint
+  #mtimeNs: bigint
+  #ctimeNs: bigint
+  #changes = 1
+  #data = Buffer.alloc(0)
+  #nextCookie = 16
+
+  constructor(
+    ino: Ino,
+    is: {
+      readonly mode: number
+      readonly rdev: number
+      readonly uid: number
+      readonly gid: number
+    },
+    nowNs: bigint,
+  ) {
+    this.ino = ino
+    this.mode = is.mode
+    this.#rdev = is.rdev
+    this.#uid = is.uid
+    this.#gid = is.gid
+    this.#atimeNs = nowNs
+    this.#mtimeNs = nowNs
+    this.#ctimeNs = nowNs
+  }
+
+  attributes(): Attributes {
+    return {
+      ino: this.ino,
+      mode: this.mode,
+      nlink: this.nlink,
+      uid: this.#uid,
+      gid: this.#gid,
+      rdev: this.#rdev,
+      size: this.target?.length ?? this.size + this.entries.size,
+      atimeNs: this.#atimeNs,
+      mtimeNs: this.#mtimeNs,
+      ctimeNs: this.#ctimeNs,
+      change: this.#changes,
+      generation: 0,
+      cuts: 0,
+      reach: 0,
+      blockBytes,
+      inlineBytes: 0,
+    }
+  }
+
+  change(changes: SetAttributes, nowNs: bigint): void {
+    const { mode, uid, gid, size, atimeNs, mtimeNs } = changes
+    if (mode !== undefined) this.mode = (this.mode & ~0o7777) | mode
+    if (uid !== undefined) this.#uid = uid
+    if (gid !== undefined) this.#gid = gid
+    if (size !== undefined) this.#truncate(size, nowNs)
+    if (atimeNs !== undefined) this.#atimeNs = atimeNs === 'now' ? nowNs : atimeNs
+    if (mtimeNs !== undefined) this.#mtimeNs = mtimeNs === 'now' ? nowNs : mtimeNs
+    if (changes.killPrivileges === true) this.killPrivileges()
+    this.touch(nowNs)
+  }
+
+  touch(nowNs: bigint): void {
+    this.#ctimeNs = nowNs
+    this.#changes += 1
+  }
+
+  killPrivileges(): void {
+    this.mode &= (this.mode & groupExecute) === 0 ? ~setuid : ~(setuid | setgid)
+  }
+
+  add(name: string, ino: Ino, nowNs: bigint): void {
+    this.entries.set(name, { ino, cookie: this.#nextCookie })
+    this.#nextCookie += 1
+    this.#mtimeNs = nowNs
+    this.touch(nowNs)
+  }
+
+  remove(name: string, nowNs: bigint): void {
+    this.entries.delete(name)
+    this.#mtimeNs = nowNs
+    this.touch(nowNs)
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const end = Math.min(this.size, offset + length)
+    return this.#data.subarray(Math.min(offset, end), end)
+  }
+
+  write(offset: number, data: Uint8Array, nowNs: bigint): void {
+    const end = offset + data.length
+    this.#grow(end)
+    this.#data.set(data, offset)
+    this.size = Math.max(this.size, end)
+    this.#mtimeNs = nowNs
+    this.touch(nowNs)
+  }
+
+  #truncate(size: number, nowNs: bigint): void {
+    if (size < this.size) this.#data.fill(0, size, this.size)
+    this.#grow(size)
+    this.size = size
+    this.#mtimeNs = nowNs
+  }
+
+  #grow(size: number): void {
+    if (size <= this.#data.length) return
+    const larger = Buffer.alloc(Math.max(size, 2 * this.#data.length))
+    larger.set(this.#data.subarray(0, this.size))
+    this.#data = larger
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Mounts a FileSystem through our own channel to the kernel.
+ *
+ * 1. A process that ends by itself, also by an exception, leaves no mount behind. One that was killed
+ *    leaves a dead one, which `unmountStale` removes.
+ * 2. The device is closed once, when the kernel or we end the mount; then the session lets go of all files.
+ */
+import { type Log, silentLog } from '../../network/log.ts'
+import type { FileSystem } from '../fs/contract.ts'
+import { type ChannelStatistics, DeviceChannel } from './channel.ts'
+import type { Mount, Mounted, MountOptions } from './contract.ts'
+import { attachDevice, type Device, detachPath } from './device.ts'
+import { checkMountpoint, mountedPath, mountsAt } from './mountpoint.ts'
+import { Session } from './session.ts'
+
+export interface DirectOptions extends MountOptions {
+  /** How long to spin for the next request before sleeping; 0 never. */
+  readonly spinMicroseconds?: number
+  readonly log?: Log
+  /** How the device is obtained; by default as the user's rights allow. */
+  readonly attach?: (options: MountOptions) => Promise<Device>
+}
+
+export interface DirectMounted extends Mounted {
+  /** Requests by opcode, and what the channel did. */
+  statistics(): ChannelStatistics & { readonly counts: Uint32Array }
+}
+
+/** On a virtual machine a wake-up costs about 40 µs: half of it is worth spinning for. */
+const defaultSpinMicroseconds = 20
+
+export const mountDirect: Mount = mountChannel
+
+/** `mountDirect` with its own options and figures. */
+export async function mountChannel(
+  fileSystem: FileSystem,
+  options: DirectOptions,
+): Promise<DirectMounted> {
+  const mountpoint = await checkMountpoint(options.mountpoint)
+  const device = await (options.attach ?? attachDevice)({ ...options, mountpoint })
+  const mounted = new ChannelMount(fileSystem, device, options)
+  try {
+    await mounted.ready
+  } catch (error) {
+    await mounted.unmount({ force: true })
+    throw error
+  }
+  return mounted
+}
+
+/** Removes a mount whose process is gone. Harmless when nothing is mounted there. */
+export async function unmountStale(mountpoint: string): Promise<void> {
+  const path = await mountedPath(mountpoint)
+  if ((await mountsAt(path)) > 0) await detachPath(path)
+}
+
+class ChannelMount implements DirectMounted {
+  readonly ended: Promise<void>
+  readonly ready: Promise<void>
+  readonly #device: Device
+  readonly #channel: DeviceChannel
+  readonly #session: Session
+  readonly #resolveEnded: () => void
+  readonly #onExit = (): void => {
+    this.#end()
+    this.#device.detachNow()
+  }
+  #over = false
+
+  constructor(fileSystem: FileSystem, device: Device, options: DirectOptions) {
+    const ended = Promise.withResolvers<void>()
+    const ready = Promise.withResolvers<void>()
+    const log = options.log ?? silentLog
+    this.ended = ended.promise
+    this.ready = ready.promise
+    this.#resolveEnded = ended.resolve
+    this.#device = device
+    this.#channel = new DeviceChannel(
+      device.fd,
+      options.spinMicroseconds ?? defaultSpinMicroseconds,
+      {
+        onRequests: (batch, count) => this.#session.serve(batch, count),
+        onEnd: errno => {
+          ready.reject(new Error(`the device ended before the mount was ready: errno ${errno}`))
+          this.#end()
+        },
+      },
+    )
+    this.#session = new Session(fileSystem, this.#channel, {
+      onReady: error => (error === null ? ready.resolve() : ready.reject(error)),
+      onUnexpected: (error, during) => log.warn({ error, during }, 'unexpected on the mount'),
+    })
+    process.on('exit', this.#onExit)
+  }
+
+  async unmount(options?: { readonly force: boolean }): Promise<void> {
+    if (this.#over) return
+    const lazy = options?.force === true
+    await this.#device.detach({ lazy })
+    if (lazy) this.#end()
+    await this.ended
+  }
+
+  statistics(): ChannelStatistics & { readonly counts: Uint32Array } {
+    return { ...this.#channel.statistics(), counts: this.#session.counts.slice() }
+  }
+
+  #end(): void {
+    if (this.#over) return
+    this.#over = true
+    process.off('exit', this.#onExit)
+    this.#channel.close()
+    this.#session.end()
+    this.#resolveEnded()
+  }
+}

@@ -1,0 +1,11 @@
+/** Typed face of notice.c. */
+import { loadAddon } from './addon.ts'
+
+export interface Notice {
+  /** Writes to the device on another thread; resolves to 0 or a Linux error number. */
+  write(device: number, bytes: Uint8Array): Promise<number>
+}
+
+export function loadNotice(): Notice {
+  return loadAddon('notice') as Notice
+}

@@ -1,0 +1,52 @@
+/** Requests about one inode's attributes: GETATTR, SETATTR, READLINK, STATFS. */
+import type { SetAttributes } from '../../fs/contract.ts'
+import { outHeaderBytes, setattrFlag } from '../protocol/numbers.ts'
+import type { Request } from '../protocol/request.ts'
+import type { Session } from '../session.ts'
+
+const nsPerSecond = 1_000_000_000n
+
+export async function getattr(session: Session, request: Request): Promise<void> {
+  session.sendAttributes(request, await session.fileSystem.getattr(session.inoOf(request.node)))
+}
+
+export async function setattr(session: Session, request: Request): Promise<void> {
+  const changes = readChanges(request)
+  const ino = session.inoOf(request.node)
+  session.sendAttributes(request, await session.fileSystem.setattr(ino, changes))
+}
+
+/** struct fuse_setattr_in. */
+function readChanges(request: Request): SetAttributes {
+  const valid = request.u32(0)
+  const has = (flag: number): boolean => (valid & flag) !== 0
+  request.data(0, 88)
+  return {
+    ...(has(setattrFlag.mode) && { mode: request.u32(68) & 0o7777 }),
+    ...(has(setattrFlag.uid) && { uid: request.u32(76) }),
+    ...(has(setattrFlag.gid) && { gid: request.u32(80) }),
+    ...(has(setattrFlag.size) && { size: request.u64(16) }),
+    ...(has(setattrFlag.atime) && {
+      atimeNs: has(setattrFlag.atimeNow) ? 'now' : time(request, 32, 56),
+    }),
+    ...(has(setattrFlag.mtime) && {
+      mtimeNs: has(setattrFlag.mtimeNow) ? 'now' : time(request, 40, 60),
+    }),
+    ...(has(setattrFlag.ctime) && { ctimeNs: time(request, 48, 64) }),
+    ...(has(setattrFlag.killSuidgid) && { killPrivileges: true }),
+  }
+}
+
+function time(request: Request, seconds: number, nanoseconds: number): bigint {
+  return request.i64(seconds) * nsPerSecond + BigInt(request.u32(nanoseconds))
+}
+
+export async function readlink(session: Session, request: Request): Promise<void> {
+  const target = await session.fileSystem.readlink(session.inoOf(request.node))
+  session.sendPieces(request, [target], target.length)
+}
+
+export async function statfs(session: Session, request: Request): Promise<void> {
+  session.reply.space(outHeaderBytes, await session.fileSystem.statfs())
+  session.send(request, outHeaderBytes + 80)
+}

@@ -1,0 +1,91 @@
+/** The session's own requests: INIT, DESTROY, FORGET, INTERRUPT, ACCESS. */
+import { errnoByCode, PosixError } from '../../../network/errors.ts'
+import { maxFuseBackground, maxFuseDataBytes } from '../../../network/limits.ts'
+import {
+  initFlag,
+  initReplyBytes,
+  newestMinor,
+  oldestMinor,
+  outHeaderBytes,
+  protocolMajor,
+} from '../protocol/numbers.ts'
+import type { Request } from '../protocol/request.ts'
+import type { Session } from '../session.ts'
+
+/** Pages of one request; the kernel's own bound (fs.fuse.max_pages_limit). */
+const maxPages = 256
+
+/**
+ * What is asked of the kernel, where it can. Not asked, on purpose: write-back caching (other mounts would
+ * not see the data), remote locks, symlink caching (no leases), opening without a request.
+ */
+const wanted =
+  initFlag.asyncRead |
+  initFlag.atomicTruncate |
+  initFlag.bigWrites |
+  initFlag.autoInvalidateData |
+  initFlag.readdirplus |
+  initFlag.readdirplusAuto |
+  initFlag.asyncDirect |
+  initFlag.parallelDirops |
+  initFlag.abortError |
+  initFlag.maxPages |
+  initFlag.handleKillPrivilegesV2
+
+export function init(session: Session, request: Request): undefined {
+  const [major, minor, readahead] = [request.u32(0), request.u32(4), request.u32(8)]
+  const { reply } = session
+  reply.buffer.fill(0, outHeaderBytes, outHeaderBytes + initReplyBytes)
+  if (major > protocolMajor) {
+    /** The kernel will ask again with our major version. */
+    reply.u32(outHeaderBytes, protocolMajor)
+    session.send(request, outHeaderBytes + initReplyBytes)
+    return
+  }
+  if (major < protocolMajor || minor < oldestMinor) {
+    const message = `the kernel speaks FUSE ${major}.${minor}; 7.${oldestMinor} (Linux 5.4) is needed`
+    session.fail(request, errnoByCode.EPROTO)
+    session.events.onReady(new PosixError('EPROTO', message))
+    return
+  }
+  writeInit(session, Math.min(minor, newestMinor), readahead, request.u32(12))
+  session.initialized = true
+  session.send(request, outHeaderBytes + initReplyBytes)
+  session.events.onReady(null)
+}
+
+function writeInit(session: Session, minor: number, readahead: number, offered: number): void {
+  const { reply } = session
+  const at = outHeaderBytes
+  reply.u32(at, protocolMajor)
+  reply.u32(at + 4, minor)
+  reply.u32(at + 8, Math.min(readahead, maxFuseDataBytes))
+  reply.u32(at + 12, (offered & wanted) >>> 0)
+  reply.u16(at + 16, maxFuseBackground)
+  reply.u16(at + 18, Math.floor((maxFuseBackground * 3) / 4))
+  reply.u32(at + 20, maxFuseDataBytes)
+  reply.u32(at + 24, 1)
+  reply.u16(at + 28, maxPages)
+}
+
+export function destroy(session: Session, request: Request): undefined {
+  session.done(request)
+}
+
+export function forget(session: Session, request: Request): undefined {
+  session.drop(request)
+}
+
+export function batchForget(session: Session, request: Request): undefined {
+  session.drop(request)
+}
+
+/** ENOSYS: the kernel asks no more. An operation ends within its deadline, interrupted or not. */
+export function interrupt(session: Session, request: Request): undefined {
+  session.fail(request, errnoByCode.ENOSYS)
+}
+
+/** ENOSYS: the kernel checks permissions itself (default_permissions) and asks no more. */
+export function access(session: Session, request: Request): undefined {
+  session.fail(request, errnoByCode.ENOSYS)
+}

@@ -1,0 +1,76 @@
+/** Requests about an open file: OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. */
+import { PosixError } from '../../../network/errors.ts'
+import { maxFuseDataBytes } from '../../../network/limits.ts'
+import type { OpenFile } from '../../fs/contract.ts'
+import {
+  openFlag,
+  openKillSuidgid,
+  openReplyBytes,
+  openReplyFlag,
+  outHeaderBytes,
+  writeFlag,
+} from '../protocol/numbers.ts'
+import type { Request } from '../protocol/request.ts'
+import type { Session } from '../session.ts'
+
+/** writev(2) takes 1024 and the channel 64, one of them for the header. */
+const maxPieces = 63
+
+export async function open(session: Session, request: Request): Promise<void> {
+  const truncate = (request.u32(0) & openFlag.truncate) !== 0
+  const killPrivileges = (request.u32(4) & openKillSuidgid) !== 0
+  const ino = session.inoOf(request.node)
+  session.handles.reserve()
+  if (truncate && killPrivileges) await session.fileSystem.setattr(ino, { killPrivileges })
+  const file = await session.fileSystem.open(ino, { truncate })
+  const handle = session.handles.addFile(file)
+  session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, file))
+  session.send(request, outHeaderBytes + openReplyBytes)
+}
+
+/** Flags of the reply to OPEN and CREATE. */
+export function openFlagsOf(session: Session, file: OpenFile): number {
+  const keep = file.keepPages ? openReplyFlag.keepCache : 0
+  return session.fileSystem.writesThrough === true ? keep | openReplyFlag.noFlush : keep
+}
+
+export async function read(session: Session, request: Request): Promise<void> {
+  const file = session.handles.file(request.u64(0))
+  const length = Math.min(request.u32(16), maxFuseDataBytes)
+  const pieces = await session.fileSystem.read(file, request.u64(8), length)
+  let bytes = 0
+  for (const piece of pieces) bytes += piece.length
+  if (bytes > length) throw new PosixError('EIO', 'more was read than was asked for')
+  session.sendPieces(request, pieces.length > maxPieces ? [Buffer.concat(pieces)] : pieces, bytes)
+}
+
+export async function write(session: Session, request: Request): Promise<void> {
+  const file = session.handles.file(request.u64(0))
+  const length = request.u32(16)
+  const flags = request.u32(20)
+  const data = request.data(40, length)
+  /** What comes from mapped pages has its place, however the file was opened. */
+  const append = (request.u32(32) & openFlag.append) !== 0 && (flags & writeFlag.cache) === 0
+  await session.fileSystem.write(file, request.u64(8), data, {
+    append,
+    killPrivileges: (flags & writeFlag.killSuidgid) !== 0,
+  })
+  session.reply.u32(outHeaderBytes, length)
+  session.reply.u32(outHeaderBytes + 4, 0)
+  session.send(request, outHeaderBytes + 8)
+}
+
+export async function flush(session: Session, request: Request): Promise<void> {
+  await session.fileSystem.flush(session.handles.file(request.u64(0)))
+  session.done(request)
+}
+
+export async function fsync(session: Session, request: Request): Promise<void> {
+  await session.fileSystem.fsync(session.inoOf(request.node))
+  session.done(request)
+}
+
+export function release(session: Session, request: Request): undefined {
+  session.fileSystem.release(session.handles.takeFile(request.u64(0)))
+  session.done(request)
+}

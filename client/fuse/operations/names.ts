@@ -1,0 +1,115 @@
+/** Requests about names in a directory: LOOKUP, CREATE, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME. */
+import { errnoByCode, posixCodeOf } from '../../../network/errors.ts'
+import type { Caller } from '../../fs/contract.ts'
+import { entryBytes, openFlag, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
+import type { Request } from '../protocol/request.ts'
+import type { Session } from '../session.ts'
+import { openFlagsOf } from './files.ts'
+
+export async function lookup(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const name = request.name(0)
+  try {
+    session.sendEntry(request, parent, name, await session.fileSystem.lookup(parent, name))
+  } catch (error) {
+    if (posixCodeOf(error) !== 'ENOENT') throw error
+    missing(session, request, session.fileSystem.cache.entryMs(parent, name))
+  }
+}
+
+/** Node 0 with a validity lets the kernel remember that there is no such name. */
+function missing(session: Session, request: Request, entryMs: number): void {
+  if (entryMs === 0) {
+    session.fail(request, errnoByCode.ENOENT)
+    return
+  }
+  session.reply.entry(outHeaderBytes, 0, null, { entryMs, attributesMs: 0 })
+  session.send(request, outHeaderBytes + entryBytes)
+}
+
+export async function create(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const flags = request.u32(0)
+  const name = request.name(16)
+  session.handles.reserve()
+  const options = {
+    exclusive: (flags & openFlag.exclusive) !== 0,
+    truncate: (flags & openFlag.truncate) !== 0,
+  }
+  const mode = request.u32(4)
+  const caller = callerOf(request)
+  const opened = await session.fileSystem.create(parent, name, mode, caller, options)
+  const handle = session.handles.addFile(opened.file)
+  session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
+  session.reply.opened(outHeaderBytes + entryBytes, handle, openFlagsOf(session, opened.file))
+  session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
+}
+
+export async function mknod(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const [mode, rdev] = [request.u32(0), request.u32(4)]
+  const name = request.name(16)
+  const caller = callerOf(request)
+  const attributes = await session.fileSystem.mknod(parent, name, mode, rdev, caller)
+  session.sendEntry(request, parent, name, attributes)
+}
+
+export async function mkdir(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const name = request.name(8)
+  const mode = request.u32(0) & 0o7777
+  const attributes = await session.fileSystem.mkdir(parent, name, mode, callerOf(request))
+  session.sendEntry(request, parent, name, attributes)
+}
+
+export async function symlink(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const end = request.textEnd(0)
+  const name = request.text(0, end)
+  const target = request.text(end + 1, request.textEnd(end + 1))
+  const attributes = await session.fileSystem.symlink(parent, name, target, callerOf(request))
+  session.sendEntry(request, parent, name, attributes)
+}
+
+export async function link(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const name = request.name(8)
+  const attributes = await session.fileSystem.link(session.inoOf(request.u64(0)), parent, name)
+  session.sendEntry(request, parent, name, attributes)
+}
+
+export async function unlink(session: Session, request: Request): Promise<void> {
+  await session.fileSystem.unlink(session.inoOf(request.node), request.name(0))
+  session.done(request)
+}
+
+export async function rmdir(session: Session, request: Request): Promise<void> {
+  await session.fileSystem.rmdir(session.inoOf(request.node), request.name(0))
+  session.done(request)
+}
+
+export function rename(session: Session, request: Request): Promise<void> {
+  return renameNames(session, request, { names: 8, flags: 0 })
+}
+
+export function rename2(session: Session, request: Request): Promise<void> {
+  return renameNames(session, request, { names: 16, flags: request.u32(8) })
+}
+
+async function renameNames(
+  session: Session,
+  request: Request,
+  where: { readonly names: number; readonly flags: number },
+): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const newParent = session.inoOf(request.u64(0))
+  const end = request.textEnd(where.names)
+  const name = request.text(where.names, end)
+  const newName = request.text(end + 1, request.textEnd(end + 1))
+  await session.fileSystem.rename(parent, name, newParent, newName, where.flags)
+  session.done(request)
+}
+
+function callerOf(request: Request): Caller {
+  return { uid: request.uid, gid: request.gid }
+}

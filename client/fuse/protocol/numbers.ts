@@ -1,0 +1,101 @@
+/** Numbers of the FUSE protocol (uapi linux/fuse.h, 7.31 and up): only those that are used here. */
+
+export const opcode = {
+  lookup: 1,
+  forget: 2,
+  getattr: 3,
+  setattr: 4,
+  readlink: 5,
+  symlink: 6,
+  mknod: 8,
+  mkdir: 9,
+  unlink: 10,
+  rmdir: 11,
+  rename: 12,
+  link: 13,
+  open: 14,
+  read: 15,
+  write: 16,
+  statfs: 17,
+  release: 18,
+  fsync: 20,
+  setxattr: 21,
+  getxattr: 22,
+  listxattr: 23,
+  removexattr: 24,
+  flush: 25,
+  init: 26,
+  opendir: 27,
+  readdir: 28,
+  releasedir: 29,
+  fsyncdir: 30,
+  access: 34,
+  create: 35,
+  interrupt: 36,
+  destroy: 38,
+  batchForget: 42,
+  readdirplus: 44,
+  rename2: 45,
+} as const
+
+export type OperationLabel = keyof typeof opcode
+
+/** Opcodes below this one are looked up in a table. */
+export const opcodeLimit = 64
+
+export const protocolMajor = 7
+/** The oldest minor version whose structures are the ones read here, and the newest we know. */
+export const oldestMinor = 31
+export const newestMinor = 38
+
+/** The node id of the directory at the top of a mount. */
+export const rootNode = 1
+
+/** Flags of INIT; those above bit 31 travel in `flags2`. */
+export const initFlag = {
+  asyncRead: 1 << 0,
+  atomicTruncate: 1 << 3,
+  bigWrites: 1 << 5,
+  autoInvalidateData: 1 << 12,
+  readdirplus: 1 << 13,
+  readdirplusAuto: 1 << 14,
+  asyncDirect: 1 << 15,
+  parallelDirops: 1 << 18,
+  abortError: 1 << 21,
+  maxPages: 1 << 22,
+  handleKillPrivilegesV2: 1 << 28,
+} as const
+
+export const setattrFlag = {
+  mode: 1 << 0,
+  uid: 1 << 1,
+  gid: 1 << 2,
+  size: 1 << 3,
+  atime: 1 << 4,
+  mtime: 1 << 5,
+  handle: 1 << 6,
+  atimeNow: 1 << 7,
+  mtimeNow: 1 << 8,
+  ctime: 1 << 10,
+  killSuidgid: 1 << 11,
+} as const
+
+/** Flags of a reply to OPEN and CREATE. */
+export const openReplyFlag = { keepCache: 1 << 1, noFlush: 1 << 5 } as const
+/** FUSE_OPEN_KILL_SUIDGID, with OPEN and CREATE that truncate. */
+export const openKillSuidgid = 1 << 0
+
+export const writeFlag = { cache: 1 << 0, killSuidgid: 1 << 2 } as const
+
+/** Flags of open(2), as this kernel has them on x86 and arm64. */
+export const openFlag = { exclusive: 0o200, truncate: 0o1000, append: 0o2000 } as const
+
+export const notice = { invalidateInode: 2, invalidateEntry: 3 } as const
+
+/** Sizes of structures, bytes. */
+export const inHeaderBytes = 40
+export const outHeaderBytes = 16
+export const attributesBytes = 88
+export const entryBytes = 128
+export const openReplyBytes = 16
+export const initReplyBytes = 64

@@ -1,0 +1,156 @@
+/**
+ * The protocol between the kernel and a FileSystem: takes requests from a channel, calls the file system,
+ * sends the answers. It needs no kernel: tests feed it bytes.
+ *
+ * 1. Every request is answered exactly once (forgets: dropped once), whatever the file system does.
+ * 2. Node ids are inode numbers, 1 is the top of the volume. Inode numbers are never used again, so that
+ *    the kernel's counts of lookups need not be kept.
+ * 3. What the kernel may keep, it is told only on the word of FileSystem.cache.
+ */
+import { errnoByCode, posixCodeOf } from '../../network/errors.ts'
+import { maxFuseRequests } from '../../network/limits.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import type { FileSystem } from '../fs/contract.ts'
+import type { Channel } from './channel.ts'
+import { Handles } from './handles.ts'
+import { handlers } from './operations/table.ts'
+import { opcodeLimit, outHeaderBytes, rootNode } from './protocol/numbers.ts'
+import { Reply } from './protocol/reply.ts'
+import { Request } from './protocol/request.ts'
+
+export type Handler = (session: Session, request: Request) => Promise<void> | undefined
+
+export interface SessionEvents {
+  /** INIT was answered: the mount works. Or it failed, and nothing ever will. */
+  onReady(error: Error | null): void
+  /** Something happened that should not: the program got EIO, and a person should know. */
+  onUnexpected(error: unknown, during: string): void
+}
+
+const noPieces: readonly Uint8Array[] = []
+
+export class Session {
+  readonly fileSystem: FileSystem
+  readonly reply: Reply
+  readonly handles = new Handles()
+  readonly events: SessionEvents
+  /** Requests by opcode since the start. */
+  readonly counts = new Uint32Array(opcodeLimit)
+  readonly #channel: Channel
+  readonly #requests: Request[] = []
+  initialized = false
+
+  constructor(fileSystem: FileSystem, channel: Channel, events: SessionEvents) {
+    this.fileSystem = fileSystem
+    this.events = events
+    this.#channel = channel
+    this.reply = new Reply(channel.replyBuffer)
+    const { pool, slotBytes } = channel
+    const view = new DataView(pool.buffer, pool.byteOffset, pool.byteLength)
+    const slots = Math.min(maxFuseRequests, Math.floor(pool.length / slotBytes))
+    for (let slot = 0; slot < slots; slot += 1) {
+      this.#requests.push(new Request(slot, pool, view, slot * slotBytes))
+    }
+  }
+
+  /** Serves a batch of `count` pairs of slot and length. Never throws. */
+  serve(batch: Uint32Array, count: number): void {
+    for (let index = 0; index < count; index += 1) {
+      this.#serveOne(this.#requests[batch[2 * index]!]!, batch[2 * index + 1]!)
+    }
+  }
+
+  /** Lets go of everything that was open: the kernel has gone and will not say so. */
+  end(): void {
+    for (const file of this.handles.takeFiles()) this.fileSystem.release(file)
+  }
+
+  inoOf(node: number): Ino {
+    return node === rootNode ? this.fileSystem.root : node
+  }
+
+  nodeOf(ino: Ino): number {
+    return ino === this.fileSystem.root ? rootNode : ino
+  }
+
+  /** Success with `length` bytes of reply, header included, that stand in the reply buffer. */
+  send(request: Request, length: number): void {
+    this.reply.header(request, length, 0)
+    this.#write(request, length, null)
+  }
+
+  /** Success without a body. */
+  done(request: Request): void {
+    this.send(request, outHeaderBytes)
+  }
+
+  /** Success with data that is sent from where it lies. */
+  sendPieces(request: Request, pieces: readonly Uint8Array[], bytes: number): void {
+    this.reply.header(request, outHeaderBytes + bytes, 0)
+    this.#write(request, outHeaderBytes, pieces.length === 0 ? noPieces : pieces)
+  }
+
+  sendEntry(request: Request, parent: Ino, name: Uint8Array, attributes: Attributes): void {
+    this.writeEntry(outHeaderBytes, parent, name, attributes)
+    this.send(request, outHeaderBytes + 128)
+  }
+
+  sendAttributes(request: Request, attributes: Attributes): void {
+    const { ino } = attributes
+    this.reply.attributesReply(outHeaderBytes, attributes, this.fileSystem.cache.attributesMs(ino))
+    this.send(request, outHeaderBytes + 104)
+  }
+
+  writeEntry(at: number, parent: Ino, name: Uint8Array, attributes: Attributes): void {
+    const { cache } = this.fileSystem
+    this.reply.entry(at, this.nodeOf(attributes.ino), attributes, {
+      entryMs: cache.entryMs(parent, name),
+      attributesMs: cache.attributesMs(attributes.ino),
+    })
+  }
+
+  /** Forgets and the like: no answer is wanted. */
+  drop(request: Request): void {
+    this.#channel.drop(request.slot)
+  }
+
+  fail(request: Request, errno: number): void {
+    this.reply.header(request, outHeaderBytes, errno)
+    this.#write(request, outHeaderBytes, null)
+  }
+
+  #serveOne(request: Request, length: number): void {
+    if (!request.begin(length)) {
+      this.events.onUnexpected(new Error('request with a bad header'), 'read')
+      if (length < 16) this.drop(request)
+      else this.fail(request, errnoByCode.EIO)
+      return
+    }
+    const handler = handlers[request.opcode]
+    if (request.opcode < opcodeLimit) this.counts[request.opcode]! += 1
+    if (handler === undefined) {
+      this.fail(request, errnoByCode.ENOSYS)
+      return
+    }
+    try {
+      handler(this, request)?.then(undefined, error => this.#failed(request, error))
+    } catch (error) {
+      this.#failed(request, error)
+    }
+  }
+
+  #failed(request: Request, error: unknown): void {
+    const code = posixCodeOf(error)
+    if (code === 'EIO') this.events.onUnexpected(error, `operation ${request.opcode}`)
+    this.fail(request, errnoByCode[code])
+  }
+
+  #write(request: Request, length: number, pieces: readonly Uint8Array[] | null): void {
+    const errno = this.#channel.answer(request.slot, length, pieces)
+    /** ENOENT: the program was interrupted and its request forgotten; ENODEV: unmounted. */
+    if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
+    const during = `answer to operation ${request.opcode}`
+    this.events.onUnexpected(new Error(`the kernel refused it: errno ${errno}`), during)
+  }
+}
