@@ -1,0 +1,96 @@
+/**
+ * What this client knows of the inodes it holds open.
+ *
+ * 1. Attributes only ever move to a higher `change`.
+ * 2. Inline data is kept only together with the attributes that it belongs to.
+ */
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import { Turns } from './turns.ts'
+
+export class OpenInode {
+  readonly ino: Ino
+  readonly turns = new Turns()
+  handles = 0
+  /** Its server has forgotten that it is open: nothing can be said of it any longer. */
+  lost = false
+  #attributes: Attributes
+  #inline: Uint8Array | null = null
+
+  constructor(attributes: Attributes) {
+    this.ino = attributes.ino
+    this.#attributes = attributes
+  }
+
+  get attributes(): Attributes {
+    return this.#attributes
+  }
+
+  /** The whole file, if it is known and small. */
+  get inline(): Uint8Array | null {
+    return this.#inline
+  }
+
+  /** Its data lies in blocks, not beside the inode. */
+  get inBlocks(): boolean {
+    return this.#attributes.reach > 0
+  }
+
+  learn(attributes: Attributes): void {
+    const known = this.#attributes
+    if (attributes.change < known.change) return
+    // A reservation raises `reach` without being a change of the file.
+    if (attributes.change === known.change && attributes.reach <= known.reach) return
+    this.#attributes = attributes
+    if (attributes.change !== known.change) this.#inline = null
+  }
+
+  /** @param data may be shorter than the file: the rest is zeros. */
+  learnInline(attributes: Attributes, data: Uint8Array): void {
+    this.learn(attributes)
+    if (attributes.change === this.#attributes.change) this.#inline = data
+  }
+}
+
+export class OpenInodes {
+  readonly #inodes = new Map<Ino, OpenInode>()
+
+  acquire(attributes: Attributes): OpenInode {
+    let inode = this.#inodes.get(attributes.ino)
+    if (inode === undefined) {
+      inode = new OpenInode(attributes)
+      this.#inodes.set(attributes.ino, inode)
+    } else {
+      inode.learn(attributes)
+    }
+    inode.handles++
+    return inode
+  }
+
+  get(ino: Ino): OpenInode | undefined {
+    return this.#inodes.get(ino)
+  }
+
+  release(inode: OpenInode): void {
+    inode.handles--
+    if (inode.handles === 0 && this.#inodes.get(inode.ino) === inode) {
+      this.#inodes.delete(inode.ino)
+    }
+  }
+
+  /** The freshest of what is said now and what is known. */
+  learn(attributes: Attributes): Attributes {
+    const inode = this.#inodes.get(attributes.ino)
+    if (inode === undefined) return attributes
+    inode.learn(attributes)
+    return inode.attributes
+  }
+
+  lose(partitions: ReadonlySet<Partition>): void {
+    for (const [ino, inode] of this.#inodes) {
+      if (!partitions.has(partitionOfIno(ino))) continue
+      inode.lost = true
+      this.#inodes.delete(ino)
+    }
+  }
+}

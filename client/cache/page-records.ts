@@ -1,0 +1,45 @@
+/**
+ * For which `change` of an inode the pages that the kernel (or anyone above) holds are true.
+ *
+ * 1. A record moves on only when the change between is known to be this client's own.
+ * 2. A forgotten record costs a cache, never the truth.
+ */
+import { maxPageRecords } from '../../network/limits.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+
+export class PageRecords {
+  /** In the order of their last use: the first is the next to go. */
+  readonly #changes = new Map<Ino, number>()
+  readonly #limit: number
+
+  constructor(limit: number = maxPageRecords) {
+    this.#limit = limit
+  }
+
+  mayKeep(attributes: Attributes): boolean {
+    return this.#changes.get(attributes.ino) === attributes.change
+  }
+
+  /** The file is opened as it is now: pages of another state are dropped by whoever holds them. */
+  opened(attributes: Attributes): boolean {
+    const keep = this.mayKeep(attributes)
+    this.#put(attributes.ino, attributes.change)
+    return keep
+  }
+
+  /** This client changed the file; `previous` was the change before. */
+  changedHere(attributes: Attributes, previous: number): void {
+    if (this.#changes.get(attributes.ino) === previous) this.#put(attributes.ino, attributes.change)
+  }
+
+  #put(ino: Ino, change: number): void {
+    this.#changes.delete(ino)
+    this.#changes.set(ino, change)
+    if (this.#changes.size <= this.#limit) return
+    for (const oldest of this.#changes.keys()) {
+      this.#changes.delete(oldest)
+      return
+    }
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * Calls that find the server in charge and do not give up before `operationDeadlineMs`.
+ *
+ * 1. A mutation keeps its slot and sequence over all its attempts; the slot is free again only when the
+ *    outcome is known or given up.
+ * 2. A mutation whose effect is uncertain is never sent into a session that has forgotten it.
+ */
+
+import type { Env, Timer } from '../../network/env/env.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import { operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
+import type { Log } from '../../network/log.ts'
+import type { Peer, Reply } from '../../network/rpc/contract.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type { MemberId, View } from '../../network/wire/view.ts'
+import type { Cluster, MutationName, MutationOf, Payload, QueryName } from './contract.ts'
+import { OpenFileRegister } from './open-register.ts'
+import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
+import { ServerLink } from './server-link.ts'
+import { Slots } from './slots.ts'
+
+/** Who is in the cluster: what the client needs of network/membership. */
+export interface ViewSource {
+  readonly partitionCount: number
+  readonly view: View
+  onView(changed: (view: View) => void): void
+  /** Takes a view that another member has, if it is newer. */
+  adopt(view: View): void
+  close(): Promise<void>
+}
+
+export interface ClusterInit {
+  readonly env: Env
+  readonly log: Log
+  readonly membership: ViewSource
+  readonly dial: (server: MemberId) => Promise<Peer>
+}
+
+/** Where a call goes: a partition's primary, or one server whatever it holds. */
+type Target = Partition | MemberId
+
+interface Route {
+  readonly link: ServerLink
+  readonly partition: Partition
+  readonly epoch: number
+}
+
+/** What is known of a call that has failed at least once. */
+interface Trouble {
+  readonly name: OperationName
+  readonly target: Target
+  readonly startedMs: number
+  attempts: number
+  /** An attempt may have had its effect though no reply came. */
+  uncertain: boolean
+  checksumFailed: boolean
+}
+
+const noPayload: Payload = []
+/** Renewals in one session time-out: two may be lost. */
+const ticksInTimeout = 4
+
+export class ClusterClient implements Cluster {
+  readonly env: Env
+  readonly opens: OpenFileRegister
+  readonly #log: Log
+  readonly #membership: ViewSource
+  readonly #dial: (server: MemberId) => Promise<Peer>
+  readonly #slots = new Slots()
+  readonly #links = new Map<MemberId, ServerLink>()
+  readonly #tick: Timer
+  readonly #sessionLost: ((partitions: ReadonlySet<Partition>) => void)[] = []
+  #closed = false
+
+  constructor(init: ClusterInit) {
+    this.env = init.env
+    this.#log = init.log
+    this.#membership = init.membership
+    this.#dial = init.dial
+    this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
+    this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => {
+      for (const link of this.#links.values()) link.tick()
+    })
+    init.membership.onView(() => this.#viewChanged())
+  }
+
+  get view(): View {
+    return this.#membership.view
+  }
+
+  get partitionCount(): number {
+    return this.#membership.partitionCount
+  }
+
+  servers(): readonly MemberId[] {
+    const primaries = new Set<MemberId>()
+    for (const { primary } of this.view.partitions) if (primary !== null) primaries.add(primary)
+    return [...primaries]
+  }
+
+  query<N extends QueryName>(
+    name: N,
+    partition: Partition,
+    request: RequestOf<N>,
+  ): Promise<Reply<N>> {
+    return this.#persist(name, partition, request, noPayload)
+  }
+
+  async mutate<N extends MutationName>(
+    name: N,
+    partition: Partition,
+    request: MutationOf<N>,
+    payload: Payload = noPayload,
+  ): Promise<Reply<N>> {
+    const taken = this.#slots.take()
+    const slot = typeof taken === 'number' ? taken : await taken
+    const sequence = this.#slots.sequenceOf(slot)
+    try {
+      // The compiler cannot see that adding back what MutationOf took away gives the request again.
+      const whole = { ...request, slot, sequence } as unknown as RequestOf<N>
+      return await this.#persist(name, partition, whole, payload)
+    } finally {
+      this.#slots.give(slot)
+    }
+  }
+
+  ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>> {
+    return this.#persist(name, server, request, noPayload)
+  }
+
+  onSessionLost(lost: (partitions: ReadonlySet<Partition>) => void): void {
+    this.#sessionLost.push(lost)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.opens.flush()
+    this.#closed = true
+    this.#tick.cancel()
+    await Promise.all([...this.#links.values()].map(link => link.close()))
+    await this.#membership.close()
+  }
+
+  async #persist<N extends OperationName>(
+    name: N,
+    target: Target,
+    request: RequestOf<N>,
+    payload: Payload,
+  ): Promise<Reply<N>> {
+    let trouble: Trouble | null = null
+    const startedMs = this.env.clock.monotonicMs()
+    for (;;) {
+      let route: Route | null = null
+      let session = 0
+      let replies = 0
+      try {
+        route = this.#route(target)
+        const { link, partition, epoch } = route
+        const peer = link.current ?? (await link.ready())
+        session = link.session
+        replies = link.replies
+        const reply = await this.#send(peer, link, name, request, { partition, epoch, payload })
+        if (trouble !== null && (name === 'create' || name === 'open')) link.renewSoon()
+        return reply
+      } catch (error) {
+        trouble ??= {
+          name,
+          target,
+          startedMs,
+          attempts: 0,
+          uncertain: false,
+          checksumFailed: false,
+        }
+        await this.#recover(trouble, error, route, session, replies)
+      }
+    }
+  }
+
+  async #send<N extends OperationName>(
+    peer: Peer,
+    link: ServerLink,
+    name: N,
+    request: RequestOf<N>,
+    options: { partition: Partition; epoch: number; payload: Payload },
+  ): Promise<Reply<N>> {
+    if (name !== 'create') {
+      const reply = await peer.call(name, request, options)
+      link.replies++
+      return reply
+    }
+    link.createStarted()
+    try {
+      const reply = await peer.call(name, request, options)
+      link.replies++
+      return reply
+    } finally {
+      link.createEnded()
+    }
+  }
+
+  #route(target: Target): Route {
+    if (typeof target === 'string') return { link: this.#link(target), partition: 0, epoch: 0 }
+    const state = this.view.partitions[target]
+    if (state === undefined) throw new PosixError('EIO', `there is no partition ${target}`)
+    if (state.primary === null) {
+      throw new ClusterError('NOT_READY', `no replica of partition ${target} is up`)
+    }
+    return { link: this.#link(state.primary), partition: target, epoch: state.epoch }
+  }
+
+  #link(server: MemberId): ServerLink {
+    const known = this.#links.get(server)
+    if (known !== undefined) return known
+    if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
+    const link = new ServerLink({
+      env: this.env,
+      log: this.#log,
+      server,
+      dial: this.#dial,
+      opens: () => this.opens.opensIn(partition => this.#primaryOf(partition) === server),
+    })
+    this.#links.set(server, link)
+    return link
+  }
+
+  /** Returns when another attempt makes sense; else throws what the caller gets. */
+  async #recover(
+    trouble: Trouble,
+    error: unknown,
+    route: Route | null,
+    session: number,
+    replies: number,
+  ): Promise<void> {
+    const { name, target } = trouble
+    const server = route?.link.server ?? `partition ${target}`
+    const remedy = remedyOf(error)
+    const late = this.env.clock.monotonicMs() - trouble.startedMs >= operationDeadlineMs
+    const again = remedy !== 'never' && !late && !this.#closed
+    if (!again || (remedy === 'once' && trouble.checksumFailed)) {
+      throw finalError(error, name, server)
+    }
+    if (remedy === 'once') trouble.checksumFailed = true
+    if (remedy === 'session' && route !== null) {
+      this.#sessionExpired(route.link, session)
+      if (trouble.uncertain) throw finalError(error, `${name} (outcome unknown)`, server)
+    }
+    if (!hadNoEffect(error)) trouble.uncertain = true
+    if (isSilent(error) && route !== null && route.link.replies === replies) {
+      route.link.abort(new ClusterError('TIMEOUT', `${server} did not answer`))
+    }
+    if (remedy === 'view' && route !== null && (await this.#viewMoved(route))) return
+    await this.env.timers.sleep(retryDelayMs(trouble.attempts++, this.env.random))
+  }
+
+  /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */
+  async #viewMoved({ link, partition, epoch }: Route): Promise<boolean> {
+    if (this.#epochOf(partition) === epoch && link.current !== null) {
+      try {
+        const { view } = (await link.current.call('view', {})).body
+        if (view !== null) this.#membership.adopt(view)
+      } catch (error) {
+        // The manager may still tell us; the call itself is retried until its deadline.
+        this.#log.warn({ server: link.server, error }, 'cannot fetch the view')
+      }
+    }
+    return this.#epochOf(partition) !== epoch
+  }
+
+  #sessionExpired(link: ServerLink, session: number): void {
+    if (!link.expired(session)) return
+    const lost = new Set<Partition>()
+    this.view.partitions.forEach((state, partition) => {
+      if (state.primary === link.server) lost.add(partition)
+    })
+    this.opens.drop(lost)
+    this.#log.warn({ server: link.server }, 'the server has forgotten our open files')
+    for (const tell of this.#sessionLost) tell(lost)
+  }
+
+  /** Servers that became primary have to learn what this client holds open there. */
+  #viewChanged(): void {
+    const members = new Set(this.view.members.map(member => member.id))
+    for (const [server, link] of this.#links) {
+      if (members.has(server)) continue
+      this.#links.delete(server)
+      void link.close()
+    }
+    for (const ino of this.opens.inos()) {
+      const primary = this.#primaryOf(partitionOfIno(ino))
+      if (primary !== null) this.#link(primary).renewSoon()
+    }
+  }
+
+  #sendReleases(inos: readonly Ino[]): void {
+    const byServer = Map.groupBy(inos, ino => this.#primaryOf(partitionOfIno(ino)))
+    for (const [server, released] of byServer) {
+      if (server === null) continue
+      this.#links.get(server)?.connected?.notify('release', { inos: released })
+    }
+  }
+
+  #primaryOf(partition: Partition): MemberId | null {
+    return this.view.partitions[partition]?.primary ?? null
+  }
+
+  #epochOf(partition: Partition): number {
+    return this.view.partitions[partition]?.epoch ?? 0
+  }
+}
+
+function isSilent(error: unknown): boolean {
+  return error instanceof ClusterError && error.code === 'TIMEOUT'
+}

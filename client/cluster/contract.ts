@@ -1,0 +1,59 @@
+/** The cluster as the rest of the client sees it: calls that find their server, and open files. */
+import type { Env } from '../../network/env/env.ts'
+import type { Reply } from '../../network/rpc/contract.ts'
+import type { Ino, Partition } from '../../network/wire/ids.ts'
+import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type { MemberId, View } from '../../network/wire/view.ts'
+
+/** Operations whose requests carry a slot: their effect happens once, however often they are sent. */
+export type MutationName = {
+  [N in OperationName]: RequestOf<N> extends Mutation ? N : never
+}[OperationName]
+
+/** Operations that may be repeated without harm. */
+export type QueryName = Exclude<OperationName, MutationName>
+
+/** A mutation's request as its author writes it: the cluster adds slot and sequence. */
+export type MutationOf<N extends MutationName> = Omit<RequestOf<N>, keyof Mutation>
+
+export type Payload = readonly Uint8Array[]
+
+/** The files this client holds open, as its servers know them. */
+export interface OpenRegister {
+  /** The file was opened once more: called before the server is asked. */
+  add(ino: Ino): void
+  /** What `add` announced did not come about. */
+  cancel(ino: Ino): void
+  /** The file was closed once: its server hears of it soon. */
+  release(ino: Ino): void
+}
+
+export interface Cluster {
+  readonly env: Env
+  readonly partitionCount: number
+  readonly view: View
+  readonly opens: OpenRegister
+  /**
+   * Asks the primary of `partition`, again and again until `operationDeadlineMs`.
+   * @throws PosixError, or ClusterError STALE_WRITE; all else has become EIO.
+   */
+  query<N extends QueryName>(
+    name: N,
+    partition: Partition,
+    request: RequestOf<N>,
+  ): Promise<Reply<N>>
+  /** As `query`, for an operation that changes something: its effect happens at most once. */
+  mutate<N extends MutationName>(
+    name: N,
+    partition: Partition,
+    request: MutationOf<N>,
+    payload?: Payload,
+  ): Promise<Reply<N>>
+  /** Primaries of any partition now: every server that has a part in the file system. */
+  servers(): readonly MemberId[]
+  /** Asks one server, not a partition; retried like the others while it is a member. */
+  ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>>
+  /** Calls `lost` when a server has forgotten this client's open files in these partitions. */
+  onSessionLost(lost: (partitions: ReadonlySet<Partition>) => void): void
+  close(): Promise<void>
+}

@@ -1,0 +1,84 @@
+/**
+ * The files this client holds open, so that its servers keep them alive though they be unlinked.
+ *
+ * 1. A count rises before the server is asked to open and falls when the release has been sent: what a
+ *    session request says is therefore what the server has after everything sent before it.
+ * 2. Releases travel in batches, at most `releaseDelayMs` late.
+ */
+import type { Timers } from '../../network/env/env.ts'
+import { maxReleaseBatch, releaseDelayMs } from '../../network/limits.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { SessionRequest } from '../../network/wire/operations.ts'
+import type { OpenRegister } from './contract.ts'
+
+/** Tells the servers concerned, as far as they are connected, that these were closed. */
+export type SendRelease = (inos: readonly Ino[]) => void
+
+export class OpenFileRegister implements OpenRegister {
+  readonly #counts = new Map<Ino, number>()
+  readonly #timers: Timers
+  readonly #send: SendRelease
+  #closed: Ino[] = []
+  #flushing = false
+
+  constructor(timers: Timers, send: SendRelease) {
+    this.#timers = timers
+    this.#send = send
+  }
+
+  add(ino: Ino): void {
+    this.#counts.set(ino, (this.#counts.get(ino) ?? 0) + 1)
+  }
+
+  cancel(ino: Ino): void {
+    this.#subtract(ino)
+  }
+
+  release(ino: Ino): void {
+    this.#closed.push(ino)
+    if (this.#closed.length >= maxReleaseBatch) this.flush()
+    else if (!this.#flushing) {
+      this.#flushing = true
+      this.#timers.after(releaseDelayMs, () => this.flush())
+    }
+  }
+
+  /** Sends what was released so far. */
+  flush(): void {
+    this.#flushing = false
+    if (this.#closed.length === 0) return
+    const closed = this.#closed
+    this.#closed = []
+    for (const ino of closed) this.#subtract(ino)
+    this.#send(closed)
+  }
+
+  /** All that is open anywhere. */
+  inos(): Iterable<Ino> {
+    return this.#counts.keys()
+  }
+
+  /** What a session with the server of these partitions has to say. */
+  opensIn(holds: (partition: Partition) => boolean): SessionRequest['opens'] {
+    const opens: { ino: Ino; count: number }[] = []
+    for (const [ino, count] of this.#counts) {
+      if (holds(partitionOfIno(ino))) opens.push({ ino, count })
+    }
+    return opens
+  }
+
+  /** Forgets files that their server has forgotten. */
+  drop(lost: ReadonlySet<Partition>): void {
+    for (const ino of this.#counts.keys()) {
+      if (lost.has(partitionOfIno(ino))) this.#counts.delete(ino)
+    }
+    this.#closed = this.#closed.filter(ino => !lost.has(partitionOfIno(ino)))
+  }
+
+  #subtract(ino: Ino): void {
+    const count = this.#counts.get(ino)
+    if (count === undefined) return
+    if (count === 1) this.#counts.delete(ino)
+    else this.#counts.set(ino, count - 1)
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The way to one server: a connection, opened when first needed and again after it broke, and this
+ * client's session on it.
+ *
+ * 1. `current` is a peer only while the connection is up and the session on it says what is open.
+ * 2. A session request leaves when no create is on its way: a file created and opened meanwhile would be
+ *    missing in it.
+ * 3. A server that cannot be dialled is dialled again after a growing pause; until then calls fail with
+ *    the last error and no work.
+ */
+
+import type { Env } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { retryLongestDelayMs } from '../../network/limits.ts'
+import type { Log } from '../../network/log.ts'
+import type { Peer } from '../../network/rpc/contract.ts'
+import type { SessionRequest } from '../../network/wire/operations.ts'
+import type { MemberId } from '../../network/wire/view.ts'
+import { retryDelayMs } from './retry.ts'
+
+export interface ServerLinkInit {
+  readonly env: Env
+  readonly log: Log
+  readonly server: MemberId
+  /** Connects and says hello. @throws ClusterError */
+  readonly dial: (server: MemberId) => Promise<Peer>
+  /** The files that this client holds open at this server. */
+  readonly opens: () => SessionRequest['opens']
+}
+
+export class ServerLink {
+  readonly server: MemberId
+  /** The peer to call, or null: then await `ready()`. */
+  current: Peer | null = null
+  /** Rises with every session that was opened or renewed. */
+  session = 0
+  /** Replies so far: tells a slow server from a silent one. */
+  replies = 0
+  readonly #init: ServerLinkInit
+  #peer: Peer | null = null
+  #readying: Promise<Peer> | null = null
+  #creates = 0
+  #createsEnded: PromiseWithResolvers<void> | null = null
+  #failures = 0
+  #notBeforeMs = 0
+  #lastError: ClusterError | null = null
+  #renewal = false
+  #repliesAtTick = 0
+  #closed = false
+
+  constructor(init: ServerLinkInit) {
+    this.#init = init
+    this.server = init.server
+  }
+
+  /** A peer with an up-to-date session. @throws ClusterError */
+  ready(): Promise<Peer> {
+    if (this.current !== null) return Promise.resolve(this.current)
+    this.#readying ??= this.#prepare().finally(() => {
+      this.#readying = null
+    })
+    return this.#readying
+  }
+
+  createStarted(): void {
+    this.#creates++
+  }
+
+  createEnded(): void {
+    this.#creates--
+    if (this.#creates > 0 || this.#createsEnded === null) return
+    this.#createsEnded.resolve()
+    this.#createsEnded = null
+  }
+
+  /** What the server believes to be open may be out of date: tell it before the next call. */
+  renewSoon(): void {
+    this.current = null
+    if (this.#renewal || this.#closed) return
+    this.#renewal = true
+    this.#init.env.timers.soon(() => this.#renew())
+  }
+
+  /** The session of that number is unknown to the server. @returns false when a newer one was opened. */
+  expired(session: number): boolean {
+    if (session !== this.session) return false
+    this.session++
+    this.current = null
+    return true
+  }
+
+  /** To be called a few times in each session time-out: keeps an idle session alive. */
+  tick(): void {
+    const idle = this.replies === this.#repliesAtTick
+    this.#repliesAtTick = this.replies
+    if (idle && (this.#peer !== null || this.#init.opens().length > 0)) this.renewSoon()
+  }
+
+  /** Sends a notice if there is a connection; without one there is no session to correct either. */
+  get connected(): Peer | null {
+    return this.#peer
+  }
+
+  /** Nothing came back from it for a whole call: the next call shall dial again. */
+  abort(error: ClusterError): void {
+    this.#peer?.abort(error)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.current = null
+    await this.#readying?.catch(() => undefined)
+    await this.#peer?.close()
+  }
+
+  async #prepare(): Promise<Peer> {
+    if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
+    const peer = this.#peer ?? (await this.#connect())
+    if (this.#creates > 0) {
+      this.#createsEnded ??= Promise.withResolvers<void>()
+      await this.#createsEnded.promise
+    }
+    await peer.call('session', { opens: this.#init.opens() })
+    if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
+    this.session++
+    this.current = peer
+    return peer
+  }
+
+  async #connect(): Promise<Peer> {
+    const { env } = this.#init
+    if (this.#lastError !== null && env.clock.monotonicMs() < this.#notBeforeMs) {
+      throw this.#lastError
+    }
+    try {
+      const peer = await this.#init.dial(this.server)
+      this.#failures = 0
+      this.#lastError = null
+      this.#peer = peer
+      void peer.closed.then(() => this.#disconnected(peer))
+      return peer
+    } catch (error) {
+      this.#notBeforeMs = env.clock.monotonicMs() + retryDelayMs(this.#failures++, env.random)
+      this.#lastError =
+        error instanceof ClusterError
+          ? error
+          : new ClusterError('UNREACHABLE', `cannot dial ${this.server}`, { cause: error })
+      throw this.#lastError
+    }
+  }
+
+  #disconnected(peer: Peer): void {
+    if (this.#peer !== peer) return
+    this.#peer = null
+    this.current = null
+    if (this.#init.opens().length > 0) this.renewSoon()
+  }
+
+  #renew(): void {
+    this.#renewal = false
+    if (this.#closed) return
+    this.ready().catch((error: unknown) => {
+      if (this.#closed) return
+      this.#init.log.warn({ server: this.server, error }, 'cannot renew the session')
+      if (this.#init.opens().length === 0 || this.#renewal) return
+      this.#renewal = true
+      this.#init.env.timers.after(retryLongestDelayMs, () => this.#renew())
+    })
+  }
+}

@@ -1,0 +1,46 @@
+/** What an inode says of itself: getattr, setattr, readlink. */
+import { PosixError } from '../../network/errors.ts'
+import { maxFileBytes } from '../../network/limits.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Context } from './context.ts'
+import type { SetAttributes } from './contract.ts'
+
+export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
+  const { body } = await context.cluster.query('getattr', partitionOfIno(ino), { ino })
+  return context.inodes.learn(body.attributes)
+}
+
+export async function setattr(
+  context: Context,
+  ino: Ino,
+  changes: SetAttributes,
+): Promise<Attributes> {
+  const { size } = changes
+  const inode = context.inodes.get(ino)
+  if (size === undefined || inode === undefined) return change(context, ino, changes)
+  // A write of this client that is half done would otherwise find its blocks cut and start again.
+  await inode.turns.enter(false)
+  try {
+    return await change(context, ino, changes)
+  } finally {
+    inode.turns.leave(false)
+  }
+}
+
+async function change(context: Context, ino: Ino, changes: SetAttributes): Promise<Attributes> {
+  const { size } = changes
+  if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
+    throw new PosixError('EINVAL', `a size of ${size}`)
+  }
+  if (size !== undefined && size > maxFileBytes) throw new PosixError('EFBIG')
+  const request = { ino, ...changes }
+  const { body } = await context.cluster.mutate('setattr', partitionOfIno(ino), request)
+  // When `change` rose by one, nobody else's change lies between: pages stay as true as they were.
+  if (size === undefined) context.pages.changedHere(body.attributes, body.attributes.change - 1)
+  return context.inodes.learn(body.attributes)
+}
+
+export async function readlink(context: Context, ino: Ino): Promise<Uint8Array> {
+  return (await context.cluster.query('readlink', partitionOfIno(ino), { ino })).body.target
+}

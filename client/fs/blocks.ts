@@ -1,0 +1,86 @@
+/** Blocks of large files: which pieces of a range lie in which, read and written with their checksums. */
+import { PosixError } from '../../network/errors.ts'
+import { chunkBytes } from '../../network/limits.ts'
+import { partitionOfBlock } from '../../network/placement/locate.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import type { Payload } from '../cluster/contract.ts'
+import type { Context } from './context.ts'
+
+/** Part of a range that lies in one block. */
+export interface Extent {
+  readonly block: number
+  /** Within the block, bytes. */
+  readonly offset: number
+  readonly length: number
+}
+
+export function extentsOf(offset: number, length: number, blockBytes: number): Extent[] {
+  const extents: Extent[] = []
+  for (let at = offset; at < offset + length; ) {
+    const block = Math.floor(at / blockBytes)
+    const within = at - block * blockBytes
+    const part = Math.min(blockBytes - within, offset + length - at)
+    extents.push({ block, offset: within, length: part })
+    at += part
+  }
+  return extents
+}
+
+/**
+ * @returns null when there is no such block.
+ * @throws PosixError EIO when what came is not what was written, twice.
+ */
+export async function readExtent(
+  context: Context,
+  attributes: Attributes,
+  extent: Extent,
+): Promise<Payload | null> {
+  const { ino, generation } = attributes
+  const { block, offset, length } = extent
+  const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
+  const request = { ino, generation, block, offset, length }
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const { body, payload } = await context.cluster.query('readBlock', partition, request)
+    if (!body.present) return null
+    const whole = bytesIn(payload) === length
+    if (whole && sameChecksums(checksumsOf(payload, offset, chunkBytes), body.checksums)) {
+      return payload
+    }
+  }
+  throw new PosixError('EIO', `block ${block} of file ${ino} does not match its checksums`)
+}
+
+export async function writeExtent(
+  context: Context,
+  attributes: Attributes,
+  extent: Extent,
+  data: Payload,
+): Promise<void> {
+  const { ino, generation } = attributes
+  const { block, offset } = extent
+  const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
+  const checksums = checksumsOf(data, offset, chunkBytes)
+  const request = { ino, generation, block, offset, checksums }
+  await context.cluster.mutate('writeBlock', partition, request, data)
+  context.dirty.mark(ino, partition)
+}
+
+export function bytesIn(pieces: Payload): number {
+  let bytes = 0
+  for (const piece of pieces) bytes += piece.length
+  return bytes
+}
+
+/** `length` bytes from `offset` on of the concatenated pieces, without a copy. */
+export function sliceOf(pieces: Payload, offset: number, length: number): Uint8Array[] {
+  const slices: Uint8Array[] = []
+  let start = 0
+  for (const piece of pieces) {
+    const from = Math.max(0, offset - start)
+    const to = Math.min(piece.length, offset + length - start)
+    if (from < to) slices.push(from === 0 && to === piece.length ? piece : piece.subarray(from, to))
+    start += piece.length
+  }
+  return slices
+}

@@ -1,0 +1,41 @@
+/** What the families of operations of one mounted volume share. */
+import { DirtyPartitions } from '../cache/dirty-partitions.ts'
+import { OpenInodes } from '../cache/open-inodes.ts'
+import { PageRecords } from '../cache/page-records.ts'
+import { ReadAheadBudget } from '../cache/read-ahead.ts'
+import type { Cluster } from '../cluster/contract.ts'
+import type { OpenHandle } from './open-handle.ts'
+
+export interface Context {
+  readonly cluster: Cluster
+  readonly inodes: OpenInodes
+  readonly pages: PageRecords
+  readonly dirty: DirtyPartitions
+  readonly readAhead: ReadAheadBudget
+  /** Of this volume alone; the rest is shared by all that one client has open. */
+  readonly handles: Set<OpenHandle>
+}
+
+type Shared = Omit<Context, 'handles'>
+
+const sharedByCluster = new WeakMap<Cluster, Shared>()
+
+export function contextOf(cluster: Cluster): Context {
+  return { ...sharedOf(cluster), handles: new Set() }
+}
+
+/** One client is one writer to its servers, so all its volumes must know the same of an inode. */
+function sharedOf(cluster: Cluster): Shared {
+  const known = sharedByCluster.get(cluster)
+  if (known !== undefined) return known
+  const shared = {
+    cluster,
+    inodes: new OpenInodes(),
+    pages: new PageRecords(),
+    dirty: new DirtyPartitions(),
+    readAhead: new ReadAheadBudget(),
+  }
+  cluster.onSessionLost(partitions => shared.inodes.lose(partitions))
+  sharedByCluster.set(cluster, shared)
+  return shared
+}

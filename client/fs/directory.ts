@@ -1,0 +1,53 @@
+/** readdir(3), with attributes where they are wanted: those of subdirectories live elsewhere. */
+import { PosixError } from '../../network/errors.ts'
+import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { DirectoryEntry, ReaddirReply } from '../../network/wire/operations.ts'
+import { inParallel } from '../cluster/parallel.ts'
+import { getattr } from './attributes.ts'
+import type { Context } from './context.ts'
+
+export async function readdir(
+  context: Context,
+  ino: Ino,
+  cookie: number,
+  options: { readonly plus: boolean; readonly limitBytes: number },
+): Promise<ReaddirReply> {
+  const { plus } = options
+  const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
+  const request = { ino, cookie, limitBytes, plus }
+  const { body } = await context.cluster.query('readdir', partitionOfIno(ino), request)
+  if (!plus) return body
+  return { entries: await withAttributes(context, body.entries), end: body.end }
+}
+
+async function withAttributes(
+  context: Context,
+  entries: readonly DirectoryEntry[],
+): Promise<readonly DirectoryEntry[]> {
+  const complete = entries.map(entry =>
+    entry.attributes === null
+      ? entry
+      : { ...entry, attributes: context.inodes.learn(entry.attributes) },
+  )
+  const missing: number[] = []
+  complete.forEach((entry, index) => {
+    if (entry.attributes === null) missing.push(index)
+  })
+  await inParallel(missing.length, maxAttributeRequests, async turn => {
+    const index = missing[turn]!
+    const entry = complete[index]!
+    complete[index] = { ...entry, attributes: await attributesIfThere(context, entry.ino) }
+  })
+  return complete
+}
+
+async function attributesIfThere(context: Context, ino: Ino): Promise<Attributes | null> {
+  try {
+    return await getattr(context, ino)
+  } catch (error) {
+    if (error instanceof PosixError && error.code === 'ENOENT') return null
+    throw error
+  }
+}

@@ -1,0 +1,155 @@
+/** Entries of directories: lookup, mknod, symlink, link, mkdir, unlink, rmdir, rename. */
+import { PosixError } from '../../network/errors.ts'
+import { type Attributes, fileType } from '../../network/wire/attributes.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Name } from '../../network/wire/operations.ts'
+import { getattr } from './attributes.ts'
+import type { Context } from './context.ts'
+import type { Caller } from './contract.ts'
+import { checkName, checkTarget } from './name-rules.ts'
+
+const noTarget = new Uint8Array(0)
+const renameFlags = { noReplace: 1, exchange: 2 } as const
+
+export async function lookup(context: Context, parent: Ino, name: Name): Promise<Attributes> {
+  checkName(name)
+  const first = await lookupOnce(context, parent, name)
+  if (first !== null) return first
+  // The entry was removed between the two requests, perhaps replaced: what is there now counts.
+  const second = await lookupOnce(context, parent, name)
+  if (second !== null) return second
+  throw new PosixError('ENOENT')
+}
+
+/** @returns null when the entry's inode was gone when it was asked for. */
+async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Attributes | null> {
+  const { cluster, inodes } = context
+  const { body } = await cluster.query('lookup', partitionOfIno(parent), { parent, name })
+  if (body.attributes !== null) return inodes.learn(body.attributes)
+  try {
+    return await getattr(context, body.ino)
+  } catch (error) {
+    if (error instanceof PosixError && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** Everything that gets its inode beside its entry, but is not opened: mknod(2), symlink(2). */
+async function make(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  what: { readonly mode: number; readonly rdev: number; readonly target: Uint8Array },
+  caller: Caller,
+): Promise<Attributes> {
+  checkName(name)
+  const { body } = await context.cluster.mutate('create', partitionOfIno(parent), {
+    parent,
+    name,
+    mode: what.mode,
+    uid: caller.uid,
+    gid: caller.gid,
+    rdev: what.rdev,
+    target: what.target,
+    exclusive: true,
+    open: false,
+  })
+  return body.attributes
+}
+
+export function mknod(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  mode: number,
+  rdev: number,
+  caller: Caller,
+): Promise<Attributes> {
+  return make(context, parent, name, { mode, rdev, target: noTarget }, caller)
+}
+
+export async function symlink(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  target: Uint8Array,
+  caller: Caller,
+): Promise<Attributes> {
+  checkTarget(target)
+  return make(context, parent, name, { mode: fileType.symlink | 0o777, rdev: 0, target }, caller)
+}
+
+export async function link(
+  context: Context,
+  ino: Ino,
+  parent: Ino,
+  name: Name,
+): Promise<Attributes> {
+  checkName(name)
+  const partition = partitionOfIno(parent)
+  const { body } = await context.cluster.mutate('link', partition, { parent, name, ino })
+  context.dirty.mark(ino, partition)
+  context.dirty.mark(parent, partitionOfIno(ino))
+  return context.inodes.learn(body.attributes)
+}
+
+export async function mkdir(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  mode: number,
+  caller: Caller,
+): Promise<Attributes> {
+  checkName(name)
+  const partition = partitionOfIno(parent)
+  const { uid, gid } = caller
+  const request = { parent, name, mode, uid, gid }
+  const { attributes } = (await context.cluster.mutate('mkdir', partition, request)).body
+  context.dirty.mark(attributes.ino, partition)
+  context.dirty.mark(parent, partitionOfIno(attributes.ino))
+  return attributes
+}
+
+export async function unlink(context: Context, parent: Ino, name: Name): Promise<void> {
+  await remove(context, 'unlink', parent, name)
+}
+
+export async function rmdir(context: Context, parent: Ino, name: Name): Promise<void> {
+  await remove(context, 'rmdir', parent, name)
+}
+
+async function remove(
+  context: Context,
+  operation: 'unlink' | 'rmdir',
+  parent: Ino,
+  name: Name,
+): Promise<void> {
+  checkName(name)
+  const partition = partitionOfIno(parent)
+  const { body } = await context.cluster.mutate(operation, partition, { parent, name })
+  context.dirty.mark(parent, partitionOfIno(body.ino))
+}
+
+export async function rename(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  newParent: Ino,
+  newName: Name,
+  flags: number,
+): Promise<void> {
+  checkName(name)
+  checkName(newName)
+  const known = renameFlags.noReplace | renameFlags.exchange
+  if ((flags & ~known) !== 0 || flags === known) {
+    throw new PosixError('EINVAL', `flags ${flags} of rename`)
+  }
+  const partition = partitionOfIno(parent)
+  const request = { parent, name, newParent, newName, flags }
+  const { ino } = (await context.cluster.mutate('rename', partition, request)).body
+  for (const directory of [parent, newParent]) {
+    context.dirty.mark(directory, partition)
+    context.dirty.mark(directory, partitionOfIno(newParent))
+    context.dirty.mark(directory, partitionOfIno(ino))
+  }
+}

@@ -1,0 +1,100 @@
+/** Opening and closing: open, create, release. */
+import { PosixError } from '../../network/errors.ts'
+import { type Attributes, isRegular } from '../../network/wire/attributes.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Name } from '../../network/wire/operations.ts'
+import { setattr } from './attributes.ts'
+import type { Context } from './context.ts'
+import type { Caller, OpenFile } from './contract.ts'
+import { verifiedInline } from './inline.ts'
+import { checkName } from './name-rules.ts'
+import { handleOf, OpenHandle } from './open-handle.ts'
+
+const noBytes = new Uint8Array(0)
+
+export async function open(
+  context: Context,
+  ino: Ino,
+  options: { readonly truncate: boolean },
+): Promise<OpenHandle> {
+  const { cluster } = context
+  const request = { ino, truncate: options.truncate, wantData: !options.truncate }
+  cluster.opens.add(ino)
+  try {
+    const { body, payload } = await cluster.mutate('open', partitionOfIno(ino), request)
+    const handle = handOut(context, body.attributes)
+    if (options.truncate) handle.inode.learnInline(body.attributes, noBytes)
+    else if (body.inline) {
+      // What does not match its checksum is not kept: the first read asks again.
+      const data = verifiedInline(payload, body.checksum)
+      if (data !== null) handle.inode.learnInline(body.attributes, data)
+    }
+    return handle
+  } catch (error) {
+    cluster.opens.cancel(ino)
+    throw error
+  }
+}
+
+export async function create(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  mode: number,
+  caller: Caller,
+  options: { readonly exclusive: boolean; readonly truncate: boolean },
+): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
+  checkName(name)
+  const { attributes, created } = (
+    await context.cluster.mutate('create', partitionOfIno(parent), {
+      parent,
+      name,
+      mode,
+      uid: caller.uid,
+      gid: caller.gid,
+      rdev: 0,
+      target: noBytes,
+      exclusive: options.exclusive,
+      open: true,
+    })
+  ).body
+  context.cluster.opens.add(attributes.ino)
+  if (created) {
+    const file = handOut(context, attributes)
+    file.inode.learnInline(attributes, noBytes)
+    return { file, attributes }
+  }
+  return openExisting(context, attributes, options.truncate)
+}
+
+async function openExisting(
+  context: Context,
+  found: Attributes,
+  truncate: boolean,
+): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
+  try {
+    if (!isRegular(found.mode)) throw new PosixError('EEXIST', 'not a regular file')
+    const attributes = truncate ? await setattr(context, found.ino, { size: 0 }) : found
+    return { file: handOut(context, attributes), attributes }
+  } catch (error) {
+    context.cluster.opens.release(found.ino)
+    throw error
+  }
+}
+
+export function release(context: Context, file: OpenFile): void {
+  const handle = handleOf(file)
+  const inode = handle.release()
+  if (inode === null) return
+  context.handles.delete(handle)
+  context.inodes.release(inode)
+  if (!inode.lost) context.cluster.opens.release(inode.ino)
+}
+
+function handOut(context: Context, attributes: Attributes): OpenHandle {
+  const inode = context.inodes.acquire(attributes)
+  const keepPages = context.pages.opened(attributes)
+  const handle = new OpenHandle(inode, keepPages, context.readAhead)
+  context.handles.add(handle)
+  return handle
+}

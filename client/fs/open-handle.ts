@@ -1,0 +1,47 @@
+/** One open file, as `open` and `create` hand it out. */
+import { PosixError } from '../../network/errors.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
+import { ReadAhead, type ReadAheadBudget } from '../cache/read-ahead.ts'
+import type { OpenFile } from './contract.ts'
+
+export class OpenHandle implements OpenFile {
+  readonly ino: Ino
+  readonly attributes: Attributes
+  readonly keepPages: boolean
+  readonly ahead: ReadAhead
+  readonly #inode: OpenInode
+  #released = false
+
+  constructor(inode: OpenInode, keepPages: boolean, budget: ReadAheadBudget) {
+    this.ino = inode.ino
+    this.attributes = inode.attributes
+    this.keepPages = keepPages
+    this.ahead = new ReadAhead(budget)
+    this.#inode = inode
+  }
+
+  /** @throws PosixError EBADF after release, ESTALE when the server has forgotten that it is open. */
+  get inode(): OpenInode {
+    if (this.#released) throw new PosixError('EBADF', 'the file was closed')
+    if (this.#inode.lost) {
+      throw new PosixError('ESTALE', `the server lost the open file ${this.ino}: open it again`)
+    }
+    return this.#inode
+  }
+
+  /** @returns the inode, the first time; it may be lost. */
+  release(): OpenInode | null {
+    if (this.#released) return null
+    this.#released = true
+    this.ahead.drop()
+    return this.#inode
+  }
+}
+
+/** The handle behind what a surface hands back. @throws PosixError EBADF when it never was one. */
+export function handleOf(file: OpenFile): OpenHandle {
+  if (file instanceof OpenHandle) return file
+  throw new PosixError('EBADF', 'not an open file of this file system')
+}

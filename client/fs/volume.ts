@@ -1,0 +1,77 @@
+/** One volume as a file system: the families of operations, composed. */
+import { PosixError } from '../../network/errors.ts'
+import { isDirectory } from '../../network/wire/attributes.ts'
+import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import type { Cluster } from '../cluster/contract.ts'
+import { getattr, readlink, setattr } from './attributes.ts'
+import { type Context, contextOf } from './context.ts'
+import type { CacheAuthority, FileSystem } from './contract.ts'
+import { readdir } from './directory.ts'
+import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
+import { create, open, release } from './open-files.ts'
+import { handleOf } from './open-handle.ts'
+import { read } from './read.ts'
+import { statfs } from './statfs.ts'
+import { fsync } from './sync.ts'
+import { write } from './write.ts'
+import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts'
+
+/** @throws PosixError ENOENT when there is no such volume. */
+export async function openVolume(cluster: Cluster, volumeName: string): Promise<FileSystem> {
+  const context = contextOf(cluster)
+  try {
+    const root = await lookup(context, clusterRootIno, Buffer.from(volumeName))
+    if (isDirectory(root.mode)) return fileSystemOf(context, root.ino)
+    throw new PosixError('ENOTDIR', `${volumeName} is not a volume`)
+  } catch (error) {
+    if (!(error instanceof PosixError && error.code === 'ENOENT')) throw error
+    const advice = `there is no volume '${volumeName}': make it with 'rookery volume create'`
+    throw new PosixError('ENOENT', advice, { cause: error })
+  }
+}
+
+/** Without leases: nothing is kept but pages, as long as the file's change counter stands still. */
+function cacheOf({ pages }: Context): CacheAuthority {
+  return {
+    entryMs: () => 0,
+    attributesMs: () => 0,
+    mayKeepPages: attributes => pages.mayKeep(attributes),
+  }
+}
+
+function fileSystemOf(context: Context, root: Ino): FileSystem {
+  return {
+    root,
+    cache: cacheOf(context),
+    lookup: (parent, name) => lookup(context, parent, name),
+    getattr: ino => getattr(context, ino),
+    setattr: (ino, changes) => setattr(context, ino, changes),
+    readlink: ino => readlink(context, ino),
+    create: (parent, name, mode, caller, options) =>
+      create(context, parent, name, mode, caller, options),
+    mknod: (parent, name, mode, rdev, caller) => mknod(context, parent, name, mode, rdev, caller),
+    symlink: (parent, name, target, caller) => symlink(context, parent, name, target, caller),
+    link: (ino, parent, name) => link(context, ino, parent, name),
+    mkdir: (parent, name, mode, caller) => mkdir(context, parent, name, mode, caller),
+    unlink: (parent, name) => unlink(context, parent, name),
+    rmdir: (parent, name) => rmdir(context, parent, name),
+    rename: (parent, name, newParent, newName, flags) =>
+      rename(context, parent, name, newParent, newName, flags),
+    open: (ino, options) => open(context, ino, options),
+    read: (file, offset, length) => read(context, file, offset, length),
+    write: (file, offset, data, options) => write(context, file, offset, data, options),
+    fsync: ino => fsync(context, ino),
+    // Writes go through: their errors were reported at the call, there is nothing left to say.
+    flush: async file => void handleOf(file).inode,
+    release: file => release(context, file),
+    readdir: (ino, cookie, options) => readdir(context, ino, cookie, options),
+    getxattr: (ino, name) => getxattr(context, ino, name),
+    setxattr: (ino, name, value, flags) => setxattr(context, ino, name, value, flags),
+    listxattr: ino => listxattr(context, ino),
+    removexattr: (ino, name) => removexattr(context, ino, name),
+    statfs: () => statfs(context),
+    close: async () => {
+      for (const handle of context.handles) release(context, handle)
+    },
+  }
+}

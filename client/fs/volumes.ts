@@ -1,0 +1,101 @@
+/** The volumes of a cluster: entries of its root directory. */
+import { PosixError } from '../../network/errors.ts'
+import {
+  defaultBlockBytes,
+  defaultInlineBytes,
+  maxBlockBytes,
+  maxInlineBytes,
+  minBlockBytes,
+} from '../../network/limits.ts'
+import { type Attributes, fileType } from '../../network/wire/attributes.ts'
+import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Cluster } from '../cluster/contract.ts'
+import { contextOf } from './context.ts'
+import { readdir } from './directory.ts'
+import { checkName } from './name-rules.ts'
+import { rmdir } from './names.ts'
+import { fsync } from './sync.ts'
+
+export interface VolumeSettings {
+  /** A power of two from 64 KiB to 8 MiB. */
+  readonly blockBytes?: number
+  /** Longest file that is kept beside its inode. */
+  readonly inlineBytes?: number
+}
+
+export interface Volume {
+  readonly name: string
+  readonly attributes: Attributes
+}
+
+const rootPartition = partitionOfIno(clusterRootIno)
+const pageBytes = 64 * 1024
+
+/** @throws PosixError EEXIST, EINVAL. On the servers' disks when it returns. */
+export async function createVolume(
+  cluster: Cluster,
+  name: string,
+  settings: VolumeSettings = {},
+): Promise<Attributes> {
+  const bytes = Buffer.from(name)
+  checkName(bytes)
+  const { blockBytes = defaultBlockBytes, inlineBytes = defaultInlineBytes } = settings
+  checkSettings(blockBytes, inlineBytes)
+  const request = {
+    parent: clusterRootIno,
+    name: bytes,
+    mode: fileType.directory | 0o755,
+    uid: 0,
+    gid: 0,
+    blockBytes,
+    inlineBytes,
+  }
+  const { attributes } = (await cluster.mutate('mkdir', rootPartition, request)).body
+  const context = contextOf(cluster)
+  context.dirty.mark(clusterRootIno, partitionOfIno(attributes.ino))
+  await fsync(context, clusterRootIno)
+  return attributes
+}
+
+export async function listVolumes(cluster: Cluster): Promise<readonly Volume[]> {
+  const context = contextOf(cluster)
+  const volumes: Volume[] = []
+  let cookie = 0
+  for (;;) {
+    const options = { plus: true, limitBytes: pageBytes }
+    const page = await readdir(context, clusterRootIno, cookie, options)
+    for (const { name, attributes } of page.entries) {
+      if (attributes !== null) volumes.push({ name: Buffer.from(name).toString(), attributes })
+    }
+    const last = page.entries.at(-1)
+    if (page.end || last === undefined) return volumes
+    cookie = last.cookie
+  }
+}
+
+/** @throws PosixError ENOTEMPTY while anything is in it, ENOENT. */
+export async function deleteVolume(cluster: Cluster, name: string): Promise<void> {
+  const context = contextOf(cluster)
+  try {
+    await rmdir(context, clusterRootIno, Buffer.from(name))
+    await fsync(context, clusterRootIno)
+  } catch (error) {
+    if (!(error instanceof PosixError)) throw error
+    if (error.code === 'ENOENT') {
+      throw new PosixError('ENOENT', `there is no volume '${name}'`, { cause: error })
+    }
+    if (error.code !== 'ENOTEMPTY') throw error
+    throw new PosixError('ENOTEMPTY', `volume '${name}' has files in it`, { cause: error })
+  }
+}
+
+function checkSettings(blockBytes: number, inlineBytes: number): void {
+  const power = Number.isInteger(Math.log2(blockBytes))
+  if (!power || blockBytes < minBlockBytes || blockBytes > maxBlockBytes) {
+    const range = `${minBlockBytes} to ${maxBlockBytes}`
+    throw new PosixError('EINVAL', `blocks of ${blockBytes} bytes: a power of two from ${range}`)
+  }
+  if (!Number.isInteger(inlineBytes) || inlineBytes < 0 || inlineBytes > maxInlineBytes) {
+    throw new PosixError('EINVAL', `inline limit ${inlineBytes}: 0 to ${maxInlineBytes} bytes`)
+  }
+}

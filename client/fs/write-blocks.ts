@@ -1,0 +1,172 @@
+/** The way of blocks: reserve, write them in parallel, commit. One attempt; see write.ts. */
+import { PosixError } from '../../network/errors.ts'
+import {
+  maxBlocksInFlight,
+  maxFileBytes,
+  maxWriteRedos,
+  reserveAheadBlocks,
+} from '../../network/limits.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
+import type { Payload } from '../cluster/contract.ts'
+import { inParallel } from '../cluster/parallel.ts'
+import { bytesIn, type Extent, extentsOf, sliceOf, writeExtent } from './blocks.ts'
+import type { Context } from './context.ts'
+import { verifiedInline } from './inline.ts'
+import type { Writing } from './write.ts'
+
+/** What a write is built on. */
+interface Base {
+  readonly attributes: Attributes
+  /** Inline data that has to move to block 0; null when the file is in blocks already. */
+  readonly spilling: Uint8Array | null
+}
+
+/** @throws ClusterError STALE_WRITE, PosixError. */
+export async function writeBlocks(context: Context, writing: Writing): Promise<void> {
+  if (!writing.append) {
+    const base = await baseOf(context, writing)
+    await putBlocks(context, base, writing.offset, writing.data)
+    return commit(context, writing, base, writing.offset)
+  }
+  let base: Base
+  try {
+    base = await appendBaseOf(context, writing)
+    await putBlocks(context, base, base.attributes.size, writing.data)
+  } catch (error) {
+    await giveBack(context, writing.inode)
+    throw error
+  }
+  return commit(context, writing, base, base.attributes.size)
+}
+
+async function commit(
+  context: Context,
+  { inode, data, append, killPrivileges }: Writing,
+  { attributes, spilling }: Base,
+  offset: number,
+): Promise<void> {
+  const { ino, size, generation, cuts } = attributes
+  const end = offset + data.length
+  const { body } = await context.cluster.mutate('commitWrite', partitionOfIno(ino), {
+    ino,
+    end,
+    generation,
+    cuts,
+    spilled: spilling === null ? 0 : attributes.change,
+    expectedSize: append || offset > size ? size : -1,
+    reach: reachAhead(attributes, offset, end),
+    killPrivileges,
+  })
+  context.pages.changedHere(body.attributes, body.previousChange)
+  inode.learn(body.attributes)
+}
+
+/** Attributes whose reach covers the write, and the inline data if there is any. */
+async function baseOf(context: Context, { inode, data, offset }: Writing): Promise<Base> {
+  const { attributes } = inode
+  const end = offset + data.length
+  const needed = blocksUpTo(end, attributes.blockBytes)
+  if (inode.inBlocks && attributes.reach >= needed) return { attributes, spilling: null }
+  return reserve(context, inode, Math.max(needed, reachAhead(attributes, offset, end)), false)
+}
+
+/** As `baseOf`, with the inode reserved for this append. */
+async function appendBaseOf(context: Context, { inode, data }: Writing): Promise<Base> {
+  const { blockBytes } = inode.attributes
+  let { size } = inode.attributes
+  for (let redo = 0; redo <= maxWriteRedos; redo++) {
+    const end = size + data.length
+    if (end > maxFileBytes) throw new PosixError('EFBIG')
+    const ahead = reachAhead(inode.attributes, size, end)
+    const reach = Math.max(blocksUpTo(end, blockBytes), ahead)
+    const base = await reserve(context, inode, reach, true)
+    size = base.attributes.size
+    if (blocksUpTo(size + data.length, blockBytes) <= reach) return base
+    // Others have appended since we looked, and now it does not reach far enough.
+    await giveBack(context, inode)
+  }
+  throw new PosixError('EIO', `file ${inode.ino} grew during each of ${maxWriteRedos} appends`)
+}
+
+async function reserve(
+  context: Context,
+  inode: OpenInode,
+  reach: number,
+  exclusive: boolean,
+): Promise<Base> {
+  const { ino } = inode
+  const request = { ino, reach, exclusive }
+  const { body, payload } = await context.cluster.mutate('reserve', partitionOfIno(ino), request)
+  const { attributes } = body
+  inode.learn(attributes)
+  if (!body.inline) return { attributes, spilling: null }
+  const spilling = verifiedInline(payload, body.checksum)
+  if (spilling !== null) return { attributes, spilling }
+  throw new PosixError('EIO', `the data of file ${ino} does not match its checksum`)
+}
+
+/** Ends the reservation of an append, so that others need not wait for its deadline. */
+async function giveBack(context: Context, { ino }: OpenInode): Promise<void> {
+  const request = { ino, reach: 0, exclusive: false }
+  try {
+    await context.cluster.mutate('reserve', partitionOfIno(ino), request)
+  } catch {
+    // The append itself reports what went wrong; the server's deadline ends the reservation.
+  }
+}
+
+async function putBlocks(
+  context: Context,
+  { attributes, spilling }: Base,
+  offset: number,
+  data: Uint8Array,
+): Promise<void> {
+  const extents = extentsOf(offset, data.length, attributes.blockBytes)
+  const pieces = extents.map(({ block, offset: within, length }) => {
+    const from = block * attributes.blockBytes + within - offset
+    return [data.subarray(from, from + length)]
+  })
+  if (spilling !== null && spilling.length > 0) spillInto(extents, pieces, spilling)
+  await inParallel(extents.length, maxBlocksInFlight, index =>
+    writeExtent(context, attributes, extents[index]!, pieces[index]!),
+  )
+}
+
+/** Puts the inline data below what is written to block 0, or into a block 0 of its own. */
+function spillInto(extents: Extent[], pieces: Uint8Array[][], spilling: Uint8Array): void {
+  const first = extents[0]!
+  if (first.block > 0) {
+    extents.unshift({ block: 0, offset: 0, length: spilling.length })
+    pieces.unshift([spilling])
+    return
+  }
+  const merged = overlay([spilling], first.offset, pieces[0]!)
+  extents[0] = { block: 0, offset: 0, length: bytesIn(merged) }
+  pieces[0] = merged
+}
+
+/** `upper` at `offset` over `lower`, with zeros where neither says anything. */
+function overlay(lower: Payload, offset: number, upper: Payload): Uint8Array[] {
+  const before = sliceOf(lower, 0, offset)
+  const gap = offset - bytesIn(before)
+  const end = offset + bytesIn(upper)
+  const after = sliceOf(lower, end, Math.max(0, bytesIn(lower) - end))
+  return gap > 0 ? [...before, new Uint8Array(gap), ...upper] : [...before, ...upper, ...after]
+}
+
+/**
+ * How far a file that grows from its end on should be reserved: as far again as it is long, within
+ * bounds, in steps that spare most writes the request. 0 where nothing is to be gained.
+ */
+function reachAhead({ size, reach, blockBytes }: Attributes, offset: number, end: number): number {
+  const needed = blocksUpTo(end, blockBytes)
+  if (offset !== size || needed <= 1) return 0
+  const ahead = Math.min(needed, reserveAheadBlocks)
+  return reach - needed >= ahead / 2 ? 0 : needed + ahead
+}
+
+function blocksUpTo(end: number, blockBytes: number): number {
+  return Math.ceil(end / blockBytes)
+}

@@ -1,0 +1,102 @@
+/**
+ * write(2), write-through: small files go inline in one request; others reserve, write their blocks in
+ * parallel, and commit.
+ *
+ * 1. No block is written before the inode's `reach` covers it: a purge finds every block.
+ * 2. Nothing of a write shows before `commitWrite`, which refuses (STALE_WRITE) what was built on a state
+ *    that is no more; then the whole write is done again.
+ * 3. An append writes its blocks only while the inode is reserved to it: nobody else commits there.
+ */
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import { maxFileBytes, maxWriteRedos } from '../../network/limits.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
+import { retryDelayMs } from '../cluster/retry.ts'
+import { getattr } from './attributes.ts'
+import type { Context } from './context.ts'
+import type { OpenFile, WriteOptions } from './contract.ts'
+import { checksumOf } from './inline.ts'
+import { handleOf } from './open-handle.ts'
+import { writeBlocks } from './write-blocks.ts'
+
+/** One call of write(2). */
+export interface Writing {
+  readonly inode: OpenInode
+  readonly data: Uint8Array
+  /** Meaningless for an append. */
+  readonly offset: number
+  readonly append: boolean
+  readonly killPrivileges: boolean
+}
+
+export async function write(
+  context: Context,
+  file: OpenFile,
+  offset: number,
+  data: Uint8Array,
+  options: WriteOptions,
+): Promise<void> {
+  const handle = handleOf(file)
+  const { inode } = handle
+  if (data.length === 0) return
+  const append = options.append === true
+  if (!append && offset + data.length > maxFileBytes) throw new PosixError('EFBIG')
+  const killPrivileges = options.killPrivileges === true
+  handle.ahead.drop()
+  // Writers that change neither size nor place need not wait for each other.
+  const shared = !append && inode.inBlocks && offset + data.length <= inode.attributes.size
+  const turn = inode.turns.enter(shared)
+  if (turn !== undefined) await turn
+  try {
+    await writeInTurn(context, { inode, data, offset, append, killPrivileges })
+  } finally {
+    inode.turns.leave(shared)
+  }
+}
+
+async function writeInTurn(context: Context, writing: Writing): Promise<void> {
+  const { env } = context.cluster
+  let reason: unknown
+  for (let redo = 0; redo <= maxWriteRedos; redo++) {
+    if (redo > 1) await env.timers.sleep(retryDelayMs(redo, env.random))
+    if (mayStayInline(writing) && (await writeInline(context, writing))) return
+    try {
+      await writeBlocks(context, writing)
+      return
+    } catch (error) {
+      if (!(error instanceof ClusterError && error.code === 'STALE_WRITE')) throw error
+      reason = error
+      await getattr(context, writing.inode.ino)
+    }
+  }
+  const message = `file ${writing.inode.ino} changed during each of ${maxWriteRedos} writes`
+  throw new PosixError('EIO', message, { cause: reason })
+}
+
+function mayStayInline({ inode, data, offset, append }: Writing): boolean {
+  const { size, inlineBytes } = inode.attributes
+  const end = (append ? size : offset) + data.length
+  return !inode.inBlocks && Math.max(size, end) <= inlineBytes
+}
+
+/** @returns false when the file is in blocks, or would have to be. */
+async function writeInline(context: Context, writing: Writing): Promise<boolean> {
+  const { inode, data, append, killPrivileges } = writing
+  const { ino } = inode
+  const payload = [data]
+  const { body } = await context.cluster.mutate(
+    'writeInline',
+    partitionOfIno(ino),
+    {
+      ino,
+      offset: append ? 0 : writing.offset,
+      append,
+      checksum: checksumOf(payload),
+      killPrivileges,
+    },
+    payload,
+  )
+  if (body.written) context.pages.changedHere(body.attributes, body.previousChange)
+  inode.learn(body.attributes)
+  return body.written
+}

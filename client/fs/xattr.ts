@@ -1,0 +1,44 @@
+/** Extended attributes: xattr(7). */
+import { PosixError } from '../../network/errors.ts'
+import { maxXattrNameBytes, maxXattrValueBytes } from '../../network/limits.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Name } from '../../network/wire/operations.ts'
+import type { Context } from './context.ts'
+
+const flagsKnown = 3
+
+export async function getxattr(context: Context, ino: Ino, name: Name): Promise<Uint8Array> {
+  checkXattrName(name)
+  const { cluster } = context
+  return (await cluster.query('getxattr', partitionOfIno(ino), { ino, name })).body.value
+}
+
+export async function setxattr(
+  context: Context,
+  ino: Ino,
+  name: Name,
+  value: Uint8Array,
+  flags: number,
+): Promise<void> {
+  checkXattrName(name)
+  if (value.length > maxXattrValueBytes) throw new PosixError('E2BIG')
+  if (flags < 0 || flags >= flagsKnown) throw new PosixError('EINVAL', `flags ${flags} of setxattr`)
+  const request = { ino, name, value, flags }
+  await context.cluster.mutate('setxattr', partitionOfIno(ino), request)
+}
+
+export async function listxattr(context: Context, ino: Ino): Promise<Uint8Array> {
+  return (await context.cluster.query('listxattr', partitionOfIno(ino), { ino })).body.value
+}
+
+export async function removexattr(context: Context, ino: Ino, name: Name): Promise<void> {
+  checkXattrName(name)
+  await context.cluster.mutate('removexattr', partitionOfIno(ino), { ino, name })
+}
+
+/** @throws PosixError ERANGE, as the kernel has it for a name that is empty or too long. */
+function checkXattrName(name: Name): void {
+  if (name.length === 0 || name.length > maxXattrNameBytes) {
+    throw new PosixError('ERANGE', `the name of an extended attribute has ${name.length} bytes`)
+  }
+}
