@@ -1,0 +1,102 @@
+/**
+ * The roster as its members reach it: the manager's operations, and views pushed to whoever is behind.
+ *
+ * 1. A connection stands for one member at a time: the one that joined over it.
+ * 2. Of several connections of one member the last one counts.
+ */
+import { ClusterError } from '../../network/errors.ts'
+import type { Log } from '../../network/log.ts'
+import type { Peer, Reply, Service } from '../../network/rpc/contract.ts'
+import type { JoinReply, JoinRequest } from '../../network/wire/operations.ts'
+import type { Member, MemberId, View } from '../../network/wire/view.ts'
+import type { Roster } from './roster.ts'
+
+const empty: Reply<'heartbeat'> = { body: {}, payload: [] }
+
+export class MemberService {
+  readonly service: Service
+  readonly #roster: Roster
+  readonly #log: Log
+  readonly #peers = new Map<MemberId, Peer>()
+  readonly #idOf = new Map<Peer, MemberId>()
+
+  constructor({ roster, log }: { readonly roster: Roster; readonly log: Log }) {
+    this.#roster = roster
+    this.#log = log
+    this.service = {
+      join: async ({ peer, body }) => ({ body: await this.#join(peer, body), payload: [] }),
+      heartbeat: ({ peer, body }) => {
+        const id = this.#idOf.get(peer)
+        if (id === undefined || !this.#roster.heard(id, body.report)) {
+          throw new ClusterError('SESSION_EXPIRED', 'the manager does not know you: join again')
+        }
+        const { view } = this.#roster
+        if (view !== null && body.epoch < view.epoch) peer.notify('viewChanged', { view })
+        return empty
+      },
+      view: () => ({ body: { view: this.#roster.view }, payload: [] }),
+      managerStatus: () => ({ body: this.#roster.status(), payload: [] }),
+    }
+  }
+
+  /** Tells every member that is connected. */
+  push(view: View): void {
+    for (const peer of this.#idOf.keys()) peer.notify('viewChanged', { view })
+  }
+
+  async #join(peer: Peer, request: JoinRequest): Promise<JoinReply> {
+    if (peer.hello.role !== request.role) {
+      throw new ClusterError('MALFORMED', `a ${peer.hello.role} cannot join as ${request.role}`)
+    }
+    this.#assertNotElsewhere(peer, request)
+    const reply = await this.#roster.join(request)
+    this.#bind(peer, reply.id)
+    return reply
+  }
+
+  /** One directory, copied or started twice, would be two servers that each believe to be the one. */
+  #assertNotElsewhere(peer: Peer, request: JoinRequest): void {
+    const other = this.#peers.get(request.id)
+    const known = this.#roster.find(request.id)
+    if (other === undefined || other === peer || known === undefined) return
+    if (request.role !== 'server' || !this.#roster.isAlive(request.id)) return
+    if (samePlace(known, request)) return
+    const text =
+      `server ${request.id} is up at ${known.addresses.join(', ')}: stop that one first, or give this ` +
+      'one a directory of its own'
+    this.#log.warn({ server: request.id, refused: request.addresses }, 'a server was started twice')
+    throw new ClusterError('IN_USE', text)
+  }
+
+  #bind(peer: Peer, id: MemberId): void {
+    const before = this.#peers.get(id)
+    if (before === peer) return
+    this.#unbind(peer)
+    if (before !== undefined) {
+      this.#unbind(before)
+      before.abort(new ClusterError('CLOSED', `member ${id} has joined over another connection`))
+    }
+    this.#peers.set(id, peer)
+    this.#idOf.set(peer, id)
+    void peer.closed.then(error => {
+      const orderly = error === undefined && this.#peers.get(id) === peer
+      this.#unbind(peer)
+      if (orderly) this.#roster.leave(id)
+    })
+  }
+
+  #unbind(peer: Peer): void {
+    const id = this.#idOf.get(peer)
+    if (id === undefined) return
+    this.#idOf.delete(peer)
+    if (this.#peers.get(id) === peer) this.#peers.delete(id)
+  }
+}
+
+function samePlace(known: Member, request: JoinRequest): boolean {
+  return (
+    known.host === request.host &&
+    known.addresses.length === request.addresses.length &&
+    known.addresses.every((address, index) => address === request.addresses[index])
+  )
+}
