@@ -1,0 +1,60 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { deviceCompliance } from './compliance.ts'
+import { openFileDevice } from './file.ts'
+
+async function emptyPath(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'rookery-device-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  return join(directory, 'blocks.dat')
+}
+
+deviceCompliance(test, 'file', async t => {
+  const path = await emptyPath(t)
+  const device = await openFileDevice(path)
+  t.teardown(() => device.close())
+  return {
+    device,
+    async reopen() {
+      await device.close()
+      return await openFileDevice(path)
+    },
+  }
+})
+
+test('the file is sparse and only its owner may read it', async t => {
+  const path = await emptyPath(t)
+  const device = await openFileDevice(path)
+  await device.write(64 * 1024 * 1024, [new Uint8Array(4096)])
+  const status = await stat(path)
+  t.true(status.blocks * 512 < 1024 * 1024)
+  t.is(status.mode & 0o777, 0o600)
+  await device.close()
+})
+
+test('room that the file takes up already still counts as room', async t => {
+  const device = await openFileDevice(await emptyPath(t))
+  const before = await device.space()
+  await device.write(0, [new Uint8Array(32 * 1024 * 1024).fill(1)])
+  await device.sync()
+  const after = await device.space()
+  // Others write to the same file system meanwhile, so only the size of the difference is told.
+  t.true(Math.abs(after.capacityBytes - before.capacityBytes) < 1024 ** 3)
+  await device.close()
+})
+
+test('a directory that is not there is told as a disk error that names the file', async t => {
+  const path = join(await emptyPath(t), 'missing', 'blocks.dat')
+  const error = await t.throwsAsync(openFileDevice(path), { code: 'DISK' })
+  t.true(error?.message.includes(path))
+  t.truthy(error?.cause)
+})
+
+test('a full disk is told as ENOSPC with the path', async t => {
+  const device = await openFileDevice('/dev/full')
+  const error = await t.throwsAsync(device.write(0, [new Uint8Array(10)]), { code: 'ENOSPC' })
+  t.true(error?.message.includes('/dev/full'))
+  await device.close()
+})
