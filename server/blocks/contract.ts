@@ -63,8 +63,19 @@ export interface BlockStore {
   cut(key: BlockKey, offset: number): Promise<StagedBlock | null>
   /** All data written before the call is on the disk. To be called before the index is synced. */
   sync(): Promise<void>
-  /** The index as staged before the call is on the disk: what it replaced before may be reused. */
-  indexSynced(): void
+  /** Names all changes that were `staged` so far. To be taken before a sync of the index begins. */
+  stagedMark(): number
+  /**
+   * The index is on the disk as it was when `mark` was taken (without one: as it is staged now): the
+   * space of what those changes replaced may be reused.
+   */
+  indexSynced(mark?: number): void
+  /**
+   * Reads the whole block from the device, for scrubbing.
+   * @returns false when what the disk gave is not what was written; true when there is no such block.
+   * @throws ClusterError DISK.
+   */
+  verify(key: BlockKey): Promise<boolean>
   statistics(): Promise<BlockStoreStatistics>
   close(): Promise<void>
 }

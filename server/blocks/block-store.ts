@@ -1,0 +1,291 @@
+/**
+ * The block store: data on a device, in checksummed chunks that are never overwritten in place, named
+ * by records in the metadata store.
+ *
+ * 1. A record is changed only through a `StagedBlock`, and only after its data is on the device.
+ * 2. From the moment a change begins until it is settled, its block's lock is held.
+ * 3. Units are used exactly while a record, a change that is not settled, or a retired extent names
+ *    them (space.ts).
+ * 4. Once a sync has failed nobody knows what is on the disk: every later write and sync fails.
+ */
+import assert from 'node:assert/strict'
+import type { Env } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { chunkBytes, maxBlockBytes, maxDataDiskBytes } from '../../network/limits.ts'
+import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import type { Device } from '../device/contract.ts'
+import type { Key } from '../metadata/contract.ts'
+import type { Extent } from './allocator.ts'
+import { BlockLocks } from './block-locks.ts'
+import type {
+  BlockData,
+  BlockKey,
+  BlockStore,
+  BlockStoreStatistics,
+  StagedBlock,
+} from './contract.ts'
+import { cutRecord } from './cutting.ts'
+import { reportDamage, type StoreLog, unreadable } from './damage.ts'
+import {
+  type BlockRecord,
+  blockEnd,
+  blockKeyOf,
+  decodeRecord,
+  parseBlockKey,
+  unitBytes,
+} from './index.ts'
+import { readRecord } from './reading.ts'
+import { type BlockIndex, extentsOf, type ScanResult, scanIndex } from './scan.ts'
+import { SharedSync } from './shared-sync.ts'
+import { Space } from './space.ts'
+import { type Change, type ChangeOutcome, stageChange } from './staged.ts'
+import {
+  type IncomingData,
+  lengthOf,
+  mergeChunks,
+  placeChunks,
+  unitsNeeded,
+  withChunks,
+  writeChunks,
+} from './writing.ts'
+
+export interface BlockStoreOptions {
+  readonly env: Pick<Env, 'timers'>
+  /** Closed by the store's `close`. */
+  readonly device: Device
+  /** What is staged must be seen by `get`; `range` is used while the store is opened. */
+  readonly index: BlockIndex
+  /** Partitions whose blocks the index may hold. */
+  readonly partitions: Iterable<number>
+  readonly log: StoreLog
+  /** Space is short, and some is free once the index is synced: do so and call `indexSynced`. */
+  readonly onPressure: () => void
+}
+
+/** @throws ClusterError DISK. */
+export async function openBlockStore(options: BlockStoreOptions): Promise<BlockStore> {
+  const units = await unitsOn(options.device)
+  const scanned = await scanIndex(options.index, options.partitions, units)
+  reportDamage(options.log, options.device.name, scanned.damaged)
+  return new ExtentBlockStore(options, scanned)
+}
+
+async function unitsOn(device: Device): Promise<number> {
+  const { capacityBytes } = await device.space()
+  return Math.floor(Math.min(capacityBytes, maxDataDiskBytes) / unitBytes)
+}
+
+class ExtentBlockStore implements BlockStore {
+  readonly #device: Device
+  readonly #index: BlockIndex
+  readonly #space: Space
+  readonly #locks: BlockLocks
+  readonly #sync: SharedSync
+  readonly #damaged: Map<Key, string>
+  readonly #outcome: ChangeOutcome
+  #blocks: number
+  #checksumErrors = 0
+  #closed = false
+
+  constructor({ env, device, index, onPressure }: BlockStoreOptions, scanned: ScanResult) {
+    this.#device = device
+    this.#index = index
+    this.#space = new Space({ env, allocator: scanned.allocator, name: device.name, onPressure })
+    this.#locks = new BlockLocks(env.timers)
+    this.#sync = new SharedSync(device)
+    this.#damaged = scanned.damaged
+    this.#blocks = scanned.blocks
+    this.#outcome = {
+      kept: change => this.#kept(change),
+      dropped: change => this.#dropped(change),
+    }
+  }
+
+  async read(key: BlockKey, offset: number, length: number): Promise<BlockData | null> {
+    this.#assertOpen()
+    assertRange(offset, length)
+    const record = this.#recordOf(blockKeyOf(key))
+    if (!record) return null
+    const epoch = this.#space.beginRead()
+    try {
+      return await readRecord(this.#device, record, offset, length)
+    } catch (error) {
+      throw this.#counted(error)
+    } finally {
+      this.#space.endRead(epoch)
+    }
+  }
+
+  async write(
+    key: BlockKey,
+    offset: number,
+    data: readonly Uint8Array[],
+    checksums: Uint8Array,
+  ): Promise<StagedBlock> {
+    this.#assertWritable()
+    const length = lengthOf(data)
+    assertRange(offset, length)
+    if (length === 0) throw new ClusterError('MALFORMED', 'a write of no bytes')
+    if (!sameChecksums(checksumsOf(data, offset, chunkBytes), checksums)) {
+      throw new ClusterError('CHECKSUM', 'the data of a write is not what was sent')
+    }
+    const name = blockKeyOf(key)
+    const staged = await this.#change(name, () =>
+      this.#writeInto(name, { offset, data, checksums }),
+    )
+    assert(staged)
+    return staged
+  }
+
+  async cut(key: BlockKey, offset: number): Promise<StagedBlock | null> {
+    this.#assertWritable()
+    assertRange(offset, 0)
+    const name = blockKeyOf(key)
+    return await this.#change(name, async () => {
+      if (offset === 0 && this.#damaged.has(name)) return this.#removalOfDamaged(name)
+      const before = this.#recordOf(name) ?? []
+      if (offset >= blockEnd(before)) return null
+      const cut = await cutRecord(this.#device, before, offset)
+      const blockDelta = cut.after.length === 0 ? -1 : 0
+      return { key: name, before, blockDelta, taken: [], ...cut }
+    })
+  }
+
+  async verify(key: BlockKey): Promise<boolean> {
+    this.#assertOpen()
+    const record = this.#recordOf(blockKeyOf(key))
+    if (!record) return true
+    try {
+      await this.read(key, 0, blockEnd(record))
+      return true
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'CHECKSUM') return false
+      throw error
+    }
+  }
+
+  sync(): Promise<void> {
+    this.#assertOpen()
+    return this.#sync.sync()
+  }
+
+  stagedMark(): number {
+    return this.#space.mark()
+  }
+
+  indexSynced(mark: number = this.#space.mark()): void {
+    this.#space.indexSynced(mark)
+  }
+
+  async statistics(): Promise<BlockStoreStatistics> {
+    this.#assertOpen()
+    this.#space.grow(await unitsOn(this.#device))
+    const capacityBytes = this.#space.totalUnits * unitBytes
+    const freeBytes = this.#space.availableUnits * unitBytes
+    return {
+      capacityBytes,
+      freeBytes,
+      usedBytes: capacityBytes - freeBytes,
+      blocks: this.#blocks,
+      checksumErrors: this.#checksumErrors,
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#locks.close()
+    this.#space.close()
+    await this.#device.close()
+  }
+
+  /** Holds the block's lock until what `plan` made is settled, or until there is nothing to settle. */
+  async #change(name: Key, plan: () => Promise<Change | null>): Promise<StagedBlock | null> {
+    const turn = this.#locks.acquire(name)
+    if (turn) await turn
+    try {
+      const change = await plan()
+      if (change) return stageChange(change, this.#outcome)
+    } catch (error) {
+      this.#locks.release(name)
+      throw this.#counted(error)
+    }
+    this.#locks.release(name)
+    return null
+  }
+
+  async #writeInto(name: Key, incoming: IncomingData): Promise<Change> {
+    const before = this.#recordOf(name) ?? []
+    const chunks = await mergeChunks(this.#device, before, incoming)
+    const taken = await this.#take(unitsNeeded(chunks))
+    try {
+      await writeChunks(this.#device, chunks, taken)
+    } catch (error) {
+      this.#space.giveBack(taken)
+      throw error
+    }
+    this.#sync.wrote()
+    const first = Math.floor(incoming.offset / chunkBytes)
+    const after = withChunks(before, first, placeChunks(chunks, taken))
+    const replaced = extentsOf(before.slice(first, first + chunks.length))
+    const blockDelta = before.length === 0 ? 1 : 0
+    return { key: name, before, after, blockDelta, taken, replaced }
+  }
+
+  async #take(units: number): Promise<readonly Extent[]> {
+    if (units > this.#space.availableUnits) this.#space.grow(await unitsOn(this.#device))
+    return await this.#space.take(units)
+  }
+
+  /** Its units may be somebody else's too: they stay used until the store is opened again. */
+  #removalOfDamaged(name: Key): Change | null {
+    const value = this.#index.get(name)
+    if (!value) return null
+    const before = decodeRecord(value) ?? []
+    return { key: name, before, after: [], blockDelta: -1, taken: [], replaced: [] }
+  }
+
+  #kept({ key, replaced, blockDelta }: Change): void {
+    this.#blocks += blockDelta
+    this.#damaged.delete(key)
+    if (replaced.length > 0) this.#space.retire(replaced)
+    this.#locks.release(key)
+  }
+
+  #dropped({ key, taken }: Change): void {
+    if (taken.length > 0) this.#space.giveBack(taken)
+    this.#locks.release(key)
+  }
+
+  #recordOf(name: Key): BlockRecord | null {
+    const value = this.#index.get(name)
+    if (!value) return null
+    const damage = this.#damaged.get(name)
+    const record = damage === undefined ? decodeRecord(value) : null
+    if (record) return record
+    const { partition, ino, generation, block } = parseBlockKey(name)
+    const which = `block ${block} of ${ino}, generation ${generation}, partition ${partition}`
+    throw new ClusterError('DISK', `${which}: ${damage ?? unreadable}`)
+  }
+
+  #counted(error: unknown): unknown {
+    if (error instanceof ClusterError && error.code === 'CHECKSUM') this.#checksumErrors++
+    return error
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new ClusterError('CLOSED', `block store on ${this.#device.name}`)
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen()
+    this.#sync.assertHealthy()
+  }
+}
+
+/** Ranges come from the wire. */
+function assertRange(offset: number, length: number): void {
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length)
+  if (valid && offset >= 0 && length >= 0 && offset + length <= maxBlockBytes) return
+  throw new ClusterError('MALFORMED', `no range of a block: ${length} bytes from ${offset}`)
+}
