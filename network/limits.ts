@@ -172,3 +172,7 @@ export const maxFuseBackground = 64
 export const maxFuseNotices = 1024
 /** Files and directories that one mount may have open; as many as Linux lets a process have. */
 export const maxFuseHandles = 1_048_576
+/** Calls of one member that may wait for a newer view at a time. */
+export const maxViewWaiters = 16_384
+/** A member's own report (disks, counts) is waited for this long; the heartbeat goes without it then. */
+export const reportDeadlineMs = 500

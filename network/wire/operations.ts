@@ -33,6 +33,14 @@ export interface EntryReply {
 export interface InoRequest {
   readonly ino: Ino
 }
+/** Server to server: which directory holds this directory's entry? The asker's own locks do not count. */
+export interface ParentRequest {
+  readonly ino: Ino
+  readonly transaction: string
+}
+export interface ParentReply {
+  readonly parent: Ino
+}
 export interface AttributesReply {
   readonly attributes: Attributes
 }
@@ -369,6 +377,7 @@ export interface Operations {
 
   lookup: { request: LookupRequest; reply: EntryReply }
   getattr: { request: InoRequest; reply: AttributesReply }
+  parent: { request: ParentRequest; reply: ParentReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
   mkdir: { request: MkdirRequest; reply: AttributesReply }
@@ -437,6 +446,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   setxattr: 36,
   listxattr: 37,
   removexattr: 38,
+  parent: 39,
   readBlock: 64,
   writeBlock: 65,
   cutBlocks: 66,

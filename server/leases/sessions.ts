@@ -1,0 +1,128 @@
+/**
+ * What a server remembers of its clients while they are heard of: the files they hold open here.
+ *
+ * 1. A session lives until its client has been silent for `sessionTimeoutMs`; losing a connection alone
+ *    does not end it.
+ * 2. `opens` of a `session` call replace what was known: after a restart of the server, or a reply that was
+ *    lost, the client's own account is the true one.
+ * 3. For `sessionTimeoutMs` after the server's start, clients may still be on their way back: until then
+ *    every inode counts as open (`inGrace`).
+ */
+import type { Env, Timer } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { maxSessions, sessionTimeoutMs } from '../../network/limits.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+
+interface Session {
+  readonly opens: Map<Ino, number>
+  heardMs: number
+}
+
+export interface SessionEvents {
+  /** Nobody holds this inode open any longer. */
+  closed(ino: Ino): void
+  /** The client is gone: what is kept for it can go. */
+  expired(client: string): void
+}
+
+export class Sessions {
+  readonly #env: Env
+  readonly #events: SessionEvents
+  readonly #sessions = new Map<string, Session>()
+  readonly #holders = new Map<Ino, number>()
+  readonly #graceEndMs: number
+  readonly #timer: Timer
+
+  constructor(env: Env, events: SessionEvents) {
+    this.#env = env
+    this.#events = events
+    this.#graceEndMs = env.clock.monotonicMs() + sessionTimeoutMs
+    this.#timer = env.timers.every(sessionTimeoutMs / 4, () => this.#expire())
+  }
+
+  get inGrace(): boolean {
+    return this.#env.clock.monotonicMs() < this.#graceEndMs
+  }
+
+  has(client: string): boolean {
+    return this.#sessions.has(client)
+  }
+
+  /** Opens the client's session or renews it, with the files it says it holds open. */
+  renew(client: string, opens: Iterable<{ readonly ino: Ino; readonly count: number }>): void {
+    const before = this.#sessions.get(client)
+    if (before === undefined && this.#sessions.size >= maxSessions) {
+      throw new ClusterError('OVERLOADED', `this server has ${maxSessions} clients already`)
+    }
+    const session = { opens: new Map<Ino, number>(), heardMs: this.#env.clock.monotonicMs() }
+    this.#sessions.set(client, session)
+    for (const { ino, count } of opens) this.#add(session, ino, count)
+    if (before !== undefined) this.#dropAll(before)
+  }
+
+  /** @throws ClusterError SESSION_EXPIRED when the client has none. */
+  heard(client: string): void {
+    const session = this.#sessions.get(client)
+    if (session === undefined) {
+      throw new ClusterError(
+        'SESSION_EXPIRED',
+        'this server does not know the client: open a session',
+      )
+    }
+    session.heardMs = this.#env.clock.monotonicMs()
+  }
+
+  opened(client: string, ino: Ino): void {
+    const session = this.#sessions.get(client)
+    if (session !== undefined) this.#add(session, ino, 1)
+  }
+
+  released(client: string, ino: Ino): void {
+    const session = this.#sessions.get(client)
+    const count = session?.opens.get(ino)
+    if (session === undefined || count === undefined) return
+    if (count > 1) session.opens.set(ino, count - 1)
+    else {
+      session.opens.delete(ino)
+      this.#drop(ino)
+    }
+  }
+
+  /** Whether an inode without a name has to be kept. */
+  mayBeOpen(ino: Ino): boolean {
+    return this.#holders.has(ino) || this.inGrace
+  }
+
+  close(): void {
+    this.#timer.cancel()
+  }
+
+  #add(session: Session, ino: Ino, count: number): void {
+    const known = session.opens.get(ino)
+    session.opens.set(ino, (known ?? 0) + count)
+    if (known === undefined) this.#holders.set(ino, (this.#holders.get(ino) ?? 0) + 1)
+  }
+
+  #drop(ino: Ino): void {
+    const holders = this.#holders.get(ino) ?? 0
+    if (holders > 1) this.#holders.set(ino, holders - 1)
+    else {
+      this.#holders.delete(ino)
+      this.#events.closed(ino)
+    }
+  }
+
+  #dropAll(session: Session): void {
+    for (const ino of session.opens.keys()) this.#drop(ino)
+  }
+
+  #expire(): void {
+    const oldest = this.#env.clock.monotonicMs() - sessionTimeoutMs
+    for (const [client, session] of this.#sessions) {
+      if (session.heardMs > oldest) continue
+      this.#sessions.delete(client)
+      this.#dropAll(session)
+      this.#events.expired(client)
+    }
+  }
+}

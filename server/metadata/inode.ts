@@ -1,0 +1,97 @@
+/** What the metadata store keeps of an inode, and its encoding (version 1). */
+import { ClusterError } from '../../network/errors.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+
+export interface Inode extends Attributes {
+  /** Blocks 0 to reserved - 1 may have been written, though a file may still be inline (reach 0). */
+  readonly reserved: number
+  /** Of a directory: the directory that holds its entry. Else 0. */
+  readonly parent: Ino
+  /** Of a symbolic link: where it points. Else empty. */
+  readonly target: Uint8Array
+}
+
+/** Little-endian: u8 version, u8 log2 of blockBytes, u16 mode, then the fields below, then the target. */
+const recordVersion = 1
+const fixedBytes = 112
+
+export function encodeInode(inode: Inode): Uint8Array {
+  const record = Buffer.allocUnsafe(fixedBytes + inode.target.length)
+  record[0] = recordVersion
+  record[1] = Math.log2(inode.blockBytes)
+  record.writeUInt16LE(inode.mode, 2)
+  record.writeUInt32LE(inode.nlink, 4)
+  record.writeUInt32LE(inode.uid, 8)
+  record.writeUInt32LE(inode.gid, 12)
+  record.writeUInt32LE(inode.rdev, 16)
+  record.writeUInt32LE(inode.inlineBytes, 20)
+  record.writeDoubleLE(inode.ino, 24)
+  record.writeDoubleLE(inode.size, 32)
+  record.writeBigInt64LE(inode.atimeNs, 40)
+  record.writeBigInt64LE(inode.mtimeNs, 48)
+  record.writeBigInt64LE(inode.ctimeNs, 56)
+  record.writeDoubleLE(inode.change, 64)
+  record.writeDoubleLE(inode.generation, 72)
+  record.writeDoubleLE(inode.cuts, 80)
+  record.writeDoubleLE(inode.reach, 88)
+  record.writeDoubleLE(inode.reserved, 96)
+  record.writeDoubleLE(inode.parent, 104)
+  record.set(inode.target, fixedBytes)
+  return record
+}
+
+/** @throws ClusterError NEWER_FORMAT, MALFORMED. */
+export function decodeInode(bytes: Uint8Array): Inode {
+  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (record[0] !== recordVersion || record.length < fixedBytes) throw unreadable(record)
+  return {
+    ino: record.readDoubleLE(24),
+    mode: record.readUInt16LE(2),
+    nlink: record.readUInt32LE(4),
+    uid: record.readUInt32LE(8),
+    gid: record.readUInt32LE(12),
+    rdev: record.readUInt32LE(16),
+    size: record.readDoubleLE(32),
+    atimeNs: record.readBigInt64LE(40),
+    mtimeNs: record.readBigInt64LE(48),
+    ctimeNs: record.readBigInt64LE(56),
+    change: record.readDoubleLE(64),
+    generation: record.readDoubleLE(72),
+    cuts: record.readDoubleLE(80),
+    reach: record.readDoubleLE(88),
+    blockBytes: 2 ** record[1]!,
+    inlineBytes: record.readUInt32LE(20),
+    reserved: record.readDoubleLE(96),
+    parent: record.readDoubleLE(104),
+    target: record.subarray(fixedBytes),
+  }
+}
+
+function unreadable(record: Buffer): ClusterError {
+  return (record[0] ?? 0) > recordVersion
+    ? new ClusterError('NEWER_FORMAT', `an inode record has version ${record[0]}`)
+    : new ClusterError('MALFORMED', `an inode record of ${record.length} bytes cannot be read`)
+}
+
+/** The part of an inode that travels. */
+export function attributesOf(inode: Inode): Attributes {
+  return {
+    ino: inode.ino,
+    mode: inode.mode,
+    nlink: inode.nlink,
+    uid: inode.uid,
+    gid: inode.gid,
+    rdev: inode.rdev,
+    size: inode.size,
+    atimeNs: inode.atimeNs,
+    mtimeNs: inode.mtimeNs,
+    ctimeNs: inode.ctimeNs,
+    change: inode.change,
+    generation: inode.generation,
+    cuts: inode.cuts,
+    reach: inode.reach,
+    blockBytes: inode.blockBytes,
+    inlineBytes: inode.inlineBytes,
+  }
+}

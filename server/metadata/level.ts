@@ -1,0 +1,94 @@
+/** The key-value contract over Level: classic-level on disk, memory-level in tests and simulation. */
+import type { AbstractLevel } from 'abstract-level'
+import { Level } from 'level'
+import { MemoryLevel } from 'memory-level'
+import { ClusterError } from '../../network/errors.ts'
+import { levelBlockCacheBytes, levelWriteBufferBytes } from '../../network/limits.ts'
+import type { Key, KeyMutation, KeyValueStore } from './contract.ts'
+
+type ByteLevel = AbstractLevel<Buffer | Uint8Array | string, Buffer, Uint8Array>
+
+const encodings = { keyEncoding: 'buffer', valueEncoding: 'view' } as const
+
+/** @throws ClusterError IN_USE when another process has it open, DISK otherwise. */
+export async function openLevelStore(directory: string): Promise<KeyValueStore> {
+  const level = new Level<Buffer, Uint8Array>(directory, {
+    ...encodings,
+    cacheSize: levelBlockCacheBytes,
+    writeBufferSize: levelWriteBufferBytes,
+    compression: true,
+  })
+  try {
+    await level.open()
+  } catch (error) {
+    throw openError(directory, error)
+  }
+  return new LevelStore(level as unknown as ByteLevel, directory)
+}
+
+export async function openMemoryStore(): Promise<KeyValueStore> {
+  const level = new MemoryLevel<Buffer, Uint8Array>({ ...encodings, storeEncoding: 'buffer' })
+  await level.open()
+  return new LevelStore(level as unknown as ByteLevel, 'memory')
+}
+
+function openError(directory: string, error: unknown): ClusterError {
+  const cause = error instanceof Error ? (error.cause as { code?: string } | undefined) : undefined
+  if (cause?.code === 'LEVEL_LOCKED') {
+    const text = `${directory} is in use by another process: stop it first`
+    return new ClusterError('IN_USE', text, { cause: error })
+  }
+  const text = `cannot open the metadata store in ${directory}: ${String(cause ?? error)}`
+  return new ClusterError('DISK', text, { cause: error })
+}
+
+class LevelStore implements KeyValueStore {
+  readonly #level: ByteLevel
+  readonly #name: string
+
+  constructor(level: ByteLevel, name: string) {
+    this.#level = level
+    this.#name = name
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    return this.#level.getSync(Buffer.from(key, 'latin1'))
+  }
+
+  async batch(mutations: readonly KeyMutation[], options: { sync: boolean }): Promise<void> {
+    const operations = mutations.map(({ key, value }) =>
+      value === null
+        ? { type: 'del' as const, key: Buffer.from(key, 'latin1') }
+        : { type: 'put' as const, key: Buffer.from(key, 'latin1'), value },
+    )
+    try {
+      await this.#level.batch(operations, options as object)
+    } catch (error) {
+      const text = `cannot write to the metadata store in ${this.#name}: ${String(error)}`
+      throw new ClusterError('DISK', text, { cause: error })
+    }
+  }
+
+  async *range(from: Key, to: Key): AsyncGenerator<readonly [Key, Uint8Array]> {
+    const iterator = this.#level.iterator({
+      gte: Buffer.from(from, 'latin1'),
+      lt: Buffer.from(to, 'latin1'),
+    })
+    try {
+      for (;;) {
+        const pairs = await iterator.nextv(rangeStep)
+        if (pairs.length === 0) return
+        for (const [key, value] of pairs) yield [key.toString('latin1'), value]
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#level.close()
+  }
+}
+
+/** Pairs fetched from Level at a time: one trip to its thread for so many. */
+const rangeStep = 256

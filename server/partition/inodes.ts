@@ -1,0 +1,96 @@
+/** Reading and changing inodes inside an operation. */
+import { PosixError } from '../../network/errors.ts'
+import { maxLinkCount } from '../../network/limits.ts'
+import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { decodeInode, encodeInode, type Inode } from '../metadata/inode.ts'
+import { inlineKey, inodeKey, orphanKey, purgeKey, xattrsKey } from '../metadata/keys.ts'
+import type { Batch } from './batch.ts'
+import type { OperationContext } from './operation.ts'
+
+const setuid = 0o4000
+const setgid = 0o2000
+const groupExecute = 0o010
+
+export function findInode(batch: Batch, ino: Ino): Inode | undefined {
+  const record = batch.get(inodeKey(partitionOfIno(ino), ino))
+  return record === undefined ? undefined : decodeInode(record)
+}
+
+/** @throws PosixError ESTALE when it is gone. */
+export function readInode(batch: Batch, ino: Ino): Inode {
+  const inode = findInode(batch, ino)
+  if (inode === undefined) throw new PosixError('ESTALE', `inode ${ino} does not exist`)
+  return inode
+}
+
+/** @throws PosixError ESTALE, EISDIR, EINVAL for what holds no data. */
+export function readRegular(batch: Batch, ino: Ino): Inode {
+  const inode = readInode(batch, ino)
+  if (isDirectory(inode.mode)) throw new PosixError('EISDIR')
+  if (!isRegular(inode.mode)) throw new PosixError('EINVAL', 'not a regular file')
+  return inode
+}
+
+export function writeInode(batch: Batch, inode: Inode): Inode {
+  batch.put(inodeKey(partitionOfIno(inode.ino), inode.ino), encodeInode(inode))
+  return inode
+}
+
+/** As `writeInode`, with `change` and ctime moved on. */
+export function changeInode(
+  context: OperationContext,
+  inode: Inode,
+  changes: Partial<Inode>,
+): Inode {
+  return writeInode(context.batch, {
+    ...inode,
+    change: inode.change + 1,
+    ctimeNs: context.nowNs,
+    ...changes,
+  })
+}
+
+/** The mode without what an ordinary user's write or chown takes away (chown(2), write(2)). */
+export function withoutPrivileges(mode: number): number {
+  if (isDirectory(mode)) return mode
+  return mode & ~setuid & ~((mode & groupExecute) === 0 ? 0 : setgid)
+}
+
+/** @throws PosixError EMLINK */
+export function addLink(context: OperationContext, inode: Inode): Inode {
+  if (inode.nlink >= maxLinkCount) throw new PosixError('EMLINK')
+  if (inode.nlink === 0) context.batch.delete(orphanKey(partitionOfIno(inode.ino), inode.ino))
+  return changeInode(context, inode, { nlink: inode.nlink + 1 })
+}
+
+/** One name fewer; without the last, the inode goes as soon as nobody has it open. */
+export function dropLink(context: OperationContext, inode: Inode): void {
+  const left = changeInode(context, inode, { nlink: inode.nlink - 1 })
+  if (left.nlink > 0) return
+  if (context.sessions.mayBeOpen(inode.ino)) {
+    context.batch.put(orphanKey(partitionOfIno(inode.ino), inode.ino), new Uint8Array(0))
+  } else {
+    removeInode(context.batch, left)
+  }
+}
+
+/** Removes an inode that no name and no open file leads to, and has its blocks purged. */
+export function removeInode(batch: Batch, inode: Inode): void {
+  const partition = partitionOfIno(inode.ino)
+  batch.delete(inodeKey(partition, inode.ino))
+  if (!isDirectory(inode.mode)) batch.delete(orphanKey(partition, inode.ino))
+  for (const key of [inlineKey(partition, inode.ino), xattrsKey(partition, inode.ino)]) {
+    if (batch.get(key) !== undefined) batch.delete(key)
+  }
+  queuePurge(batch, inode)
+  batch.counts.inodes -= 1
+}
+
+/** All blocks of this generation are to be deleted, in the background. */
+export function queuePurge(batch: Batch, inode: Inode): void {
+  if (inode.reserved === 0) return
+  const record = Buffer.allocUnsafe(8)
+  record.writeDoubleLE(inode.reserved)
+  batch.put(purgeKey(partitionOfIno(inode.ino), inode.ino, inode.generation), record)
+}

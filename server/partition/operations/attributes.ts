@@ -1,0 +1,56 @@
+/** getattr and setattr: chmod(2), chown(2), truncate(2), utimensat(2). */
+
+import { PosixError } from '../../../network/errors.ts'
+import { fileType, isRegular } from '../../../network/wire/attributes.ts'
+import type { SetattrRequest } from '../../../network/wire/operations.ts'
+import { attributesOf, type Inode } from '../../metadata/inode.ts'
+import { changeInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
+import { noPayload, type Operation, type OperationContext } from '../operation.ts'
+import { resize } from '../resize.ts'
+
+export const getattr: Operation<'getattr'> = ({ batch }, request) => ({
+  body: { attributes: attributesOf(readInode(batch, request.ino)) },
+  payload: noPayload,
+})
+
+export const setattr: Operation<'setattr'> = (context, request) => {
+  const { size } = request
+  const inode =
+    size === undefined
+      ? readInode(context.batch, request.ino)
+      : readRegular(context.batch, request.ino)
+  if (size !== undefined && !(size >= 0)) throw new PosixError('EINVAL', 'a size below zero')
+  const changes: Partial<Inode> = {
+    ...(size === undefined ? {} : resize(context, inode, size)),
+    ...ownership(inode, request),
+    ...times(context, request),
+  }
+  const changed = changeInode(context, inode, changes)
+  return { body: { attributes: attributesOf(changed) }, payload: noPayload }
+}
+
+/** A change of owner takes setuid and setgid away, as the kernel's own file systems do (chown(2)). */
+function ownership(inode: Inode, request: SetattrRequest): Partial<Inode> {
+  const { mode, uid, gid } = request
+  const permissions = mode === undefined ? inode.mode : withPermissions(inode.mode, mode)
+  const chown = (uid !== undefined || gid !== undefined) && mode === undefined
+  const kill = (request.killPrivileges === true || chown) && isRegular(inode.mode)
+  return {
+    mode: kill ? withoutPrivileges(permissions) : permissions,
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  }
+}
+
+function withPermissions(old: number, mode: number): number {
+  return (old & fileType.mask) | (mode & ~fileType.mask)
+}
+
+function times(context: OperationContext, request: SetattrRequest): Partial<Inode> {
+  const { atimeNs, mtimeNs, ctimeNs } = request
+  return {
+    ...(atimeNs === undefined ? {} : { atimeNs: atimeNs === 'now' ? context.nowNs : atimeNs }),
+    ...(mtimeNs === undefined ? {} : { mtimeNs: mtimeNs === 'now' ? context.nowNs : mtimeNs }),
+    ...(ctimeNs === undefined ? {} : { ctimeNs }),
+  }
+}

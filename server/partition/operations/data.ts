@@ -1,0 +1,136 @@
+/** Opening files, inline data, and the two metadata steps around a write of blocks. */
+import { ClusterError, PosixError } from '../../../network/errors.ts'
+import { maxFileBytes } from '../../../network/limits.ts'
+import type { CommitWriteRequest, WriteReply } from '../../../network/wire/operations.ts'
+import { attributesOf, type Inode } from '../../metadata/inode.ts'
+import {
+  isChecksumOf,
+  readInlineData,
+  readVerifiedInlineData,
+  writeInlineData,
+} from '../inline-data.ts'
+import { changeInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
+import { noPayload, type Operation, type OperationContext } from '../operation.ts'
+import { resize } from '../resize.ts'
+
+const noChecksum = new Uint8Array(0)
+
+export const open: Operation<'open'> = (context, request) => {
+  let inode = readRegular(context.batch, request.ino)
+  if (request.truncate) inode = changeInode(context, inode, resize(context, inode, 0))
+  context.sessions.opened(context.client, inode.ino)
+  const attributes = attributesOf(inode)
+  if (inode.reach > 0 || !request.wantData) {
+    return { body: { attributes, inline: false, checksum: noChecksum }, payload: noPayload }
+  }
+  const { checksum, data } = readInlineData(context.batch, inode.ino)
+  return { body: { attributes, inline: true, checksum }, payload: [data] }
+}
+
+export const readInline: Operation<'readInline'> = ({ batch }, request) => {
+  const inode = readRegular(batch, request.ino)
+  const attributes = attributesOf(inode)
+  if (inode.reach > 0) {
+    return { body: { attributes, inline: false, checksum: noChecksum }, payload: noPayload }
+  }
+  const { checksum, data } = readInlineData(batch, inode.ino)
+  return { body: { attributes, inline: true, checksum }, payload: [data] }
+}
+
+export const writeInline: Operation<'writeInline'> = (context, request, payload) => {
+  const inode = readRegular(context.batch, request.ino)
+  const length = payload.reduce((sum, piece) => sum + piece.length, 0)
+  const offset = request.append ? inode.size : request.offset
+  const end = offset + length
+  if (inode.reach > 0 || end > inode.inlineBytes) {
+    return { body: notWritten(inode, offset), payload: noPayload }
+  }
+  if (!isChecksumOf(request.checksum, payload)) {
+    throw new ClusterError('CHECKSUM', `data for inode ${inode.ino} was damaged on its way`)
+  }
+  const old = readVerifiedInlineData(context.batch, inode.ino)
+  const data = Buffer.alloc(Math.max(old.length, end))
+  data.set(old)
+  let at = offset
+  for (const piece of payload) {
+    data.set(piece, at)
+    at += piece.length
+  }
+  writeInlineData(context.batch, inode.ino, data)
+  const size = Math.max(inode.size, end)
+  return { body: written(context, inode, offset, size, request), payload: noPayload }
+}
+
+/** Blocks up to `reach` may exist from now on. Has its effect once however often it is repeated. */
+export const reserve: Operation<'reserve'> = (context, request) => {
+  const { batch, client, grants } = context
+  const inode = readRegular(batch, request.ino)
+  if (request.reach * inode.blockBytes > maxFileBytes + inode.blockBytes) {
+    throw new PosixError('EFBIG')
+  }
+  if (request.exclusive) grants.grant(inode.ino, client, request.slot)
+  else grants.release(inode.ino, client)
+  const reserved = Math.max(inode.reserved, request.reach)
+  const inline = inode.reach === 0
+  const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
+  if (reserved > inode.reserved) writeInode(batch, changed)
+  const attributes = attributesOf(changed)
+  if (!inline) return { body: { attributes, inline, checksum: noChecksum }, payload: noPayload }
+  const { checksum, data } = readInlineData(batch, inode.ino)
+  return { body: { attributes, inline, checksum }, payload: [data] }
+}
+
+export const commitWrite: Operation<'commitWrite'> = (context, request) => {
+  const { batch, client, grants } = context
+  const inode = readRegular(batch, request.ino)
+  const appends = grants.holds(inode.ino, client)
+  if (appends) grants.release(inode.ino, client)
+  checkUndisturbed(context, inode, request)
+  if (request.spilled > 0) writeInlineData(batch, inode.ino, new Uint8Array(0))
+  const reserved = Math.max(inode.reserved, request.reach)
+  const changed = {
+    ...inode,
+    reserved,
+    reach: reserved,
+    cuts: appends ? inode.cuts + 1 : inode.cuts,
+  }
+  const size = Math.max(inode.size, request.end)
+  return { body: written(context, changed, request.end, size, request), payload: noPayload }
+}
+
+/** @throws ClusterError STALE_WRITE when the blocks written may not be what the file should hold. */
+function checkUndisturbed(
+  context: OperationContext,
+  inode: Inode,
+  request: CommitWriteRequest,
+): void {
+  const same =
+    request.generation === inode.generation &&
+    request.cuts === inode.cuts &&
+    (request.expectedSize < 0 || request.expectedSize === inode.size) &&
+    (request.spilled === 0 ? inode.reach > 0 : request.spilled === inode.change)
+  const raises = request.end > inode.size
+  if (same && !(raises && context.grants.excludes(inode.ino, context.client))) return
+  throw new ClusterError('STALE_WRITE', `inode ${inode.ino} was changed meanwhile: write again`)
+}
+
+function written(
+  context: OperationContext,
+  inode: Inode,
+  offset: number,
+  size: number,
+  request: { readonly killPrivileges: boolean },
+): WriteReply {
+  const changed = changeInode(context, inode, {
+    size,
+    mtimeNs: context.nowNs,
+    mode: request.killPrivileges ? withoutPrivileges(inode.mode) : inode.mode,
+  })
+  const attributes = attributesOf(changed)
+  return { written: true, offset, attributes, previousChange: inode.change }
+}
+
+function notWritten(inode: Inode, offset: number): WriteReply {
+  const attributes = attributesOf(inode)
+  return { written: false, offset, attributes, previousChange: inode.change }
+}

@@ -1,0 +1,77 @@
+/** lookup, create, readlink: names and the inodes that live beside them. */
+import { PosixError } from '../../../network/errors.ts'
+import { maxSymlinkBytes } from '../../../network/limits.ts'
+import { fileType } from '../../../network/wire/attributes.ts'
+import { partitionOfIno } from '../../../network/wire/ids.ts'
+import type { CreateReply, CreateRequest } from '../../../network/wire/operations.ts'
+import type { Entry } from '../../metadata/entries.ts'
+import { attributesOf } from '../../metadata/inode.ts'
+import {
+  checkNewName,
+  findChild,
+  putChild,
+  readChild,
+  readDirectory,
+  touchDirectory,
+} from '../directories.ts'
+import { findInode, readInode, writeInode } from '../inodes.ts'
+import { newInode } from '../new-inode.ts'
+import { noPayload, type Operation, type OperationContext } from '../operation.ts'
+
+export const lookup: Operation<'lookup'> = ({ batch }, request) => {
+  readDirectory(batch, request.parent)
+  const { ino } = readChild(batch, request.parent, request.name)
+  const inode =
+    partitionOfIno(ino) === partitionOfIno(request.parent) ? findInode(batch, ino) : undefined
+  const attributes = inode === undefined ? null : attributesOf(inode)
+  return { body: { ino, attributes }, payload: noPayload }
+}
+
+/** open(2) with O_CREAT, mknod(2), symlink(2). */
+export const create: Operation<'create'> = (context, request) => {
+  const { batch, facts } = context
+  const type = request.mode & fileType.mask
+  if (type === fileType.directory || type === 0) throw new PosixError('EINVAL', 'no file type')
+  if (request.target.length > maxSymlinkBytes) throw new PosixError('ENAMETOOLONG')
+  const parent = readDirectory(batch, request.parent)
+  const existing = findChild(batch, request.parent, request.name)
+  if (existing !== undefined)
+    return { body: openExisting(context, request, existing), payload: noPayload }
+  checkNewName(request.name)
+
+  const { mode, uid, gid, rdev, target } = request
+  const ino = facts.allocateIno()
+  const inode = newInode(parent, { ino, mode, uid, gid, rdev, target, nowNs: context.nowNs })
+  writeInode(batch, inode)
+  putChild(batch, parent.ino, request.name, inode)
+  touchDirectory(context, parent, { entries: 1, subdirectories: 0 })
+  batch.counts.inodes += 1
+  if (request.open) context.sessions.opened(context.client, ino)
+  return { body: { attributes: attributesOf(inode), created: true }, payload: noPayload }
+}
+
+/**
+ * Without O_EXCL an existing regular file is the answer. One that lives in another partition cannot be
+ * opened here: the caller opens it by its number, as it does any other.
+ */
+function openExisting(
+  context: OperationContext,
+  request: CreateRequest,
+  entry: Entry,
+): CreateReply {
+  if (request.exclusive) throw new PosixError('EEXIST')
+  if (entry.type === fileType.directory) throw new PosixError('EISDIR')
+  const local = partitionOfIno(entry.ino) === partitionOfIno(request.parent)
+  if (entry.type !== fileType.regular || !local) throw new PosixError('EEXIST')
+  const inode = readInode(context.batch, entry.ino)
+  if (request.open) context.sessions.opened(context.client, inode.ino)
+  return { attributes: attributesOf(inode), created: false }
+}
+
+export const readlink: Operation<'readlink'> = ({ batch }, request) => {
+  const inode = readInode(batch, request.ino)
+  if ((inode.mode & fileType.mask) !== fileType.symlink) {
+    throw new PosixError('EINVAL', 'not a symbolic link')
+  }
+  return { body: { target: inode.target }, payload: noPayload }
+}

@@ -1,0 +1,61 @@
+/**
+ * One partition as its primary holds it in memory.
+ *
+ * 1. Everything that changes the partition goes through `stage`: it becomes visible and joins the next
+ *    group commit in the tick in which it was decided.
+ * 2. What somebody is told waits until what it rests on is committed.
+ */
+import type { Env } from '../../network/env/env.ts'
+import type { AppendGrants } from '../leases/append-grants.ts'
+import type { Sessions } from '../leases/sessions.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
+import { Batch } from './batch.ts'
+import { PartitionFacts } from './facts.ts'
+import { KeyLocks } from './key-locks.ts'
+import type { OperationContext } from './operation.ts'
+
+export interface PartitionInit {
+  readonly env: Env
+  readonly store: MetadataStore
+  readonly sessions: Sessions
+  readonly grants: AppendGrants
+}
+
+export class Partition {
+  readonly id: number
+  readonly facts: PartitionFacts
+  readonly locks = new KeyLocks()
+  readonly #init: PartitionInit
+
+  constructor(id: number, init: PartitionInit) {
+    this.id = id
+    this.#init = init
+    this.facts = new PartitionFacts(id, init.store)
+  }
+
+  get store(): MetadataStore {
+    return this.#init.store
+  }
+
+  /** @param owner the transaction that the operation is a part of, if any. */
+  contextFor(client: string, owner: string | null = null): OperationContext {
+    return this.withBatch(client, new Batch(this.#init.store, this.locks, owner))
+  }
+
+  withBatch(client: string, batch: Batch): OperationContext {
+    const { env, sessions, grants } = this.#init
+    return { batch, facts: this.facts, sessions, grants, client, nowNs: env.clock.wallNs() }
+  }
+
+  /** Makes the batch, and `more` with it, visible; resolves when it is committed. */
+  stage(batch: Batch, more: readonly KeyMutation[] = []): Promise<void> {
+    this.facts.add(batch.counts)
+    return this.stageMutations([...batch.mutations(), ...more])
+  }
+
+  stageMutations(mutations: KeyMutation[]): Promise<void> {
+    mutations.push(...this.facts.mutations())
+    return this.#init.store.commit(mutations)
+  }
+}

@@ -1,0 +1,113 @@
+/** The other servers, as a server calls them: by partition, wherever its primary is now. */
+
+import type { Env } from '../network/env/env.ts'
+import { ClusterError } from '../network/errors.ts'
+import { callDeadlineMs, retryFirstDelayMs, retryLongestDelayMs } from '../network/limits.ts'
+import type { Handler, Peer, Reply, Service } from '../network/rpc/contract.ts'
+import type { OperationName, RequestOf } from '../network/wire/operations.ts'
+import type { MemberId, View } from '../network/wire/view.ts'
+
+export interface PeersInit {
+  readonly env: Env
+  readonly self: MemberId
+  readonly view: () => View | null
+  readonly dial: (server: MemberId) => Promise<Peer>
+  /** This server's own answers: a partition of its own is not called through a socket. */
+  readonly own: () => Service
+}
+
+export class Peers {
+  readonly #init: PeersInit
+  readonly #connections = new Map<MemberId, Promise<Peer>>()
+  readonly #ending = new AbortController()
+
+  constructor(init: PeersInit) {
+    this.#init = init
+  }
+
+  /** One attempt. @throws what the other side threw, or ClusterError about the way there. */
+  async call<N extends OperationName>(
+    name: N,
+    partition: number,
+    request: RequestOf<N>,
+    deadlineMs: number = callDeadlineMs,
+  ): Promise<Reply<N>> {
+    const { primary, epoch } = this.#stateOf(partition)
+    if (primary === this.#init.self) return this.#callSelf(name, partition, epoch, request)
+    const peer = await this.#peer(primary)
+    return await peer.call(name, request, {
+      partition,
+      epoch,
+      deadlineMs,
+      signal: this.#ending.signal,
+    })
+  }
+
+  /** Attempts until it succeeds: for what has to be done sooner or later and may be done twice. */
+  async callUntilDone<N extends OperationName>(
+    name: N,
+    partition: number,
+    request: RequestOf<N>,
+  ): Promise<Reply<N>> {
+    let delayMs = retryFirstDelayMs
+    for (;;) {
+      try {
+        return await this.call(name, partition, request)
+      } catch (error) {
+        if (!(error instanceof ClusterError)) throw error
+        await this.#init.env.timers.sleep(delayMs, this.#ending.signal)
+        delayMs = Math.min(delayMs * 2, retryLongestDelayMs)
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort(new ClusterError('CLOSED', 'this server is stopping'))
+    const connections = await Promise.allSettled(this.#connections.values())
+    await Promise.all(
+      connections.map(result => (result.status === 'fulfilled' ? result.value.close() : null)),
+    )
+  }
+
+  async #callSelf<N extends OperationName>(
+    name: N,
+    partition: number,
+    epoch: number,
+    body: RequestOf<N>,
+  ): Promise<Reply<N>> {
+    const handler = this.#init.own()[name] as Handler<N> | undefined
+    if (handler === undefined) throw new ClusterError('UNKNOWN_OPERATION', name)
+    return await handler({ peer: this.#self, partition, epoch, body, payload: [] })
+  }
+
+  readonly #self: Peer = {
+    remote: 'self',
+    hello: { version: 0, cluster: '', role: 'server', id: '' },
+    closed: new Promise(() => undefined),
+    call: () => Promise.reject(new ClusterError('INTERNAL', 'a server does not call itself back')),
+    notify: () => undefined,
+    close: () => Promise.resolve(),
+    abort: () => undefined,
+  }
+
+  #stateOf(partition: number): { primary: MemberId; epoch: number } {
+    const state = this.#init.view()?.partitions[partition]
+    if (state === undefined || state.primary === null) {
+      throw new ClusterError('NOT_READY', `nobody serves partition ${partition} now`)
+    }
+    return { primary: state.primary, epoch: state.epoch }
+  }
+
+  #peer(server: MemberId): Promise<Peer> {
+    const known = this.#connections.get(server)
+    if (known !== undefined) return known
+    if (this.#ending.signal.aborted) throw new ClusterError('CLOSED', 'this server is stopping')
+    const dialled = this.#init.dial(server)
+    this.#connections.set(server, dialled)
+    const forget = () => {
+      if (this.#connections.get(server) === dialled) this.#connections.delete(server)
+    }
+    dialled.then(peer => peer.closed.then(forget), forget)
+    return dialled
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The coordinator's side of a transaction: two-phase commit, presumed abort.
+ *
+ * 1. Nothing of a transaction is visible anywhere before its decision is committed here, in one batch
+ *    with this partition's own part and the reply for the client's slot.
+ * 2. No decision on the disk means abort: a participant that asks and finds none forgets its promise.
+ * 3. A transaction never waits for a lock while it holds one: it lets go of all and begins again.
+ * 4. The decision stays until every participant has acted on it.
+ */
+import type { Env } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { prepareDeadlineMs, retryFirstDelayMs, retryLongestDelayMs } from '../../network/limits.ts'
+import type { Reply } from '../../network/rpc/contract.ts'
+import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import { decisionKey } from '../metadata/keys.ts'
+import { LockedKey } from '../partition/key-locks.ts'
+import type { OperationContext } from '../partition/operation.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { Peers } from '../peers.ts'
+import { type LegArgument, type LegName, type LegResults, runLeg } from './legs.ts'
+import { encodeDecision } from './records.ts'
+
+/** What the script of an operation may do inside its transaction. */
+export interface Transaction {
+  readonly id: string
+  readonly partitionCount: number
+  /** Runs here, in one tick, on what the transaction has gathered so far. */
+  local<T>(step: (context: OperationContext) => T): T
+  /** Runs a leg where the partition is. */
+  run<L extends LegName>(
+    partition: number,
+    leg: L,
+    argument: LegArgument<L>,
+  ): Promise<LegResults[L]>
+  /** Asks another partition something that needs no promise. */
+  ask<N extends OperationName>(name: N, partition: number, request: RequestOf<N>): Promise<Reply<N>>
+}
+
+/** Gathers the whole change and returns the reply; the coordinator commits it then. */
+export type Script<N extends OperationName> = (
+  transaction: Transaction,
+  request: RequestOf<N>,
+) => Promise<Reply<N>>
+
+export interface CoordinatorInit {
+  readonly env: Env
+  readonly peers: Peers
+  readonly partitionCount: number
+  readonly log: (message: string, error?: unknown) => void
+}
+
+class Attempt implements Transaction {
+  readonly id: string
+  readonly remote = new Set<number>()
+  readonly partitionCount: number
+  readonly context: OperationContext
+  readonly #partition: Partition
+  readonly #peers: Peers
+
+  constructor(init: CoordinatorInit, partition: Partition, client: string) {
+    this.id = init.env.random.id()
+    this.partitionCount = init.partitionCount
+    this.#partition = partition
+    this.#peers = init.peers
+    this.context = partition.contextFor(client, this.id)
+  }
+
+  local<T>(step: (context: OperationContext) => T): T {
+    const result = step(this.context)
+    this.#partition.locks.acquire(this.context.batch.touched(), this.id)
+    return result
+  }
+
+  async run<L extends LegName>(
+    partition: number,
+    leg: L,
+    argument: LegArgument<L>,
+  ): Promise<LegResults[L]> {
+    if (partition === this.#partition.id) {
+      return this.local(context => runLeg(leg, context, argument))
+    }
+    this.remote.add(partition)
+    const request = { transaction: this.id, coordinator: this.#partition.id, leg, argument }
+    const reply = await this.#peers.call('prepare', partition, request, prepareDeadlineMs)
+    return reply.body.result as LegResults[L]
+  }
+
+  ask<N extends OperationName>(
+    name: N,
+    partition: number,
+    request: RequestOf<N>,
+  ): Promise<Reply<N>> {
+    return this.#peers.call(name, partition, request)
+  }
+
+  unlock(): void {
+    this.#partition.locks.release(this.context.batch.touched(), this.id)
+  }
+}
+
+export class Coordinator {
+  readonly #init: CoordinatorInit
+  readonly #active = new Set<string>()
+
+  constructor(init: CoordinatorInit) {
+    this.#init = init
+  }
+
+  get activeCount(): number {
+    return this.#active.size
+  }
+
+  isActive(transaction: string): boolean {
+    return this.#active.has(transaction)
+  }
+
+  /**
+   * Runs the script to its end and commits what it gathered.
+   * @param keep adds what has to be committed together with it (the client's slot).
+   * @throws what the script throws, with nothing changed; ClusterError CONFLICT when others were always
+   * faster until `deadlineMs`.
+   */
+  async execute<N extends OperationName>(
+    partition: Partition,
+    client: string,
+    script: Script<N>,
+    request: RequestOf<N>,
+    keep: (reply: Reply<N>) => KeyMutation[],
+    deadlineMs: number,
+  ): Promise<Reply<N>> {
+    const { clock, timers, random } = this.#init.env
+    const endMs = clock.monotonicMs() + deadlineMs
+    for (let delayMs = retryFirstDelayMs; ; delayMs = Math.min(2 * delayMs, retryLongestDelayMs)) {
+      const attempt = new Attempt(this.#init, partition, client)
+      this.#active.add(attempt.id)
+      try {
+        const reply = await script(attempt, request)
+        await this.#commit(partition, attempt, keep(reply))
+        return reply
+      } catch (error) {
+        this.#abort(attempt)
+        if (attempt.context.batch.sawStaged) await partition.store.settled()
+        if (!isConflict(error) || clock.monotonicMs() >= endMs) throw conflictOf(error)
+        const pause = timers.sleep(random.integer(delayMs) + 1)
+        await (error instanceof LockedKey ? Promise.race([error.released, pause]) : pause)
+      }
+    }
+  }
+
+  /** Tells the participants of a decision until all have acted on it. */
+  async tell(
+    partition: Partition,
+    transaction: string,
+    participants: Iterable<number>,
+  ): Promise<void> {
+    const told = [...participants].map(participant =>
+      this.#init.peers.callUntilDone('decide', participant, { transaction, commit: true }),
+    )
+    await Promise.all(told)
+    await partition.stageMutations([{ key: decisionKey(partition.id, transaction), value: null }])
+  }
+
+  async #commit(partition: Partition, attempt: Attempt, more: KeyMutation[]): Promise<void> {
+    const { id, remote, context } = attempt
+    if (remote.size > 0) {
+      more.push({ key: decisionKey(partition.id, id), value: encodeDecision([...remote]) })
+    }
+    const committed =
+      context.batch.changed || remote.size > 0
+        ? partition.stage(context.batch, more)
+        : partition.store.settled()
+    attempt.unlock()
+    await committed
+    this.#active.delete(id)
+    if (remote.size === 0) return
+    this.tell(partition, id, remote).catch(error => {
+      this.#init.log(`transaction ${id} is committed; its participants will ask`, error)
+    })
+  }
+
+  #abort(attempt: Attempt): void {
+    attempt.unlock()
+    this.#active.delete(attempt.id)
+    for (const participant of attempt.remote) {
+      const request = { transaction: attempt.id, commit: false }
+      this.#init.peers.call('decide', participant, request).catch(() => {
+        // Presumed abort: the participant asks for the outcome and finds none.
+      })
+    }
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  if (error instanceof LockedKey) return true
+  return error instanceof ClusterError && retried.has(error.code)
+}
+
+const retried: ReadonlySet<string> = new Set([
+  'CONFLICT',
+  'TIMEOUT',
+  'CLOSED',
+  'UNREACHABLE',
+  'NOT_READY',
+  'STALE_EPOCH',
+  'NOT_PRIMARY',
+])
+
+function conflictOf(error: unknown): unknown {
+  if (!(error instanceof LockedKey)) return error
+  return new ClusterError('CONFLICT', 'others use the same names', { cause: error })
+}

@@ -1,0 +1,170 @@
+/**
+ * The legs that transactions are made of: what one partition contributes, as a synchronous function over
+ * a batch. A leg validates and gathers; whether it takes effect is the coordinator's decision.
+ */
+import { z } from 'zod'
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import { attributesOf } from '../metadata/inode.ts'
+import { factsKey } from '../metadata/keys.ts'
+import {
+  checkNewName,
+  findChild,
+  putChild,
+  readDirectory,
+  touchDirectory,
+} from '../partition/directories.ts'
+import {
+  addLink as addLinkTo,
+  changeInode,
+  dropLink as dropLinkOf,
+  readInode,
+  removeInode,
+  writeInode,
+} from '../partition/inodes.ts'
+import { newInode } from '../partition/new-inode.ts'
+import type { OperationContext } from '../partition/operation.ts'
+
+const number = z.number()
+const name = z.instanceof(Uint8Array)
+
+/** What stands at a name: enough to decide whether another may take its place. */
+const occupant = z.object({ ino: number, mode: number })
+export type Occupant = z.infer<typeof occupant>
+
+const schemas = {
+  makeDirectory: z.object({
+    parent: z.object({
+      ino: number,
+      mode: number,
+      gid: number,
+      blockBytes: number,
+      inlineBytes: number,
+    }),
+    mode: number,
+    uid: number,
+    gid: number,
+  }),
+  removeDirectory: z.object({ ino: number }),
+  addLink: z.object({ ino: number }),
+  dropLink: z.object({ ino: number }),
+  /** The inode got another name (ctime), and a directory perhaps another parent. */
+  renamed: z.object({ ino: number, parent: number }),
+  placeEntry: z.object({ parent: number, name, moved: occupant, flags: number }),
+  lockRenames: z.object({}),
+} as const
+
+export type LegName = keyof typeof schemas
+export type LegArgument<L extends LegName> = z.infer<(typeof schemas)[L]>
+
+export interface LegResults {
+  makeDirectory: Attributes
+  removeDirectory: null
+  addLink: Attributes
+  dropLink: null
+  renamed: null
+  /** What stood there before, and the subdirectories that the directory gained for the caller's sake. */
+  placeEntry: { readonly replaced: Occupant | null }
+  lockRenames: null
+}
+
+type Leg<L extends LegName> = (context: OperationContext, argument: LegArgument<L>) => LegResults[L]
+
+const legs: { readonly [L in LegName]: Leg<L> } = {
+  makeDirectory(context, { parent, mode, uid, gid }) {
+    const { batch, facts, nowNs } = context
+    const target = new Uint8Array(0)
+    const init = { ino: facts.allocateIno(), mode, uid, gid, rdev: 0, target, nowNs }
+    const inode = writeInode(batch, newInode(parent, init))
+    batch.counts.inodes += 1
+    return attributesOf(inode)
+  },
+
+  removeDirectory({ batch }, { ino }) {
+    const inode = readInode(batch, ino)
+    if (!isDirectory(inode.mode)) throw new PosixError('ENOTDIR')
+    if (inode.size > 0) throw new PosixError('ENOTEMPTY')
+    removeInode(batch, inode)
+    return null
+  },
+
+  addLink(context, { ino }) {
+    const inode = readInode(context.batch, ino)
+    if (isDirectory(inode.mode)) throw new PosixError('EPERM', 'hard link to a directory')
+    if (inode.nlink === 0) throw new PosixError('ENOENT', 'the file was removed')
+    return attributesOf(addLinkTo(context, inode))
+  },
+
+  dropLink(context, { ino }) {
+    dropLinkOf(context, readInode(context.batch, ino))
+    return null
+  },
+
+  renamed(context, { ino, parent }) {
+    const inode = readInode(context.batch, ino)
+    changeInode(context, inode, isDirectory(inode.mode) ? { parent } : {})
+    return null
+  },
+
+  placeEntry(context, { parent, name, moved, flags }) {
+    const { batch } = context
+    const directory = readDirectory(batch, parent)
+    checkNewName(name)
+    const entry = findChild(batch, parent, name)
+    const replaced = entry === undefined ? null : { ino: entry.ino, mode: entry.type }
+    checkReplacement(moved, replaced, flags)
+    if (replaced?.ino === moved.ino) return { replaced }
+    putChild(batch, parent, name, moved)
+    const subdirectories = countDirectory(moved) - countDirectory(replaced)
+    touchDirectory(context, directory, { entries: replaced === null ? 1 : 0, subdirectories })
+    return { replaced }
+  },
+
+  /** Every directory that changes its parent goes through here, one after the other in the cluster. */
+  lockRenames({ batch }) {
+    batch.get(`${factsKey(0)}renames`)
+    return null
+  },
+}
+
+/** Of renameat2(2). */
+export const renameNoReplace = 1
+export const renameExchange = 2
+
+/** @throws PosixError as rename(2) has it when `moved` may not take the place of `replaced`. */
+function checkReplacement(moved: Occupant, replaced: Occupant | null, flags: number): void {
+  if (flags === renameExchange && replaced === null) throw new PosixError('ENOENT')
+  if (replaced === null) return
+  if (flags === renameNoReplace) throw new PosixError('EEXIST')
+  if (flags === renameExchange) return
+  if (countDirectory(replaced) > countDirectory(moved)) throw new PosixError('EISDIR')
+  if (countDirectory(replaced) < countDirectory(moved)) throw new PosixError('ENOTDIR')
+}
+
+/** 1 for a directory, which counts in its parent's nlink, else 0. */
+export function countDirectory(occupant: Occupant | null): 0 | 1 {
+  return occupant !== null && (occupant.mode & fileType.mask) === fileType.directory ? 1 : 0
+}
+
+export function runLeg<L extends LegName>(
+  leg: L,
+  context: OperationContext,
+  argument: LegArgument<L>,
+): LegResults[L] {
+  return legs[leg](context, argument)
+}
+
+/** As it came from another server. @throws ClusterError MALFORMED, and what the leg throws. */
+export function runLegFromWire(leg: string, context: OperationContext, argument: unknown): unknown {
+  if (!Object.hasOwn(legs, leg)) throw new ClusterError('MALFORMED', `there is no leg ${leg}`)
+  const name = leg as LegName
+  const parsed = schemas[name].safeParse(argument)
+  if (!parsed.success) {
+    throw new ClusterError('MALFORMED', `argument of ${leg}`, { cause: parsed.error })
+  }
+  return legs[name](context, parsed.data as never)
+}
+
+/** The root's partition keeps the one lock of directory renames. */
+export const lockRenamesPartition = partitionOfIno(clusterRootIno)

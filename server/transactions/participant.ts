@@ -1,0 +1,146 @@
+/**
+ * The participant's side: promises kept until the coordinator's decision.
+ *
+ * 1. A promise is on the disk before it is given, with everything needed to keep it after a crash.
+ * 2. From then on its keys are locked: nobody sees or changes them until the decision has been carried out.
+ * 3. A decision is carried out once: with the promise gone, a repeat finds nothing to do.
+ */
+import type { Env } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { recoveryIntervalMs } from '../../network/limits.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import { intentKey } from '../metadata/keys.ts'
+import { Batch } from '../partition/batch.ts'
+import { LockedKey } from '../partition/key-locks.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { Peers } from '../peers.ts'
+import { runLegFromWire } from './legs.ts'
+import { encodeIntent, type Intent } from './records.ts'
+
+interface Promised {
+  readonly partition: Partition
+  readonly coordinator: number
+  /** While the coordinator may still add legs; gone after a restart. */
+  readonly batch: Batch | null
+  intent: Intent
+  readonly sinceMs: number
+  /** Commit of the promise itself: a decision is never staged before it. */
+  written: Promise<void>
+}
+
+export class Participant {
+  readonly #env: Env
+  readonly #peers: Peers
+  readonly #log: (message: string, error?: unknown) => void
+  readonly #promised = new Map<string, Promised>()
+  #asking = false
+
+  constructor(env: Env, peers: Peers, log: (message: string, error?: unknown) => void) {
+    this.#env = env
+    this.#peers = peers
+    this.#log = log
+  }
+
+  get promisedCount(): number {
+    return this.#promised.size
+  }
+
+  /** @throws ClusterError CONFLICT when another transaction is in the way; what the leg throws. */
+  async prepare(
+    partition: Partition,
+    request: {
+      readonly transaction: string
+      readonly coordinator: number
+      readonly leg: string
+      readonly argument: unknown
+    },
+    coordinatorServer: string,
+  ): Promise<unknown> {
+    const { transaction, coordinator, leg, argument } = request
+    const id = promiseId(partition.id, transaction)
+    const earlier = this.#promised.get(id)
+    const batch = earlier?.batch ?? new Batch(partition.store, partition.locks, transaction)
+    const result = runAsConflict(() =>
+      runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument),
+    )
+    const locked = [...batch.touched()]
+    partition.locks.acquire(locked, transaction)
+    const mutations = [...batch.mutations()].map(({ key, value }) => [key, value] as const)
+    const intent = { coordinator, locked, mutations, counts: { ...batch.counts } }
+    const key = intentKey(partition.id, transaction)
+    const written = partition.stageMutations([{ key, value: encodeIntent(intent) }])
+    const sinceMs = this.#env.clock.monotonicMs()
+    this.#promised.set(id, { partition, coordinator, batch, intent, sinceMs, written })
+    await written
+    return result
+  }
+
+  /** Carries out the decision; nothing to do when it has been. */
+  async decide(partition: Partition, transaction: string, commit: boolean): Promise<void> {
+    const id = promiseId(partition.id, transaction)
+    const promised = this.#promised.get(id)
+    if (promised === undefined) return await partition.store.settled()
+    this.#promised.delete(id)
+    const { intent } = promised
+    const done: KeyMutation[] = [{ key: intentKey(partition.id, transaction), value: null }]
+    if (commit) {
+      for (const [key, value] of intent.mutations) done.push({ key, value })
+      partition.facts.add(intent.counts)
+    }
+    const committed = partition.stageMutations(done)
+    partition.locks.release(intent.locked, transaction)
+    await committed
+  }
+
+  /** Takes up a promise that was found on the disk. */
+  restore(partition: Partition, transaction: string, intent: Intent): void {
+    partition.locks.acquire(intent.locked, transaction)
+    const { coordinator } = intent
+    const sinceMs = Number.NEGATIVE_INFINITY
+    const written = Promise.resolve()
+    const promised = { partition, coordinator, batch: null, intent, sinceMs, written }
+    this.#promised.set(promiseId(partition.id, transaction), promised)
+  }
+
+  /** Asks the coordinators of promises that have waited long. To be called every so often. */
+  async askOutcomes(): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    try {
+      const oldMs = this.#env.clock.monotonicMs() - recoveryIntervalMs
+      for (const [id, promised] of this.#promised) {
+        if (promised.sinceMs <= oldMs) await this.#askOutcome(transactionOf(id), promised)
+      }
+    } finally {
+      this.#asking = false
+    }
+  }
+
+  async #askOutcome(transaction: string, promised: Promised): Promise<void> {
+    try {
+      const { body } = await this.#peers.call('outcome', promised.coordinator, { transaction })
+      if (body.outcome === 'undecided') return
+      await this.decide(promised.partition, transaction, body.outcome === 'committed')
+    } catch (error) {
+      this.#log(`cannot learn the outcome of transaction ${transaction} yet`, error)
+    }
+  }
+}
+
+/** One transaction may have several partitions of one server among its participants. */
+function promiseId(partition: number, transaction: string): string {
+  return `${partition}:${transaction}`
+}
+
+function transactionOf(id: string): string {
+  return id.slice(id.indexOf(':') + 1)
+}
+
+function runAsConflict<T>(step: () => T): T {
+  try {
+    return step()
+  } catch (error) {
+    if (!(error instanceof LockedKey)) throw error
+    throw new ClusterError('CONFLICT', 'another transaction is under way here', { cause: error })
+  }
+}

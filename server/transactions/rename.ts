@@ -1,0 +1,106 @@
+/** rename(2) and renameat2(2): up to four partitions and, for a directory that moves, one cluster-wide lock. */
+import { PosixError } from '../../network/errors.ts'
+import { maxPathBytes } from '../../network/limits.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { RenameRequest } from '../../network/wire/operations.ts'
+import {
+  deleteChild,
+  putChild,
+  readChild,
+  readDirectory,
+  touchDirectory,
+} from '../partition/directories.ts'
+import { noPayload } from '../partition/operation.ts'
+import type { Script, Transaction } from './coordinator.ts'
+import {
+  countDirectory,
+  lockRenamesPartition,
+  type Occupant,
+  renameExchange,
+  renameNoReplace,
+} from './legs.ts'
+
+export const rename: Script<'rename'> = async (transaction, request) => {
+  const { parent, name, newParent, newName, flags } = request
+  if (flags !== 0 && flags !== renameNoReplace && flags !== renameExchange) {
+    throw new PosixError('EINVAL', `rename flags ${flags}`)
+  }
+  const moved = transaction.local(({ batch }) => {
+    readDirectory(batch, parent)
+    const entry = readChild(batch, parent, name)
+    return { ino: entry.ino, mode: entry.type }
+  })
+  if (parent !== newParent && (countDirectory(moved) === 1 || flags === renameExchange)) {
+    await preventLoops(transaction, request, moved)
+  }
+  const { replaced } = await transaction.run(partitionOfIno(newParent), 'placeEntry', {
+    parent: newParent,
+    name: newName,
+    moved,
+    flags,
+  })
+  if (replaced?.ino !== moved.ino) await settle(transaction, request, moved, replaced)
+  return { body: { ino: moved.ino }, payload: noPayload }
+}
+
+/** The other half: the old name, the inode that moved, and the one that was replaced. */
+async function settle(
+  transaction: Transaction,
+  { parent, name, newParent, flags }: RenameRequest,
+  moved: Occupant,
+  replaced: Occupant | null,
+): Promise<void> {
+  const exchanged = flags === renameExchange ? replaced : null
+  if (exchanged !== null && parent !== newParent && countDirectory(exchanged) === 1) {
+    await checkOutside(transaction, exchanged.ino, parent)
+  }
+  transaction.local(context => {
+    if (exchanged === null) deleteChild(context.batch, parent, name)
+    else putChild(context.batch, parent, name, exchanged)
+    const subdirectories = countDirectory(exchanged) - countDirectory(moved)
+    const directory = readDirectory(context.batch, parent)
+    touchDirectory(context, directory, { entries: exchanged === null ? -1 : 0, subdirectories })
+  })
+  const moves = [
+    transaction.run(partitionOfIno(moved.ino), 'renamed', { ino: moved.ino, parent: newParent }),
+  ]
+  if (exchanged !== null) {
+    const argument = { ino: exchanged.ino, parent }
+    moves.push(transaction.run(partitionOfIno(exchanged.ino), 'renamed', argument))
+  } else if (replaced !== null) {
+    const leg = countDirectory(replaced) === 1 ? 'removeDirectory' : 'dropLink'
+    moves.push(transaction.run(partitionOfIno(replaced.ino), leg, { ino: replaced.ino }))
+  }
+  await Promise.all(moves)
+}
+
+/**
+ * A directory must not become its own descendant. While the lock is held no directory changes its parent,
+ * so the way up from the new parent stays what it is found to be.
+ * @throws PosixError EINVAL
+ */
+async function preventLoops(
+  transaction: Transaction,
+  request: RenameRequest,
+  moved: Occupant,
+): Promise<void> {
+  await transaction.run(lockRenamesPartition, 'lockRenames', {})
+  if (countDirectory(moved) === 1) await checkOutside(transaction, moved.ino, request.newParent)
+}
+
+/** @throws PosixError EINVAL when the directory `from` is `ino` or lies below it. */
+async function checkOutside(transaction: Transaction, ino: Ino, from: Ino): Promise<void> {
+  const above = await ancestors(transaction, from)
+  if (above.has(ino)) throw new PosixError('EINVAL', 'a directory into itself')
+}
+
+async function ancestors(transaction: Transaction, from: Ino): Promise<ReadonlySet<Ino>> {
+  const above = new Set<Ino>()
+  for (let ino = from; ino !== clusterRootIno && ino !== 0; ) {
+    if (above.size > maxPathBytes || above.has(ino)) throw new PosixError('ELOOP')
+    above.add(ino)
+    const request = { ino, transaction: transaction.id }
+    ino = (await transaction.ask('parent', partitionOfIno(ino), request)).body.parent
+  }
+  return above
+}

@@ -1,0 +1,108 @@
+/** mkdir, rmdir, unlink and link: operations whose entry and inode may live in different partitions. */
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import { maxBlockBytes, maxInlineBytes, minBlockBytes } from '../../network/limits.ts'
+import { partitionOfDirectory } from '../../network/placement/locate.ts'
+import { fileType } from '../../network/wire/attributes.ts'
+import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import type { MkdirRequest } from '../../network/wire/operations.ts'
+import type { Inode } from '../metadata/inode.ts'
+import {
+  checkNewName,
+  deleteChild,
+  findChild,
+  putChild,
+  readChild,
+  readDirectory,
+  touchDirectory,
+} from '../partition/directories.ts'
+import { noPayload } from '../partition/operation.ts'
+import type { Script } from './coordinator.ts'
+
+export const mkdir: Script<'mkdir'> = async (transaction, request) => {
+  const { name, mode, uid, gid } = request
+  const parent = transaction.local(({ batch }) => {
+    const directory = readDirectory(batch, request.parent)
+    if (findChild(batch, directory.ino, name) !== undefined) throw new PosixError('EEXIST')
+    checkNewName(name)
+    return directory
+  })
+  const partition = partitionOfDirectory(parent.ino, name, transaction.partitionCount)
+  const attributes = await transaction.run(partition, 'makeDirectory', {
+    parent: { ino: parent.ino, mode: parent.mode, gid: parent.gid, ...settings(parent, request) },
+    mode: (mode & ~fileType.mask) | fileType.directory,
+    uid,
+    gid,
+  })
+  transaction.local(context => {
+    putChild(context.batch, parent.ino, name, attributes)
+    const directory = readDirectory(context.batch, parent.ino)
+    touchDirectory(context, directory, { entries: 1, subdirectories: 1 })
+  })
+  return { body: { attributes }, payload: noPayload }
+}
+
+/** A directory has its parent's settings; a volume may bring its own. */
+function settings(
+  parent: Inode,
+  request: MkdirRequest,
+): { blockBytes: number; inlineBytes: number } {
+  const blockBytes = request.blockBytes ?? parent.blockBytes
+  const inlineBytes = request.inlineBytes ?? parent.inlineBytes
+  const own = request.blockBytes !== undefined || request.inlineBytes !== undefined
+  if (own && parent.ino !== clusterRootIno) {
+    throw new ClusterError('MALFORMED', 'only a volume has settings of its own')
+  }
+  if (blockBytes < minBlockBytes || blockBytes > maxBlockBytes || !isPowerOfTwo(blockBytes)) {
+    throw new PosixError('EINVAL', `a block of ${blockBytes} bytes`)
+  }
+  if (!Number.isSafeInteger(inlineBytes) || inlineBytes < 0 || inlineBytes > maxInlineBytes) {
+    throw new PosixError('EINVAL', `an inline limit of ${inlineBytes} bytes`)
+  }
+  return { blockBytes, inlineBytes }
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isSafeInteger(Math.log2(value))
+}
+
+export const rmdir: Script<'rmdir'> = async (transaction, request) => {
+  const entry = transaction.local(context => {
+    const directory = readDirectory(context.batch, request.parent)
+    const child = readChild(context.batch, directory.ino, request.name)
+    if (child.type !== fileType.directory) throw new PosixError('ENOTDIR')
+    deleteChild(context.batch, directory.ino, request.name)
+    touchDirectory(context, directory, { entries: -1, subdirectories: -1 })
+    return child
+  })
+  await transaction.run(partitionOfIno(entry.ino), 'removeDirectory', { ino: entry.ino })
+  return { body: { ino: entry.ino }, payload: noPayload }
+}
+
+export const unlink: Script<'unlink'> = async (transaction, request) => {
+  const entry = transaction.local(context => {
+    const directory = readDirectory(context.batch, request.parent)
+    const child = readChild(context.batch, directory.ino, request.name)
+    if (child.type === fileType.directory) throw new PosixError('EISDIR')
+    deleteChild(context.batch, directory.ino, request.name)
+    touchDirectory(context, directory, { entries: -1, subdirectories: 0 })
+    return child
+  })
+  await transaction.run(partitionOfIno(entry.ino), 'dropLink', { ino: entry.ino })
+  return { body: { ino: entry.ino }, payload: noPayload }
+}
+
+export const link: Script<'link'> = async (transaction, request) => {
+  transaction.local(({ batch }) => {
+    readDirectory(batch, request.parent)
+    if (findChild(batch, request.parent, request.name) !== undefined) throw new PosixError('EEXIST')
+    checkNewName(request.name)
+  })
+  const partition = partitionOfIno(request.ino)
+  const attributes = await transaction.run(partition, 'addLink', { ino: request.ino })
+  transaction.local(context => {
+    putChild(context.batch, request.parent, request.name, attributes)
+    const directory = readDirectory(context.batch, request.parent)
+    touchDirectory(context, directory, { entries: 1, subdirectories: 0 })
+  })
+  return { body: { attributes }, payload: noPayload }
+}
