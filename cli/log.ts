@@ -5,7 +5,13 @@ export type { Logger }
 
 export function openLogger(name: string, level: string): Logger {
   return pino(
-    { name, level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      name,
+      level,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { error: pino.stdSerializers.errWithCause },
+    },
     pino.destination({ fd: 2, sync: true }),
   )
 }

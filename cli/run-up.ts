@@ -84,6 +84,8 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
     await supervisor.start([plan.manager], () => step('manager ready'))
     await supervisor.start(plan.servers, name => step(`${name} ready`))
     if (!settings.formatted) {
+      // Loaded only here: the supervisor of an old home need not carry a client.
+      const { makeDefaultVolume } = await import('./volumes.ts')
       await makeDefaultVolume(plan.managers)
       await home.writeSettings({ ...settings, formatted: true })
     }
@@ -102,11 +104,6 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
 function advance(progress: Progress, what: string): void {
   progress.advance(1, what)
   void tellSupervisor('progress', what)
-}
-
-async function makeDefaultVolume(managers: readonly string[]): Promise<void> {
-  const { makeVolumeIfMissing } = await import('./volumes.ts')
-  await makeVolumeIfMissing(managers)
 }
 
 /** In the background this is the log, where a line wants its time. */

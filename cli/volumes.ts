@@ -1,1 +1,93 @@
-/** Volumes of a running cluster, for the commands that make, list and delete them. */
+/** Volumes of a running cluster: make, list, delete. */
+import type { Cluster } from '../client/cluster/contract.ts'
+import { openVolume } from '../client/fs/volume.ts'
+import { createVolume, deleteVolume, listVolumes } from '../client/fs/volumes.ts'
+import { defaultVolume, formatBytes } from './arguments.ts'
+import { withCluster } from './client-session.ts'
+import { codeOf, Failure } from './failure.ts'
+import type { ClusterOptions } from './options.ts'
+import { formatTable } from './table.ts'
+import type { CreateOptions } from './volume.ts'
+
+export async function create(name: string, options: CreateOptions): Promise<void> {
+  await withCluster(options, async cluster => {
+    checkReplicas(cluster, options.replicas)
+    try {
+      await make(cluster, name, options)
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+      throw new Failure(`there is a volume '${name}' already: choose another name`, {
+        cause: error,
+      })
+    }
+  })
+  console.log(`created volume ${name}`)
+}
+
+export async function list(options: ClusterOptions & { readonly json?: true }): Promise<void> {
+  const volumes = await withCluster(options, listVolumes)
+  const described = volumes.map(({ name, attributes }) => ({
+    name,
+    blockBytes: attributes.blockBytes,
+    inlineBytes: attributes.inlineBytes,
+    entries: attributes.size,
+    uid: attributes.uid,
+  }))
+  if (options.json === true) {
+    console.log(JSON.stringify(described, null, 2))
+    return
+  }
+  const columns = [
+    { title: 'VOLUME', align: 'left' },
+    { title: 'BLOCK SIZE', align: 'right' },
+    { title: 'INLINE LIMIT', align: 'right' },
+    { title: 'OWNER', align: 'right' },
+  ] as const
+  const rows = described.map(volume => [
+    volume.name,
+    formatBytes(volume.blockBytes),
+    formatBytes(volume.inlineBytes),
+    String(volume.uid),
+  ])
+  console.log(formatTable(columns, rows))
+}
+
+export async function remove(name: string, options: ClusterOptions): Promise<void> {
+  await withCluster(options, cluster => deleteVolume(cluster, name))
+  console.log(`deleted volume ${name}`)
+}
+
+/** For the first start of a home, which may have been cut short after it made the volume. */
+export async function makeDefaultVolume(managers: readonly string[]): Promise<void> {
+  await withCluster({ home: '', manager: managers }, async cluster => {
+    const volumes = await listVolumes(cluster)
+    if (!volumes.some(volume => volume.name === defaultVolume)) await make(cluster, defaultVolume)
+  })
+}
+
+/** A volume belongs to who made it. */
+async function make(
+  cluster: Cluster,
+  name: string,
+  { blockSize, inlineLimit }: Pick<CreateOptions, 'blockSize' | 'inlineLimit'> = {},
+): Promise<void> {
+  await createVolume(cluster, name, {
+    ...(blockSize === undefined ? {} : { blockBytes: blockSize }),
+    ...(inlineLimit === undefined ? {} : { inlineBytes: inlineLimit }),
+  })
+  const uid = process.getuid?.() ?? 0
+  const gid = process.getgid?.() ?? 0
+  const fileSystem = await openVolume(cluster, name)
+  await fileSystem.setattr(fileSystem.root, { uid, gid })
+  await fileSystem.fsync(fileSystem.root)
+  await fileSystem.close()
+}
+
+function checkReplicas(cluster: Cluster, replicas: number | undefined): void {
+  const kept = cluster.view.replicaCount
+  if (replicas === undefined || replicas <= kept) return
+  throw new Failure(
+    `the cluster keeps ${kept} cop${kept === 1 ? 'y' : 'ies'} of everything: ${replicas} replicas are not to be had from it`,
+    { usage: true },
+  )
+}

@@ -1,0 +1,21 @@
+/** A client for as long as one command takes. */
+import type { Cluster } from '../client/cluster/contract.ts'
+import { connectClient } from '../client/main.ts'
+import { realEnv } from '../network/env/real.ts'
+import { openLogger } from './log.ts'
+import { type ClusterOptions, managerAddresses } from './options.ts'
+
+/** Joins the cluster, does the work and leaves. Only warnings are worth a line meanwhile. */
+export async function withCluster<T>(
+  options: ClusterOptions,
+  work: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
+  const managers = await managerAddresses(options)
+  const log = openLogger('rookery', 'error')
+  const cluster = await connectClient({ env: realEnv(), managers, name: 'command line', log })
+  try {
+    return await work(cluster)
+  } finally {
+    await cluster.close()
+  }
+}

@@ -1,0 +1,29 @@
+import test from 'ava'
+import { ClusterError, PosixError } from '../network/errors.ts'
+import { describeError, exitCodeOf, Failure } from './failure.ts'
+
+test('an error for a person is shown as it is, on one line', t => {
+  t.is(describeError(new Failure('the cat\n  sat on it')), 'the cat sat on it')
+})
+
+test('an error of the cluster, the system or POSIX comes with what to do', t => {
+  t.is(
+    describeError(new ClusterError('IN_USE', 'tcp://127.0.0.1:7400')),
+    'IN_USE: tcp://127.0.0.1:7400: another process uses it: stop that one, or choose another',
+  )
+  t.regex(describeError(new PosixError('ENOSPC', '/x')), /disk is full/)
+  const system = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
+  t.regex(describeError(system), /check the permissions/)
+})
+
+test('anything else is shown by its message', t => {
+  t.is(describeError(new RangeError('too far')), 'too far')
+  t.is(describeError(new RangeError('')), 'RangeError')
+  t.is(describeError('text'), 'text')
+})
+
+test('only wrong usage exits with 2', t => {
+  t.is(exitCodeOf(new Failure('x', { usage: true })), 2)
+  t.is(exitCodeOf(new Failure('x')), 1)
+  t.is(exitCodeOf(new Error('x')), 1)
+})

@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import test from 'ava'
+import { Home } from './home.ts'
+import { lockHome } from './home-lock.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'rookery-cli-'))
+test.after.always(() => rmSync(directory, { recursive: true }))
+
+interface Outcome {
+  readonly code: number | null
+  readonly out: string
+  readonly complaint: string
+}
+
+async function rookery(...args: string[]): Promise<Outcome> {
+  const main = join(import.meta.dirname, 'main.ts')
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = new Promise<number | null>(resolve => child.once('exit', resolve))
+  const [out, complaint, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
+  return { code, out, complaint }
+}
+
+/** One line on stderr, nothing on stdout. */
+const refused = test.macro({
+  exec: async (t, args: readonly string[], code: number, complaint: RegExp) => {
+    const outcome = await rookery(...args)
+    t.regex(outcome.complaint, /^rookery: [^\n]+\n$/)
+    t.regex(outcome.complaint, complaint)
+    t.is(outcome.code, code)
+    t.is(outcome.out, '')
+  },
+  title: title => `${title} is refused with one line that says so`,
+})
+
+const home = join(directory, 'no-home')
+
+test('an unknown command', refused, ['fly'], 2, /unknown command 'fly'/)
+test('a missing mount point', refused, ['up'], 2, /missing required argument 'mountpoint'/)
+test('a zero count of servers', refused, ['up', '/x', '--servers', '0'], 2, /from 1 to 64/)
+test('an unknown backend', refused, ['up', '/x', '--fuse', 'kernel'], 2, /Allowed choices are/)
+test('a port beyond the last', refused, ['up', '/x', '--port', '70000'], 2, /from 1 to 65535/)
+test('a bad address', refused, ['status', '--manager', 'nowhere'], 2, /is not an address/)
+test(
+  'a bad block size',
+  refused,
+  ['volume', 'create', 'v', '--block-size', '1'],
+  2,
+  /64 KiB to 8 MiB/,
+)
+test('a bad volume name', refused, ['volume', 'create', 'a/b'], 2, /is not a volume name/)
+test('a path without a slash', refused, ['cat', 'x'], 2, /is not a path/)
+test('a server without a manager', refused, ['server', '--meta-dir', '/a'], 2, /required option/)
+test('down of nothing', refused, ['down', '--home', home], 1, /no cluster is running in/)
+test('status of nothing', refused, ['status', '--home', home], 1, /start it with 'rookery up'/)
+test('umount of nothing', refused, ['umount', directory], 1, /nothing of Rookery is mounted/)
+test(
+  'a manager that nobody is',
+  refused,
+  ['status', '--manager', `unix:${directory}/none.sock`],
+  1,
+  /UNREACHABLE.*is the cluster up/,
+)
+test('a mount on what is no directory', refused, ['mount', '/etc/hostname'], 1, /not a directory/)
+
+test('a file as the mount point is refused before anything is started', async t => {
+  const path = join(directory, 'early')
+  const outcome = await rookery('up', '/etc/hostname', '--home', path)
+  t.is(outcome.complaint, 'rookery: mount point /etc/hostname: it is not a directory\n')
+  t.is(outcome.code, 1)
+  t.false(readdirSync(path).includes('manager'))
+})
+
+test('a home under the mount point, and the other way round, is refused', async t => {
+  const above = await rookery('up', directory, '--home', join(directory, 'inside'))
+  t.regex(above.complaint, /lies under the mount point/)
+  const below = await rookery('up', join(directory, 'h2', 'm'), '--home', join(directory, 'h2'))
+  t.regex(below.complaint, /lies in the home/)
+})
+
+test('a directory that is something else is refused as a home', async t => {
+  const path = join(directory, 'letters')
+  mkdirSync(path)
+  writeFileSync(join(path, 'letter'), 'x')
+  const outcome = await rookery('up', join(directory, 'm1'), '--home', path)
+  t.regex(outcome.complaint, /neither empty nor the home of a cluster/)
+})
+
+test('a home that is in use is refused, also in the background', async t => {
+  const path = join(directory, 'used')
+  mkdirSync(path)
+  const lock = await lockHome(new Home(path))
+  for (const detach of [[], ['--detach']]) {
+    const outcome = await rookery('up', join(directory, 'm2'), '--home', path, ...detach)
+    t.regex(outcome.complaint, /^rookery: .* is in use by another 'rookery up': stop it with/)
+    t.is(outcome.code, 1)
+  }
+  await lock.release()
+})
+
+test('another number of servers than the cluster has is refused', async t => {
+  const path = join(directory, 'four')
+  mkdirSync(path)
+  const settings = { format: 1 as const, servers: 4, partitions: 256, replicas: 1, formatted: true }
+  const found = new Home(path)
+  await (await lockHome(found)).release()
+  await found.writeSettings(settings)
+  const outcome = await rookery('up', join(directory, 'm3'), '--home', path, '--servers', '3')
+  t.regex(outcome.complaint, /has 4 servers, not 3/)
+  t.is(outcome.code, 1)
+})
+
+test('every command has help with an example, and succeeds in giving it', async t => {
+  const commands = 'up down status mount umount ls cat stat put get rm manager server'.split(' ')
+  const nested = ['create', 'list', 'delete'].map(name => ['volume', name])
+  for (const command of [...commands.map(name => [name]), ...nested]) {
+    const outcome = await rookery(...command, '--help')
+    t.regex(outcome.out, /Example/, command.join(' '))
+    t.is(outcome.code, 0)
+  }
+})
+
+test('--version is that of the package', async t => {
+  t.regex((await rookery('--version')).out, /^\d+\.\d+\.\d+\n$/)
+})
