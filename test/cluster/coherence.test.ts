@@ -1,0 +1,97 @@
+/** Two mounts of one volume, each a process of its own. */
+import {
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rmdir,
+  stat,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
+import { bytesOf, sameBytes } from '../posix/bytes.ts'
+import { testMounted } from './fuse.ts'
+import { startCluster } from './processes.ts'
+
+testMounted('two mounts see each other’s changes', async t => {
+  const cluster = await startCluster(t)
+  const [here, there] = [cluster.mountpoint, await cluster.mountAgain('second')]
+  const rejects = (attempt: Promise<unknown>, code: string): Promise<unknown> =>
+    t.throwsAsync(attempt, { code })
+
+  await rejects(stat(`${there}/file`), 'ENOENT')
+  await writeFile(`${here}/file`, 'first')
+  t.is((await stat(`${there}/file`)).size, 5, 'a name that was missing before')
+  t.is((await readFile(`${there}/file`)).toString(), 'first')
+
+  await writeFile(`${here}/file`, bytesOf(1, 300_000))
+  t.is((await stat(`${there}/file`)).size, 300_000)
+  sameBytes(t, await readFile(`${there}/file`), bytesOf(1, 300_000), 'data at the next open')
+
+  await writeFile(`${there}/file`, bytesOf(2, 300_000))
+  sameBytes(t, await readFile(`${here}/file`), bytesOf(2, 300_000), 'data of the same length')
+
+  await truncate(`${here}/file`, 10)
+  t.is((await stat(`${there}/file`)).size, 10)
+  sameBytes(t, await readFile(`${there}/file`), bytesOf(2, 300_000).subarray(0, 10))
+
+  await chmod(`${there}/file`, 0o600)
+  t.is((await stat(`${here}/file`)).mode & 0o777, 0o600)
+
+  await rename(`${here}/file`, `${here}/renamed`)
+  await rejects(stat(`${there}/file`), 'ENOENT')
+  t.is((await stat(`${there}/renamed`)).size, 10)
+
+  await mkdir(`${there}/dir`)
+  await writeFile(`${here}/dir/inner`, 'x')
+  t.deepEqual(await readdir(`${there}/dir`), ['inner'])
+  await rejects(rmdir(`${there}/dir`), 'ENOTEMPTY')
+  await unlink(`${there}/dir/inner`)
+  await rmdir(`${here}/dir`)
+  await rejects(writeFile(`${there}/dir/late`, ''), 'ENOENT')
+  t.deepEqual(await readdir(there), ['renamed'])
+})
+
+testMounted('a file that one mount removed is read on by the other that has it open', async t => {
+  const cluster = await startCluster(t)
+  const [here, there] = [cluster.mountpoint, await cluster.mountAgain('second')]
+  await writeFile(`${here}/file`, bytesOf(3, 2_000_000))
+  const handle = await open(`${there}/file`, 'r+')
+  await unlink(`${here}/file`)
+  sameBytes(t, await handle.readFile(), bytesOf(3, 2_000_000))
+  await handle.write(Buffer.from('still'), 0, 5, 0)
+  await handle.sync()
+  await handle.close()
+  t.deepEqual(await readdir(there), [])
+})
+
+testMounted('of two mounts that create one name exclusively exactly one succeeds', async t => {
+  const cluster = await startCluster(t)
+  const mounts = [cluster.mountpoint, await cluster.mountAgain('second')]
+  for (let round = 0; round < 50; round++) {
+    const results = await Promise.allSettled(
+      mounts.map(mount => writeFile(`${mount}/lock-${round}`, '', { flag: 'wx' })),
+    )
+    t.is(results.filter(result => result.status === 'fulfilled').length, 1, `round ${round}`)
+  }
+})
+
+testMounted('records that two mounts append to one file are all there', async t => {
+  const cluster = await startCluster(t)
+  const mounts = [cluster.mountpoint, await cluster.mountAgain('second')]
+  await writeFile(`${cluster.mountpoint}/log`, '')
+  const append = async (mount: string, index: number): Promise<void> => {
+    const handle = await open(`${mount}/log`, 'a')
+    for (let record = 0; record < 100; record++) {
+      await handle.write(`${index}:${String(record).padStart(5, '0')}\n`)
+    }
+    await handle.close()
+  }
+  await Promise.all(mounts.map(append))
+  const records = (await readFile(`${cluster.mountpoint}/log`)).toString().split('\n').slice(0, -1)
+  t.is(records.length, 200)
+  t.is(new Set(records).size, 200)
+})

@@ -1,0 +1,64 @@
+/** A data disk that fills up: programs are told, nothing is lost, and space that is freed can be used. */
+import { mkdir, open, readdir, readFile, statfs, unlink, writeFile } from 'node:fs/promises'
+import { bytesOf, sameBytes } from '../posix/bytes.ts'
+import { run } from '../posix/program.ts'
+import { eventually } from './eventually.ts'
+import { testMounted } from './fuse.ts'
+import { makeCluster } from './processes.ts'
+
+const isRoot = process.getuid?.() === 0
+
+testMounted(
+  'a full data disk is ENOSPC, loses nothing, and works again after deletions',
+  async t => {
+    if (!isRoot) {
+      t.log('not checked: a small disk takes root')
+      t.pass()
+      return
+    }
+    const cluster = await makeCluster(t, { servers: 1 })
+    const disk = `${cluster.home}/servers/1/data`
+    await mkdir(cluster.home, { mode: 0o700 })
+    await mkdir(`${cluster.home}/lock`)
+    await mkdir(disk, { recursive: true })
+    t.is((await run('/', 'mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk])).code, 0)
+    await cluster.up(t)
+    const path = (index: number): string => `${cluster.mountpoint}/file-${index}`
+
+    const kept: number[] = []
+    let refusal: NodeJS.ErrnoException | null = null
+    for (let index = 0; refusal === null && index < 100; index++) {
+      const handle = await open(path(index), 'w')
+      try {
+        await handle.writeFile(bytesOf(index, 2_000_000))
+        await handle.sync()
+        kept.push(index)
+      } catch (error) {
+        refusal = error as NodeJS.ErrnoException
+      } finally {
+        await handle.close().catch((error: NodeJS.ErrnoException) => {
+          refusal ??= error
+        })
+      }
+    }
+    t.is(refusal?.code, 'ENOSPC')
+    t.true(kept.length >= 20 && kept.length <= 33, `${kept.length} files of 2 MB on 64 MiB`)
+    t.true(
+      (await statfs(cluster.mountpoint)).bavail * (await statfs(cluster.mountpoint)).bsize < 8e6,
+    )
+    for (const index of kept) sameBytes(t, await readFile(path(index)), bytesOf(index, 2_000_000))
+
+    await unlink(path(kept.length))
+    for (const index of kept.splice(0, 10)) await unlink(path(index))
+    // Blocks of a file that was removed are given back in the background.
+    await eventually('there is space again', async () => {
+      const written = await writeFile(path(500), bytesOf(500, 5_000_000)).catch(() => null)
+      return written !== null
+    })
+    sameBytes(t, await readFile(path(500)), bytesOf(500, 5_000_000))
+    await cluster.down(t)
+    await cluster.up(t)
+    t.is((await readdir(cluster.mountpoint)).length, kept.length + 1)
+    for (const index of kept) sameBytes(t, await readFile(path(index)), bytesOf(index, 2_000_000))
+  },
+)
