@@ -104,8 +104,9 @@ function addRun(runs: Run[], run: Run): void {
 
 function zeroGaps(record: BlockRecord, first: number, buffer: Uint8Array): void {
   for (let start = 0, index = first; start < buffer.length; start += chunkBytes, index++) {
-    const stored = record[index]?.length ?? 0
-    if (stored < chunkBytes) buffer.fill(0, start + stored, start + chunkBytes)
+    const stored = start + (record[index]?.length ?? 0)
+    const end = Math.min(start + chunkBytes, buffer.length)
+    if (stored < end) buffer.fill(0, stored, end)
   }
 }
 
