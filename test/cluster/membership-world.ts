@@ -1,0 +1,92 @@
+/** A manager and its members in one simulated world, for the tests of membership. */
+import { MemoryLevel } from 'memory-level'
+import type { OpenDirectory } from '../../manager/directory.ts'
+import type { RunningManager } from '../../manager/main.ts'
+import { runManager } from '../../manager/main.ts'
+import { createState } from '../../manager/membership/state.ts'
+import { openMemoryStore } from '../../manager/store/level.ts'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import type { Log } from '../../network/log.ts'
+import type { Membership, MembershipInit } from '../../network/membership/membership.ts'
+import { joinCluster } from '../../network/membership/membership.ts'
+import { MemoryNetwork } from '../../network/transport/memory.ts'
+
+export const managerAddress = 'memory:manager'
+
+export class MembershipWorld {
+  readonly env: SimulatedEnv
+  readonly network: MemoryNetwork
+  /** Every line that anybody logged. */
+  readonly lines: string[] = []
+  readonly #disk = new MemoryLevel<string, string>()
+  readonly #serversWanted: number
+
+  constructor({ seed, serversWanted }: { readonly seed: number; readonly serversWanted: number }) {
+    this.env = new SimulatedEnv({ seed })
+    this.network = new MemoryNetwork(this.env, { leastDelayMs: 1, mostDelayMs: 5 })
+    this.#serversWanted = serversWanted
+  }
+
+  get log(): Log {
+    const add = (_: object, message: string) => {
+      this.lines.push(message)
+    }
+    return { info: add, warn: add }
+  }
+
+  async startManager(): Promise<RunningManager> {
+    const store = await openMemoryStore(this.#disk)
+    const state =
+      (await store.load()) ??
+      createState({ cluster: this.env.random.id(), partitionCount: 16, replicaCount: 1 })
+    await store.save(state)
+    const opened: OpenDirectory = { id: 'manager', store, state }
+    return runManager(
+      {
+        env: this.env,
+        transports: [this.network.transport('manager')],
+        addresses: [managerAddress],
+        serversWanted: this.#serversWanted,
+        log: this.log,
+      },
+      opened,
+    )
+  }
+
+  /** Begins to join; time has to pass before the promise resolves. */
+  joining(name: string, more: Partial<MembershipInit> = {}): Promise<Membership> {
+    return joinCluster({
+      env: this.env,
+      transports: [this.network.transport(name)],
+      managers: [managerAddress],
+      role: 'server',
+      name,
+      addresses: [`memory:${name}`],
+      host: name,
+      domain: '',
+      weight: 1,
+      report: null,
+      log: this.log,
+      ...more,
+    })
+  }
+
+  /** Lets time pass until the promise is settled. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let settled = false
+    const end = () => {
+      settled = true
+    }
+    promise.then(end, end)
+    await this.env.run(() => settled)
+    return promise
+  }
+
+  join(name: string, more: Partial<MembershipInit> = {}): Promise<Membership> {
+    return this.until(this.joining(name, more))
+  }
+
+  joinClient(name: string, more: Partial<MembershipInit> = {}): Promise<Membership> {
+    return this.join(name, { role: 'client', addresses: [], ...more })
+  }
+}
