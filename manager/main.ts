@@ -15,19 +15,22 @@ import { openDirectory } from './directory.ts'
 import { Roster } from './membership/roster.ts'
 import { MemberService } from './membership/service.ts'
 
-export interface ManagerInit {
+export interface RunInit {
   readonly env: Env
   readonly transports: readonly Transport[]
   /** Where to listen: one or more addresses, each for one of the transports. */
   readonly addresses: readonly string[]
-  /** Holds the manager's state; claimed when it is empty or absent. */
-  readonly directory: string
   /** Servers that must be up before partitions are placed. Means nothing once they are. */
   readonly serversWanted: number
+  readonly log: Log
+}
+
+export interface ManagerInit extends RunInit {
+  /** Holds the manager's state; claimed when it is empty or absent. */
+  readonly directory: string
   /** Of a new cluster; an existing one keeps what it was made with. */
   readonly partitionCount: number
   readonly replicaCount: number
-  readonly log: Log
 }
 
 export interface RunningManager {
@@ -47,14 +50,15 @@ export async function startManager(init: ManagerInit): Promise<RunningManager> {
   const opened = await openDirectory(init)
   warnOfSettings(init, opened)
   try {
-    return await run(init, opened)
+    return await runManager(init, opened)
   } catch (error) {
     await opened.store.close()
     throw error
   }
 }
 
-async function run(init: ManagerInit, opened: OpenDirectory): Promise<RunningManager> {
+/** A manager over a state that is open already; it closes the store when it is closed itself. */
+export async function runManager(init: RunInit, opened: OpenDirectory): Promise<RunningManager> {
   const { env, log, serversWanted } = init
   const { id, store, state } = opened
   const roster = new Roster({
@@ -95,7 +99,7 @@ async function run(init: ManagerInit, opened: OpenDirectory): Promise<RunningMan
 }
 
 async function serveAll(
-  { env, transports, addresses, log }: ManagerInit,
+  { env, transports, addresses, log }: RunInit,
   hello: HelloRequest,
   { service }: MemberService,
 ): Promise<Serving[]> {

@@ -176,3 +176,13 @@ export const maxFuseHandles = 1_048_576
 export const maxViewWaiters = 16_384
 /** A member's own report (disks, counts) is waited for this long; the heartbeat goes without it then. */
 export const reportDeadlineMs = 500
+/** Slots whose last sequence a server remembers, to save a look-up: some 100 bytes each. */
+export const maxRememberedSlots = 65_536
+/** Files whose blocks are being purged at a time. */
+export const maxPurgesInFlight = 16
+/** What was written is on the disk at the latest after this long, also when nobody asks for it. */
+export const backgroundSyncIntervalMs = 5_000
+/** A metadata disk with less free space takes nothing new: deleting must remain possible. */
+export const metaReserveBytes = 64 * MiB
+/** How often a server looks at the free space of its metadata disk. */
+export const diskCheckIntervalMs = 1_000

@@ -38,7 +38,10 @@ export class Attendance {
     return this.#entries.size
   }
 
-  /** @returns whether it was not alive before. */
+  /**
+   * @param report the last one stays when there is none.
+   * @returns whether it was not alive before.
+   */
   heard(id: MemberId, nowMs: number, report?: MemberReport | null): boolean {
     const entry = this.#entries.get(id)
     if (entry === undefined) {
@@ -48,7 +51,7 @@ export class Attendance {
     const returned = !entry.alive
     entry.lastHeardMs = nowMs
     entry.alive = true
-    if (report !== undefined) entry.report = report
+    if (report != null) entry.report = report
     return returned
   }
 

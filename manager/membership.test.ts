@@ -1,9 +1,9 @@
 import test from 'ava'
-import type { ClusterError } from '../../network/errors.ts'
-import { failureTimeoutMs, protocolVersion, sessionTimeoutMs } from '../../network/limits.ts'
-import type { Membership } from '../../network/membership/membership.ts'
-import { connect } from '../../network/rpc/connect.ts'
-import { serve } from '../../network/rpc/serve.ts'
+import type { ClusterError } from '../network/errors.ts'
+import { failureTimeoutMs, protocolVersion, sessionTimeoutMs } from '../network/limits.ts'
+import type { Membership } from '../network/membership/membership.ts'
+import { connect } from '../network/rpc/connect.ts'
+import { serve } from '../network/rpc/serve.ts'
 import { MembershipWorld, managerAddress } from './membership-world.ts'
 
 let seed = 100
@@ -228,7 +228,7 @@ test('a heartbeat before a join is refused', async t => {
   )
   const call = world.until(peer.call('heartbeat', { epoch: 0, report: null }))
   t.is((await t.throwsAsync<ClusterError>(call)).code, 'SESSION_EXPIRED')
-  await peer.close()
+  await world.until(peer.close())
 })
 
 test('views learned elsewhere are taken when newer, refused when of another cluster', async t => {

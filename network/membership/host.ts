@@ -1,0 +1,51 @@
+/** The identity of this machine, and in which order to dial a member's addresses from it. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import type { Member } from '../wire/view.ts'
+
+export interface HostIdentity {
+  /** Equal for all members on one machine, and on no other: 32 hexadecimal digits. */
+  readonly id: string
+  readonly name: string
+}
+
+/** Of the machine, then of this boot of it: the first that can be read. */
+const identityFiles = ['/etc/machine-id', '/proc/sys/kernel/random/boot_id']
+
+/**
+ * The machine's id is hashed, as machine-id(5) asks, together with the host's name, which differs where
+ * containers of one image share the file.
+ */
+export async function hostIdentity(
+  files: readonly string[] = identityFiles,
+): Promise<HostIdentity> {
+  const name = hostname()
+  const machine = await firstContent(files)
+  const id = createHash('sha256').update(`rookery\0${machine}\0${name}`).digest('hex').slice(0, 32)
+  return { id, name }
+}
+
+/**
+ * A member's addresses in the order to dial them from `host`: its Unix sockets first on the same machine,
+ * and not at all from another.
+ */
+export function addressesFor(member: Pick<Member, 'addresses' | 'host'>, host: string): string[] {
+  const isUnix = (address: string) => address.startsWith('unix:')
+  const others = member.addresses.filter(address => !isUnix(address))
+  if (member.host !== host) return others
+  return [...member.addresses.filter(isUnix), ...others]
+}
+
+async function firstContent(files: readonly string[]): Promise<string> {
+  for (const file of files) {
+    try {
+      const content = (await readFile(file, 'utf8')).trim()
+      if (content !== '') return content
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
+  // Without either file the name alone has to do: it is what an administrator tells hosts apart by.
+  return ''
+}
