@@ -20,7 +20,7 @@ import type {
 } from '../fs/contract.ts'
 import { MemoryInode } from './memory-inode.ts'
 
-const latin1 = (name: Name): string => Buffer.from(name).latin1Slice()
+const latin1 = (name: Name): string => Buffer.from(name).toString('latin1')
 const noReplace = 1
 const exchange = 2
 const createOnly = 1
@@ -176,7 +176,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]> {
-    return [this.#inode(file.ino).read(offset, length)]
+    return this.#inode(file.ino).read(offset, length)
   }
 
   async write(

@@ -4,6 +4,7 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { SetAttributes } from '../fs/contract.ts'
 
 const blockBytes = 1024 * 1024
+const zeros = new Uint8Array(blockBytes)
 const setuid = 0o4000
 const setgid = 0o2000
 const groupExecute = 0o010
@@ -24,7 +25,7 @@ export class MemoryInode {
   #mtimeNs: bigint
   #ctimeNs: bigint
   #changes = 1
-  #data = Buffer.alloc(0)
+  readonly #blocks = new Map<number, Uint8Array>()
   #nextCookie = 16
 
   constructor(
@@ -102,31 +103,49 @@ export class MemoryInode {
     this.touch(nowNs)
   }
 
-  read(offset: number, length: number): Uint8Array {
+  /** Up to `length` bytes in pieces, one for each block; views, not copies. */
+  read(offset: number, length: number): readonly Uint8Array[] {
     const end = Math.min(this.size, offset + length)
-    return this.#data.subarray(Math.min(offset, end), end)
+    const pieces: Uint8Array[] = []
+    for (let at = offset; at < end; ) {
+      const from = at % blockBytes
+      const to = Math.min(blockBytes, from + end - at)
+      pieces.push((this.#blocks.get(Math.floor(at / blockBytes)) ?? zeros).subarray(from, to))
+      at += to - from
+    }
+    return pieces
   }
 
   write(offset: number, data: Uint8Array, nowNs: bigint): void {
     const end = offset + data.length
-    this.#grow(end)
-    this.#data.set(data, offset)
+    for (let at = offset; at < end; ) {
+      const from = at % blockBytes
+      const to = Math.min(blockBytes, from + end - at)
+      const start = at - offset
+      this.#block(Math.floor(at / blockBytes)).set(data.subarray(start, start + to - from), from)
+      at += to - from
+    }
     this.size = Math.max(this.size, end)
     this.#mtimeNs = nowNs
     this.touch(nowNs)
   }
 
   #truncate(size: number, nowNs: bigint): void {
-    if (size < this.size) this.#data.fill(0, size, this.size)
-    this.#grow(size)
+    const kept = Math.floor(size / blockBytes)
+    for (const block of this.#blocks.keys()) {
+      if (block > kept) this.#blocks.delete(block)
+    }
+    this.#blocks.get(kept)?.fill(0, size % blockBytes)
     this.size = size
     this.#mtimeNs = nowNs
   }
 
-  #grow(size: number): void {
-    if (size <= this.#data.length) return
-    const larger = Buffer.alloc(Math.max(size, 2 * this.#data.length))
-    larger.set(this.#data.subarray(0, this.size))
-    this.#data = larger
+  #block(index: number): Uint8Array {
+    let block = this.#blocks.get(index)
+    if (block === undefined) {
+      block = new Uint8Array(blockBytes)
+      this.#blocks.set(index, block)
+    }
+    return block
   }
 }

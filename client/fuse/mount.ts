@@ -6,6 +6,7 @@
  * 2. The device is closed once, when the kernel or we end the mount; then the session lets go of all files.
  */
 import { type Log, silentLog } from '../../network/log.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem } from '../fs/contract.ts'
 import { type ChannelStatistics, DeviceChannel } from './channel.ts'
 import type { Mount, Mounted, MountOptions } from './contract.ts'
@@ -24,6 +25,10 @@ export interface DirectOptions extends MountOptions {
 export interface DirectMounted extends Mounted {
   /** Requests by opcode, and what the channel did. */
   statistics(): ChannelStatistics & { readonly counts: Uint32Array }
+  /** What the kernel kept of this inode (pages, attributes) is no longer true. */
+  invalidateInode(ino: Ino): Promise<void>
+  /** What the kernel kept of this name, or of its absence, is no longer true. */
+  invalidateEntry(parent: Ino, name: Uint8Array): Promise<void>
 }
 
 /** On a virtual machine a wake-up costs about 40 µs: half of it is worth spinning for. */
@@ -103,6 +108,14 @@ class ChannelMount implements DirectMounted {
 
   statistics(): ChannelStatistics & { readonly counts: Uint32Array } {
     return { ...this.#channel.statistics(), counts: this.#session.counts.slice() }
+  }
+
+  invalidateInode(ino: Ino): Promise<void> {
+    return this.#session.invalidateInode(ino)
+  }
+
+  invalidateEntry(parent: Ino, name: Uint8Array): Promise<void> {
+    return this.#session.invalidateEntry(parent, name)
   }
 
   #end(): void {

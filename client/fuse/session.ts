@@ -7,7 +7,7 @@
  *    the kernel's counts of lookups need not be kept.
  * 3. What the kernel may keep, it is told only on the word of FileSystem.cache.
  */
-import { errnoByCode, posixCodeOf } from '../../network/errors.ts'
+import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import { maxFuseRequests } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -15,7 +15,8 @@ import type { FileSystem } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
 import { handlers } from './operations/table.ts'
-import { opcodeLimit, outHeaderBytes, rootNode } from './protocol/numbers.ts'
+import { entryNotice, inodeNotice } from './protocol/notice.ts'
+import { inHeaderBytes, opcodeLimit, outHeaderBytes, rootNode } from './protocol/numbers.ts'
 import { Reply } from './protocol/reply.ts'
 import { Request } from './protocol/request.ts'
 
@@ -120,10 +121,30 @@ export class Session {
     this.#write(request, outHeaderBytes, null)
   }
 
+  /**
+   * Tells the kernel that pages and attributes of this inode are no longer true; resolves when it has
+   * dropped them. Never to be awaited before answering a read of the same inode: its pages are locked.
+   */
+  async invalidateInode(ino: Ino): Promise<void> {
+    await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
+  }
+
+  /** The same for a name in a directory, or for its absence. */
+  async invalidateEntry(parent: Ino, name: Uint8Array): Promise<void> {
+    await this.#notify(entryNotice(this.nodeOf(parent), name), 'invalidate entry')
+  }
+
+  async #notify(message: Uint8Array, during: string): Promise<void> {
+    const errno = await this.#channel.notify(message)
+    /** ENOENT: the kernel knows no such thing, so it keeps nothing. */
+    if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
+    throw new PosixError('EIO', `${during}: the kernel refused it, errno ${errno}`)
+  }
+
   #serveOne(request: Request, length: number): void {
     if (!request.begin(length)) {
       this.events.onUnexpected(new Error('request with a bad header'), 'read')
-      if (length < 16) this.drop(request)
+      if (length < inHeaderBytes) this.drop(request)
       else this.fail(request, errnoByCode.EIO)
       return
     }

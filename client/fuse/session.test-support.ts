@@ -1,0 +1,123 @@
+/** A channel without a kernel: tests put requests into its slots and read the replies as bytes. */
+import assert from 'node:assert/strict'
+import type { Channel } from './channel.ts'
+import type { Session } from './session.ts'
+
+export interface AnyReply {
+  readonly length: number
+  readonly error: number
+  readonly unique: bigint
+  readonly body: Buffer
+}
+
+const slots = 4
+
+export class FakeChannel implements Channel {
+  readonly slotBytes = 8192
+  readonly pool = Buffer.alloc(slots * 8192)
+  readonly replyBuffer = Buffer.alloc(256 * 1024)
+  answered = 0
+  dropped = 0
+  taken = 0
+  failWith = 0
+  #unique = 2n
+  #last: AnyReply | null = null
+
+  /** Sends a request and resolves to its answer. */
+  async ask(
+    session: Session,
+    operation: number,
+    node: number,
+    body: readonly Uint8Array[],
+  ): Promise<AnyReply> {
+    this.#last = null
+    const unique = this.send(session, operation, node, body)
+    await this.settled()
+    const reply = this.#last as AnyReply | null
+    assert(reply !== null, 'no answer')
+    assert.equal(reply.unique, unique)
+    assert.equal(reply.length, reply.body.length + 16)
+    return reply
+  }
+
+  send(session: Session, operation: number, node: number, body: readonly Uint8Array[]): bigint {
+    this.sendRaw(session, operation, BigInt(node), Buffer.concat(body), 0)
+    return this.#unique
+  }
+
+  /** @param cut bytes that the request is shorter than its header says. */
+  sendRaw(session: Session, operation: number, node: bigint, body: Uint8Array, cut: number): void {
+    const [slot] = [1]
+    const at = slot * this.slotBytes
+    const length = 40 + body.length
+    this.#unique += 2n
+    this.pool.writeUInt32LE(length, at)
+    this.pool.writeUInt32LE(operation, at + 4)
+    this.pool.writeBigUInt64LE(this.#unique, at + 8)
+    this.pool.writeBigUInt64LE(node, at + 16)
+    this.pool.set(body, at + 40)
+    this.taken += 1
+    session.serve(Uint32Array.of(slot, Math.max(0, length - cut)), 1)
+  }
+
+  async settled(): Promise<void> {
+    for (let turn = 0; turn < 20 && this.taken > 0; turn += 1) await new Promise(setImmediate)
+  }
+
+  answer(_slot: number, length: number, pieces: readonly Uint8Array[] | null): number {
+    const all = Buffer.concat([this.replyBuffer.subarray(0, length), ...(pieces ?? [])])
+    this.#last = {
+      length: all.readUInt32LE(0),
+      error: all.readInt32LE(4),
+      unique: all.readBigUInt64LE(8),
+      body: all.subarray(16),
+    }
+    this.taken -= 1
+    this.answered += 1
+    return this.failWith
+  }
+
+  drop(): void {
+    this.taken -= 1
+    this.dropped += 1
+  }
+
+  async notify(): Promise<number> {
+    return 0
+  }
+
+  close(): void {}
+}
+
+export function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value >>> 0)
+  return bytes
+}
+
+export function u64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(value)
+  return bytes
+}
+
+export function text(value: string): Buffer {
+  return Buffer.from(`${value}\0`)
+}
+
+/** Names and offsets in a reply to READDIR or READDIRPLUS. */
+export function namesOf(
+  reply: AnyReply,
+  kind: 'readdir' | 'readdirplus',
+): readonly { readonly name: string; readonly offset: bigint }[] {
+  const names = []
+  const before = kind === 'readdirplus' ? 128 : 0
+  for (let at = 0; at < reply.body.length; ) {
+    const record = at + before
+    const length = reply.body.readUInt32LE(record + 16)
+    const name = reply.body.toString('latin1', record + 24, record + 24 + length)
+    names.push({ name, offset: reply.body.readBigUInt64LE(record + 8) })
+    at = record + ((24 + length + 7) & ~7)
+  }
+  return names
+}

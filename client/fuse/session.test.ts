@@ -1,0 +1,235 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { PosixError } from '../../network/errors.ts'
+import type { CacheAuthority } from '../fs/contract.ts'
+import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
+import { opcode } from './protocol/numbers.ts'
+import { FakeChannel, namesOf, text, u32, u64 } from './session.test-support.ts'
+import { Session } from './session.ts'
+
+const wallNs = () => 1_700_000_000_123_456_789n
+const enoent = -2
+const eio = -5
+const enosys = -38
+
+function start(options: { cache?: CacheAuthority; fileSystem?: MemoryFileSystem } = {}) {
+  const cache = options.cache ?? noCaching
+  const fileSystem = options.fileSystem ?? new MemoryFileSystem({ wallNs, cache })
+  const channel = new FakeChannel()
+  const unexpected: unknown[] = []
+  const ready: (Error | null)[] = []
+  const session = new Session(fileSystem, channel, {
+    onReady: error => ready.push(error),
+    onUnexpected: error => unexpected.push(error),
+  })
+  return { fileSystem, channel, session, unexpected, ready }
+}
+
+async function createFile(channel: FakeChannel, session: Session, name: string) {
+  const body = [u32(0o102), u32(0o100644), u32(0o022), u32(0), text(name)]
+  const reply = await channel.ask(session, opcode.create, 1, body)
+  return { node: Number(reply.body.readBigUInt64LE(0)), handle: reply.body.readBigUInt64LE(128) }
+}
+
+test('INIT of a known kernel is answered byte for byte as linux/fuse.h wants it', async t => {
+  const { channel, session, ready } = start()
+  const reply = await channel.ask(session, opcode.init, 0, [u32(7), u32(45), u32(131072), u32(-1)])
+  t.is(
+    reply.body.toString('hex'),
+    [
+      '07000000', // major
+      '26000000', // minor 38
+      '00000200', // max_readahead
+      '29f06410', // flags
+      '40003000', // max_background 64, congestion_threshold 48
+      '00001000', // max_write 1 MiB
+      '01000000', // time_gran
+      '00010000', // max_pages 256, map_alignment
+      '00'.repeat(32),
+    ].join(''),
+  )
+  t.deepEqual(ready, [null])
+})
+
+test('a newer major version is answered with ours, and the kernel asks again', async t => {
+  const { channel, session, ready } = start()
+  const reply = await channel.ask(session, opcode.init, 0, [u32(8), u32(0), u32(0), u32(0)])
+  t.is(reply.body.readUInt32LE(0), 7)
+  t.deepEqual(ready, [])
+})
+
+test('a kernel older than 7.31 is refused with a reason', async t => {
+  const { channel, session, ready } = start()
+  const reply = await channel.ask(session, opcode.init, 0, [u32(7), u32(23), u32(0), u32(0)])
+  t.is(reply.error, -71)
+  t.regex(String(ready[0]), /7\.23.*7\.31/)
+})
+
+test('GETATTR of node 1 is the root, whatever its inode number', async t => {
+  const { channel, session, fileSystem } = start()
+  const reply = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  t.is(reply.length, 16 + 104)
+  t.is(reply.body.readBigUInt64LE(16), BigInt(fileSystem.root))
+  t.is(reply.body.readBigUInt64LE(16 + 24), 1_700_000_000n)
+  t.is(reply.body.readUInt32LE(16 + 48), 123_456_789)
+  t.is(reply.body.readUInt32LE(16 + 60), 0o40755)
+})
+
+test('times before 1970 travel as negative seconds and positive nanoseconds', async t => {
+  const { channel, session, fileSystem } = start()
+  await fileSystem.setattr(fileSystem.root, { mtimeNs: -1n })
+  const reply = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  t.is(reply.body.readBigInt64LE(16 + 32), -1n)
+  t.is(reply.body.readUInt32LE(16 + 52), 999_999_999)
+})
+
+test('a miss is ENOENT without authority, and a negative entry with it', async t => {
+  const plain = start()
+  t.is((await plain.channel.ask(plain.session, opcode.lookup, 1, [text('x')])).error, enoent)
+  const cached = start({ cache: { ...noCaching, entryMs: () => 1500 } })
+  const reply = await cached.channel.ask(cached.session, opcode.lookup, 1, [text('x')])
+  t.is(reply.error, 0)
+  t.is(reply.body.readBigUInt64LE(0), 0n)
+  t.is(reply.body.readBigUInt64LE(16), 1n)
+  t.is(reply.body.readUInt32LE(32), 500_000_000)
+})
+
+test('data written is read back in pieces, and a short read marks the end of the file', async t => {
+  const { channel, session } = start()
+  const { node, handle } = await createFile(channel, session, 'f')
+  const data = Buffer.from('hello')
+  const writeBody = [u64(handle), u64(3n), u32(5), u32(0), u64(0n), u32(0), u32(0), data]
+  const wrote = await channel.ask(session, opcode.write, node, writeBody)
+  t.is(wrote.body.readUInt32LE(0), 5)
+  const readBody = [u64(handle), u64(0n), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
+  const got = await channel.ask(session, opcode.read, node, readBody)
+  t.is(got.body.toString('latin1'), '\0\0\0hello')
+})
+
+test('a write that claims more than it brings is EIO, and changes nothing', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node, handle } = await createFile(channel, session, 'f')
+  const body = [u64(handle), u64(0n), u32(500), u32(0), u64(0n), u32(0), u32(0), Buffer.alloc(5)]
+  t.is((await channel.ask(session, opcode.write, node, body)).error, eio)
+  t.is((await fileSystem.getattr(node)).size, 0)
+})
+
+test('an unknown handle is EBADF', async t => {
+  const { channel, session } = start()
+  t.is((await channel.ask(session, opcode.flush, 1, [u64(77n), u64(0n), u64(0n)])).error, -9)
+})
+
+test('an unknown opcode is ENOSYS', async t => {
+  const { channel, session } = start()
+  t.is((await channel.ask(session, 47, 1, [])).error, enosys)
+  t.is((await channel.ask(session, 4096, 1, [])).error, enosys)
+})
+
+test('INTERRUPT and ACCESS are declined once and for all, FORGET is not answered', async t => {
+  const { channel, session } = start()
+  t.is((await channel.ask(session, opcode.interrupt, 0, [u64(2n)])).error, enosys)
+  t.is((await channel.ask(session, opcode.access, 1, [u32(4), u32(0)])).error, enosys)
+  channel.send(session, opcode.forget, 1, [u64(1n)])
+  t.is(channel.dropped, 1)
+  t.is(channel.taken, 0)
+})
+
+test('an exception that is no PosixError is EIO, and reported', async t => {
+  const { channel, session, fileSystem, unexpected } = start()
+  fileSystem.getattr = () => {
+    throw new TypeError('broken')
+  }
+  t.is((await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])).error, eio)
+  fileSystem.getattr = () => Promise.reject(new PosixError('EDQUOT'))
+  t.is((await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])).error, -122)
+  t.is(unexpected.length, 1)
+})
+
+test('a reply that nobody waits for any more is no error', async t => {
+  const { channel, session, unexpected } = start()
+  channel.failWith = 2
+  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  t.deepEqual(unexpected, [])
+})
+
+test('a directory is read in any portions: dots first, every entry once', async t => {
+  const { channel, session, fileSystem } = start()
+  const wanted = ['.', '..']
+  for (let index = 0; index < 300; index += 1) {
+    wanted.push(`entry-${index}`)
+    await fileSystem.mknod(16, Buffer.from(`entry-${index}`), 0o100644, 0, { uid: 0, gid: 0 })
+  }
+  for (const kind of ['readdir', 'readdirplus'] as const) {
+    const opened = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])
+    const handle = opened.body.readBigUInt64LE(0)
+    const seen: string[] = []
+    for (let offset = 0n; ; ) {
+      const body = [u64(handle), u64(offset), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
+      const entries = namesOf(await channel.ask(session, opcode[kind], 1, body), kind)
+      if (entries.length === 0) break
+      /** The kernel may come back to the middle of what it was given. */
+      const used = entries.slice(0, Math.ceil(entries.length / 2))
+      seen.push(...used.map(entry => entry.name))
+      offset = used.at(-1)!.offset
+    }
+    t.deepEqual(seen, wanted, kind)
+  }
+})
+
+test('rewinding sees entries made since', async t => {
+  const { channel, session, fileSystem } = start()
+  const opened = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])
+  const handle = opened.body.readBigUInt64LE(0)
+  const body = [u64(handle), u64(0n), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
+  t.is(namesOf(await channel.ask(session, opcode.readdir, 1, body), 'readdir').length, 2)
+  await fileSystem.mknod(16, Buffer.from('later'), 0o100644, 0, { uid: 0, gid: 0 })
+  t.is(namesOf(await channel.ask(session, opcode.readdir, 1, body), 'readdir').length, 3)
+})
+
+test('extended attributes: sizes are asked for, too small a buffer is ERANGE', async t => {
+  const { channel, session } = start()
+  const value = Buffer.from('blue')
+  const set = [u32(4), u32(0), text('user.colour'), value]
+  t.is((await channel.ask(session, opcode.setxattr, 1, set)).error, 0)
+  const get = (size: number) => [u32(size), u32(0), text('user.colour')]
+  const asked = await channel.ask(session, opcode.getxattr, 1, get(0))
+  t.is(asked.body.readUInt32LE(0), 4)
+  t.is((await channel.ask(session, opcode.getxattr, 1, get(3))).error, -34)
+  t.is((await channel.ask(session, opcode.getxattr, 1, get(10))).body.toString(), 'blue')
+})
+
+test('access control lists are refused rather than stored and not obeyed', async t => {
+  const { channel, session } = start()
+  const set = [u32(1), u32(0), text('system.posix_acl_access'), Buffer.from('x')]
+  t.is((await channel.ask(session, opcode.setxattr, 1, set)).error, -95)
+})
+
+test('the end of the mount lets go of files that are still open', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node } = await createFile(channel, session, 'f')
+  await fileSystem.unlink(16, Buffer.from('f'))
+  t.is((await fileSystem.getattr(node)).nlink, 0)
+  session.end()
+  await t.throwsAsync(fileSystem.getattr(node), { code: 'ESTALE' })
+})
+
+test('any bytes get exactly one answer, or are dropped', async t => {
+  const { channel, session } = start()
+  await createFile(channel, session, 'f')
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 70 }),
+      fc.constantFrom(0n, 1n, 16n, 17n, 2n ** 53n, 2n ** 64n - 1n),
+      fc.uint8Array({ maxLength: 200 }),
+      fc.integer({ min: 0, max: 41 }),
+      async (operation, node, bytes, cut) => {
+        const before = channel.answered + channel.dropped
+        channel.sendRaw(session, operation, node, bytes, cut)
+        await channel.settled()
+        return channel.answered + channel.dropped === before + 1 && channel.taken === 0
+      },
+    ),
+    { numRuns: 2000 },
+  )
+  t.pass()
+})
