@@ -1,0 +1,31 @@
+/** What the commands on files share: their options, and the volume for as long as one of them takes. */
+import { Command } from 'commander'
+import type { VolumePath } from './arguments.ts'
+import { type ClusterOptions, homeOption, managerAddresses, managerOption } from './options.ts'
+import type { Tree } from './tree.ts'
+
+export const pathText = 'VOLUME:/path, or /path of the volume `default`'
+
+export function fileCommand(name: string, description: string, example: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(managerOption())
+    .addOption(homeOption())
+    .addHelpText('after', `\nExample:\n  $ ${example}`)
+}
+
+/** Connects, does the work and leaves. The client is loaded only here: `--help` need not wait for it. */
+export async function withVolume<T>(
+  { volume }: VolumePath,
+  options: ClusterOptions,
+  work: (tree: Tree) => Promise<T>,
+): Promise<T> {
+  const managers = await managerAddresses(options)
+  const { connect } = await import('../client/library.ts')
+  const files = await connect({ managers, volume })
+  try {
+    return await work(files)
+  } finally {
+    await files.close()
+  }
+}
