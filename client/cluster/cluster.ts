@@ -6,6 +6,7 @@
  * 2. A mutation whose effect is uncertain is never sent into a session that has forgotten it.
  */
 
+import assert from 'node:assert/strict'
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
@@ -23,7 +24,8 @@ import { Slots } from './slots.ts'
 /** Who is in the cluster: what the client needs of network/membership. */
 export interface ViewSource {
   readonly partitionCount: number
-  readonly view: View
+  /** null until enough servers have joined. */
+  readonly view: View | null
   onView(changed: (view: View) => void): void
   /** Takes a view that another member has, if it is newer. */
   adopt(view: View): void
@@ -86,7 +88,9 @@ export class ClusterClient implements Cluster {
   }
 
   get view(): View {
-    return this.#membership.view
+    const { view } = this.#membership
+    assert(view !== null, 'a client is made when there is a view')
+    return view
   }
 
   get partitionCount(): number {

@@ -1,0 +1,137 @@
+import test from 'ava'
+import { ClusterError } from '../../network/errors.ts'
+import { fileType } from '../../network/wire/attributes.ts'
+import { clusterRootIno } from '../../network/wire/ids.ts'
+import { TestServers } from '../testing/servers.ts'
+import type { ClusterClient } from './cluster.ts'
+
+async function setUp(t: { teardown(close: () => Promise<void>): void }) {
+  const cluster = await new TestServers(3, 6).start()
+  const client = cluster.client()
+  t.teardown(async () => {
+    await client.close()
+    await cluster.stop()
+  })
+  return { cluster, client }
+}
+
+function create(client: ClusterClient, name: string, open = false) {
+  return client.mutate('create', 0, {
+    parent: clusterRootIno,
+    name: Buffer.from(name),
+    mode: fileType.regular | 0o644,
+    uid: 0,
+    gid: 0,
+    rdev: 0,
+    target: Buffer.alloc(0),
+    exclusive: true,
+    open,
+  })
+}
+
+test('a mutation whose reply was lost has its effect once, and the caller gets its reply', async t => {
+  const { cluster, client } = await setUp(t)
+  cluster.fail('create', { loseReply: true })
+  const { body } = await create(client, 'a')
+  t.true(body.created)
+  t.is(cluster.count('create'), 2)
+  const [first, second] = cluster.calls.filter(call => call.name === 'create')
+  t.deepEqual(first?.body, second?.body)
+})
+
+test('slots are used again with a higher sequence, the lowest first', async t => {
+  const { cluster, client } = await setUp(t)
+  await create(client, 'a')
+  await Promise.all([create(client, 'b'), create(client, 'c')])
+  const used = cluster.calls
+    .filter(call => call.name === 'create')
+    .map(call => call.body as { slot: number; sequence: number })
+    .map(({ slot, sequence }) => [slot, sequence])
+  t.deepEqual(used, [
+    [0, 1],
+    [0, 2],
+    [1, 1],
+  ])
+})
+
+test('a partition that moved unannounced is found by the view of who refused', async t => {
+  const { cluster, client } = await setUp(t)
+  await create(client, 'a')
+  cluster.move(0, 's2', false)
+  await create(client, 'b')
+  t.is(cluster.calls.at(-1)?.server, 's2')
+  t.is(client.view.partitions[0]?.primary, 's2')
+})
+
+test('errors without effect are retried, errors of programs are not', async t => {
+  const { cluster, client } = await setUp(t)
+  cluster.fail(
+    'create',
+    { error: new ClusterError('NOT_READY', 'soon') },
+    { error: new ClusterError('CONFLICT', 'again') },
+    { error: new ClusterError('OVERLOADED', 'later') },
+  )
+  await create(client, 'a')
+  t.is(cluster.count('create'), 4)
+  await t.throwsAsync(create(client, 'a'), { code: 'EEXIST' })
+  t.is(cluster.count('create'), 5)
+})
+
+test('an error that says nothing to a program is EIO and names server and reason', async t => {
+  const { cluster, client } = await setUp(t)
+  cluster.fail('getattr', { error: new ClusterError('DISK', 'sector 7') })
+  const error = await t.throwsAsync(client.query('getattr', 0, { ino: clusterRootIno }))
+  t.regex(error?.message ?? '', /^EIO: getattr at s0: DISK: sector 7/)
+})
+
+test('a server that is back is dialled again and told what is open', async t => {
+  const { cluster, client } = await setUp(t)
+  const { ino } = (await create(client, 'a', true)).body.attributes
+  client.opens.add(ino)
+  await cluster.stopServer('s0')
+  cluster.sessions.clear()
+  const asking = client.query('getattr', 0, { ino })
+  await cluster.startServer('s0')
+  await asking
+  t.deepEqual(cluster.sessions.get('s0 c0'), [{ ino, count: 1 }])
+})
+
+test('a server that forgot the session loses the open files, not the next calls', async t => {
+  const { cluster, client } = await setUp(t)
+  const { ino } = (await create(client, 'a', true)).body.attributes
+  client.opens.add(ino)
+  const lost: number[] = []
+  client.onSessionLost(partitions => lost.push(...partitions))
+  cluster.sessions.clear()
+  await create(client, 'b')
+  t.deepEqual(lost, [0, 3])
+  t.deepEqual(cluster.sessions.get('s0 c0'), [])
+})
+
+test('a mutation of unknown outcome is not repeated into a session that forgot it', async t => {
+  const { cluster, client } = await setUp(t)
+  await create(client, 'a')
+  cluster.fail(
+    'create',
+    { loseReply: true },
+    { error: new ClusterError('SESSION_EXPIRED', 'who are you') },
+  )
+  const error = await t.throwsAsync(create(client, 'b'))
+  t.regex(error?.message ?? '', /outcome unknown/)
+  t.is(cluster.count('create'), 3)
+})
+
+test('the new primary of a partition learns what is open there', async t => {
+  const { cluster, client } = await setUp(t)
+  const { ino } = (await create(client, 'a', true)).body.attributes
+  client.opens.add(ino)
+  cluster.move(0, 's1', true)
+  await client.query('getattr', 0, { ino })
+  t.deepEqual(cluster.sessions.get('s1 c0'), [{ ino, count: 1 }])
+})
+
+test('a closed client fails its calls at once', async t => {
+  const { client } = await setUp(t)
+  await client.close()
+  await t.throwsAsync(create(client, 'a'), { code: 'EIO' })
+})

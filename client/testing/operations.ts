@@ -1,0 +1,283 @@
+/** What each operation does to the Store: the wire contract, said as shortly as it can be. */
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import { chunkBytes } from '../../network/limits.ts'
+import { partitionOfDirectory } from '../../network/placement/locate.ts'
+import type { Reply } from '../../network/rpc/contract.ts'
+import { fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Name, OperationName, RequestOf } from '../../network/wire/operations.ts'
+import { checksumOf, keyOf, type Store, type StoredInode } from './store.ts'
+
+export interface Asking {
+  readonly store: Store
+  readonly client: string
+  readonly partitionCount: number
+  /** Who may append now. */
+  readonly grants: Map<Ino, string>
+}
+
+type Act<N extends OperationName> = (
+  asking: Asking,
+  request: RequestOf<N>,
+  payload: Uint8Array,
+) => Reply<N>
+
+const none = new Uint8Array(0)
+
+function reply<T>(body: T, payload: Uint8Array = none): { body: T; payload: Uint8Array[] } {
+  return { body, payload: payload.length === 0 ? [] : [payload] }
+}
+
+function enter(store: Store, parent: Ino, name: Name, ino: Ino): void {
+  const directory = store.directory(parent)
+  if (directory.entries.has(keyOf(name))) throw new PosixError('EEXIST')
+  directory.entries.set(keyOf(name), ino)
+  directory.attributes.size = directory.entries.size
+  store.changed(directory)
+}
+
+function leave(store: Store, parent: Ino, name: Name): Ino {
+  const ino = store.child(parent, name)
+  const directory = store.directory(parent)
+  directory.entries.delete(keyOf(name))
+  directory.attributes.size = directory.entries.size
+  store.changed(directory)
+  return ino
+}
+
+function inlineReply(inode: StoredInode) {
+  const attributes = { ...inode.attributes }
+  if (attributes.reach > 0) return reply({ attributes, inline: false, checksum: none })
+  return reply({ attributes, inline: true, checksum: checksumOf(inode.data) }, inode.data)
+}
+
+function patched(old: Uint8Array, offset: number, data: Uint8Array): Uint8Array {
+  const merged = new Uint8Array(Math.max(old.length, offset + data.length))
+  merged.set(old)
+  merged.set(data, offset)
+  return merged
+}
+
+function written(store: Store, inode: StoredInode, offset: number, end: number) {
+  const previousChange = inode.attributes.change
+  inode.attributes.size = Math.max(inode.attributes.size, end)
+  return reply({ written: true, offset, attributes: store.changed(inode), previousChange })
+}
+
+const create: Act<'create'> = ({ store }, request) => {
+  const { parent, name, mode, exclusive } = request
+  const directory = store.directory(parent)
+  const found = directory.entries.get(keyOf(name))
+  if (found !== undefined && exclusive) throw new PosixError('EEXIST')
+  if (found !== undefined) {
+    const { attributes } = store.get(found)
+    if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
+    return reply({ attributes: { ...attributes }, created: false })
+  }
+  const inode = store.add(store.newIno(partitionOfIno(parent)), mode, directory.attributes)
+  Object.assign(inode.attributes, { uid: request.uid, gid: request.gid, rdev: request.rdev })
+  inode.target = request.target
+  inode.attributes.size = request.target.length
+  enter(store, parent, name, inode.attributes.ino)
+  return reply({ attributes: { ...inode.attributes }, created: true })
+}
+
+const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
+  const { parent, name, mode, uid, gid } = request
+  const inherited = store.directory(parent).attributes
+  const { blockBytes = inherited.blockBytes, inlineBytes = inherited.inlineBytes } = request
+  const ino = store.newIno(partitionOfDirectory(parent, name, partitionCount))
+  enter(store, parent, name, ino)
+  const inode = store.add(ino, fileType.directory | mode, { blockBytes, inlineBytes })
+  Object.assign(inode.attributes, { uid, gid })
+  return reply({ attributes: { ...inode.attributes } })
+}
+
+const setattr: Act<'setattr'> = ({ store }, { ino, size, mode, uid, gid, ...times }) => {
+  const inode = store.get(ino)
+  const { attributes } = inode
+  if (size !== undefined) store.resize(inode, size)
+  if (mode !== undefined) attributes.mode = (attributes.mode & fileType.mask) | (mode & 0o7777)
+  if (uid !== undefined) attributes.uid = uid
+  if (gid !== undefined) attributes.gid = gid
+  store.changed(inode)
+  for (const field of ['atimeNs', 'mtimeNs'] as const) {
+    const time = times[field]
+    if (time !== undefined) attributes[field] = time === 'now' ? store.nowNs : time
+  }
+  return reply({ attributes: { ...attributes } })
+}
+
+const rename: Act<'rename'> = ({ store }, { parent, name, newParent, newName, flags }) => {
+  const ino = store.child(parent, name)
+  const target = store.directory(newParent).entries.get(keyOf(newName))
+  if (target !== undefined && flags === 1) throw new PosixError('EEXIST')
+  if (target === ino) return reply({ ino })
+  if (target !== undefined) unlinked(store, leave(store, newParent, newName))
+  leave(store, parent, name)
+  enter(store, newParent, newName, ino)
+  return reply({ ino })
+}
+
+/** Inodes without names stay: the double does not collect them. */
+function unlinked(store: Store, ino: Ino): void {
+  const inode = store.get(ino)
+  inode.attributes.nlink--
+  store.changed(inode)
+}
+
+const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) => {
+  const names = [...store.directory(ino).entries].slice(cookie)
+  const count = Math.max(1, Math.floor(limitBytes / 256))
+  const entries = names.slice(0, count).map(([name, child], index) => {
+    const { attributes } = store.get(child)
+    const near = partitionOfIno(child) === partitionOfIno(ino)
+    return {
+      name: Buffer.from(name, 'latin1'),
+      ino: child,
+      type: attributes.mode & fileType.mask,
+      cookie: cookie + index + 1,
+      attributes: plus && near ? { ...attributes } : null,
+    }
+  })
+  return reply({ entries, end: names.length <= count })
+}
+
+const writeInline: Act<'writeInline'> = ({ store }, request, data) => {
+  const inode = store.get(request.ino)
+  const { reach, size, inlineBytes, change } = inode.attributes
+  const offset = request.append ? size : request.offset
+  if (reach > 0 || offset + data.length > inlineBytes) {
+    const attributes = { ...inode.attributes }
+    return reply({ written: false, offset, attributes, previousChange: change })
+  }
+  if (!sameChecksums(checksumOf(data), request.checksum)) {
+    throw new ClusterError('CHECKSUM', 'damaged on its way')
+  }
+  inode.data = patched(inode.data, offset, data)
+  return written(store, inode, offset, offset + data.length)
+}
+
+const reserve: Act<'reserve'> = ({ store, client, grants }, { ino, reach, exclusive }) => {
+  const holder = grants.get(ino)
+  if (exclusive && holder !== undefined) throw new ClusterError('CONFLICT', 'another appends')
+  if (exclusive) grants.set(ino, client)
+  else if (holder === client) grants.delete(ino)
+  const inode = store.get(ino)
+  inode.reserved = Math.max(inode.reserved, reach)
+  if (inode.attributes.reach > 0) inode.attributes.reach = inode.reserved
+  return inlineReply(inode)
+}
+
+const commitWrite: Act<'commitWrite'> = ({ store, client, grants }, request) => {
+  const { ino, end } = request
+  const inode = store.get(ino)
+  const { generation, cuts, size, reach, change } = inode.attributes
+  const holder = grants.get(ino)
+  if (holder === client) {
+    grants.delete(ino)
+    inode.attributes.cuts++
+  }
+  const same =
+    request.generation === generation &&
+    request.cuts === cuts &&
+    (request.expectedSize < 0 || request.expectedSize === size) &&
+    (request.spilled === 0 ? reach > 0 : request.spilled === change)
+  if (!same || (end > size && holder !== undefined && holder !== client)) {
+    throw new ClusterError('STALE_WRITE', 'changed meanwhile')
+  }
+  if (request.spilled > 0) inode.data = none
+  inode.reserved = Math.max(inode.reserved, request.reach)
+  inode.attributes.reach = inode.reserved
+  return written(store, inode, end, end)
+}
+
+const readBlock: Act<'readBlock'> = ({ store }, request) => {
+  const block = store.blocks.get(store.blockKey(request))
+  if (block === undefined) return reply({ present: false, checksums: none })
+  const { offset, length } = request
+  const data = new Uint8Array(length)
+  data.set(block.subarray(offset, offset + length))
+  return reply({ present: true, checksums: checksumsOf([data], offset, chunkBytes) }, data)
+}
+
+const writeBlock: Act<'writeBlock'> = ({ store }, request, data) => {
+  const { ino, block, offset, checksums } = request
+  if (block >= store.get(ino).reserved) throw new ClusterError('INTERNAL', 'beyond the reach')
+  if (!sameChecksums(checksumsOf([data], offset, chunkBytes), checksums)) {
+    throw new ClusterError('CHECKSUM', 'damaged on its way')
+  }
+  const key = store.blockKey(request)
+  store.blocks.set(key, patched(store.blocks.get(key) ?? none, offset, data))
+  return reply({})
+}
+
+export const acts: { readonly [N in OperationName]?: Act<N> } = {
+  lookup: ({ store }, { parent, name }) => {
+    const ino = store.child(parent, name)
+    const near = partitionOfIno(ino) === partitionOfIno(parent)
+    return reply({ ino, attributes: near ? { ...store.get(ino).attributes } : null })
+  },
+  getattr: ({ store }, { ino }) => reply({ attributes: { ...store.get(ino).attributes } }),
+  setattr,
+  create,
+  mkdir,
+  unlink: ({ store }, { parent, name }) => {
+    const child = store.get(store.child(parent, name))
+    if (isDirectory(child.attributes.mode)) throw new PosixError('EISDIR')
+    const ino = leave(store, parent, name)
+    unlinked(store, ino)
+    return reply({ ino })
+  },
+  rmdir: ({ store }, { parent, name }) => {
+    const child = store.directory(store.child(parent, name))
+    if (child.entries.size > 0) throw new PosixError('ENOTEMPTY')
+    const ino = leave(store, parent, name)
+    store.inodes.delete(ino)
+    return reply({ ino })
+  },
+  rename,
+  link: ({ store }, { parent, name, ino }) => {
+    const inode = store.get(ino)
+    enter(store, parent, name, ino)
+    inode.attributes.nlink++
+    return reply({ attributes: store.changed(inode) })
+  },
+  readlink: ({ store }, { ino }) => reply({ target: store.get(ino).target }),
+  readdir,
+  open: ({ store }, { ino, truncate }) => {
+    const inode = store.get(ino)
+    if (isDirectory(inode.attributes.mode)) throw new PosixError('EISDIR')
+    if (truncate) {
+      store.resize(inode, 0)
+      store.changed(inode)
+    }
+    return inlineReply(inode)
+  },
+  readInline: ({ store }, { ino }) => inlineReply(store.get(ino)),
+  writeInline,
+  reserve,
+  commitWrite,
+  sync: () => reply({}),
+  statfs: () => reply({ totalBytes: 100, freeBytes: 60, availableBytes: 50, files: 7 }),
+  getxattr: ({ store }, { ino, name }) => {
+    const value = store.get(ino).xattrs.get(keyOf(name))
+    if (value === undefined) throw new PosixError('ENODATA')
+    return reply({ value })
+  },
+  setxattr: ({ store }, { ino, name, value }) => {
+    store.get(ino).xattrs.set(keyOf(name), value)
+    return reply({})
+  },
+  listxattr: ({ store }, { ino }) => {
+    const names = [...store.get(ino).xattrs.keys()].map(name => `${name}\0`).join('')
+    return reply({ value: Buffer.from(names, 'latin1') })
+  },
+  removexattr: ({ store }, { ino, name }) => {
+    store.get(ino).xattrs.delete(keyOf(name))
+    return reply({})
+  },
+  readBlock,
+  writeBlock,
+}
