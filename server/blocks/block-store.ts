@@ -58,7 +58,10 @@ export interface BlockStoreOptions {
   /** Partitions whose blocks the index may hold. */
   readonly partitions: Iterable<number>
   readonly log: StoreLog
-  /** Space is short, and some is free once the index is synced: do so and call `indexSynced`. */
+  /**
+   * Space is short, and some is free once the index is synced: do so and call `indexSynced`. Called
+   * from within other calls, and again while it is short.
+   */
   readonly onPressure: () => void
 }
 

@@ -9,7 +9,8 @@ import type { Device } from '../device/contract.ts'
 
 export class SharedSync {
   readonly #device: Device
-  #dirty = false
+  /** At first too: an earlier process may have ended without a sync of what it wrote. */
+  #dirty = true
   #running = false
   #next: PromiseWithResolvers<void> | null = null
   #failure: unknown = null

@@ -86,7 +86,7 @@ export class Space {
     if (current.readers === 0) current.number++
     else this.#epochs.push({ number: current.number + 1, readers: 0 })
     if (this.#waiters.length > 0 || this.#retired.length - this.#released >= maxRetiredChanges) {
-      this.#options.onPressure()
+      this.#press()
     }
   }
 
@@ -113,7 +113,7 @@ export class Space {
     assert(mark <= this.#retiredEver)
     this.#syncedMark = Math.max(this.#syncedMark, mark)
     this.#release()
-    if (this.#waiters.length > 0 && this.#retiredUnits > 0) this.#options.onPressure()
+    if (this.#waiters.length > 0) this.#press()
   }
 
   /** The device has grown. */
@@ -161,8 +161,13 @@ export class Space {
       }),
     }
     this.#waiters.push(waiter)
-    this.#options.onPressure()
+    this.#press()
     return promise
+  }
+
+  /** What is synced already only waits for reads to end: another sync would not help. */
+  #press(): void {
+    if (this.#syncedMark < this.#retiredEver) this.#options.onPressure()
   }
 
   #noSpace(): PosixError {
