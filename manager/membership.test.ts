@@ -4,6 +4,7 @@ import { failureTimeoutMs, protocolVersion, sessionTimeoutMs } from '../network/
 import type { Membership } from '../network/membership/membership.ts'
 import { connect } from '../network/rpc/connect.ts'
 import { serve } from '../network/rpc/serve.ts'
+import type { MemberReport } from '../network/wire/view.ts'
 import { MembershipWorld, managerAddress } from './membership-world.ts'
 
 let seed = 100
@@ -213,6 +214,22 @@ test('a malformed join is refused with every field that is wrong', async t => {
   t.is(error.code, 'MALFORMED')
   for (const field of ['weight', 'id']) t.true(error.message.includes(field), error.message)
   t.is(manager.status().members.length, 0)
+})
+
+test('a client without weight joins, a server without weight does not', async t => {
+  const { world } = await worldOf(1, ['a'])
+  t.is((await world.joinClient('mount', { weight: 0 })).view?.epoch ?? 0, 0)
+  const error = await t.throwsAsync<ClusterError>(world.join('b', { weight: 0 }))
+  t.is(error.code, 'MALFORMED')
+})
+
+test('a report of another shape is refused', async t => {
+  const { world, manager } = await worldOf(1, [])
+  const bad = { disks: 'many', inodes: -1, blocks: 0 } as unknown as MemberReport
+  await world.join('a', { report: async () => bad })
+  await world.env.advance(5_000)
+  t.is(manager.status().members[0]?.report, null)
+  t.true(world.lines.some(line => line.startsWith('the manager is away')))
 })
 
 test('a heartbeat before a join is refused', async t => {

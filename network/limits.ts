@@ -133,6 +133,8 @@ export const virtualNodes = 128
 /** Longest name, address, host or domain that a member may give itself, and how many addresses. */
 export const maxMemberTextBytes = 256
 export const maxMemberAddresses = 16
+/** Disks that one server may report. */
+export const maxDisksReported = 16
 /** A stamp file holds four short fields; a larger one is not a stamp. */
 export const maxStampBytes = 64 * KiB
 /** Waits of a member that lost its manager: long enough to spare it, short beside the failure timeout. */

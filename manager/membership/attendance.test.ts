@@ -38,5 +38,5 @@ test('who is forgotten is not reported silent', t => {
   attendance.heard('a', 0)
   attendance.forget('a')
   t.deepEqual(attendance.expire(10_000), [])
-  t.is(attendance.count, 0)
+  t.is(attendance.presence('a', 10_000).silentMs, 10_000)
 })

@@ -30,14 +30,6 @@ export class Attendance {
     this.#timeoutMs = options.timeoutMs
   }
 
-  get ids(): readonly MemberId[] {
-    return [...this.#entries.keys()]
-  }
-
-  get count(): number {
-    return this.#entries.size
-  }
-
   /**
    * @param report the last one stays when there is none.
    * @returns whether it was not alive before.

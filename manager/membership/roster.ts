@@ -11,15 +11,17 @@ import {
   failureTimeoutMs,
   heartbeatIntervalMs,
   maxClients,
+  maxFrameBodyBytes,
   maxMembers,
   sessionTimeoutMs,
 } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
+import { encodeBody } from '../../network/wire/codec.ts'
 import type { JoinReply, JoinRequest, ManagerStatusReply } from '../../network/wire/operations.ts'
 import type { Member, MemberId, MemberReport, View } from '../../network/wire/view.ts'
 import type { ManagerStore } from '../store/contract.ts'
 import { Attendance } from './attendance.ts'
-import { memberFrom } from './join-request.ts'
+import { memberFrom } from './claims.ts'
 import type { ClusterState } from './state.ts'
 import { holdsPartitions, memberOf, withFirstView, withServer } from './state.ts'
 
@@ -68,7 +70,8 @@ export class Roster {
   }
 
   /**
-   * @throws ClusterError MALFORMED, OVERLOADED (as many members as there may be), or DISK when the change
+   * @throws ClusterError MALFORMED, OVERLOADED (more members than there may be, or than fit
+   * into a view), or DISK when the change
    * cannot be saved: then nothing has changed.
    */
   async join(request: JoinRequest): Promise<JoinReply> {
@@ -198,6 +201,7 @@ export class Roster {
       const before = this.#state
       const after = change(before)
       if (after === before) return
+      if (after.view !== before.view) assertTravels(after.view)
       await this.#store.save(after)
       this.#state = after
       if (after.view === null || after.view === before.view) return
@@ -208,4 +212,12 @@ export class Roster {
     this.#lastChange = turn.catch(() => undefined)
     return turn
   }
+}
+
+/** A view that no frame can carry would leave every member behind. */
+function assertTravels(view: View | null): void {
+  const { byteLength } = encodeBody({ view })
+  if (byteLength <= maxFrameBodyBytes) return
+  const text = `the view would have ${byteLength} bytes, more than the ${maxFrameBodyBytes} of a frame`
+  throw new ClusterError('OVERLOADED', text)
 }

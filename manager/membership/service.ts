@@ -9,6 +9,7 @@ import type { Log } from '../../network/log.ts'
 import type { Peer, Reply, Service } from '../../network/rpc/contract.ts'
 import type { JoinReply, JoinRequest } from '../../network/wire/operations.ts'
 import type { Member, MemberId, View } from '../../network/wire/view.ts'
+import { reportFrom } from './claims.ts'
 import type { Roster } from './roster.ts'
 
 const empty: Reply<'heartbeat'> = { body: {}, payload: [] }
@@ -27,7 +28,7 @@ export class MemberService {
       join: async ({ peer, body }) => ({ body: await this.#join(peer, body), payload: [] }),
       heartbeat: ({ peer, body }) => {
         const id = this.#idOf.get(peer)
-        if (id === undefined || !this.#roster.heard(id, body.report)) {
+        if (id === undefined || !this.#roster.heard(id, reportFrom(body.report))) {
           throw new ClusterError('SESSION_EXPIRED', 'the manager does not know you: join again')
         }
         const { view } = this.#roster

@@ -7,7 +7,7 @@
  * 3. One connection to one manager at a time; between two attempts there is a growing wait.
  */
 import type { Env } from '../env/env.ts'
-import { ClusterError } from '../errors.ts'
+import { ClusterError, PosixError } from '../errors.ts'
 import {
   failureTimeoutMs,
   managerRetryFirstDelayMs,
@@ -98,7 +98,8 @@ class ClusterMember implements Membership {
     this.#board = new ViewBoard(init.env)
     this.#service = {
       viewChanged: ({ body }) => {
-        if (body.view !== null) this.adopt(body.view)
+        // Before the join is answered, the cluster is not known yet; the view is asked for right after.
+        if (body.view !== null && this.#joined !== undefined) this.adopt(body.view)
         return { body: {}, payload: [] }
       },
     }
@@ -187,6 +188,7 @@ class ClusterMember implements Membership {
         })
       } catch (error) {
         if (stop.aborted) break
+        if (!(error instanceof ClusterError || error instanceof PosixError)) throw error
         if (attempt === 0) {
           log.warn({ managers, error }, 'the manager is away: going on with the view there is')
         }

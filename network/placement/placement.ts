@@ -11,11 +11,11 @@
  *    least floor(fair / 2).
  * 2. The replicas of a partition are distinct members; in distinct failure domains while there are
  *    domains, whatever that does to balance. Fewer members than replicas wanted: one on each.
- * 3. With no more than `replicas` = 1, or members that are domains of their own and equally heavy, the
- *    upper bound holds for all replicas together as well (fair × replicas).
+ * 3. Further replicas keep to the same bound, for all replicas of a member together, where the rule above
+ *    leaves a choice: few members of very unequal weights get more than it says.
  * 4. When one of up to 50 members comes or goes, at most 4 × max(its fair share, partitions / members) + 8
- *    first replicas change, 1.5 times the share in the mean (256 partitions): room is what the
- *    bound leaves over, and who finds none goes to the next.
+ *    replicas change; in the mean 1.5 times that share with 256 partitions, 1.2 with 4096. The excess is
+ *    what the bound costs: who finds no room goes to the next.
  */
 import assert from 'node:assert/strict'
 import { maxPartitionCount } from '../limits.ts'
