@@ -120,11 +120,13 @@ export class SocketConnection implements Connection {
     if (last < 0) return
     if (last > 0) this.#socket.cork()
     for (let i = 0; i < last; i++) this.#socket.write(pieces[i]!)
-    this.#socket.write(pieces[last]!, () => this.#sent(bytes))
+    this.#socket.write(pieces[last]!, error => this.#sent(bytes, error))
     if (last > 0) this.#socket.uncork()
   }
 
-  #sent(bytes: number): void {
+  #sent(bytes: number, error?: Error | null): void {
+    // What a broken socket drops has not been sent: 'error' or 'close' follows.
+    if (error) return
     this.#unsentBytes -= bytes
     if (this.#drained === undefined || this.#unsentBytes > sendHighWaterBytes) return
     this.#drained.resolve()

@@ -17,6 +17,7 @@ export interface FrameSink {
 }
 
 const empty = new Uint8Array(0)
+const none: readonly Uint8Array[] = Object.freeze([])
 
 export class Deframer {
   readonly #sink: FrameSink
@@ -103,10 +104,11 @@ export class Deframer {
   }
 
   #finish(header: ReadHeader, body: Uint8Array): void {
-    const payload = this.#payload
+    const payload = header.payloadBytes === 0 ? none : this.#payload
     this.#header = undefined
     this.#body = undefined
-    if (payload.length > 0) this.#payload = []
+    // The receiver owns the list it was given.
+    if (header.payloadBytes > 0) this.#payload = []
     if (header.goodbye) this.#sink.goodbye()
     else this.#sink.frame(header.frame, body, payload)
   }
