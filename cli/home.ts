@@ -19,7 +19,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, resolve, sep } from 'node:path'
 import { z } from 'zod'
 import { maxPartitionCount } from '../network/limits.ts'
 import { codeOf, Failure } from './failure.ts'
@@ -29,6 +29,14 @@ export const defaultHome = join(homedir(), '.rookery')
 export const maxHomeServers = 64
 
 const homeFormat = 1
+/** What a start that was cut short may have left. */
+const homeEntries: ReadonlySet<string> = new Set([
+  'cluster.json.new',
+  'lock',
+  'log',
+  'run',
+  'servers',
+])
 const longestSocketPathBytes = 107
 
 const settings = z.object({
@@ -127,14 +135,26 @@ export async function prepareHome(path: string): Promise<Home> {
   return home
 }
 
+/** The mount would hide the home, or the servers would write into their own file system. */
+export function checkApart(home: Home, mountpoint: string): void {
+  if (`${home.directory}${sep}`.startsWith(`${mountpoint}${sep}`)) {
+    throw new Failure(
+      `home ${home.directory} lies under the mount point: choose another with --home`,
+    )
+  }
+  if (mountpoint.startsWith(`${home.directory}${sep}`)) {
+    throw new Failure(`mount point ${mountpoint} lies in the home: choose another`)
+  }
+}
+
 async function checkHome(home: Home): Promise<void> {
   const found = await lstat(home.directory)
   if (process.getuid !== undefined && found.uid !== process.getuid()) {
     throw new Failure(`home ${home.directory} belongs to another user: choose another with --home`)
   }
   const entries = await readdir(home.directory)
-  const ours = entries.includes('cluster.json') || entries.includes('lock')
-  if (entries.length > 0 && !ours) {
+  const ours = entries.includes('cluster.json') || entries.every(entry => homeEntries.has(entry))
+  if (!ours) {
     throw new Failure(
       `${home.directory} is neither empty nor the home of a cluster: choose another with --home`,
     )

@@ -1,6 +1,6 @@
 /** Mount points: what is mounted where, and whether a directory can become one. */
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { mkdir, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf, Failure } from './failure.ts'
 
 export interface MountEntry {
@@ -25,10 +25,23 @@ export function parseMountinfo(text: string): MountEntry[] {
     })
 }
 
+/**
+ * The path as the mount table has it. What the path itself names is not touched unless it is a link: a dead
+ * mount answers nothing.
+ */
+export async function locate(path: string): Promise<string> {
+  const absolute = resolve(path)
+  const parent = await realpath(dirname(absolute)).catch(() => dirname(absolute))
+  const here = join(parent, basename(absolute))
+  const link = await readlink(here).catch(() => null)
+  return link === null ? here : await realpath(here).catch(() => here)
+}
+
 /** What is mounted at exactly this path; the topmost when there are several. */
 export async function mountAt(path: string): Promise<MountEntry | null> {
+  const mountpoint = await locate(path)
   const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
-  return mounts.findLast(mount => mount.mountpoint === resolve(path)) ?? null
+  return mounts.findLast(mount => mount.mountpoint === mountpoint) ?? null
 }
 
 export function isRookery(mount: MountEntry): boolean {
@@ -62,7 +75,7 @@ export async function checkMountpoint(
 
 async function makeDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch(cause => {
-    throw new Failure(`mount point ${path} cannot be made: ${reason(codeOf(cause))}`, { cause })
+    throw new Failure(`mount point ${path}: ${reason(codeOf(cause))}`, { cause })
   })
 }
 

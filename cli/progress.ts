@@ -1,5 +1,6 @@
 /** How far a longer piece of work has come: a bar on a terminal, plain lines elsewhere, or nothing. */
-import { Format, SingleBar } from 'cli-progress'
+// A CommonJS package: Node cannot see its names.
+import cliProgress from 'cli-progress'
 import { formatBytes } from './arguments.ts'
 
 export interface Progress {
@@ -27,15 +28,17 @@ export function startProgress(options: ProgressOptions): Progress {
 }
 
 function startBar({ total, unit }: ProgressOptions): Progress {
-  const bar = new SingleBar({
+  const bar = new cliProgress.SingleBar({
     stream: process.stderr,
     hideCursor: true,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
     clearOnComplete: unit === 'steps',
     stopOnComplete: false,
     // Its own handlers would keep Ctrl-C from being handled in order.
     gracefulExit: false,
     format: (settings, params, payload) => {
-      const shown = Format.BarFormat(params.progress, { ...settings, barsize: 30 })
+      const shown = cliProgress.Format.BarFormat(params.progress, { ...settings, barsize: 30 })
       const amount = unit === 'bytes' ? formatBytes : String
       return `${shown} ${amount(params.value)} of ${amount(params.total)}  ${payload.what}`
     },

@@ -2,12 +2,14 @@
 import { spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { Failure } from './failure.ts'
-import { prepareHome } from './home.ts'
+import { checkApart, locateHome, prepareHome } from './home.ts'
 import { lifelineVariable, readLifeline } from './lifeline.ts'
+import { locate } from './mountpoint.ts'
 import { openLog } from './supervised-child.ts'
 import type { UpOptions } from './up.ts'
 
 export async function runDetached(mountpoint: string, options: UpOptions): Promise<void> {
+  checkApart(await locateHome(options.home), await locate(mountpoint))
   const home = await prepareHome(options.home)
   const logFile = home.logFile('supervisor')
   const log = openLog(logFile)

@@ -1,26 +1,26 @@
 /** A mount, from its start to its orderly end. */
-import { resolve } from 'node:path'
 import { openVolume } from '../client/fs/volume.ts'
 import type { Mount, Mounted } from '../client/fuse/contract.ts'
-import { mountDirect } from '../client/fuse/mount.ts'
-import { mountFuseNative, unmountStale } from '../client/fuse/native.ts'
+import { mountChannel, unmountStale } from '../client/fuse/mount.ts'
+import { mountFuseNative } from '../client/fuse/native.ts'
 import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
+import type { Log } from '../network/log.ts'
 import { codeOf } from './failure.ts'
 import { orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
-import { checkMountpoint } from './mountpoint.ts'
+import { checkMountpoint, locate } from './mountpoint.ts'
 import { type FuseBackend, managerAddresses } from './options.ts'
 
-const backends: { readonly [B in FuseBackend]: Mount } = {
-  direct: mountDirect,
-  'fuse-native': mountFuseNative,
+const backends: { readonly [B in FuseBackend]: (log: Log) => Mount } = {
+  direct: log => (fileSystem, options) => mountChannel(fileSystem, { ...options, log }),
+  'fuse-native': () => mountFuseNative,
 }
 
 export async function runMount(path: string, options: MountCommandOptions): Promise<void> {
   const stop = stopRequest(orphanDelayMs.mount)
-  const mountpoint = resolve(path)
+  const mountpoint = await locate(path)
   const log = openLogger('mount', options.logLevel)
   if ((await checkMountpoint(mountpoint, { create: false })) === 'stale') {
     log.warn({ mountpoint }, 'unmounting what a mount that died has left')
@@ -34,7 +34,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     log,
   })
   const fileSystem = await openVolume(cluster, options.volume)
-  const mounted = await backends[options.fuse](fileSystem, {
+  const mounted = await backends[options.fuse](log)(fileSystem, {
     mountpoint,
     source: `rookery:${options.volume}`,
     allowOther: options.allowOther ?? process.getuid?.() === 0,

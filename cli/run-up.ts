@@ -5,13 +5,19 @@
  * 2. What was started is stopped, in order, however this ends.
  */
 import { statfs } from 'node:fs/promises'
-import { resolve, sep } from 'node:path'
 import { formatBytes } from './arguments.ts'
 import { Failure } from './failure.ts'
-import { type Home, type HomeSettings, prepareHome, prepareSockets } from './home.ts'
+import {
+  checkApart,
+  type Home,
+  type HomeSettings,
+  locateHome,
+  prepareHome,
+  prepareSockets,
+} from './home.ts'
 import { lockHome, startTicks } from './home-lock.ts'
 import { cutLifeline, hasSupervisor, stopRequest, tellSupervisor } from './lifeline.ts'
-import { checkMountpoint } from './mountpoint.ts'
+import { checkMountpoint, locate } from './mountpoint.ts'
 import { type ClusterPlan, planCluster } from './plan.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { Supervisor } from './supervisor.ts'
@@ -24,9 +30,9 @@ const leastFreeBytes = 64 * 1024 * 1024
 
 export async function runUp(path: string, options: UpOptions): Promise<void> {
   const stop = stopRequest()
-  const mountpoint = resolve(path)
+  const mountpoint = await locate(path)
+  checkApart(await locateHome(options.home), mountpoint)
   const home = await prepareHome(options.home)
-  checkApart(home, mountpoint)
   const lock = await lockHome(home)
   try {
     const settings = await settleSettings(home, options.servers)
@@ -135,18 +141,6 @@ async function settleSettings(home: Home, servers: number | undefined): Promise<
     )
   }
   return found
-}
-
-/** The mount would hide the home, or the servers would write into their own file system. */
-function checkApart(home: Home, mountpoint: string): void {
-  if (`${home.directory}${sep}`.startsWith(`${mountpoint}${sep}`)) {
-    throw new Failure(
-      `home ${home.directory} lies under the mount point: choose another with --home`,
-    )
-  }
-  if (mountpoint.startsWith(`${home.directory}${sep}`)) {
-    throw new Failure(`mount point ${mountpoint} lies in the home: choose another`)
-  }
 }
 
 async function checkSpace(home: Home): Promise<void> {

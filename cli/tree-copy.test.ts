@@ -47,10 +47,8 @@ test('a tree is copied with its data, modes and links, and counted right', async
   }
   t.is(await copy(at(from), at(to), unheard({ progress })), to)
   t.is(bytes, await measure(at(from), true))
-  t.deepEqual(
-    await fs.readFile(join(to, 'deep/large')),
-    await fs.readFile(join(from, 'deep/large')),
-  )
+  const large = await fs.readFile(join(to, 'deep/large'))
+  t.true(large.equals(await fs.readFile(join(from, 'deep/large'))))
   t.is(await fs.readFile(join(to, 'deep/deeper/29'), 'utf8'), '29')
   t.is(await fs.readlink(join(to, 'link')), 'deep/large')
   t.is((await fs.stat(join(to, 'script'))).mode & 0o777, 0o755)

@@ -1,7 +1,6 @@
 /** `rookery umount`: takes a mount off its mount point. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { codeOf, Failure } from './failure.ts'
@@ -21,7 +20,7 @@ async function umount(mountpoint: string, options: { readonly force?: true }): P
   if (mount === null || !isRookery(mount)) {
     throw new Failure(`nothing of Rookery is mounted at ${mountpoint}`)
   }
-  await runUmount(resolve(mountpoint), options.force === true)
+  await runUmount(mount.mountpoint, options.force === true)
 }
 
 /** Root may unmount by itself; others need fusermount3, which is setuid. */
