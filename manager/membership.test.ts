@@ -232,6 +232,41 @@ test('a report of another shape is refused', async t => {
   t.true(world.lines.some(line => line.startsWith('the manager is away')))
 })
 
+test('a heartbeat that shows an older epoch is answered with the view, one that is up to date is not', async t => {
+  const { world, manager } = await worldOf(1, ['a'])
+  const epochs: (number | undefined)[] = []
+  const peer = await world.until(
+    connect({
+      env: world.env,
+      transport: world.network.transport('mount'),
+      address: managerAddress,
+      hello: { version: protocolVersion, cluster: manager.cluster, role: 'client', id: '' },
+      service: {
+        viewChanged: ({ body }) => {
+          epochs.push(body.view?.epoch)
+          return { body: {}, payload: [] }
+        },
+      },
+    }),
+  )
+  const request = {
+    role: 'client',
+    id: '',
+    name: 'mount',
+    addresses: [],
+    host: 'h',
+    domain: '',
+  } as const
+  await world.until(peer.call('join', { ...request, weight: 0 }))
+  await world.until(peer.call('heartbeat', { epoch: 1, report: null }))
+  await world.env.advance(100)
+  t.deepEqual(epochs, [])
+  await world.until(peer.call('heartbeat', { epoch: 0, report: null }))
+  await world.env.advance(100)
+  t.deepEqual(epochs, [1])
+  await world.until(peer.close())
+})
+
 test('a heartbeat before a join is refused', async t => {
   const { world, manager } = await worldOf(1, [])
   const peer = await world.until(
