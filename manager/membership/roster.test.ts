@@ -97,3 +97,13 @@ test('a view too large for a frame is refused before it is saved', async t => {
   t.is(views.length, 0)
   t.is((await store.load())?.members.length, 2)
 })
+
+test('one id is not a server and a client', async t => {
+  const { roster } = rosterOn(await openMemoryStore(), 1)
+  const server = await roster.join(request)
+  const client = await roster.join({ ...request, role: 'client', addresses: [] })
+  const both = { ...request, role: 'client', id: server.id } as const
+  t.is((await t.throwsAsync<ClusterError>(roster.join(both))).code, 'MALFORMED')
+  const other = roster.join({ ...request, id: client.id })
+  t.is((await t.throwsAsync<ClusterError>(other)).code, 'MALFORMED')
+})

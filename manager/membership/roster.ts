@@ -70,12 +70,15 @@ export class Roster {
   }
 
   /**
-   * @throws ClusterError MALFORMED, OVERLOADED (more members than there may be, or than fit
-   * into a view), or DISK when the change
-   * cannot be saved: then nothing has changed.
+   * @throws ClusterError MALFORMED, OVERLOADED (more members than there may be, or than fit into a view), or
+   * DISK when the change cannot be saved: then nothing has changed.
    */
   async join(request: JoinRequest): Promise<JoinReply> {
     const member = memberFrom(request, () => this.#env.random.id())
+    const known = this.find(member.id)
+    if (known !== undefined && known.role !== member.role) {
+      throw new ClusterError('MALFORMED', `${member.id} is a ${known.role}, not a ${member.role}`)
+    }
     if (member.role === 'server') await this.#joinServer(member)
     else this.#joinClient(member)
     const { cluster, partitionCount } = this.#state
@@ -149,12 +152,11 @@ export class Roster {
   }
 
   async #joinServer(server: Member): Promise<void> {
-    const { members } = this.#state
-    if (memberOf(this.#state, server.id) === undefined && members.length >= maxMembers) {
-      throw new ClusterError('OVERLOADED', `the cluster has ${maxMembers} servers already`)
-    }
     try {
       await this.#change(state => {
+        if (memberOf(state, server.id) === undefined && state.members.length >= maxMembers) {
+          throw new ClusterError('OVERLOADED', `the cluster has ${maxMembers} servers already`)
+        }
         this.#servers.heard(server.id, this.#env.clock.monotonicMs())
         return this.#withFirstView(withServer(state, server))
       })
