@@ -165,6 +165,16 @@ test('gaps, holes and what is behind the end read as zeros', async t => {
   t.is((await f.store.statistics()).usedBytes, (1 + 10) * 4096)
 })
 
+test('a read of nothing has no pieces', async t => {
+  const f = await setUp()
+  await put(f, block(0), 0, bytes(20, 1))
+  for (const offset of [0, 10, chunkBytes]) {
+    const data = await f.store.read(block(0), offset, 0)
+    t.is(data?.pieces.length, 0)
+    t.is(data?.checksums.length, 0)
+  }
+})
+
 test('a checksum that does not fit the data changes nothing', async t => {
   const f = await setUp()
   const data = bytes(100_000, 1)

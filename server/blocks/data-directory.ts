@@ -1,8 +1,8 @@
 /** A server's data directory: one file, `blocks.dat`, that holds the blocks. */
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../../network/errors.ts'
-import { openFileDevice } from '../device/file.ts'
+import { openFileDevice, syncDirectory } from '../device/file.ts'
 import { type BlockStoreOptions, openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
 
@@ -19,7 +19,7 @@ export async function openDataDirectory(
   options: DataDirectoryOptions,
 ): Promise<BlockStore> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeDirectories(resolve(path))
   } catch (cause) {
     throw new ClusterError('DISK', `cannot make data directory ${path}`, { cause })
   }
@@ -29,5 +29,13 @@ export async function openDataDirectory(
   } catch (error) {
     await device.close()
     throw error
+  }
+}
+
+async function makeDirectories(path: string): Promise<void> {
+  const firstMade = await mkdir(path, { recursive: true })
+  if (firstMade === undefined) return
+  for (let made = path; made.length >= firstMade.length; made = dirname(made)) {
+    await syncDirectory(dirname(made))
   }
 }

@@ -56,6 +56,21 @@ test('a range has all blocks of one generation and no others', t => {
   )
 })
 
+test('numbers that no key has room for are refused', t => {
+  const sound = { partition: 1, ino: 2 ** 40 + 1, generation: 0, block: 0 }
+  const unsound = [
+    { partition: 2 ** 16 },
+    { ino: -1 },
+    { ino: 1.5 },
+    { generation: 2 ** 32 },
+    { block: 2 ** 40 },
+    { block: Number.NaN },
+  ]
+  for (const wrong of unsound) {
+    t.throws(() => blockKeyOf({ ...sound, ...wrong }), { code: 'MALFORMED' })
+  }
+})
+
 const chunks = fc.integer({ min: 1, max: 16 }).chain(units =>
   fc.record({
     length: fc.integer({ min: (units - 1) * 4096 + 1, max: units * 4096 }),

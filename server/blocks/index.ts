@@ -6,6 +6,7 @@
  * 2. A chunk's extents hold exactly the units that its length needs, in the order of its bytes.
  * 3. Beyond a chunk's length, up to the next chunk, the block reads as zeros.
  */
+import { ClusterError } from '../../network/errors.ts'
 import { chunkBytes, maxBlockBytes } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Key } from '../metadata/contract.ts'
@@ -30,8 +31,21 @@ export type BlockRecord = readonly (StoredChunk | null)[]
 const kind = 0x62
 const blockDigits = 5
 
-/** 2 bytes partition, 'b', 7 bytes ino, 4 bytes generation, 5 bytes block, all big-endian. */
+const partitionLimit = 2 ** 16
+const generationLimit = 2 ** 32
+const blockLimit = 2 ** (8 * blockDigits)
+
+/**
+ * 2 bytes partition, 'b', 7 bytes ino, 4 bytes generation, 5 bytes block, all big-endian.
+ * @throws ClusterError MALFORMED when a number, which may come from the wire, has no place in them.
+ */
 export function blockKeyOf({ partition, ino, generation, block }: BlockKey): Key {
+  const sound =
+    isBelow(partition, partitionLimit) &&
+    isBelow(ino, Number.MAX_SAFE_INTEGER) &&
+    isBelow(generation, generationLimit) &&
+    isBelow(block, blockLimit)
+  if (!sound) throw new ClusterError('MALFORMED', `no block: ${ino}.${generation} ${block}`)
   const low = block % 2 ** 32
   return (
     prefixOf(partition, ino, generation) +
@@ -43,6 +57,10 @@ export function blockKeyOf({ partition, ino, generation, block }: BlockKey): Key
       low & 255,
     )
   )
+}
+
+function isBelow(value: number, limit: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value < limit
 }
 
 function prefixOf(partition: number, ino: Ino, generation: number): string {

@@ -23,6 +23,7 @@ export async function readRecord(
   offset: number,
   length: number,
 ): Promise<BlockData> {
+  if (length === 0) return { pieces: [], checksums: new Uint8Array(0) }
   const end = offset + length
   const first = Math.floor(offset / chunkBytes)
   const last = Math.ceil(end / chunkBytes) - 1

@@ -29,8 +29,8 @@ export async function openFileDevice(path: string): Promise<Device> {
   }
 }
 
-/** A new file outlasts a power failure only once its directory is on the disk. */
-async function syncDirectory(path: string): Promise<void> {
+/** A new file or directory outlasts a power failure only once the directory it is in is on the disk. */
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, constants.O_RDONLY)
   try {
     await directory.sync()
