@@ -39,11 +39,8 @@ function attachAsRoot(options: MountOptions): Device {
   if (fd < 0) throw systemError(fd, `mount ${mountpoint}`)
   return {
     fd,
-    async detach({ lazy }) {
-      const result = await addon.detach(mountpoint, lazy)
-      if (result < 0) throw systemError(result, `unmount ${mountpoint}`)
-    },
-    detachNow: () => void addon.detachNow(mountpoint),
+    detach: how => detachPath(mountpoint, how),
+    detachNow: () => detachPathNow(mountpoint),
   }
 }
 
@@ -106,11 +103,18 @@ function helperMissing(cause: Error): Error {
   return new PosixError('ENODEV', message, { cause })
 }
 
-/** Ends a mount that somebody else made or left behind, lazily. @throws PosixError. */
-export async function detachPath(path: string): Promise<void> {
-  if (!isRoot()) return runHelper(['-u', '-z', '--', path], null)
-  const result = await loadAttach().detach(path, true)
+/** Ends a mount whoever made it. @throws PosixError EBUSY while it is used, unless `lazy`. */
+export async function detachPath(path: string, options: { readonly lazy: boolean }): Promise<void> {
+  const { lazy } = options
+  if (!isRoot()) return runHelper(['-u', ...(lazy ? ['-z'] : []), '--', path], null)
+  const result = await loadAttach().detach(path, lazy)
   if (result < 0) throw systemError(result, `unmount ${path}`)
+}
+
+/** Lazily, at once, for a process that ends. */
+export function detachPathNow(path: string): void {
+  if (isRoot()) loadAttach().detachNow(path)
+  else spawnSync(helper, ['-u', '-z', '-q', '--', path])
 }
 
 function systemError(negative: number, during: string): PosixError {

@@ -23,6 +23,7 @@ for (const name of [
   'links',
   'entries',
   'space',
+  'times',
   'xattrs',
   'tools',
 ]) {

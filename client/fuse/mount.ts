@@ -56,7 +56,7 @@ export async function mountChannel(
 /** Removes a mount whose process is gone. Harmless when nothing is mounted there. */
 export async function unmountStale(mountpoint: string): Promise<void> {
   const path = await mountedPath(mountpoint)
-  if ((await mountsAt(path)) > 0) await detachPath(path)
+  if ((await mountsAt(path)) > 0) await detachPath(path, { lazy: true })
 }
 
 class ChannelMount implements DirectMounted {
