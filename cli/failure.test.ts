@@ -8,9 +8,11 @@ test('an error for a person is shown as it is, on one line', t => {
 
 test('an error of the cluster, the system or POSIX comes with what to do', t => {
   t.is(
-    describeError(new ClusterError('IN_USE', 'tcp://127.0.0.1:7400')),
-    'IN_USE: tcp://127.0.0.1:7400: another process uses it: stop that one, or choose another',
+    describeError(new ClusterError('UNREACHABLE', 'tcp://127.0.0.1:7400 refused')),
+    'tcp://127.0.0.1:7400 refused: is the cluster up?',
   )
+  t.is(describeError(new ClusterError('IN_USE', 'port 7 is taken')), 'port 7 is taken')
+  t.is(describeError(new PosixError('EBUSY')), 'EBUSY')
   t.regex(describeError(new PosixError('ENOSPC', '/x')), /disk is full/)
   const system = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
   t.regex(describeError(system), /check the permissions/)

@@ -17,17 +17,16 @@ export class Failure extends Error {
   }
 }
 
+/** What to do about an error whose message cannot know it. */
 const advice: Readonly<Record<string, string>> = {
   EACCES: 'check the permissions, or run as the owner',
   EDQUOT: 'the quota is used up: free some space',
   EMFILE: 'too many open files: raise `ulimit -n`',
   ENOSPC: 'the disk is full: free some space',
   EROFS: 'the file system is read-only',
-  IN_USE: 'another process uses it: stop that one, or choose another',
-  NEWER_FORMAT: 'it was written by a newer Rookery: use that one',
   NOT_READY: 'not all servers have joined yet: see `rookery status`',
-  TIMEOUT: 'no answer in time: is the cluster up? See `rookery status`',
-  UNREACHABLE: 'is the cluster up? See `rookery status`',
+  TIMEOUT: 'no answer in time: is the cluster up?',
+  UNREACHABLE: 'is the cluster up?',
 }
 
 /** One line for a person; what any error means, without its stack. */
@@ -36,7 +35,7 @@ export function describeError(error: unknown): string {
   if (error instanceof Failure) return oneLine(error.message)
   const code = codeOf(error)
   const hint = code === undefined ? undefined : advice[code]
-  const text = oneLine(error.message === '' ? error.name : error.message)
+  const text = plainMessage(error)
   return hint === undefined ? text : `${text}: ${hint}`
 }
 
@@ -49,6 +48,13 @@ export function codeOf(error: unknown): string | undefined {
   if (error instanceof PosixError || error instanceof ClusterError) return error.code
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Codes are for programs: a message that says more goes without. */
+function plainMessage(error: Error): string {
+  const text = oneLine(error.message === '' ? error.name : error.message)
+  const ours = error instanceof PosixError || error instanceof ClusterError
+  return ours ? text.replace(`${error.code}: `, '') : text
 }
 
 function oneLine(text: string): string {

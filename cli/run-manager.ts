@@ -20,7 +20,6 @@ export async function runManager(options: ManagerOptions): Promise<void> {
     replicaCount: options.replicas,
     log,
   })
-  log.info({ cluster: manager.cluster, addresses: manager.addresses }, 'the manager is ready')
   await tellSupervisor('ready', manager.addresses.join(' '))
   log.info({ reason: await stop }, 'stopping')
   await manager.close()

@@ -28,7 +28,6 @@ export async function runServer(options: ServerOptions): Promise<void> {
     ...(options.weight === undefined ? {} : { weight: options.weight }),
     log,
   })
-  log.info({ id: server.id, addresses: server.addresses }, 'the server is ready')
   await tellSupervisor('ready', server.addresses.join(' '))
   log.info({ reason: await stop }, 'stopping')
   await server.close()
