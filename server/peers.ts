@@ -1,7 +1,7 @@
 /** The other servers, as a server calls them: by partition, wherever its primary is now. */
 
 import type { Env } from '../network/env/env.ts'
-import { ClusterError } from '../network/errors.ts'
+import { type ClusterCode, ClusterError } from '../network/errors.ts'
 import { callDeadlineMs, retryFirstDelayMs, retryLongestDelayMs } from '../network/limits.ts'
 import type { Handler, Peer, Reply, Service } from '../network/rpc/contract.ts'
 import type { OperationName, RequestOf } from '../network/wire/operations.ts'
@@ -14,6 +14,23 @@ export interface PeersInit {
   readonly dial: (server: MemberId) => Promise<Peer>
   /** This server's own answers: a partition of its own is not called through a socket. */
   readonly own: () => Service
+}
+
+/** Codes of an attempt that says nothing of the next. */
+const passing: ReadonlySet<ClusterCode> = new Set<ClusterCode>([
+  'CONFLICT',
+  'TIMEOUT',
+  'CLOSED',
+  'UNREACHABLE',
+  'NOT_READY',
+  'OVERLOADED',
+  'STALE_EPOCH',
+  'NOT_PRIMARY',
+])
+
+/** Whether the same call may well succeed a little later. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof ClusterError && passing.has(error.code)
 }
 
 export class Peers {
@@ -43,7 +60,10 @@ export class Peers {
     })
   }
 
-  /** Attempts until it succeeds: for what has to be done sooner or later and may be done twice. */
+  /**
+   * Attempts until the other side has answered: for what has to be done sooner or later and may be done
+   * twice. @throws what the other side threw.
+   */
   async callUntilDone<N extends OperationName>(
     name: N,
     partition: number,
@@ -54,7 +74,7 @@ export class Peers {
       try {
         return await this.call(name, partition, request)
       } catch (error) {
-        if (!(error instanceof ClusterError)) throw error
+        if (!isPassing(error)) throw error
         await this.#init.env.timers.sleep(delayMs, this.#ending.signal)
         delayMs = Math.min(delayMs * 2, retryLongestDelayMs)
       }

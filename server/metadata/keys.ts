@@ -144,3 +144,7 @@ export function kindPrefix(partition: number, kind: KeyKind): Key {
 export function inoPrefix(partition: number, kind: KeyKind, ino: Ino): Key {
   return inoKey(partition, kind, ino)
 }
+
+export function isKeyOf(key: Key, kind: KeyKind): boolean {
+  return key[inoAt - 1] === kind
+}

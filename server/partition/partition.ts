@@ -9,6 +9,7 @@ import type { Env } from '../../network/env/env.ts'
 import type { AppendGrants } from '../leases/append-grants.ts'
 import type { Sessions } from '../leases/sessions.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
+import { isKeyOf, keyKind } from '../metadata/keys.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { Batch } from './batch.ts'
 import { PartitionFacts } from './facts.ts'
@@ -20,6 +21,10 @@ export interface PartitionInit {
   readonly store: MetadataStore
   readonly sessions: Sessions
   readonly grants: AppendGrants
+  /** Something was committed. */
+  readonly touched: () => void
+  /** A file's blocks were queued for purging. */
+  readonly purgeQueued: (partition: Partition) => void
 }
 
 export class Partition {
@@ -56,6 +61,13 @@ export class Partition {
 
   stageMutations(mutations: KeyMutation[]): Promise<void> {
     mutations.push(...this.facts.mutations())
-    return this.#init.store.commit(mutations)
+    const committed = this.#init.store.commit(mutations)
+    this.#init.touched()
+    if (mutations.some(queuesPurge)) this.#init.purgeQueued(this)
+    return committed
   }
+}
+
+function queuesPurge({ key, value }: KeyMutation): boolean {
+  return value !== null && isKeyOf(key, keyKind.purge)
 }

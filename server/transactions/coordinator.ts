@@ -17,7 +17,7 @@ import { decisionKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
-import type { Peers } from '../peers.ts'
+import { isPassing, type Peers } from '../peers.ts'
 import { type LegArgument, type LegName, type LegResults, runLeg } from './legs.ts'
 import { encodeDecision } from './records.ts'
 
@@ -192,19 +192,8 @@ export class Coordinator {
 }
 
 function isConflict(error: unknown): boolean {
-  if (error instanceof LockedKey) return true
-  return error instanceof ClusterError && retried.has(error.code)
+  return error instanceof LockedKey || isPassing(error)
 }
-
-const retried: ReadonlySet<string> = new Set([
-  'CONFLICT',
-  'TIMEOUT',
-  'CLOSED',
-  'UNREACHABLE',
-  'NOT_READY',
-  'STALE_EPOCH',
-  'NOT_PRIMARY',
-])
 
 function conflictOf(error: unknown): unknown {
   if (!(error instanceof LockedKey)) return error

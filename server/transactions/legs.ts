@@ -27,7 +27,7 @@ import { newInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
 
 const number = z.number()
-const name = z.instanceof(Uint8Array)
+const name = z.custom<Uint8Array>(value => value instanceof Uint8Array)
 
 /** What stands at a name: enough to decide whether another may take its place. */
 const occupant = z.object({ ino: number, mode: number })

@@ -1,0 +1,44 @@
+/** Connects one member to another, the nearest of its addresses first. */
+import type { Env } from '../env/env.ts'
+import { ClusterError } from '../errors.ts'
+import { protocolVersion } from '../limits.ts'
+import type { Log } from '../log.ts'
+import { connect } from '../rpc/connect.ts'
+import type { Peer } from '../rpc/contract.ts'
+import type { Transport } from '../transport/contract.ts'
+import type { MemberId, MemberRole } from '../wire/view.ts'
+import { addressesFor } from './host.ts'
+import type { Membership } from './membership.ts'
+import { transportFor } from './transport-for.ts'
+
+export interface Dialler {
+  readonly env: Env
+  readonly transports: readonly Transport[]
+  readonly membership: Pick<Membership, 'id' | 'cluster' | 'view'>
+  readonly role: MemberRole
+  /** Identity of this machine. */
+  readonly host: string
+  readonly log: Log
+}
+
+/** @throws ClusterError UNREACHABLE, with the last address's failure as its cause. */
+export async function dialMember(dialler: Dialler, target: MemberId): Promise<Peer> {
+  const { env, transports, membership, role, host, log } = dialler
+  const member = membership.view?.members.find(({ id }) => id === target)
+  if (member === undefined) throw new ClusterError('UNREACHABLE', `${target} is no member now`)
+  const { id, cluster } = membership
+  const hello = { version: protocolVersion, cluster, role, id }
+  const report = (message: string, error?: unknown) => log.warn({ member: target, error }, message)
+  let reason: unknown
+  for (const address of addressesFor(member, host)) {
+    try {
+      const transport = transportFor(transports, address)
+      return await connect({ env, transport, address, hello, service: {}, log: report })
+    } catch (error) {
+      reason = error
+    }
+  }
+  const addresses = member.addresses.join(', ') || 'no address'
+  const text = `cannot reach ${member.name} at ${addresses}`
+  throw new ClusterError('UNREACHABLE', text, { cause: reason })
+}

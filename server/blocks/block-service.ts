@@ -1,0 +1,112 @@
+/** Blocks as clients and other servers ask for them: each change is committed with its slot. */
+import { ClusterError } from '../../network/errors.ts'
+import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
+import type { Reply } from '../../network/rpc/contract.ts'
+import type {
+  CutBlocksRequest,
+  ReadBlockRequest,
+  WriteBlockRequest,
+} from '../../network/wire/operations.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import { noPayload } from '../partition/operation.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { Keep } from '../partition/slots.ts'
+import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
+import { blockKeyOf, blockRange, parseBlockKey } from './index.ts'
+
+const noChecksums = new Uint8Array(0)
+
+export class BlockService {
+  readonly #blocks: BlockStore
+
+  constructor(blocks: BlockStore) {
+    this.#blocks = blocks
+  }
+
+  async read(partition: Partition, request: ReadBlockRequest): Promise<Reply<'readBlock'>> {
+    const key = keyOf(partition, request)
+    checkRange(request.offset, request.length)
+    const staged = partition.store.isStaged(blockKeyOf(key)) ? partition.store.settled() : null
+    const data = await this.#blocks.read(key, request.offset, request.length)
+    await staged
+    if (data === null)
+      return { body: { present: false, checksums: noChecksums }, payload: noPayload }
+    return { body: { present: true, checksums: data.checksums }, payload: data.pieces }
+  }
+
+  async write(
+    partition: Partition,
+    request: WriteBlockRequest,
+    payload: readonly Uint8Array[],
+    keep: Keep<'writeBlock'>,
+  ): Promise<Reply<'writeBlock'>> {
+    const { offset, checksums } = request
+    checkRange(offset, 0)
+    const staged = await this.#blocks.write(keyOf(partition, request), offset, payload, checksums)
+    const reply = { body: {}, payload: noPayload }
+    await commit(partition, [staged], [keep(reply)])
+    return reply
+  }
+
+  /** Cuts what this partition holds of the blocks named. Repeating it changes nothing. */
+  async cut(partition: Partition, request: CutBlocksRequest): Promise<Reply<'cutBlocks'>> {
+    const { ino, generation, block, offset, reach } = request
+    const [from, to] = blockRange(partition.id, ino, generation)
+    let staged: StagedBlock[] = []
+    try {
+      for await (const [key] of partition.store.range(from, to)) {
+        const found = parseBlockKey(key)
+        if (found.block < block || found.block >= reach) continue
+        const change = await this.#blocks.cut(found, found.block === block ? offset : 0)
+        if (change !== null) staged.push(change)
+        if (staged.length < purgeBatchBlocks) continue
+        const full = staged
+        staged = []
+        await commit(partition, full, [])
+      }
+    } catch (error) {
+      for (const change of staged) change.abandoned()
+      throw error
+    }
+    if (staged.length > 0) await commit(partition, staged, [])
+    return { body: {}, payload: noPayload }
+  }
+}
+
+async function commit(
+  partition: Partition,
+  changes: readonly StagedBlock[],
+  more: KeyMutation[],
+): Promise<void> {
+  let committed: Promise<void>
+  try {
+    const mutations = [...changes.flatMap(change => change.mutations), ...more]
+    for (const { blockDelta, byteDelta } of changes) {
+      partition.facts.add({ inodes: 0, blocks: blockDelta, blockBytes: byteDelta })
+    }
+    committed = partition.stageMutations(mutations)
+  } catch (error) {
+    for (const change of changes) change.abandoned()
+    throw error
+  }
+  for (const change of changes) change.staged()
+  await committed
+}
+
+function keyOf(
+  partition: Partition,
+  { ino, generation, block }: Omit<BlockKey, 'partition'>,
+): BlockKey {
+  if (!Number.isSafeInteger(ino) || !Number.isSafeInteger(generation) || !(block >= 0)) {
+    throw new ClusterError(
+      'MALFORMED',
+      `block ${block} of generation ${generation} of inode ${ino}`,
+    )
+  }
+  return { partition: partition.id, ino, generation, block }
+}
+
+function checkRange(offset: number, length: number): void {
+  if (offset >= 0 && length >= 0 && offset + length <= maxBlockBytes) return
+  throw new ClusterError('MALFORMED', `${length} bytes at ${offset} of a block`)
+}

@@ -1,0 +1,118 @@
+/**
+ * Removes what was kept for clients that no longer need it: inodes without a name that nobody has open,
+ * and the slots of clients that are gone.
+ */
+import type { Env, Timer } from '../../network/env/env.ts'
+import { sessionTimeoutMs } from '../../network/limits.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import {
+  clientOfSlotKey,
+  endOf,
+  inoOfKey,
+  keyKind,
+  kindPrefix,
+  orphanKey,
+  slotsOfClient,
+} from '../metadata/keys.ts'
+import { findInode, removeInode } from '../partition/inodes.ts'
+import { LockedKey } from '../partition/key-locks.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface ReaperInit {
+  readonly env: Env
+  readonly sessions: Sessions
+  readonly partitions: () => Iterable<Partition>
+  /** The slots of a client were deleted. */
+  readonly forgotten: () => void
+  readonly log: (message: string, error?: unknown) => void
+}
+
+export class Reaper {
+  readonly #init: ReaperInit
+  readonly #timer: Timer
+  #sweeping: Promise<void> | null = null
+
+  constructor(init: ReaperInit) {
+    this.#init = init
+    this.#timer = init.env.timers.every(sessionTimeoutMs, () => {
+      this.#sweeping ??= this.#sweep().finally(() => {
+        this.#sweeping = null
+      })
+    })
+  }
+
+  /** Nobody has this inode open any longer. */
+  closed(ino: Ino): void {
+    const partition = this.#partitionOf(ino)
+    if (partition !== undefined) this.#reap(partition, ino)
+  }
+
+  /** The client is gone for good. */
+  async expired(client: string): Promise<void> {
+    for (const partition of this.#init.partitions()) {
+      const prefix = slotsOfClient(partition.id, client)
+      await this.#deleteSlots(partition, prefix, () => !this.#init.sessions.has(client))
+    }
+    this.#init.forgotten()
+  }
+
+  async stop(): Promise<void> {
+    this.#timer.cancel()
+    await this.#sweeping
+  }
+
+  #partitionOf(ino: Ino): Partition | undefined {
+    const id = partitionOfIno(ino)
+    for (const partition of this.#init.partitions()) if (partition.id === id) return partition
+    return undefined
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#init.sessions.inGrace) return
+    try {
+      for (const partition of this.#init.partitions()) {
+        const orphans = kindPrefix(partition.id, keyKind.orphan)
+        for await (const [key] of partition.store.range(orphans, endOf(orphans))) {
+          this.#reap(partition, inoOfKey(key))
+        }
+        const slots = kindPrefix(partition.id, keyKind.slot)
+        await this.#deleteSlots(partition, slots, client => !this.#init.sessions.has(client))
+      }
+      this.#init.forgotten()
+    } catch (error) {
+      this.#init.log('cannot sweep up behind clients that are gone', error)
+    }
+  }
+
+  async #deleteSlots(
+    partition: Partition,
+    prefix: string,
+    isGone: (client: string) => boolean,
+  ): Promise<void> {
+    const gone: KeyMutation[] = []
+    for await (const [key] of partition.store.range(prefix, endOf(prefix))) {
+      if (isGone(clientOfSlotKey(key))) gone.push({ key, value: null })
+    }
+    if (gone.length > 0) await partition.stageMutations(gone)
+  }
+
+  #reap(partition: Partition, ino: Ino): void {
+    if (this.#init.sessions.mayBeOpen(ino)) return
+    const { batch } = partition.contextFor('')
+    try {
+      if (batch.get(orphanKey(partition.id, ino)) === undefined) return
+      const inode = findInode(batch, ino)
+      if (inode === undefined || inode.nlink > 0) batch.delete(orphanKey(partition.id, ino))
+      else removeInode(batch, inode)
+    } catch (error) {
+      // A transaction holds it: the next sweep finds it again.
+      if (error instanceof LockedKey) return
+      throw error
+    }
+    partition.stage(batch).catch(error => {
+      this.#init.log(`cannot remove inode ${ino}`, error)
+    })
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * A server: one pair of disks, a slice of the cluster's metadata and one of its data. Composes the rooms
+ * and keeps their order: nothing is answered before what a crash left behind is taken up again.
+ */
+import type { Env, Timer } from '../network/env/env.ts'
+import { ClusterError } from '../network/errors.ts'
+import {
+  backgroundSyncIntervalMs,
+  diskCheckIntervalMs,
+  protocolVersion,
+} from '../network/limits.ts'
+import type { Log } from '../network/log.ts'
+import { hostIdentity } from '../network/membership/host.ts'
+import { joinCluster, type Membership } from '../network/membership/membership.ts'
+import { transportFor } from '../network/membership/transport-for.ts'
+import type { Handler, Incoming, Service } from '../network/rpc/contract.ts'
+import { type Serving, serve } from '../network/rpc/serve.ts'
+import type { Transport } from '../network/transport/contract.ts'
+import { type OperationName, operationNumbers } from '../network/wire/operations.ts'
+import type { MemberReport } from '../network/wire/view.ts'
+import type { KeyValueStore } from './metadata/contract.ts'
+import { openRooms, type ServerRooms } from './rooms.ts'
+import { claimDirectories, type Directories, openMetadata, type ServerIdentity } from './stores.ts'
+
+export interface ServerInit extends Directories {
+  readonly env: Env
+  readonly transports: readonly Transport[]
+  readonly managers: readonly string[]
+  /** Where to listen, best first. */
+  readonly addresses: readonly string[]
+  /** For people. */
+  readonly name: string
+  /** Failure domain. */
+  readonly domain: string
+  /** Share of the partitions relative to other servers; 1 unless told. */
+  readonly weight?: number
+  readonly log: Log
+  /** Called when the server cannot go on: a disk failed. The process is to end. */
+  readonly onFailure?: (error: Error) => void
+}
+
+export interface RunningServer {
+  readonly id: string
+  /** With real ports. */
+  readonly addresses: readonly string[]
+  /** Resolves when the server has failed and stopped serving; never, when all is well. */
+  readonly failed: Promise<Error>
+  close(): Promise<void>
+}
+
+/**
+ * Returns when the server has joined; it serves its partitions as soon as there is a view.
+ * @throws ClusterError FOREIGN_DIRECTORY, WRONG_CLUSTER, NEWER_FORMAT, IN_USE, DISK, UNREACHABLE.
+ */
+export async function startServer(init: ServerInit): Promise<RunningServer> {
+  const identity = await claimDirectories(init)
+  const store = await openMetadata(init.metaDirectory)
+  const server = new Server(init, identity, store)
+  try {
+    await server.start()
+    return server
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+}
+
+class Server implements RunningServer {
+  readonly failed: Promise<Error>
+  readonly #init: ServerInit
+  readonly #identity: ServerIdentity
+  readonly #store: KeyValueStore
+  readonly #failure = Promise.withResolvers<Error>()
+  readonly #timers: Timer[] = []
+  #servings: Serving[] = []
+  #membership: Membership | null = null
+  #rooms: ServerRooms | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(init: ServerInit, identity: ServerIdentity, store: KeyValueStore) {
+    this.#init = init
+    this.#identity = identity
+    this.#store = store
+    this.failed = this.#failure.promise
+  }
+
+  get id(): string {
+    return this.#membership?.id ?? this.#identity.id
+  }
+
+  get addresses(): readonly string[] {
+    return this.#servings.map(({ address }) => address)
+  }
+
+  async start(): Promise<void> {
+    await this.#listen()
+    const membership = await this.#join()
+    this.#membership = membership
+    await claimDirectories(this.#init, { id: membership.id, cluster: membership.cluster })
+    const rooms = await this.#open(membership)
+    this.#rooms = rooms
+    const follow = () => {
+      if (membership.view !== null) rooms.follow(membership.view).catch(error => this.#fail(error))
+    }
+    membership.onView(follow)
+    follow()
+    this.#watch(rooms)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel()
+    await Promise.all(this.#servings.map(serving => serving.close()))
+    await this.#membership?.close()
+    if (this.#rooms === null) await this.#store.close()
+    else await this.#rooms.close()
+  }
+
+  async #listen(): Promise<void> {
+    const { env, transports, addresses } = this.#init
+    const log = (message: string, error?: unknown) => this.#init.log.warn({ error }, message)
+    const hello = () => ({
+      version: protocolVersion,
+      cluster: this.#membership?.cluster ?? this.#identity.cluster,
+      role: 'server' as const,
+      id: this.id,
+    })
+    for (const address of addresses) {
+      const transport = transportFor(transports, address)
+      const admit = () => this.#assertReady()
+      this.#servings.push(
+        await serve({ env, transport, address, hello, service: this.#lateService(), admit, log }),
+      )
+    }
+  }
+
+  /** Listening comes before joining, and the rooms open after: until then nobody is admitted. */
+  #lateService(): Service {
+    const names = Object.keys(operationNumbers).filter(name => name !== 'hello') as OperationName[]
+    const late = names.map(name => [
+      name,
+      (incoming: Incoming<typeof name>) => this.#handlerOf(name)(incoming),
+    ])
+    return Object.fromEntries(late)
+  }
+
+  #handlerOf(name: OperationName): Handler<OperationName> {
+    const handler = this.#rooms?.service[name] as Handler<OperationName> | undefined
+    if (handler === undefined) throw new ClusterError('UNKNOWN_OPERATION', `${name} at a server`)
+    return handler
+  }
+
+  #assertReady(): void {
+    if (this.#rooms === null) throw new ClusterError('NOT_READY', 'this server is starting')
+  }
+
+  async #join(): Promise<Membership> {
+    const { env, transports, managers, name, domain, weight = 1, log } = this.#init
+    const { id, cluster } = this.#identity
+    const host = (await hostIdentity()).id
+    return await joinCluster({
+      env,
+      transports,
+      managers,
+      role: 'server',
+      ...(id === '' ? {} : { id }),
+      ...(cluster === '' ? {} : { cluster }),
+      name,
+      addresses: this.addresses,
+      host,
+      domain,
+      weight,
+      report: () => this.#report(),
+      log,
+    })
+  }
+
+  async #open(membership: Membership): Promise<ServerRooms> {
+    const { env, transports, log, metaDirectory, dataDirectory } = this.#init
+    const { id: host } = await hostIdentity()
+    return await openRooms({
+      env,
+      log,
+      store: this.#store,
+      membership,
+      dialler: { env, transports, membership, role: 'server', host, log },
+      metaDirectory,
+      dataDirectory,
+      onFailure: error => this.#fail(error),
+    })
+  }
+
+  #watch(rooms: ServerRooms): void {
+    const { every } = this.#init.env.timers
+    const failed = (error: Error) => this.#fail(error)
+    this.#timers.push(
+      every(backgroundSyncIntervalMs, () => rooms.syncPoint.syncIfDirty().catch(failed)),
+      every(diskCheckIntervalMs, () => rooms.status.checkDisks().catch(failed)),
+    )
+  }
+
+  /** Before the rooms are open there is nothing to report. */
+  async #report(): Promise<MemberReport> {
+    return (await this.#rooms?.status.report()) ?? { disks: [], inodes: 0, blocks: 0 }
+  }
+
+  #fail(error: Error): void {
+    if (this.#closing !== null) return
+    this.#init.log.warn({ error }, 'this server cannot go on: it stops serving')
+    for (const serving of this.#servings) {
+      for (const peer of serving.peers) {
+        peer.abort(new ClusterError('DISK', 'the server has failed', { cause: error }))
+      }
+    }
+    this.#failure.resolve(error)
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Serves the operations on metadata: finds the partition, runs the operation, and answers when what the
+ * answer rests on is committed.
+ */
+import type { Env } from '../../network/env/env.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import { operationDeadlineMs } from '../../network/limits.ts'
+import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
+import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
+import { cutKey } from '../metadata/keys.ts'
+import type { Coordinator, Script } from '../transactions/coordinator.ts'
+import { LockedKey } from './key-locks.ts'
+import type { Operation, OperationContext } from './operation.ts'
+import type { Partition } from './partition.ts'
+import type { Keep, Slots } from './slots.ts'
+import type { Truncations } from './truncation.ts'
+
+/** Names of operations whose requests carry a slot. */
+export type MutationName = {
+  [N in OperationName]: RequestOf<N> extends Mutation ? N : never
+}[OperationName]
+
+export interface MetadataServiceInit {
+  readonly env: Env
+  /** Checks the partition's epoch and the caller's session. @throws ClusterError */
+  readonly admit: (incoming: Incoming<OperationName>) => Partition
+  readonly slots: Slots
+  readonly coordinator: Coordinator
+  readonly truncations: Truncations
+  /** Whether the metadata disk has no room for anything new. */
+  readonly isFull: () => boolean
+}
+
+export class MetadataService {
+  readonly #init: MetadataServiceInit
+
+  constructor(init: MetadataServiceInit) {
+    this.#init = init
+  }
+
+  /** An operation that changes nothing but what is in memory. */
+  read<N extends OperationName>(
+    operation: Operation<N>,
+    ownerOf: (request: RequestOf<N>) => string | null = () => null,
+  ): Handler<N> {
+    return incoming => {
+      const partition = this.#init.admit(incoming)
+      const { body, payload, peer } = incoming
+      const owner = ownerOf(body)
+      return this.#run(partition, peer.hello.id, owner, context => {
+        const reply = operation(context, body, payload)
+        return context.batch.sawStaged ? settled(partition, reply) : reply
+      })
+    }
+  }
+
+  /** An operation of its own store: not synchronous, but in the same order and under the same locks. */
+  readAsync<N extends OperationName>(
+    operation: (partition: Partition, request: RequestOf<N>) => Promise<Reply<N>>,
+  ): Handler<N> {
+    return async incoming => {
+      const partition = this.#init.admit(incoming)
+      const committed = partition.store.settled()
+      const reply = await this.#unlocked(() => operation(partition, incoming.body))
+      await committed
+      return reply
+    }
+  }
+
+  /** An operation that may be done again without harm: its reply, data and all, is not kept. */
+  repeatable<N extends OperationName>(operation: Operation<N>): Handler<N> {
+    return incoming => {
+      const partition = this.#init.admit(incoming)
+      const { body, payload, peer } = incoming
+      return this.#run(partition, peer.hello.id, null, context =>
+        this.#stage(partition, context, operation(context, body, payload), null),
+      )
+    }
+  }
+
+  /** @param grows takes space on the metadata disk: refused with ENOSPC when that is full. */
+  mutation<N extends MutationName>(
+    operation: Operation<N>,
+    { grows }: { readonly grows: boolean },
+  ): Handler<N> {
+    return incoming => {
+      const partition = this.#init.admit(incoming)
+      if (grows) this.#admitGrowth()
+      const { body, payload, peer } = incoming
+      const client = peer.hello.id
+      return this.#init.slots.once<N>(partition.id, client, body, async keep =>
+        this.#run(partition, client, null, context =>
+          this.#stage(partition, context, operation(context, body, payload), keep),
+        ),
+      )
+    }
+  }
+
+  /** setattr, which may leave blocks to be cut before it is done. */
+  truncating(operation: Operation<'setattr'>): Handler<'setattr'> {
+    return incoming => {
+      const partition = this.#init.admit(incoming)
+      const { body, payload, peer } = incoming
+      const client = peer.hello.id
+      return this.#init.slots.once<'setattr'>(partition.id, client, body, async keep =>
+        this.#run(partition, client, null, context => {
+          const reply = operation(context, body, payload)
+          const cuts = context.batch.get(cutKey(partition.id, body.ino)) !== undefined
+          if (!cuts) return this.#stage(partition, context, reply, keep)
+          const recorded = partition.stage(context.batch)
+          const { truncations } = this.#init
+          return truncations
+            .carryOut(partition, body.ino, recorded, [keep(reply)])
+            .then(() => reply)
+        }),
+      )
+    }
+  }
+
+  /** An operation that may take several partitions. */
+  transaction<N extends MutationName>(
+    script: Script<N>,
+    { grows }: { readonly grows: boolean },
+  ): Handler<N> {
+    return incoming => {
+      const partition = this.#init.admit(incoming)
+      if (grows) this.#admitGrowth()
+      const { body, peer } = incoming
+      const client = peer.hello.id
+      return this.#init.slots.once<N>(partition.id, client, body, keep =>
+        this.#init.coordinator.execute(
+          partition,
+          client,
+          script,
+          body,
+          reply => [keep(reply)],
+          operationDeadlineMs / 2,
+        ),
+      )
+    }
+  }
+
+  #admitGrowth(): void {
+    if (this.#init.isFull()) throw new PosixError('ENOSPC', 'the metadata disk of a server is full')
+  }
+
+  async #stage<N extends OperationName>(
+    partition: Partition,
+    context: OperationContext,
+    reply: Reply<N>,
+    keep: Keep<N> | null,
+  ): Promise<Reply<N>> {
+    const { batch } = context
+    if (batch.changed) await partition.stage(batch, keep === null ? [] : [keep(reply)])
+    else if (batch.sawStaged) await partition.store.settled()
+    return reply
+  }
+
+  /** Runs the step, again each time it met a locked key that has been released. */
+  #run<T>(
+    partition: Partition,
+    client: string,
+    owner: string | null,
+    step: (context: OperationContext) => T | Promise<T>,
+  ): T | Promise<T> {
+    try {
+      return attempt(partition, client, owner, step)
+    } catch (error) {
+      if (!(error instanceof LockedKey)) throw error
+      return this.#unlocked(() => attempt(partition, client, owner, step), error)
+    }
+  }
+
+  async #unlocked<T>(step: () => T | Promise<T>, met?: LockedKey): Promise<T> {
+    const { clock, timers } = this.#init.env
+    const endMs = clock.monotonicMs() + operationDeadlineMs / 2
+    for (let locked = met; ; ) {
+      if (locked !== undefined) {
+        const waitMs = endMs - clock.monotonicMs()
+        if (waitMs <= 0) throw new ClusterError('CONFLICT', 'a transaction takes too long here')
+        const late = new AbortController()
+        const pause = timers.sleep(waitMs, late.signal).catch(() => undefined)
+        await Promise.race([locked.released, pause])
+        late.abort()
+      }
+      try {
+        return await step()
+      } catch (error) {
+        if (!(error instanceof LockedKey)) throw error
+        locked = error
+      }
+    }
+  }
+}
+
+/** One run of the step. What it throws waits, too, until what it rests on is committed. */
+function attempt<T>(
+  partition: Partition,
+  client: string,
+  owner: string | null,
+  step: (context: OperationContext) => T | Promise<T>,
+): T | Promise<T> {
+  const context = partition.contextFor(client, owner)
+  try {
+    return step(context)
+  } catch (error) {
+    if (error instanceof LockedKey || !context.batch.sawStaged) throw error
+    return partition.store.settled().then(() => {
+      throw error
+    })
+  }
+}
+
+function settled<T>(partition: Partition, reply: T): Promise<T> {
+  return partition.store.settled().then(() => reply)
+}

@@ -1,0 +1,140 @@
+/**
+ * The partitions that this server is primary of, kept as the view has them.
+ *
+ * 1. A partition serves only when everything that a crash may have left in it is taken up again: promises
+ *    hold their keys, cuts hold their inodes.
+ * 2. A request for another epoch than ours is refused: STALE_EPOCH; for a partition not ours: NOT_PRIMARY.
+ */
+import { ClusterError } from '../../network/errors.ts'
+import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
+import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import type { MemberId, View } from '../../network/wire/view.ts'
+import { encodeInode } from '../metadata/inode.ts'
+import {
+  endOf,
+  inodeKey,
+  inoOfKey,
+  keyKind,
+  kindPrefix,
+  transactionOfKey,
+} from '../metadata/keys.ts'
+import type { Coordinator } from '../transactions/coordinator.ts'
+import type { Participant } from '../transactions/participant.ts'
+import { decodeDecision, decodeIntent } from '../transactions/records.ts'
+import { newInode } from './new-inode.ts'
+import { Partition, type PartitionInit } from './partition.ts'
+import type { Purger } from './purge.ts'
+import type { Truncations } from './truncation.ts'
+
+export interface PartitionsInit extends PartitionInit {
+  readonly self: MemberId
+  readonly coordinator: Coordinator
+  readonly participant: Participant
+  readonly truncations: Truncations
+  readonly purger: Purger
+  readonly log: (message: string, error?: unknown) => void
+}
+
+interface Held {
+  readonly epoch: number
+  /** null while it is being taken up. */
+  readonly partition: Partition | null
+}
+
+export class Partitions {
+  readonly #init: PartitionsInit
+  readonly #held = new Map<number, Held>()
+
+  constructor(init: PartitionsInit) {
+    this.#init = init
+  }
+
+  /** @throws ClusterError NOT_PRIMARY, STALE_EPOCH, NOT_READY. */
+  get(id: number, epoch: number): Partition {
+    const held = this.#held.get(id)
+    if (held === undefined) {
+      throw new ClusterError('NOT_PRIMARY', `this server is not primary of partition ${id}`)
+    }
+    if (held.epoch !== epoch) {
+      throw new ClusterError(
+        'STALE_EPOCH',
+        `partition ${id} is in epoch ${held.epoch}, not ${epoch}`,
+      )
+    }
+    if (held.partition === null) throw new ClusterError('NOT_READY', `partition ${id} is starting`)
+    return held.partition
+  }
+
+  epochOf(id: number): number {
+    return this.#held.get(id)?.epoch ?? 0
+  }
+
+  *all(): Generator<Partition> {
+    for (const { partition } of this.#held.values()) if (partition !== null) yield partition
+  }
+
+  /** Takes up what is ours in this view and lets go of the rest; resolves when all of it serves. */
+  async follow(view: View): Promise<void> {
+    const taken: Promise<void>[] = []
+    view.partitions.forEach(({ primary, epoch }, id) => {
+      const held = this.#held.get(id)
+      if (primary !== this.#init.self) this.#held.delete(id)
+      else if (held === undefined) taken.push(this.#takeUp(id, epoch))
+      else if (held.epoch !== epoch) this.#held.set(id, { ...held, epoch })
+    })
+    await Promise.all(taken)
+  }
+
+  async #takeUp(id: number, epoch: number): Promise<void> {
+    this.#held.set(id, { epoch, partition: null })
+    const partition = new Partition(id, this.#init)
+    await this.#recover(partition)
+    if (id === partitionOfIno(clusterRootIno)) await format(partition)
+    const held = this.#held.get(id)
+    if (held !== undefined) this.#held.set(id, { epoch: held.epoch, partition })
+  }
+
+  async #recover(partition: Partition): Promise<void> {
+    const { coordinator, participant, truncations, purger, log } = this.#init
+    for await (const [key, value] of recordsOf(partition, keyKind.intent)) {
+      participant.restore(partition, transactionOfKey(key), decodeIntent(value))
+    }
+    for await (const [key, value] of recordsOf(partition, keyKind.decision)) {
+      const transaction = transactionOfKey(key)
+      coordinator.tell(partition, transaction, decodeDecision(value)).catch(error => {
+        log(`transaction ${transaction} is committed; its participants will ask`, error)
+      })
+    }
+    for await (const [key] of recordsOf(partition, keyKind.cut)) {
+      const ino = inoOfKey(key)
+      truncations.carryOut(partition, ino, Promise.resolve(), []).catch(error => {
+        log(`cannot finish the truncation of inode ${ino}`, error)
+      })
+    }
+    for await (const _ of recordsOf(partition, keyKind.purge)) {
+      purger.wake(partition)
+      break
+    }
+  }
+}
+
+function recordsOf(
+  partition: Partition,
+  kind: (typeof keyKind)[keyof typeof keyKind],
+): AsyncIterable<readonly [string, Uint8Array]> {
+  const prefix = kindPrefix(partition.id, kind)
+  return partition.store.range(prefix, endOf(prefix))
+}
+
+/** The directory of volumes exists from the first moment that its partition has a primary. */
+async function format(partition: Partition): Promise<void> {
+  const key = inodeKey(partition.id, clusterRootIno)
+  if (partition.store.get(key) !== undefined) return
+  const { nowNs } = partition.contextFor('')
+  const settings = { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes }
+  const parent = { ino: clusterRootIno, mode: 0, gid: 0, ...settings }
+  const target = new Uint8Array(0)
+  const init = { ino: clusterRootIno, mode: 0o040755, uid: 0, gid: 0, rdev: 0, target, nowNs }
+  partition.facts.add({ inodes: 1, blocks: 0, blockBytes: 0 })
+  await partition.stageMutations([{ key, value: encodeInode(newInode(parent, init)) }])
+}

@@ -1,0 +1,58 @@
+/**
+ * Carrying out the cut that a truncation recorded: until it is done, nobody sees or changes the inode.
+ * A server that ends in between finds the record at its next start and goes on.
+ */
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { cutEverywhere } from '../blocks/cuts.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import { decodeInode } from '../metadata/inode.ts'
+import { cutKey, inodeKey } from '../metadata/keys.ts'
+import type { Peers } from '../peers.ts'
+import type { Partition } from './partition.ts'
+
+export class Truncations {
+  readonly #peers: Peers
+  readonly #partitionCount: number
+
+  constructor(peers: Peers, partitionCount: number) {
+    this.#peers = peers
+    this.#partitionCount = partitionCount
+  }
+
+  /**
+   * To be called in the tick in which the record was staged or found.
+   * @param finish committed with the end of it (the client's slot).
+   */
+  async carryOut(
+    partition: Partition,
+    ino: Ino,
+    recorded: Promise<void>,
+    finish: readonly KeyMutation[],
+  ): Promise<void> {
+    const key = inodeKey(partition.id, ino)
+    const owner = `cut ${ino}`
+    partition.locks.acquire([key], owner)
+    try {
+      await recorded
+      await this.#cut(partition, ino)
+      const done = { key: cutKey(partition.id, ino), value: null }
+      const committed = partition.stageMutations([done, ...finish])
+      partition.locks.release([key], owner)
+      await committed
+    } finally {
+      partition.locks.release([key], owner)
+    }
+  }
+
+  async #cut(partition: Partition, ino: Ino): Promise<void> {
+    const record = partition.store.get(inodeKey(partitionOfIno(ino), ino))
+    const size = partition.store.get(cutKey(partition.id, ino))
+    if (record === undefined || size === undefined) return
+    const { generation, reserved, blockBytes } = decodeInode(record)
+    const end = Buffer.from(size.buffer, size.byteOffset, size.byteLength).readDoubleLE(0)
+    const block = Math.floor(end / blockBytes)
+    const offset = end % blockBytes
+    const request = { ino, generation, block, offset, reach: reserved }
+    await cutEverywhere(this.#peers, this.#partitionCount, request)
+  }
+}

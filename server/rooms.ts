@@ -1,0 +1,182 @@
+/** The rooms of a server put together: stores below, partitions and transactions above, one service on top. */
+import type { Env } from '../network/env/env.ts'
+import { ClusterError } from '../network/errors.ts'
+import { recoveryIntervalMs } from '../network/limits.ts'
+import type { Log } from '../network/log.ts'
+import { type Dialler, dialMember } from '../network/membership/dial.ts'
+import type { Membership } from '../network/membership/membership.ts'
+import type { Incoming, Service } from '../network/rpc/contract.ts'
+import type { OperationName } from '../network/wire/operations.ts'
+import type { View } from '../network/wire/view.ts'
+import { BlockService } from './blocks/block-service.ts'
+import type { BlockStore } from './blocks/contract.ts'
+import { openDataDirectory } from './blocks/data-directory.ts'
+import { AppendGrants } from './leases/append-grants.ts'
+import { Reaper } from './leases/reaper.ts'
+import { Sessions } from './leases/sessions.ts'
+import type { KeyValueStore } from './metadata/contract.ts'
+import { MetadataStore } from './metadata/metadata-store.ts'
+import { MetadataService } from './partition/metadata-service.ts'
+import type { Partition } from './partition/partition.ts'
+import { Partitions } from './partition/partitions.ts'
+import { Purger } from './partition/purge.ts'
+import { Slots } from './partition/slots.ts'
+import { Truncations } from './partition/truncation.ts'
+import { Peers } from './peers.ts'
+import { createService } from './service.ts'
+import { ServerStatus } from './status.ts'
+import type { Directories } from './stores.ts'
+import { SyncPoint } from './sync-point.ts'
+import { Coordinator } from './transactions/coordinator.ts'
+import { Participant } from './transactions/participant.ts'
+
+export interface RoomsInit extends Directories {
+  readonly env: Env
+  readonly log: Log
+  /** Closed with the rooms. */
+  readonly store: KeyValueStore
+  readonly membership: Membership
+  readonly dialler: Dialler
+  /** A disk failed: nothing here can be relied on any longer. */
+  readonly onFailure: (error: Error) => void
+}
+
+export interface ServerRooms {
+  readonly service: Service
+  readonly syncPoint: SyncPoint
+  readonly status: ServerStatus
+  /** Takes up the partitions that the view gives to this server. */
+  follow(view: View): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
+  const store = new MetadataStore(init.store, init.onFailure)
+  const { partitionCount } = init.membership
+  let syncPoint: SyncPoint | null = null
+  const blocks = await openDataDirectory(init.dataDirectory, {
+    env: init.env,
+    index: store,
+    partitions: Array(partitionCount).keys(),
+    log: { error: (fields, message) => init.log.warn(fields, message) },
+    onPressure: () => void syncPoint?.sync().catch(init.onFailure),
+  })
+  syncPoint = new SyncPoint(blocks, store)
+  const rooms = new Rooms(init, store, blocks, syncPoint)
+  await rooms.status.checkDisks()
+  return rooms
+}
+
+class Rooms implements ServerRooms {
+  readonly service: Service
+  readonly syncPoint: SyncPoint
+  readonly status: ServerStatus
+  readonly #store: MetadataStore
+  readonly #blocks: BlockStore
+  readonly #sessions: Sessions
+  readonly #peers: Peers
+  readonly #participant: Participant
+  readonly #partitions: Partitions
+  readonly #purger: Purger
+  readonly #reaper: Reaper
+  readonly #asking: { cancel(): void }
+
+  constructor(init: RoomsInit, store: MetadataStore, blocks: BlockStore, syncPoint: SyncPoint) {
+    const { env, membership } = init
+    const { partitionCount } = membership
+    const log = (message: string, error?: unknown) => init.log.warn({ error }, message)
+    this.#store = store
+    this.#blocks = blocks
+    this.syncPoint = syncPoint
+    this.#peers = new Peers({
+      env,
+      self: membership.id,
+      view: () => membership.view,
+      dial: server => dialMember(init.dialler, server),
+      own: () => this.service,
+    })
+    const slots = new Slots(store)
+    const grants = new AppendGrants(env)
+    this.#sessions = new Sessions(env, {
+      closed: ino => this.#reaper.closed(ino),
+      expired: client => {
+        grants.releaseAll(client)
+        this.#reaper.expired(client).catch(error => log('cannot forget a client', error))
+      },
+    })
+    this.#reaper = new Reaper({
+      env,
+      sessions: this.#sessions,
+      partitions: () => this.#partitions.all(),
+      forgotten: () => slots.forget(),
+      log,
+    })
+    const coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
+    this.#participant = new Participant(env, this.#peers, log)
+    this.#purger = new Purger(this.#peers, partitionCount, log)
+    const truncations = new Truncations(this.#peers, partitionCount)
+    this.#partitions = new Partitions({
+      env,
+      store,
+      sessions: this.#sessions,
+      grants,
+      touched: () => syncPoint.touched(),
+      purgeQueued: partition => this.#purger.wake(partition),
+      self: membership.id,
+      coordinator,
+      participant: this.#participant,
+      truncations,
+      purger: this.#purger,
+      log,
+    })
+    this.status = new ServerStatus({
+      member: membership.id,
+      metaDirectory: init.metaDirectory,
+      dataDirectory: init.dataDirectory,
+      blocks,
+      partitions: () => this.#partitions.all(),
+      epochOf: partition => this.#partitions.epochOf(partition),
+      purgeQueue: () => this.#purger.waitingCount,
+      transactions: () => coordinator.activeCount + this.#participant.promisedCount,
+    })
+    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
+    const isFull = () => this.status.metaIsFull
+    const metadata = new MetadataService({ env, admit, slots, coordinator, truncations, isFull })
+    this.service = createService({
+      view: () => membership.view,
+      sessions: this.#sessions,
+      metadata,
+      blocks: new BlockService(blocks),
+      slots,
+      coordinator,
+      participant: this.#participant,
+      syncPoint,
+      status: this.status,
+      admit,
+    })
+    this.#asking = env.timers.every(recoveryIntervalMs, () => void this.#participant.askOutcomes())
+  }
+
+  follow(view: View): Promise<void> {
+    return this.#partitions.follow(view)
+  }
+
+  async close(): Promise<void> {
+    this.#asking.cancel()
+    this.#sessions.close()
+    await this.#peers.close()
+    await this.#purger.stop()
+    await this.#reaper.stop()
+    await this.syncPoint.sync()
+    await this.#blocks.close()
+    await this.#store.close()
+  }
+
+  #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
+    const { role, id } = peer.hello
+    if (role === 'client') this.#sessions.heard(id)
+    else if (role !== 'server')
+      throw new ClusterError('MALFORMED', `${role} does no file operations`)
+    return this.#partitions.get(partition, epoch)
+  }
+}

@@ -1,0 +1,149 @@
+/** What a server answers to: every operation with the room that does it. */
+import { ClusterError } from '../network/errors.ts'
+import { sessionTimeoutMs } from '../network/limits.ts'
+import type { Handler, Incoming, Service } from '../network/rpc/contract.ts'
+import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
+import type { View } from '../network/wire/view.ts'
+import type { BlockService } from './blocks/block-service.ts'
+import type { Sessions } from './leases/sessions.ts'
+import { decisionKey } from './metadata/keys.ts'
+import type { MetadataService } from './partition/metadata-service.ts'
+import { noPayload } from './partition/operation.ts'
+import { getattr, setattr } from './partition/operations/attributes.ts'
+import { commitWrite, open, readInline, reserve, writeInline } from './partition/operations/data.ts'
+import { parent, readdir } from './partition/operations/directory.ts'
+import { create, lookup, readlink } from './partition/operations/names.ts'
+import { getxattr, listxattr, removexattr, setxattr } from './partition/operations/xattrs.ts'
+import type { Partition } from './partition/partition.ts'
+import type { Slots } from './partition/slots.ts'
+import type { ServerStatus } from './status.ts'
+import type { SyncPoint } from './sync-point.ts'
+import type { Coordinator } from './transactions/coordinator.ts'
+import type { Participant } from './transactions/participant.ts'
+import { rename } from './transactions/rename.ts'
+import { link, mkdir, rmdir, unlink } from './transactions/scripts.ts'
+
+export interface ServiceInit {
+  readonly view: () => View | null
+  readonly sessions: Sessions
+  readonly metadata: MetadataService
+  readonly blocks: BlockService
+  readonly slots: Slots
+  readonly coordinator: Coordinator
+  readonly participant: Participant
+  readonly syncPoint: SyncPoint
+  readonly status: ServerStatus
+  /** A partition of ours in the caller's epoch, for a caller with a session. @throws ClusterError */
+  readonly admit: (incoming: Incoming<OperationName>) => Partition
+}
+
+const grows = { grows: true } as const
+const shrinks = { grows: false } as const
+const done = { body: {}, payload: noPayload } as const
+
+export function createService(init: ServiceInit): Service {
+  return {
+    ...membershipOperations(init),
+    ...metadataOperations(init.metadata),
+    ...blockOperations(init),
+    ...transactionOperations(init),
+  }
+}
+
+function membershipOperations({ view, sessions, status, syncPoint }: ServiceInit): Service {
+  return {
+    session({ peer, body }) {
+      if (!/^[0-9a-f]{32}$/.test(peer.hello.id)) {
+        throw new ClusterError('MALFORMED', `'${peer.hello.id}' is no client's id`)
+      }
+      sessions.renew(peer.hello.id, body.opens)
+      return { body: { timeoutMs: sessionTimeoutMs }, payload: noPayload }
+    },
+    release({ peer, body }) {
+      for (const ino of body.inos) sessions.released(peer.hello.id, ino)
+      return done
+    },
+    view: () => ({ body: { view: view() }, payload: noPayload }),
+    async sync() {
+      await syncPoint.sync()
+      return done
+    },
+    statfs: async () => ({ body: await status.space(), payload: noPayload }),
+    async serverStatus() {
+      const body: ServerStatusReply = await status.describe()
+      return { body, payload: noPayload }
+    },
+  }
+}
+
+function metadataOperations(metadata: MetadataService): Service {
+  const openOnly = metadata.read(open)
+  const openTruncating = metadata.mutation(open, shrinks)
+  const opens: Handler<'open'> = incoming =>
+    incoming.body.truncate ? openTruncating(incoming) : openOnly(incoming)
+  return {
+    lookup: metadata.read(lookup),
+    getattr: metadata.read(getattr),
+    readlink: metadata.read(readlink),
+    readInline: metadata.read(readInline),
+    getxattr: metadata.read(getxattr),
+    listxattr: metadata.read(listxattr),
+    parent: metadata.read(parent, request => request.transaction),
+    readdir: metadata.readAsync(async (partition, request) => ({
+      body: await readdir(partition, request),
+      payload: noPayload,
+    })),
+    open: opens,
+    reserve: metadata.repeatable(reserve),
+    create: metadata.mutation(create, grows),
+    writeInline: metadata.mutation(writeInline, grows),
+    commitWrite: metadata.mutation(commitWrite, shrinks),
+    setxattr: metadata.mutation(setxattr, grows),
+    removexattr: metadata.mutation(removexattr, shrinks),
+    setattr: metadata.truncating(setattr),
+    mkdir: metadata.transaction(mkdir, grows),
+    link: metadata.transaction(link, grows),
+    unlink: metadata.transaction(unlink, shrinks),
+    rmdir: metadata.transaction(rmdir, shrinks),
+    rename: metadata.transaction(rename, shrinks),
+  }
+}
+
+function blockOperations({ admit, blocks, slots }: ServiceInit): Service {
+  return {
+    readBlock: incoming => blocks.read(admit(incoming), incoming.body),
+    writeBlock(incoming) {
+      const partition = admit(incoming)
+      const { peer, body, payload } = incoming
+      return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, keep =>
+        blocks.write(partition, body, payload, keep),
+      )
+    },
+    cutBlocks: incoming => blocks.cut(admit(incoming), incoming.body),
+  }
+}
+
+function transactionOperations({ admit, coordinator, participant }: ServiceInit): Service {
+  return {
+    async prepare(incoming) {
+      const partition = admit(incoming)
+      const result = await participant.prepare(partition, incoming.body, incoming.peer.hello.id)
+      return { body: { result }, payload: noPayload }
+    },
+    async decide(incoming) {
+      const { transaction, commit } = incoming.body
+      await participant.decide(admit(incoming), transaction, commit)
+      return done
+    },
+    outcome(incoming) {
+      const partition = admit(incoming)
+      const { transaction } = incoming.body
+      const outcome = coordinator.isActive(transaction)
+        ? ('undecided' as const)
+        : partition.store.get(decisionKey(partition.id, transaction)) === undefined
+          ? ('aborted' as const)
+          : ('committed' as const)
+      return { body: { outcome }, payload: noPayload }
+    },
+  }
+}

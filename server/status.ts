@@ -1,0 +1,89 @@
+/** What a server tells of itself: to its manager with each heartbeat, and to people who ask. */
+import { statfs } from 'node:fs/promises'
+import { metaReserveBytes } from '../network/limits.ts'
+import type { ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
+import type { DiskReport, MemberId, MemberReport } from '../network/wire/view.ts'
+import type { BlockStore } from './blocks/contract.ts'
+import type { Partition } from './partition/partition.ts'
+
+export interface StatusInit {
+  readonly member: MemberId
+  readonly metaDirectory: string
+  readonly dataDirectory: string
+  readonly blocks: BlockStore
+  readonly partitions: () => Iterable<Partition>
+  readonly epochOf: (partition: number) => number
+  readonly purgeQueue: () => number
+  readonly transactions: () => number
+}
+
+export class ServerStatus {
+  readonly #init: StatusInit
+  #metaIsFull = false
+
+  constructor(init: StatusInit) {
+    this.#init = init
+  }
+
+  /** As of the last `checkDisks`. */
+  get metaIsFull(): boolean {
+    return this.#metaIsFull
+  }
+
+  async checkDisks(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#init.metaDirectory)
+    this.#metaIsFull = bavail * bsize < metaReserveBytes
+  }
+
+  async report(): Promise<MemberReport> {
+    let inodes = 0
+    let blocks = 0
+    for (const { facts } of this.#init.partitions()) {
+      inodes += facts.inodes
+      blocks += facts.blocks
+    }
+    return { disks: [await this.#metaDisk(), await this.#dataDisk()], inodes, blocks }
+  }
+
+  async space(): Promise<StatfsReply> {
+    const { capacityBytes, freeBytes } = await this.#init.blocks.statistics()
+    let files = 0
+    for (const { facts } of this.#init.partitions()) files += facts.inodes
+    return { totalBytes: capacityBytes, freeBytes, availableBytes: freeBytes, files }
+  }
+
+  async describe(): Promise<ServerStatusReply> {
+    const { member, epochOf, purgeQueue, transactions } = this.#init
+    const partitions = [...this.#init.partitions()].map(({ id, facts }) => ({
+      partition: id,
+      epoch: epochOf(id),
+      inodes: facts.inodes,
+      blocks: facts.blocks,
+      blockBytes: facts.blockBytes,
+    }))
+    const report = await this.report()
+    return {
+      member,
+      partitions,
+      report,
+      purgeQueue: purgeQueue(),
+      transactions: transactions(),
+    }
+  }
+
+  async #metaDisk(): Promise<DiskReport> {
+    const path = this.#init.metaDirectory
+    const { blocks, bavail, bfree, bsize } = await statfs(path)
+    const used = (blocks - bfree) * bsize
+    const state = this.#metaIsFull ? 'full' : 'ok'
+    const totalBytes = blocks * bsize
+    return { kind: 'meta', path, totalBytes, freeBytes: bavail * bsize, usedBytes: used, state }
+  }
+
+  async #dataDisk(): Promise<DiskReport> {
+    const { capacityBytes, freeBytes, usedBytes } = await this.#init.blocks.statistics()
+    const path = this.#init.dataDirectory
+    const state = freeBytes === 0 ? 'full' : 'ok'
+    return { kind: 'data', path, totalBytes: capacityBytes, freeBytes, usedBytes, state }
+  }
+}

@@ -1,0 +1,48 @@
+/** A server's two directories: claimed for it, and opened. */
+import { join } from 'node:path'
+import { ClusterError } from '../network/errors.ts'
+import { claimDirectory, type Stamp } from '../network/membership/stamp.ts'
+import type { KeyValueStore } from './metadata/contract.ts'
+import { openLevelStore } from './metadata/level.ts'
+
+export interface Directories {
+  readonly metaDirectory: string
+  readonly dataDirectory: string
+}
+
+export interface ServerIdentity {
+  /** Empty for a server that never joined. */
+  readonly id: string
+  readonly cluster: string
+}
+
+const levelDirectory = 'level'
+
+/**
+ * Claims both directories, or finds that they belong together and to a server.
+ * @throws ClusterError FOREIGN_DIRECTORY, WRONG_CLUSTER, NEWER_FORMAT, DISK.
+ */
+export async function claimDirectories(
+  { metaDirectory, dataDirectory }: Directories,
+  identity: ServerIdentity = { id: '', cluster: '' },
+): Promise<ServerIdentity> {
+  const meta = await claimDirectory(metaDirectory, { role: 'server', kind: 'meta', ...identity })
+  const known = { id: meta.id, cluster: meta.cluster }
+  const data = await claimDirectory(dataDirectory, { role: 'server', kind: 'data', ...known })
+  assertPair(meta, metaDirectory, data, dataDirectory)
+  return known
+}
+
+/** The data of one server with the index of another would be noise. */
+function assertPair(meta: Stamp, metaDirectory: string, data: Stamp, dataDirectory: string): void {
+  if (meta.id === data.id) return
+  const text =
+    `${metaDirectory} belongs to ${meta.id === '' ? 'no server yet' : `server ${meta.id}`}, ` +
+    `${dataDirectory} to server ${data.id}: give the two directories of one server`
+  throw new ClusterError('FOREIGN_DIRECTORY', text)
+}
+
+/** @throws ClusterError IN_USE, DISK. */
+export function openMetadata(metaDirectory: string): Promise<KeyValueStore> {
+  return openLevelStore(join(metaDirectory, levelDirectory))
+}
