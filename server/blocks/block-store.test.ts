@@ -346,6 +346,7 @@ test('a read that overlaps overwriting, syncing and reuse of its space sees the 
   await syncAll(f)
   const writing = write(f, block(1), 0, bytes(MiB, 2))
   await f.env.advance(100)
+  t.is(f.pressure, 0, 'a sync does not end a read')
   release.resolve()
   t.true((await reading)!.equals(bytes(MiB, 0)))
   commit(f, await writing)
