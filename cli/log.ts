@@ -3,12 +3,11 @@ import { type Logger, pino } from 'pino'
 
 export type { Logger }
 
-export function openLogger(name: string, level: string): Logger {
+export function openLogger(role: string, level: string): Logger {
   return pino(
     {
-      name,
       level,
-      base: { pid: process.pid },
+      base: { pid: process.pid, role },
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { error: pino.stdSerializers.errWithCause },
     },

@@ -29,8 +29,11 @@ export async function runServer(options: ServerOptions): Promise<void> {
     log,
   })
   await tellSupervisor('ready', server.addresses.join(' '))
-  log.info({ reason: await stop }, 'stopping')
+  const reason = await Promise.race([stop, server.failed])
+  if (reason instanceof Error) log.error({ error: reason }, 'the server has failed')
+  else log.info({ reason }, 'stopping')
   await server.close()
+  if (reason instanceof Error) throw reason
 }
 
 async function noteSharedDisk(options: ServerOptions, log: Logger): Promise<void> {
