@@ -92,8 +92,9 @@ export class MemoryConnection implements Connection {
     }
     this.#unsentBytes += bytes
     const frame = { ...header }
-    const ownBody = body.slice()
-    const ownPayload = payload.map(piece => piece.slice())
+    // Not `slice`, which of a Buffer makes a view.
+    const ownBody = new Uint8Array(body)
+    const ownPayload = payload.map(piece => new Uint8Array(piece))
     this.#deliver(far => {
       this.#handed(bytes)
       far.#handler?.frame(frame, ownBody, ownPayload)

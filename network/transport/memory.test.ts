@@ -162,8 +162,8 @@ test('the two ends share no memory', async t => {
       near = connection
     })
   await env.run(() => near !== undefined)
-  const body = Uint8Array.of(1)
-  const payload = Uint8Array.of(2)
+  const body = Buffer.of(1)
+  const payload = Buffer.of(2)
   near!.send(header, body, [payload])
   body[0] = 9
   payload[0] = 9

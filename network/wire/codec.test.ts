@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
 import { ClusterError, clusterCodes, errnoByCode, type PosixCode, PosixError } from '../errors.ts'
@@ -87,12 +88,12 @@ const scalar = fc.oneof(
 )
 const { message } = fc.letrec(tie => ({
   message: fc.oneof(
-    { maxDepth: 4 },
+    { maxDepth: 3, depthSize: 'small', withCrossShrink: true },
     scalar,
-    fc.array(tie('message'), { maxLength: 20 }),
+    fc.array(tie('message'), { maxLength: 8 }),
     fc.dictionary(fc.string({ maxLength: 20 }), tie('message'), {
       noNullPrototype: true,
-      maxKeys: 20,
+      maxKeys: 8,
     }),
     fc
       .constantFrom(...structures)
@@ -110,13 +111,11 @@ function hasProto(value: unknown): boolean {
 }
 
 test('any message comes back as it was', t => {
-  fc.assert(
-    fc.property(message, value => {
-      fc.pre(!hasProto(value))
-      t.deepEqual(decodeBody(encodeBody(value)), value)
-    }),
-    { numRuns: 300 },
-  )
+  const roundTrip = fc.property(message, value => {
+    fc.pre(!hasProto(value))
+    return isDeepStrictEqual(decodeBody(encodeBody(value)), value)
+  })
+  t.notThrows(() => fc.assert(roundTrip, { numRuns: 300 }))
 })
 
 function decodesOrMalformed(bytes: Uint8Array): boolean {

@@ -45,8 +45,13 @@ export function encodeBody(value: unknown): Uint8Array {
  * @throws ClusterError MALFORMED
  */
 export function decodeBody(bytes: Uint8Array): unknown {
+  // Of a Buffer, msgpackr would make Buffers.
+  const plain =
+    bytes.constructor === Uint8Array
+      ? bytes
+      : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   try {
-    return unpackr.unpack(bytes)
+    return unpackr.unpack(plain)
   } catch (cause) {
     throw new ClusterError('MALFORMED', 'the body is not a message', { cause })
   }
