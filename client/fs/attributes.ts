@@ -44,3 +44,8 @@ async function change(context: Context, ino: Ino, changes: SetAttributes): Promi
 export async function readlink(context: Context, ino: Ino): Promise<Uint8Array> {
   return (await context.cluster.query('readlink', partitionOfIno(ino), { ino })).body.target
 }
+
+/** The inode went away after its name was read: ESTALE from a server that no longer has it. */
+export function isGone(error: unknown): boolean {
+  return error instanceof PosixError && (error.code === 'ESTALE' || error.code === 'ENOENT')
+}

@@ -5,7 +5,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, ReaddirReply } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
-import { getattr } from './attributes.ts'
+import { getattr, isGone } from './attributes.ts'
 import type { Context } from './context.ts'
 
 export async function readdir(
@@ -47,7 +47,7 @@ async function attributesIfThere(context: Context, ino: Ino): Promise<Attributes
   try {
     return await getattr(context, ino)
   } catch (error) {
-    if (error instanceof PosixError && error.code === 'ENOENT') return null
+    if (isGone(error)) return null
     throw error
   }
 }

@@ -3,7 +3,7 @@ import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
-import { getattr } from './attributes.ts'
+import { getattr, isGone } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './contract.ts'
 import { checkName, checkTarget } from './name-rules.ts'
@@ -29,7 +29,7 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<At
   try {
     return await getattr(context, body.ino)
   } catch (error) {
-    if (error instanceof PosixError && error.code === 'ENOENT') return null
+    if (isGone(error)) return null
     throw error
   }
 }

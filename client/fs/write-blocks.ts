@@ -55,7 +55,7 @@ async function commit(
     generation,
     cuts,
     spilled: spilling === null ? 0 : attributes.change,
-    expectedSize: append || offset > size ? size : -1,
+    expectedSize: append ? size : -1,
     reach: reachAhead(attributes, offset, end),
     killPrivileges,
   })

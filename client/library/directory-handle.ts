@@ -1,0 +1,53 @@
+/** An open directory, shaped like Dir of node:fs. */
+import { PosixError } from '../../network/errors.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import type { DirectoryEntry } from '../../network/wire/operations.ts'
+import type { FileSystem } from '../fs/contract.ts'
+import { entriesOf } from './directories.ts'
+import { asNode } from './node-error.ts'
+import { Dirent } from './stats.ts'
+
+export class DirectoryHandle {
+  readonly path: string
+  readonly #pages: AsyncGenerator<readonly DirectoryEntry[]>
+  #page: readonly DirectoryEntry[] = []
+  #next = 0
+  #open = true
+
+  constructor(fileSystem: FileSystem, ino: Ino, path: string) {
+    this.path = path
+    this.#pages = entriesOf(fileSystem, ino)
+  }
+
+  /** The next entry; null behind the last one. */
+  async read(): Promise<Dirent | null> {
+    return asNode({ syscall: 'readdir', path: this.path }, async () => {
+      if (!this.#open) throw new PosixError('EBADF', 'the directory was closed')
+      if (this.#next === this.#page.length) {
+        const { value, done } = await this.#pages.next()
+        if (done === true) return null
+        this.#page = value
+        this.#next = 0
+      }
+      const { name, type } = this.#page[this.#next++]!
+      return new Dirent(Buffer.from(name).toString(), this.path, type)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#open = false
+    await this.#pages.return(undefined)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Dirent> {
+    try {
+      for (let entry = await this.read(); entry !== null; entry = await this.read()) yield entry
+    } finally {
+      await this.close()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

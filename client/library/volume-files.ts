@@ -1,0 +1,373 @@
+/** A volume's files, shaped like node:fs/promises. Paths begin at the volume's root. */
+import { constants } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
+import { PosixError } from '../../network/errors.ts'
+import { fileType, isDirectory, isRegular } from '../../network/wire/attributes.ts'
+import type { Caller, FileSystem, OpenFile, SetAttributes } from '../fs/contract.ts'
+import { type Data, encodingOf } from './data.ts'
+import { entriesOf, makeDirectories, removeTree } from './directories.ts'
+import { DirectoryHandle } from './directory-handle.ts'
+import { FileHandle } from './file-handle.ts'
+import { asNode } from './node-error.ts'
+import { type OpenFlags, parseFlags } from './open-flags.ts'
+import { entryOf, existing, type Path, resolve, textOf } from './paths.ts'
+import { Dirent, Stats } from './stats.ts'
+import {
+  type ReadStreamOptions,
+  readStream,
+  type WriteStreamOptions,
+  writeStream,
+} from './streams.ts'
+import { nsOf, type Time } from './time.ts'
+
+export interface FilesInit {
+  readonly fileSystem: FileSystem
+  /** Whom new files belong to. */
+  readonly caller: Caller
+  /** Permission bits that new files do not get. */
+  readonly umask: number
+}
+
+export interface StatFs {
+  readonly type: number
+  readonly bsize: number
+  readonly blocks: number
+  readonly bfree: number
+  readonly bavail: number
+  readonly files: number
+  readonly ffree: number
+}
+
+type FileOptions =
+  | BufferEncoding
+  | { readonly encoding?: BufferEncoding | null; readonly mode?: number; readonly flag?: string }
+  | null
+
+const statfsBlockBytes = 4096
+/** Node copies in pieces of this kind too: several blocks at a time. */
+const copyBytes = 4 * 1024 * 1024
+const permissionBits = 0o7777
+
+export class VolumeFiles {
+  readonly constants = constants
+  readonly #fileSystem: FileSystem
+  readonly #caller: Caller
+  readonly #umask: number
+
+  constructor({ fileSystem, caller, umask }: FilesInit) {
+    this.#fileSystem = fileSystem
+    this.#caller = caller
+    this.#umask = umask
+  }
+
+  async open(path: Path, flags: string | number = 'r', mode = 0o666): Promise<FileHandle> {
+    return this.#do('open', path, async () => {
+      const how = parseFlags(flags)
+      const file = await this.#open(path, how, mode)
+      return new FileHandle(this.#fileSystem, file, how, textOf(path))
+    })
+  }
+
+  readFile(
+    path: Path,
+    options?: { readonly encoding?: null; readonly flag?: string } | null,
+  ): Promise<Buffer>
+  readFile(
+    path: Path,
+    options: BufferEncoding | { readonly encoding: BufferEncoding; readonly flag?: string },
+  ): Promise<string>
+  async readFile(path: Path, options: FileOptions = null): Promise<Buffer | string> {
+    const handle = await this.open(path, flagOf(options) ?? 'r')
+    try {
+      return await handle.readFile(encodingOf(options))
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async writeFile(path: Path, data: Data, options: FileOptions = null): Promise<void> {
+    const mode = typeof options === 'object' ? options?.mode : undefined
+    const handle = await this.open(path, flagOf(options) ?? 'w', mode)
+    try {
+      await handle.writeFile(data, encodingOf(options))
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async appendFile(path: Path, data: Data, options: FileOptions = null): Promise<void> {
+    const given = typeof options === 'string' ? { encoding: options } : options
+    await this.writeFile(path, data, { flag: 'a', ...given })
+  }
+
+  async stat(path: Path): Promise<Stats> {
+    return this.#do('stat', path, async () => {
+      return new Stats(await existing(this.#fileSystem, path, { follow: true }))
+    })
+  }
+
+  async lstat(path: Path): Promise<Stats> {
+    return this.#do('lstat', path, async () => {
+      return new Stats(await existing(this.#fileSystem, path, { follow: false }))
+    })
+  }
+
+  async mkdir(
+    path: Path,
+    options?: number | { readonly recursive?: boolean; readonly mode?: number } | null,
+  ): Promise<string | undefined> {
+    const given = typeof options === 'number' ? { mode: options } : options
+    const { recursive = false, mode = 0o777 } = given ?? {}
+    const bits = mode & permissionBits & ~this.#umask
+    return this.#do('mkdir', path, async () => {
+      if (recursive) return makeDirectories(this.#fileSystem, path, bits, this.#caller)
+      const { parent, name, attributes } = await resolve(this.#fileSystem, path, { follow: false })
+      if (attributes !== null || name === null) throw new PosixError('EEXIST')
+      await this.#fileSystem.mkdir(parent, name, bits, this.#caller)
+      return undefined
+    })
+  }
+
+  readdir(
+    path: Path,
+    options?: BufferEncoding | { readonly withFileTypes?: false } | null,
+  ): Promise<string[]>
+  readdir(path: Path, options: { readonly withFileTypes: true }): Promise<Dirent[]>
+  async readdir(
+    path: Path,
+    options?: BufferEncoding | { readonly withFileTypes?: boolean } | null,
+  ): Promise<string[] | Dirent[]> {
+    return this.#do('scandir', path, async () => {
+      const { ino } = await this.#directory(path)
+      const dirents: Dirent[] = []
+      for await (const entries of entriesOf(this.#fileSystem, ino)) {
+        for (const { name, type } of entries) {
+          dirents.push(new Dirent(Buffer.from(name).toString(), textOf(path), type))
+        }
+      }
+      const typed = typeof options === 'object' && options?.withFileTypes === true
+      return typed ? dirents : dirents.map(({ name }) => name)
+    })
+  }
+
+  async opendir(path: Path): Promise<DirectoryHandle> {
+    return this.#do('opendir', path, async () => {
+      const { ino } = await this.#directory(path)
+      return new DirectoryHandle(this.#fileSystem, ino, textOf(path))
+    })
+  }
+
+  async rm(
+    path: Path,
+    { recursive = false, force = false }: { recursive?: boolean; force?: boolean } = {},
+  ): Promise<void> {
+    await this.#do('rm', path, async () => {
+      const { parent, name, attributes } = await entryOf(this.#fileSystem, path)
+      if (attributes === null) {
+        if (force) return
+        throw new PosixError('ENOENT')
+      }
+      if (!isDirectory(attributes.mode)) await this.#fileSystem.unlink(parent, name)
+      else if (recursive) await removeTree(this.#fileSystem, parent, name, attributes.ino)
+      else throw new PosixError('EISDIR')
+    })
+  }
+
+  async rmdir(path: Path): Promise<void> {
+    await this.#do('rmdir', path, async () => {
+      const { parent, name } = await entryOf(this.#fileSystem, path)
+      await this.#fileSystem.rmdir(parent, name)
+    })
+  }
+
+  async unlink(path: Path): Promise<void> {
+    await this.#do('unlink', path, async () => {
+      const { parent, name } = await entryOf(this.#fileSystem, path)
+      await this.#fileSystem.unlink(parent, name)
+    })
+  }
+
+  async rename(from: Path, to: Path): Promise<void> {
+    await this.#between('rename', from, to, async () => {
+      const [source, target] = await Promise.all([
+        entryOf(this.#fileSystem, from),
+        entryOf(this.#fileSystem, to),
+      ])
+      const { parent, name } = source
+      await this.#fileSystem.rename(parent, name, target.parent, target.name, 0)
+    })
+  }
+
+  async link(existingPath: Path, newPath: Path): Promise<void> {
+    await this.#between('link', existingPath, newPath, async () => {
+      const { ino, mode } = await existing(this.#fileSystem, existingPath, { follow: false })
+      if (isDirectory(mode)) throw new PosixError('EPERM')
+      const { parent, name } = await entryOf(this.#fileSystem, newPath)
+      await this.#fileSystem.link(ino, parent, name)
+    })
+  }
+
+  async symlink(target: Path, path: Path): Promise<void> {
+    await this.#between('symlink', target, path, async () => {
+      const { parent, name } = await entryOf(this.#fileSystem, path)
+      await this.#fileSystem.symlink(parent, name, Buffer.from(target), this.#caller)
+    })
+  }
+
+  async readlink(path: Path): Promise<string> {
+    return this.#do('readlink', path, async () => {
+      const { ino, mode } = await existing(this.#fileSystem, path, { follow: false })
+      if ((mode & fileType.mask) !== fileType.symlink) throw new PosixError('EINVAL')
+      return Buffer.from(await this.#fileSystem.readlink(ino)).toString()
+    })
+  }
+
+  async realpath(path: Path): Promise<string> {
+    return this.#do('realpath', path, async () => {
+      const { attributes, real } = await resolve(this.#fileSystem, path, { follow: true })
+      if (attributes === null) throw new PosixError('ENOENT')
+      return real
+    })
+  }
+
+  async truncate(path: Path, size = 0): Promise<void> {
+    await this.#do('truncate', path, async () => {
+      const { ino, mode } = await existing(this.#fileSystem, path, { follow: true })
+      if (isDirectory(mode)) throw new PosixError('EISDIR')
+      if (!isRegular(mode)) throw new PosixError('EINVAL')
+      await this.#fileSystem.setattr(ino, { size })
+    })
+  }
+
+  async chmod(path: Path, mode: number): Promise<void> {
+    await this.#set('chmod', path, true, { mode: mode & permissionBits })
+  }
+
+  async chown(path: Path, uid: number, gid: number): Promise<void> {
+    await this.#set('chown', path, true, { uid, gid })
+  }
+
+  async lchown(path: Path, uid: number, gid: number): Promise<void> {
+    await this.#set('lchown', path, false, { uid, gid })
+  }
+
+  async utimes(path: Path, atime: Time, mtime: Time): Promise<void> {
+    await this.#set('utime', path, true, { atimeNs: nsOf(atime), mtimeNs: nsOf(mtime) })
+  }
+
+  async lutimes(path: Path, atime: Time, mtime: Time): Promise<void> {
+    await this.#set('lutime', path, false, { atimeNs: nsOf(atime), mtimeNs: nsOf(mtime) })
+  }
+
+  /** By the permission bits, for whom the connection was made. */
+  async access(path: Path, mode: number = constants.F_OK): Promise<void> {
+    await this.#do('access', path, async () => {
+      const attributes = await existing(this.#fileSystem, path, { follow: true })
+      const { uid, gid } = this.#caller
+      const executable = isDirectory(attributes.mode) || (attributes.mode & 0o111) !== 0
+      if (uid === 0) {
+        if ((mode & constants.X_OK) !== 0 && !executable) throw new PosixError('EACCES')
+        return
+      }
+      const shift = attributes.uid === uid ? 6 : attributes.gid === gid ? 3 : 0
+      if ((mode & ~(attributes.mode >> shift) & 0o7) !== 0) throw new PosixError('EACCES')
+    })
+  }
+
+  /** @param mode COPYFILE_EXCL, or 0. */
+  async copyFile(from: Path, to: Path, mode = 0): Promise<void> {
+    await this.#between('copyfile', from, to, async () => {
+      const source = await this.open(from, 'r')
+      try {
+        const { mode: bits } = await source.stat()
+        const exclusive = (mode & constants.COPYFILE_EXCL) !== 0
+        const target = await this.open(to, exclusive ? 'wx' : 'w', bits & permissionBits)
+        try {
+          await copyData(source, target)
+        } finally {
+          await target.close()
+        }
+      } finally {
+        await source.close()
+      }
+    })
+  }
+
+  async statfs(_path: Path = '/'): Promise<StatFs> {
+    return this.#do('statfs', _path, async () => {
+      await existing(this.#fileSystem, _path, { follow: true })
+      const space = await this.#fileSystem.statfs()
+      const blocks = (bytes: number) => Math.floor(bytes / statfsBlockBytes)
+      return {
+        type: 0,
+        bsize: statfsBlockBytes,
+        blocks: blocks(space.totalBytes),
+        bfree: blocks(space.freeBytes),
+        bavail: blocks(space.availableBytes),
+        files: space.files,
+        ffree: blocks(space.availableBytes),
+      }
+    })
+  }
+
+  createReadStream(path: Path, options?: ReadStreamOptions): Readable {
+    return readStream(() => this.open(path, options?.flags ?? 'r'), options)
+  }
+
+  createWriteStream(path: Path, options?: WriteStreamOptions): Writable {
+    return writeStream(() => this.open(path, options?.flags ?? 'w', options?.mode), options)
+  }
+
+  async #open(path: Path, flags: OpenFlags, mode: number): Promise<OpenFile> {
+    const { create, exclusive, truncate } = flags
+    const follow = !flags.noFollow && !(create && exclusive)
+    const { parent, name, attributes } = await resolve(this.#fileSystem, path, { follow })
+    if (attributes === null) {
+      if (!create || name === null) throw new PosixError('ENOENT')
+      const bits = fileType.regular | (mode & permissionBits & ~this.#umask)
+      const options = { exclusive, truncate }
+      return (await this.#fileSystem.create(parent, name, bits, this.#caller, options)).file
+    }
+    if (create && exclusive) throw new PosixError('EEXIST')
+    if ((attributes.mode & fileType.mask) === fileType.symlink) throw new PosixError('ELOOP')
+    if (flags.directory && !isDirectory(attributes.mode)) throw new PosixError('ENOTDIR')
+    if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
+    // Only the kernel can give the other ends of pipes, sockets and devices.
+    if (!isRegular(attributes.mode)) throw new PosixError('ENXIO')
+    return this.#fileSystem.open(attributes.ino, { truncate: truncate && flags.writable })
+  }
+
+  async #directory(path: Path) {
+    const attributes = await existing(this.#fileSystem, path, { follow: true })
+    if (!isDirectory(attributes.mode)) throw new PosixError('ENOTDIR')
+    return attributes
+  }
+
+  async #set(syscall: string, path: Path, follow: boolean, changes: SetAttributes): Promise<void> {
+    await this.#do(syscall, path, async () => {
+      const { ino } = await existing(this.#fileSystem, path, { follow })
+      await this.#fileSystem.setattr(ino, changes)
+    })
+  }
+
+  #do<T>(syscall: string, path: Path, work: () => Promise<T>): Promise<T> {
+    return asNode({ syscall, path: textOf(path) }, work)
+  }
+
+  #between<T>(syscall: string, path: Path, dest: Path, work: () => Promise<T>): Promise<T> {
+    return asNode({ syscall, path: textOf(path), dest: textOf(dest) }, work)
+  }
+}
+
+function flagOf(options: FileOptions): string | undefined {
+  return typeof options === 'object' ? options?.flag : undefined
+}
+
+async function copyData(source: FileHandle, target: FileHandle): Promise<void> {
+  const buffer = Buffer.allocUnsafe(copyBytes)
+  for (;;) {
+    const { bytesRead } = await source.read(buffer, 0, buffer.length)
+    if (bytesRead === 0) return
+    await target.write(buffer, 0, bytesRead)
+  }
+}
