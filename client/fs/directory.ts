@@ -1,5 +1,4 @@
 /** readdir(3), with attributes where they are wanted: those of subdirectories live elsewhere. */
-import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
