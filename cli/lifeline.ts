@@ -22,7 +22,11 @@ export function readLifeline(received: unknown): LifelineMessage | null {
 export const lifelineVariable = 'ROOKERY_LIFELINE'
 
 export function hasSupervisor(): boolean {
-  return process.connected && process.env[lifelineVariable] === '1'
+  return process.connected && wasSupervised()
+}
+
+function wasSupervised(): boolean {
+  return process.env[lifelineVariable] === '1'
 }
 
 /** Resolves when the message has left; harmless without a supervisor. */
@@ -43,16 +47,18 @@ export function stopRequest(orphanDelayMs?: number): Promise<string> {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => resolve(signal))
     }
-    if (orphanDelayMs !== undefined && hasSupervisor()) {
-      process.once('disconnect', () => {
-        setTimeout(() => resolve('the supervisor is gone'), orphanDelayMs)
-      })
+    if (orphanDelayMs === undefined || !wasSupervised()) return
+    const orphaned = (): void => {
+      setTimeout(() => resolve('the supervisor is gone'), orphanDelayMs)
     }
+    // It may have died while this process was still starting.
+    if (process.connected) process.once('disconnect', orphaned)
+    else orphaned()
   })
 }
 
 /** How long each kind of member outlives its supervisor: from the top of the stack down. */
-export const orphanDelayMs = { mount: 0, server: 3_000, manager: 6_000 } as const
+export const orphanDelayMs = { mount: 0, server: 1_000, manager: 2_000 } as const
 
 /** Lets the process end although the line is open. */
 export function cutLifeline(): void {

@@ -24,7 +24,10 @@ export async function runStatus(options: StatusOptions): Promise<void> {
   const manager = await ask(managers, '', peer => peer.call('managerStatus', {}))
   const { members, cluster } = manager.body
   const servers = await Promise.all(
-    members.filter(({ role }) => role === 'server').map(member => stateOf(member, cluster)),
+    members
+      .filter(({ role }) => role === 'server')
+      .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
+      .map(member => stateOf(member, cluster)),
   )
   if (options.json === true) {
     console.log(JSON.stringify({ managers, ...manager.body, servers }, null, 2))

@@ -18,11 +18,14 @@ import {
 import { lockHome, startTicks } from './home-lock.ts'
 import { cutLifeline, hasSupervisor, stopRequest, tellSupervisor } from './lifeline.ts'
 import { checkMountpoint, locate } from './mountpoint.ts'
+import { awaitOrphans } from './orphans.ts'
 import { type ClusterPlan, planCluster } from './plan.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { Supervisor } from './supervisor.ts'
 import type { UpOptions } from './up.ts'
 
+/** Asked now: the line to the one who waits for the mount is cut when it is there. */
+const inBackground = hasSupervisor()
 const defaultServers = 3
 const defaultPartitions = 256
 /** Less than this and a server could not even write its logs. */
@@ -36,6 +39,7 @@ export async function runUp(path: string, options: UpOptions): Promise<void> {
   const lock = await lockHome(home)
   try {
     const settings = await settleSettings(home, options.servers)
+    await awaitOrphans(home)
     await checkSpace(home)
     await checkMountpoint(mountpoint, { create: true })
     const sockets = await prepareSockets(home)
@@ -102,7 +106,7 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
     progress.end()
   }
   const text = `${mountpoint} is mounted: volume ${options.volume}, ${settings.servers} servers, data in ${home.directory}`
-  if (options.quiet !== true && !hasSupervisor()) console.log(`${text}\nCtrl-C stops it.`)
+  if (options.quiet !== true && !inBackground) console.log(`${text}\nCtrl-C stops it.`)
   await tellSupervisor('ready', text)
   cutLifeline()
 }
@@ -114,7 +118,7 @@ function advance(progress: Progress, what: string): void {
 
 /** In the background this is the log, where a line wants its time. */
 function say(options: UpOptions, line: string): void {
-  if (hasSupervisor()) {
+  if (inBackground) {
     process.stderr.write(`${new Date().toISOString()} ${line}\n`)
   } else if (options.quiet !== true) {
     process.stderr.write(`rookery: ${line}\n`)

@@ -26,7 +26,8 @@ export async function create(name: string, options: CreateOptions): Promise<void
 
 export async function list(options: ClusterOptions & { readonly json?: true }): Promise<void> {
   const volumes = await withCluster(options, listVolumes)
-  const described = volumes.map(({ name, attributes }) => ({
+  const sorted = volumes.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const described = sorted.map(({ name, attributes }) => ({
     name,
     blockBytes: attributes.blockBytes,
     inlineBytes: attributes.inlineBytes,
