@@ -61,7 +61,10 @@ export interface FileSystem {
   setattr(ino: Ino, changes: SetAttributes): Promise<Attributes>
   readlink(ino: Ino): Promise<Uint8Array>
 
-  /** Creates a regular file and opens it; opens the one that is there unless `exclusive`. */
+  /**
+   * Creates a regular file and opens it; opens the one that is there unless `exclusive`.
+   * @param mode type and permission bits, the umask applied.
+   */
   create(
     parent: Ino,
     name: Name,

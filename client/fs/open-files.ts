@@ -1,6 +1,6 @@
 /** Opening and closing: open, create, release. */
 import { PosixError } from '../../network/errors.ts'
-import { type Attributes, isRegular } from '../../network/wire/attributes.ts'
+import { type Attributes, fileType, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 import { setattr } from './attributes.ts'
@@ -49,7 +49,7 @@ export async function create(
     await context.cluster.mutate('create', partitionOfIno(parent), {
       parent,
       name,
-      mode,
+      mode: (mode & ~fileType.mask) | fileType.regular,
       uid: caller.uid,
       gid: caller.gid,
       rdev: 0,

@@ -43,6 +43,7 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
   return {
     root,
     cache: cacheOf(context),
+    writesThrough: true,
     lookup: (parent, name) => lookup(context, parent, name),
     getattr: ino => getattr(context, ino),
     setattr: (ino, changes) => setattr(context, ino, changes),

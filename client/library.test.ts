@@ -1,0 +1,157 @@
+import { constants } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import test, { type ExecutionContext } from 'ava'
+import { openVolume } from './fs/volume.ts'
+import { createVolume } from './fs/volumes.ts'
+import { Connection } from './library.ts'
+import { TestServers } from './testing/servers.ts'
+
+async function setUp(t: ExecutionContext): Promise<Connection> {
+  // Rookery's own timers do not keep a process alive.
+  const alive = setInterval(() => {}, 1000)
+  const servers = await new TestServers(3, 16).start()
+  const client = servers.client()
+  await createVolume(client, 'v', { blockBytes: 65_536, inlineBytes: 4096 })
+  const fileSystem = await openVolume(client, 'v')
+  const caller = { uid: 1000, gid: 100 }
+  const files = new Connection(client, { fileSystem, caller, umask: 0o022 })
+  t.teardown(async () => {
+    await files.close()
+    await servers.stop()
+    clearInterval(alive)
+  })
+  return files
+}
+
+test('text and bytes come back as they were written', async t => {
+  const files = await setUp(t)
+  await files.writeFile('/a.txt', 'grüße')
+  t.is(await files.readFile('/a.txt', 'utf8'), 'grüße')
+  await files.appendFile('a.txt', Buffer.from('!'))
+  t.is(await files.readFile('/a.txt', { encoding: 'utf8' }), 'grüße!')
+  const large = Buffer.alloc(300_000, 'xyz')
+  await files.writeFile('/large', large)
+  t.is(Buffer.compare(await files.readFile('/large'), large), 0)
+  await files.writeFile('/large', ['a', Buffer.from('b'), 'c'])
+  t.is(await files.readFile('/large', 'utf8'), 'abc')
+})
+
+test('errors look like those of node:fs', async t => {
+  const files = await setUp(t)
+  const missing = await t.throwsAsync<NodeJS.ErrnoException>(files.readFile('/no/such'))
+  t.is(missing?.message, "ENOENT: no such file or directory, open '/no/such'")
+  t.like(missing, { code: 'ENOENT', errno: -2, syscall: 'open', path: '/no/such' })
+  await files.writeFile('/f', '')
+  await t.throwsAsync(files.readFile('/f/x'), { code: 'ENOTDIR' })
+  await t.throwsAsync(files.readFile('/f/'), { code: 'ENOTDIR' })
+  await t.throwsAsync(files.readFile('/'), { code: 'EISDIR' })
+  await t.throwsAsync(files.writeFile('/f', '', { flag: 'wx' }), { code: 'EEXIST' })
+  await t.throwsAsync(files.open('/f', 'q'), { code: 'EINVAL' })
+  await t.throwsAsync(files.rename('/none', '/f'), { message: /rename '\/none' -> '\/f'/ })
+  await t.throwsAsync(files.mkdir('/f'), { code: 'EEXIST' })
+  await t.throwsAsync(files.stat(''), { code: 'ENOENT' })
+  await t.throwsAsync(files.unlink('/'), { code: 'EBUSY' })
+})
+
+test('symbolic links are followed where they should be, and not for ever', async t => {
+  const files = await setUp(t)
+  await files.mkdir('/d/e', { recursive: true })
+  await files.writeFile('/d/e/f', 'deep')
+  await files.symlink('d/e', '/link')
+  await files.symlink('/d/../link/f', '/d/absolute')
+  t.is(await files.readFile('/link/f', 'utf8'), 'deep')
+  t.is(await files.readFile('/d/absolute', 'utf8'), 'deep')
+  t.is(await files.realpath('/link/../absolute'), '/d/e/f')
+  t.is(await files.readlink('/link'), 'd/e')
+  t.true((await files.lstat('/link')).isSymbolicLink())
+  t.true((await files.lstat('/link/')).isDirectory())
+  await files.symlink('round', '/round')
+  await t.throwsAsync(files.stat('/round'), { code: 'ELOOP' })
+  await files.symlink('target', '/dangling')
+  await files.writeFile('/dangling', 'made')
+  t.is(await files.readFile('/target', 'utf8'), 'made')
+  await t.throwsAsync(files.open('/dangling', 'wx'), { code: 'EEXIST' })
+  await t.throwsAsync(files.readlink('/target'), { code: 'EINVAL' })
+})
+
+test('directories are made with parents, listed, walked and removed with their contents', async t => {
+  const files = await setUp(t)
+  t.is(await files.mkdir('/a/b/c', { recursive: true }), '/a')
+  t.is(await files.mkdir('/a/b/c', { recursive: true }), undefined)
+  for (let index = 0; index < 300; index++) await files.writeFile(`/a/b/${index}`, '')
+  t.is((await files.readdir('/a/b')).length, 301)
+  const typed = await files.readdir('/a', { withFileTypes: true })
+  t.deepEqual(
+    typed.map(({ name, parentPath }) => [name, parentPath]),
+    [['b', '/a']],
+  )
+  t.true(typed[0]?.isDirectory())
+  const names: string[] = []
+  for await (const { name } of await files.opendir('/a/b')) names.push(name)
+  t.is(names.length, 301)
+  await t.throwsAsync(files.rmdir('/a'), { code: 'ENOTEMPTY' })
+  await t.throwsAsync(files.rm('/a'), { code: 'EISDIR' })
+  await files.rm('/a', { recursive: true })
+  await t.throwsAsync(files.rm('/a'), { code: 'ENOENT' })
+  await files.rm('/a', { force: true })
+  t.deepEqual(await files.readdir('/'), [])
+})
+
+test('an open file reads and writes where it is told, or where it was', async t => {
+  const files = await setUp(t)
+  const handle = await files.open('/f', 'w+')
+  t.is((await handle.write('hello ')).bytesWritten, 6)
+  await handle.write(Buffer.from('xworldx'), 1, 5)
+  await handle.write('J', 0)
+  const { bytesRead, buffer } = await handle.read(Buffer.alloc(20), 0, 20, 0)
+  t.is(buffer.toString('utf8', 0, bytesRead), 'Jello world')
+  await handle.truncate(5)
+  t.is((await handle.stat()).size, 5)
+  await handle.sync()
+  await handle.datasync()
+  await handle.utimes(1, 2.5)
+  t.is((await handle.stat()).mtimeNs, 2_500_000_000n)
+  await handle.close()
+  await t.throwsAsync(handle.stat(), { code: 'EBADF' })
+  const reader = await files.open('/f')
+  await t.throwsAsync(reader.write('x'), { code: 'EBADF' })
+  t.is(await reader.readFile('utf8'), 'Jello')
+  await files.unlink('/f')
+  t.is((await reader.read(new Uint8Array(5), 0, 5, 0)).bytesRead, 5)
+  await reader.close()
+})
+
+test('modes, owners and times are set and shown', async t => {
+  const files = await setUp(t)
+  await files.writeFile('/f', 'x')
+  const made = await files.stat('/f')
+  t.like(made, { mode: 0o100644, uid: 1000, gid: 100, size: 1, nlink: 1 })
+  await files.chmod('/f', 0o600)
+  await files.access('/f', constants.R_OK | constants.W_OK)
+  await t.throwsAsync(files.access('/f', constants.X_OK), { code: 'EACCES' })
+  await files.chown('/f', 7, 8)
+  await t.throwsAsync(files.access('/f', constants.R_OK), { code: 'EACCES' })
+  await files.utimes('/f', new Date(1000), '3')
+  const stats = await files.stat('/f')
+  t.is(stats.atime.getTime(), 1000)
+  t.is(stats.mtimeMs, 3000)
+  await files.link('/f', '/g')
+  t.is((await files.stat('/g')).nlink, 2)
+  await t.throwsAsync(files.link('/', '/h'), { code: 'EPERM' })
+  t.is((await files.statfs()).bsize, 4096)
+})
+
+test('files are copied and streamed', async t => {
+  const files = await setUp(t)
+  const data = Buffer.alloc(500_000, 'abcdefg')
+  await files.writeFile('/a', data, { mode: 0o600 })
+  await files.copyFile('/a', '/b')
+  t.is((await files.stat('/b')).mode & 0o777, 0o600)
+  await t.throwsAsync(files.copyFile('/a', '/b', constants.COPYFILE_EXCL), { code: 'EEXIST' })
+  await pipeline(files.createReadStream('/b'), files.createWriteStream('/c', { flush: true }))
+  t.is(Buffer.compare(await files.readFile('/c'), data), 0)
+  const part = files.createReadStream('/c', { start: 7, end: 13, encoding: 'utf8' })
+  t.deepEqual(await part.toArray(), ['abcdefg'])
+  const missing = files.createReadStream('/none')
+  await t.throwsAsync(missing.toArray(), { code: 'ENOENT' })
+})
