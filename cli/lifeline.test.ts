@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -16,6 +17,11 @@ function child(script: string, supervised: boolean): ChildProcess {
   })
 }
 
+async function saidBy({ stdout }: ChildProcess): Promise<string> {
+  assert(stdout !== null)
+  return await text(stdout)
+}
+
 const stopping = `const stop = stopRequest(1)
   await tellSupervisor('ready', 'now')
   console.log(await stop)
@@ -26,21 +32,22 @@ test('a child says that it is ready, and stops when its supervisor is gone', asy
   const [message] = await once(process, 'message')
   t.deepEqual(readLifeline(message), { kind: 'ready', text: 'now' })
   process.disconnect()
-  t.is(await text(process.stdout ?? []), 'the supervisor is gone\n')
+  t.is(await saidBy(process), 'the supervisor is gone\n')
 })
 
 test('a child whose supervisor died while it was starting stops too', async t => {
   const late = `await new Promise(resolve => process.once('disconnect', resolve))\n${stopping}`
   const process = child(late, true)
   process.disconnect()
-  t.is(await text(process.stdout ?? []), 'the supervisor is gone\n')
+  t.is(await saidBy(process), 'the supervisor is gone\n')
 })
 
 test('a process that merely has a channel to somebody goes on without it', async t => {
-  const outlived = `process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))\n${stopping}`
+  const outlived = `setInterval(() => {}, 1e6)
+    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))\n${stopping}`
   const process = child(outlived, false)
   process.disconnect()
-  t.is(await text(process.stdout ?? []), 'SIGTERM\n')
+  t.is(await saidBy(process), 'SIGTERM\n')
 })
 
 test('what is no message of ours is ignored', t => {
