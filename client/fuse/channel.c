@@ -38,6 +38,8 @@ extern void uv_unref(uv_handle_t *);
 
 /* Requests of one call into JavaScript, and such calls before the loop may turn to others. */
 enum { BATCH_LIMIT = 64, ROUND_LIMIT = 4, PIECE_LIMIT = 64, CREDIT_LIMIT = 8, REFERENCES = 5 };
+/* The device takes a reply at once; a signal in between may cost a few turns. */
+enum { WRITE_TRIES = 100 };
 /* The longest that one turn of the loop may stay in the spin, however busy it is kept. */
 static const uint64_t SPIN_TURN_NS = 500 * 1000;
 
@@ -241,11 +243,12 @@ static napi_value number(napi_env env, int value)
 
 static int write_all(int fd, const struct iovec *pieces, int count)
 {
-  for (;;) {
+  for (int left = WRITE_TRIES; left > 0; left--) {
     if (writev(fd, pieces, count) >= 0) return 0;
     if (errno != EINTR && errno != EAGAIN) return errno;
-    if (errno == EAGAIN) sched_yield();
+    sched_yield();
   }
+  return EAGAIN;
 }
 
 /* answer(channel, slot, length, pieces?): errno of the write; length 0 answers nothing (forget). */

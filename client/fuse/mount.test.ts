@@ -11,6 +11,7 @@ import { mountsAt } from './mountpoint.ts'
 import { opcode } from './protocol/numbers.ts'
 
 const real = noMounts === null ? test.serial : test.skip
+const asRoot = process.geteuid?.() === 0 ? real : test.skip
 const wallNs = () => BigInt(Date.now()) * 1_000_000n
 const fileSystem = () => new MemoryFileSystem({ wallNs })
 
@@ -47,6 +48,17 @@ real('the same works when the kernel may keep names and attributes', async t => 
   t.pass()
 })
 
+asRoot('a mount that others may enter checks their permissions', async t => {
+  const options = await mountpointFor(t)
+  const mounted = await mountDirect(fileSystem(), { ...options, allowOther: true })
+  for (const name of ['names', 'links', 'tools']) await exercise(options.mountpoint, name)
+  const script = `echo secret > "$1/file"; chmod 600 "$1/file"; chmod 755 "$1"
+    chmod 755 "$1"; setpriv --reuid 65534 --clear-groups sh -c 'cat "$1/file" || echo x > "$1/new"' sh "$1"`
+  const failure = await t.throwsAsync(shell(script, options.mountpoint))
+  t.regex(failure.message, /file: Permission denied.*new: Permission denied/s)
+  await mounted.unmount()
+})
+
 real('a device that fusermount3 handed over works, and is given back', async t => {
   const options = await mountpointFor(t)
   const mounted = await mountChannel(fileSystem(), { ...options, attach: attachThroughHelper })
@@ -72,7 +84,7 @@ real('a mount that is in use is EBUSY; forced, it goes and its users get errors'
 real('`ended` resolves when somebody else unmounts', async t => {
   const options = await mountpointFor(t)
   const mounted = await mountDirect(fileSystem(), options)
-  await shell('umount "$1"', options.mountpoint)
+  await shell('fusermount3 -u "$1"', options.mountpoint)
   await t.notThrowsAsync(mounted.ended)
   await t.notThrowsAsync(mounted.unmount())
 })

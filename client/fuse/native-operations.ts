@@ -8,7 +8,7 @@
  */
 import { errnoByCode, posixCodeOf } from '../../network/errors.ts'
 import { maxNameBytes, readdirLimitBytes } from '../../network/limits.ts'
-import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Caller, FileSystem, OpenFile } from '../fs/contract.ts'
 import { Handles } from './handles.ts'
@@ -121,8 +121,15 @@ export class NativeOperations {
         this.#answer(done, async () => {
           const { parent, name } = await this.#target(path)
           this.handles.reserve()
+          const type = fileType.regular
           const how = { exclusive: true, truncate: false }
-          const made = await fileSystem.create(parent, name, mode, this.#caller, how)
+          const made = await fileSystem.create(
+            parent,
+            name,
+            type | (mode & 0o7777),
+            this.#caller,
+            how,
+          )
           return this.handles.addFile(made.file)
         }),
       read: (

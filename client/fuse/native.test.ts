@@ -65,6 +65,6 @@ real('a fuse-native mount in use is EBUSY; forced, it goes', async t => {
 real('`ended` of a fuse-native mount resolves when somebody else unmounts', async t => {
   const options = await mountpointFor(t)
   const mounted = await mountFuseNative(fileSystem(), options)
-  await shell('umount "$1"', options.mountpoint)
+  await shell('fusermount3 -u "$1"', options.mountpoint)
   await t.notThrowsAsync(mounted.ended)
 })

@@ -176,6 +176,23 @@ test('a directory is read in any portions: dots first, every entry once', async 
   }
 })
 
+test('a directory is asked for once, also when the kernel comes back for its end', async t => {
+  const { channel, session, fileSystem } = start()
+  const { readdir } = fileSystem
+  let calls = 0
+  fileSystem.readdir = (...words) => {
+    calls += 1
+    return readdir.apply(fileSystem, words)
+  }
+  const opened = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])
+  for (const offset of [0n, 2n]) {
+    const handle = u64(opened.body.readBigUInt64LE(0))
+    const body = [handle, u64(offset), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
+    await channel.ask(session, opcode.readdir, 1, body)
+  }
+  t.is(calls, 1)
+})
+
 test('rewinding sees entries made since', async t => {
   const { channel, session, fileSystem } = start()
   const opened = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])

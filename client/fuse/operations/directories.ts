@@ -43,7 +43,7 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
   const cookie = offset <= 2 ? 0 : offset
   /** Attributes that the kernel may not keep are not worth fetching: it would ask again. */
   const wanted = plus && session.fileSystem.cache.attributesMs(directory.ino) > 0
-  if (!seek(directory, cookie)) {
+  if (offset === 0 || !seek(directory, cookie)) {
     const options = { plus: wanted, limitBytes: readdirLimitBytes }
     const batch = await session.fileSystem.readdir(directory.ino, cookie, options)
     Object.assign(directory, batch, { start: cookie, next: 0, fresh: true })
@@ -63,7 +63,7 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
 /** Finds `cookie` in the batch at hand; false when the batch is another one or used up. */
 function seek(directory: OpenDirectory, cookie: number): boolean {
   const { entries, next } = directory
-  if (directory.start === -1 || cookie === 0) return false
+  if (directory.start === -1) return false
   let index = next > 0 && entries[next - 1]!.cookie === cookie ? next : -1
   if (index === -1) {
     index = directory.start === cookie ? 0 : 1 + entries.findIndex(one => one.cookie === cookie)

@@ -1,5 +1,6 @@
 /** Requests about names in a directory: LOOKUP, CREATE, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME. */
 import { errnoByCode, posixCodeOf } from '../../../network/errors.ts'
+import { fileType } from '../../../network/wire/attributes.ts'
 import type { Caller } from '../../fs/contract.ts'
 import { entryBytes, openFlag, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
@@ -36,7 +37,7 @@ export async function create(session: Session, request: Request): Promise<void> 
     exclusive: (flags & openFlag.exclusive) !== 0,
     truncate: (flags & openFlag.truncate) !== 0,
   }
-  const mode = request.u32(4)
+  const mode = fileType.regular | (request.u32(4) & 0o7777)
   const caller = callerOf(request)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
   const handle = session.handles.addFile(opened.file)
