@@ -76,7 +76,7 @@ export class SimulatedEnv implements Env {
         next.callback()
         await settle()
       }
-      if (!done() && Number.isFinite(endMs) && this.#heap.size >= 0) this.#nowMs = endMs
+      if (!done()) this.#nowMs = endMs
     } finally {
       this.#running = false
     }

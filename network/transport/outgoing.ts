@@ -8,12 +8,14 @@
 import { type goodbyeKind, headerBytes, type Writable, writeHeader } from '../wire/framing.ts'
 import type { FrameHeader, FrameKind } from './contract.ts'
 
-const slabBytes = 64 * 1024
+/** An idle connection holds little; a busy one soon has slabs that last. */
+const firstSlabBytes = 8 * 1024
+const largestSlabBytes = 64 * 1024
 /** Up to here a copy costs less than one more entry in the vector of writev(2). */
 const copyLimitBytes = 4 * 1024
 
 export class Outgoing {
-  #slab = makeSlab()
+  #slab = makeSlab(0)
   #used = 0
   /** Where the bytes begin that are not in `#pieces` yet. */
   #begin = 0
@@ -52,9 +54,10 @@ export class Outgoing {
   }
 
   #reserve(bytes: number): void {
-    if (this.#used + bytes <= slabBytes) return
+    const { byteLength } = this.#slab.bytes
+    if (this.#used + bytes <= byteLength) return
     this.#endRun()
-    this.#slab = makeSlab()
+    this.#slab = makeSlab(Math.min(Math.max(byteLength * 2, firstSlabBytes), largestSlabBytes))
     this.#used = 0
     this.#begin = 0
   }
@@ -67,7 +70,7 @@ export class Outgoing {
 }
 
 /** A Buffer, which node:net takes as it is. */
-function makeSlab(): Writable {
-  const bytes = Buffer.allocUnsafeSlow(slabBytes)
+function makeSlab(size: number): Writable {
+  const bytes = Buffer.allocUnsafeSlow(size)
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
 }

@@ -11,7 +11,6 @@ import { ClusterError } from '../errors.ts'
 import { dialDeadlineMs, maxConnectionsAccepted } from '../limits.ts'
 import { formatTcp, parseAddress, type SocketAddress } from './address.ts'
 import type { Connection, Listener, Transport } from './contract.ts'
-import { ReadSlab } from './read-slab.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { bindUnix } from './unix-socket.ts'
 
@@ -39,12 +38,12 @@ export class SocketTransport implements Transport {
     let accepted = 0
     server.on('connection', socket => {
       accepted++
-      accept(
-        this.#accepted(socket, at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`),
-      )
+      accept(this.#adopt(socket, at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`))
     })
     if (at.scheme === 'unix') await bindUnix(server, at.path)
     else await bindTcp(server, at.host, at.port)
+    // Such as EMFILE: that one peer is turned away, the listening goes on.
+    server.on('error', error => process.emitWarning(`accepting at ${address}: ${error.message}`))
     return { address: boundAddress(server, at), close: () => closeServer(server) }
   }
 
@@ -54,25 +53,13 @@ export class SocketTransport implements Transport {
         reject(new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal.reason }))
         return
       }
-      const slab = new ReadSlab()
-      let connection: SocketConnection | undefined
-      const socket = createConnection({
-        ...connectOptions(parseAddress(address)),
-        onread: {
-          buffer: () => slab.room(),
-          callback: length => {
-            connection?.receive(slab.take(length))
-            return true
-          },
-        },
-      })
+      const socket = createConnection(connectOptions(parseAddress(address)))
       // Nothing is read before `start`: what arrives early waits in the kernel.
       socket.pause()
       const settle = this.#watchDial(socket, address, reject, signal)
       socket.once('connect', () => {
         settle()
-        connection = new SocketConnection(this.#env, socket, address)
-        resolve(connection)
+        resolve(this.#adopt(socket, address))
       })
     })
   }
@@ -107,7 +94,11 @@ export class SocketTransport implements Transport {
     return settle
   }
 
-  #accepted(socket: Socket, remote: string): Connection {
+  /**
+   * Node reads into fresh memory of at most 64 KiB and cuts it to size. Reading into larger slabs of our own
+   * (`onread`) was no faster, and a small payload that somebody keeps would hold all of its slab.
+   */
+  #adopt(socket: Socket, remote: string): Connection {
     const connection = new SocketConnection(this.#env, socket, remote)
     socket.on('data', (data: Buffer) => {
       connection.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
@@ -131,12 +122,16 @@ function connectOptions(at: SocketAddress): NetConnectOpts {
 
 function bindTcp(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
+    const failed = (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === 'EADDRINUSE'
       const message = `${formatTcp(host, port)} ${taken ? 'is taken' : 'cannot be listened on'}`
       reject(new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause }))
+    }
+    server.once('error', failed)
+    server.listen({ host, port }, () => {
+      server.off('error', failed)
+      resolve()
     })
-    server.listen({ host, port }, resolve)
   })
 }
 

@@ -1,5 +1,5 @@
 /** Binding a Unix socket: mode 0600 from its first moment, and in place of one whose process is dead. */
-import { lstat, unlink } from 'node:fs/promises'
+import { lstatSync, rmSync } from 'node:fs'
 import { createConnection, type Server } from 'node:net'
 import { ClusterError } from '../errors.ts'
 
@@ -7,7 +7,7 @@ import { ClusterError } from '../errors.ts'
 export async function bindUnix(server: Server, path: string): Promise<void> {
   let cause = await tryBind(server, path)
   if (cause?.code === 'EADDRINUSE' && (await isStale(path))) {
-    await unlink(path)
+    rmSync(path, { force: true })
     cause = await tryBind(server, path)
   }
   if (cause === undefined) return
@@ -33,16 +33,18 @@ function tryBind(server: Server, path: string): Promise<NodeJS.ErrnoException | 
   })
 }
 
+const dead: readonly (string | undefined)[] = ['ECONNREFUSED', 'ENOENT']
+
 /** A socket that refuses connections belongs to nobody; anything else is left alone. */
-async function isStale(path: string): Promise<boolean> {
-  const status = await lstat(path)
-  if (!status.isSocket()) return false
+function isStale(path: string): Promise<boolean> {
+  const status = lstatSync(path, { throwIfNoEntry: false })
+  if (status?.isSocket() === false) return Promise.resolve(false)
   return new Promise(resolve => {
     const probe = createConnection(path)
     probe.once('connect', () => {
       probe.destroy()
       resolve(false)
     })
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(dead.includes(error.code)))
   })
 }

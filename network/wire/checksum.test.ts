@@ -2,6 +2,9 @@ import test from 'ava'
 import fc from 'fast-check'
 import { checksum64, checksumsOf, cutAtChunks, sameChecksums, writeChecksum } from './checksum.ts'
 
+// The same cases every time: a failure is the code's, never the day's.
+fc.configureGlobal({ seed: 20_260_101 })
+
 const ascii = (text: string) => new TextEncoder().encode(text)
 
 test('checksums are xxHash64 with seed 0', t => {

@@ -9,6 +9,9 @@ import { decodeBody, decodeError, encodeBody, encodeError } from './codec.ts'
 import { makeIno } from './ids.ts'
 import { structures } from './structures.ts'
 
+// The same cases every time: a failure is the code's, never the day's.
+fc.configureGlobal({ seed: 20_260_101 })
+
 const attributes = {
   ino: makeIno(maxPartitionCount - 1, 2 ** 40 - 1),
   mode: 0o100644,
@@ -81,7 +84,8 @@ const scalar = fc.oneof(
   fc.boolean(),
   fc.constant(null),
   fc.maxSafeInteger(),
-  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  // Less -0, which msgpack writes as 0.
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map(value => value + 0),
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
   fc.string({ unit: 'grapheme', maxLength: 300 }),
   fc.uint8Array({ maxLength: 300 }).map(bytes => Uint8Array.from(bytes)),
