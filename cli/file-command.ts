@@ -22,7 +22,7 @@ export async function withVolume<T>(
 ): Promise<T> {
   const managers = await managerAddresses(options)
   const { connect } = await import('../client/library.ts')
-  const files = await connect({ managers, volume })
+  const files = await connect({ managers, volume, name: 'command line' })
   try {
     return await work(files)
   } finally {

@@ -70,6 +70,14 @@ test('a copy to a directory goes into it, a copy to another name becomes it', as
   )
 })
 
+test('a name as long as a name can be is copied', async t => {
+  const name = 'n'.repeat(255)
+  await fs.writeFile(join(t.context.directory, name), 'x')
+  await fs.mkdir(join(t.context.directory, 'd'))
+  await copy(at(join(t.context.directory, name)), at(join(t.context.directory, 'd')), unheard())
+  t.deepEqual(await fs.readdir(join(t.context.directory, 'd')), [name])
+})
+
 test('a directory is not copied unless asked for, and what is missing is ENOENT', async t => {
   await t.throwsAsync(measure(at(t.context.directory), false), { message: /use --recursive/ })
   await t.throwsAsync(measure(at(join(t.context.directory, 'none')), true), { code: 'ENOENT' })

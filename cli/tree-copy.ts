@@ -1,11 +1,13 @@
 /**
  * Copies a file or a tree from one file system to another.
  *
- * 1. A file has its name only when it is whole: until then it is NAME.partial, which is removed when the copy
- *    fails or is interrupted.
+ * 1. A file has its name only when it is whole: until then it is `….partial`, which is removed when the
+ *    copy fails or is interrupted.
  * 2. At most `filesAtOnce` files are on their way.
  */
-import { basename, join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { basename, dirname, join } from 'node:path'
+import { maxNameBytes } from '../network/limits.ts'
 import { codeOf, Failure } from './failure.ts'
 import type { Tree, TreeHandle, TreeStats } from './tree.ts'
 import { walk } from './tree-walk.ts'
@@ -108,7 +110,7 @@ async function copyFile(
   stats: TreeStats,
   options: CopyOptions,
 ): Promise<void> {
-  const partial = `${to.path}.partial`
+  const partial = partialPath(to.path)
   const target = await to.tree.open(partial, 'w', stats.mode & permissionBits)
   try {
     try {
@@ -127,6 +129,15 @@ async function copyFile(
     throw error
   }
   options.progress(0, to.path)
+}
+
+/** In the same directory, and no name that a tree being copied may hold itself. */
+function partialPath(path: string): string {
+  const suffix = `.${process.pid}.partial`
+  const name = basename(path)
+  const fits = Buffer.byteLength(name + suffix) <= maxNameBytes
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 32)
+  return join(dirname(path), `${fits ? name : hash}${suffix}`)
 }
 
 async function copyData(from: Place, target: TreeHandle, options: CopyOptions): Promise<void> {
