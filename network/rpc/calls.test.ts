@@ -137,6 +137,8 @@ for (const [kind, makeWire] of Object.entries(wires)) {
     t.false(error.message.includes('secret'))
     const remove = { parent: 1, name, ...mutation }
     t.is(await peer.call('unlink', remove).catch(codeOf), 'UNKNOWN_OPERATION')
+    const unsayable = peer.call('lookup', { parent: (2n ** 70n) as unknown as number, name })
+    t.is(await unsayable.catch(codeOf), 'MALFORMED')
     t.deepEqual(ends.logged, [secret])
     await closeEnds(t, ends)
   })

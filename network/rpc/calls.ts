@@ -10,7 +10,7 @@ import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { maxCallsInFlight, maxCallsQueued } from '../limits.ts'
 import { type Connection, type FrameHeader, frameKind } from '../transport/contract.ts'
-import { decodeBody, decodeError } from '../wire/codec.ts'
+import { decodeBody, decodeError, encodeBody } from '../wire/codec.ts'
 import { CallQueue } from './call-queue.ts'
 import { Deadlines } from './deadlines.ts'
 
@@ -24,7 +24,7 @@ export interface Outbound {
   readonly operation: number
   readonly partition: number
   readonly epoch: number
-  readonly body: Uint8Array
+  readonly request: unknown
   readonly payload: readonly Uint8Array[]
   readonly deadlineMs: number
   readonly signal: AbortSignal | undefined
@@ -33,6 +33,7 @@ export interface Outbound {
 interface Call {
   readonly header: FrameHeader
   readonly outbound: Outbound
+  readonly body: Uint8Array
   readonly dueMs: number
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
@@ -94,10 +95,12 @@ export class Calls {
   }
 
   #begin(outbound: Outbound, resolve: Call['resolve'], reject: Call['reject']): Call {
-    const { operation, partition, epoch, signal } = outbound
+    const { operation, partition, epoch, request, signal } = outbound
+    const body = encodeBody(request)
     const call: Call = {
       header: { callId: this.#nextId(), kind: frameKind.request, operation, partition, epoch },
       outbound,
+      body,
       dueMs: this.#deadlines.add(outbound.deadlineMs),
       resolve,
       reject,
@@ -123,10 +126,9 @@ export class Calls {
   }
 
   #send(call: Call): void {
-    const { body, payload } = call.outbound
     this.#inFlight.set(call.header.callId, call)
     try {
-      if (!this.#connection.send(call.header, body, payload)) this.#wait()
+      if (!this.#connection.send(call.header, call.body, call.outbound.payload)) this.#wait()
     } catch (error) {
       this.#fail(call, error)
     }

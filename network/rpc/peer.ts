@@ -89,7 +89,7 @@ export class RpcPeer implements Peer {
       operation: operationNumbers[name],
       partition: options.partition ?? 0,
       epoch: options.epoch ?? 0,
-      body: encodeBody(request),
+      request,
       payload: options.payload ?? noPayload,
       deadlineMs: options.deadlineMs ?? callDeadlineMs,
       signal: options.signal,

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,7 +8,8 @@ import test from 'ava'
 import { realEnv } from '../env/real.ts'
 import { ClusterError } from '../errors.ts'
 import { parseAddress } from './address.ts'
-import { type RawStream, transportCompliance } from './compliance.ts'
+import { transportCompliance } from './compliance.ts'
+import type { RawStream } from './compliance-fixtures.ts'
 import { type Connection, type FrameHeader, frameKind } from './contract.ts'
 import { SocketTransport } from './socket.ts'
 
@@ -155,4 +157,17 @@ test('frames of one tick leave in one write', async t => {
   t.is(chunks, 1)
   near.abort(new ClusterError('CLOSED', 'enough'))
   server.close()
+})
+
+test('a process that is killed is noticed, and not taken for an orderly close', async t => {
+  const path = freshPath()
+  const script = `require('net').createServer(s => s.resume()).listen(${JSON.stringify(path)}, () => console.log('up'))`
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  const near = await transport.dial(`unix:${path}`)
+  const closed = Promise.withResolvers<ClusterError | undefined>()
+  near.start({ frame: () => undefined, closed: closed.resolve })
+  near.send(header, new Uint8Array(10))
+  child.kill('SIGKILL')
+  t.is((await closed.promise)?.code, 'CLOSED')
 })
