@@ -50,11 +50,16 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
     log,
     ...(signal === undefined ? {} : { signal }),
   })
+  const leave = () => void membership.close()
+  signal?.addEventListener('abort', leave, { once: true })
   try {
+    signal?.throwIfAborted()
     if (membership.view === null) await membership.viewNewerThan(0, operationDeadlineMs)
   } catch (error) {
     await membership.close()
     throw error
+  } finally {
+    signal?.removeEventListener('abort', leave)
   }
   const dial = (server: MemberId) => dialServer(options, transports, membership, host.id, server)
   return new ClusterClient({ env, log, membership, dial })

@@ -47,6 +47,7 @@ export class ServerLink {
   #renewal = false
   #repliesAtTick = 0
   #closed = false
+  #warned = false
 
   constructor(init: ServerLinkInit) {
     this.#init = init
@@ -124,6 +125,7 @@ export class ServerLink {
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
     this.session++
     this.current = peer
+    this.#warned = false
     return peer
   }
 
@@ -161,7 +163,10 @@ export class ServerLink {
     if (this.#closed) return
     this.ready().catch((error: unknown) => {
       if (this.#closed) return
-      this.#init.log.warn({ server: this.server, error }, 'cannot renew the session')
+      if (!this.#warned) {
+        this.#warned = true
+        this.#init.log.warn({ server: this.server, error }, 'cannot renew the session: trying on')
+      }
       if (this.#init.opens().length === 0 || this.#renewal) return
       this.#renewal = true
       this.#init.env.timers.after(retryLongestDelayMs, () => this.#renew())

@@ -42,6 +42,13 @@ export class FileHandle {
     this.#path = path
   }
 
+  read<B extends ArrayBufferView>(
+    buffer: B,
+    offset?: number | null,
+    length?: number | null,
+    position?: number | bigint | null,
+  ): Promise<ReadResult<B>>
+  read<B extends ArrayBufferView>(options: ReadOptions<B>): Promise<ReadResult<B>>
   async read<B extends ArrayBufferView>(
     first: B | ReadOptions<B>,
     offset?: number | null,

@@ -1,0 +1,165 @@
+import test from 'ava'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { makeIno } from '../../network/wire/ids.ts'
+import { DirtyPartitions } from './dirty-partitions.ts'
+import { OpenInodes } from './open-inodes.ts'
+import { PageRecords } from './page-records.ts'
+import { type BlockPieces, ReadAhead, ReadAheadBudget } from './read-ahead.ts'
+import { Turns } from './turns.ts'
+
+const blockBytes = 65_536
+
+function attributes(changes: Partial<Attributes>): Attributes {
+  return {
+    ino: makeIno(3, 20),
+    mode: 0o100644,
+    nlink: 1,
+    uid: 0,
+    gid: 0,
+    rdev: 0,
+    size: 100 * blockBytes,
+    atimeNs: 0n,
+    mtimeNs: 0n,
+    ctimeNs: 0n,
+    change: 1,
+    generation: 1,
+    cuts: 0,
+    reach: 0,
+    blockBytes,
+    inlineBytes: 4096,
+    ...changes,
+  }
+}
+
+test('attributes move forward only, and inline data goes with its own', t => {
+  const inodes = new OpenInodes()
+  const inode = inodes.acquire(attributes({ change: 5 }))
+  inode.learnInline(attributes({ change: 5 }), Buffer.from('abc'))
+  t.is(inodes.learn(attributes({ change: 4, size: 1 })).change, 5)
+  t.is(inode.inline?.length, 3)
+  inode.learnInline(attributes({ change: 4 }), Buffer.from('older'))
+  t.is(inode.inline?.length, 3)
+  inode.learn(attributes({ change: 6 }))
+  t.is(inode.inline, null)
+})
+
+test('a reservation is learnt though it is no change', t => {
+  const inode = new OpenInodes().acquire(attributes({ change: 5, reach: 2 }))
+  inode.learn(attributes({ change: 5, reach: 9 }))
+  t.is(inode.attributes.reach, 9)
+  inode.learn(attributes({ change: 5, reach: 3 }))
+  t.is(inode.attributes.reach, 9)
+})
+
+test('a lost inode is not handed to those who open the file again', t => {
+  const inodes = new OpenInodes()
+  const lost = inodes.acquire(attributes({}))
+  inodes.lose(new Set([3]))
+  t.true(lost.lost)
+  const again = inodes.acquire(attributes({}))
+  t.not(again, lost)
+  inodes.release(lost)
+  t.is(inodes.get(again.ino), again)
+})
+
+test('page records are bounded: the oldest goes, and costs only a cache', t => {
+  const pages = new PageRecords(2)
+  const [a, b, c] = [1, 2, 3].map(ino => attributes({ ino }))
+  for (const one of [a!, b!, c!]) t.false(pages.opened(one))
+  t.false(pages.mayKeep(a!))
+  t.true(pages.mayKeep(c!))
+  pages.changedHere(attributes({ ino: 3, change: 3 }), 2)
+  t.false(pages.mayKeep(attributes({ ino: 3, change: 3 })))
+  pages.changedHere(attributes({ ino: 3, change: 2 }), 1)
+  t.true(pages.mayKeep(attributes({ ino: 3, change: 2 })))
+})
+
+test('a partition marked during a sync is visited by the next one', t => {
+  const dirty = new DirtyPartitions()
+  const ino = makeIno(3, 20)
+  dirty.mark(ino, 3)
+  dirty.mark(ino, 7)
+  const visit = dirty.visit(ino)
+  t.deepEqual([...visit.partitions], [3, 7])
+  dirty.mark(ino, 7)
+  dirty.settled(ino, visit)
+  t.deepEqual([...dirty.visit(ino).partitions], [3, 7])
+  dirty.settled(ino, dirty.visit(ino))
+  t.deepEqual([...dirty.visit(ino).partitions], [3])
+})
+
+test('when too many inodes are dirty, the oldest is visited by everybody', t => {
+  const dirty = new DirtyPartitions(1)
+  dirty.mark(makeIno(0, 20), 5)
+  dirty.mark(makeIno(0, 21), 6)
+  t.deepEqual([...dirty.visit(makeIno(0, 22)).partitions], [0, 5])
+  dirty.settled(makeIno(0, 22), dirty.visit(makeIno(0, 22)))
+  t.deepEqual([...dirty.visit(makeIno(0, 22)).partitions], [0])
+})
+
+test('writers that may change the size wait for all, and none is overtaken', async t => {
+  const turns = new Turns()
+  const order: string[] = []
+  t.is(turns.enter(true), undefined)
+  t.is(turns.enter(true), undefined)
+  const exclusive = turns.enter(false)?.then(() => order.push('exclusive'))
+  const shared = turns.enter(true)?.then(() => order.push('shared'))
+  turns.leave(true)
+  await Promise.resolve()
+  t.deepEqual(order, [])
+  turns.leave(true)
+  await exclusive
+  t.deepEqual(order, ['exclusive'])
+  turns.leave(false)
+  await shared
+  turns.leave(true)
+  t.is(turns.enter(false), undefined)
+})
+
+test('nothing is fetched ahead for a random reader, within the budget for a sequential one', async t => {
+  const fetched: number[] = []
+  const fetch = async (block: number): Promise<BlockPieces> => {
+    fetched.push(block)
+    return [new Uint8Array(blockBytes)]
+  }
+  const file = attributes({})
+  const random = new ReadAhead(new ReadAheadBudget())
+  for (const block of [50, 3, 80, 20]) {
+    random.advance(file, block * blockBytes, block * blockBytes + 10, fetch)
+  }
+  t.deepEqual(fetched, [])
+  const budget = new ReadAheadBudget(3 * blockBytes)
+  const ahead = new ReadAhead(budget)
+  for (let block = 0; block < 8; block++) {
+    ahead.advance(file, block * blockBytes, (block + 1) * blockBytes, fetch)
+  }
+  t.deepEqual(fetched, [...new Set(fetched)])
+  t.true(fetched.length >= 6 && fetched.length <= 10, String(fetched))
+  ahead.drop()
+  t.true(budget.take(3 * blockBytes))
+})
+
+test('what was fetched under an older state of the file is not given out', async t => {
+  const ahead = new ReadAhead(new ReadAheadBudget())
+  const fetch = async (): Promise<BlockPieces> => [new Uint8Array(blockBytes)]
+  const before = attributes({ change: 1 })
+  for (let block = 0; block < 3; block++) {
+    ahead.advance(before, block * blockBytes, (block + 1) * blockBytes, fetch)
+  }
+  t.not(ahead.get(before, 3), undefined)
+  t.is(ahead.get(attributes({ change: 2 }), 3), undefined)
+  t.is(ahead.get(before, 3), undefined)
+})
+
+test('a failed fetch is forgotten, so that the reader asks itself', async t => {
+  const budget = new ReadAheadBudget(blockBytes)
+  const ahead = new ReadAhead(budget)
+  const fetch = async (): Promise<BlockPieces> => {
+    throw new Error('broken')
+  }
+  ahead.advance(attributes({}), 0, blockBytes, fetch)
+  ahead.advance(attributes({}), blockBytes, 2 * blockBytes, fetch)
+  await new Promise(resolve => setImmediate(resolve))
+  t.is(ahead.get(attributes({}), 2), undefined)
+  t.true(budget.take(blockBytes))
+})
