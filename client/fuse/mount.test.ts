@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmod, mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { maxFuseRequests } from '../../network/limits.ts'
 import { attachThroughHelper } from './device.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { mountChannel, mountDirect, unmountStale } from './mount.ts'
@@ -155,7 +156,7 @@ real('more requests than there are slots wait their turn, and all are answered',
   let waiting = 0
   slow.lookup = async () => {
     waiting += 1
-    if (waiting === 128) gate.resolve()
+    if (waiting === maxFuseRequests) setImmediate(gate.resolve)
     await gate.promise
     return slow.mknod(slow.root, Buffer.from(`n${waiting}${Math.random()}`), 0o100644, 0, {
       uid: 0,
