@@ -6,7 +6,7 @@ import type { Env } from '../env/env.ts'
 import { realEnv } from '../env/real.ts'
 import { SimulatedEnv } from '../env/simulated.ts'
 import { ClusterError, PosixError } from '../errors.ts'
-import { maxCallsInFlight, maxCallsQueued, protocolVersion } from '../limits.ts'
+import { maxCallsInFlight, maxCallsQueued, maxRequestsServed, protocolVersion } from '../limits.ts'
 import {
   type Connection,
   type FrameHeader,
@@ -328,6 +328,23 @@ test('a cancelled request is not answered; one made twice cuts the peer off', as
   await never.env.advance(1)
   t.is(never.lost.length, 1)
   t.is(lost.length, 0)
+})
+
+test('a peer that floods is cut off, also when it cancels what it asked', async t => {
+  const { env, far, lost } = await scripted({ getattr: () => new Promise(() => undefined) })
+  const operation = operationNumbers.getattr
+  const body = encodeBody({ ino: 1 })
+  for (let callId = 0; callId <= maxRequestsServed; callId++) {
+    const header = { callId, operation, partition: 0, epoch: 0 }
+    far.send({ ...header, kind: frameKind.request }, body)
+    far.send({ ...header, kind: frameKind.cancel }, new Uint8Array(0))
+    if (callId === maxRequestsServed - 1) {
+      await env.advance(1)
+      t.is(lost.length, 0)
+    }
+  }
+  await env.advance(1)
+  t.is(lost.length, 1)
 })
 
 test('notices are served without an answer, and their failures are logged', async t => {

@@ -1,7 +1,8 @@
 /**
  * The requests that the other side makes on one connection.
  *
- * 1. `#served` holds the call ids whose handler has not answered yet: at most `maxRequestsServed`.
+ * 1. `#running` counts the handlers that have not answered yet: at most `maxRequestsServed`. A cancelled
+ *    one counts, since it goes on working; `#served` holds the call ids of the others.
  * 2. A request gets one reply or error, none once it was cancelled or the connection is gone.
  */
 import { ClusterError, PosixError } from '../errors.ts'
@@ -21,6 +22,7 @@ export class Requests {
   readonly #peer: Peer
   readonly #log: Log
   readonly #served = new Set<number>()
+  #running = 0
   #closed = false
 
   constructor(connection: Connection, dispatch: Dispatch, peer: Peer, log: Log) {
@@ -35,7 +37,7 @@ export class Requests {
     if (this.#served.has(header.callId)) {
       throw new ClusterError('MALFORMED', `call ${header.callId} was made twice`)
     }
-    if (this.#served.size >= maxRequestsServed) {
+    if (this.#running >= maxRequestsServed) {
       throw new ClusterError('OVERLOADED', `${maxRequestsServed} requests are being served`)
     }
     try {
@@ -90,11 +92,14 @@ export class Requests {
 
   #await(header: FrameHeader, result: Promise<AnyReply>): void {
     this.#served.add(header.callId)
+    this.#running++
     result.then(
       reply => {
+        this.#running--
         if (this.#served.delete(header.callId)) this.#reply(header, reply)
       },
       error => {
+        this.#running--
         if (this.#served.delete(header.callId)) this.#refuse(header, error)
         else if (!isExpected(error)) this.#logFailed(header, error)
       },
