@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -22,6 +22,7 @@ import type { Peer, Reply, Service } from './contract.ts'
 import { type Serving, serve } from './serve.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'rookery-rpc-'))
+test.after.always(() => rm(directory, { recursive: true }))
 const server: HelloRequest = { version: protocolVersion, cluster: 'c1', role: 'server', id: 's1' }
 const client: HelloRequest = { version: protocolVersion, cluster: 'c1', role: 'client', id: 'k1' }
 const name = new TextEncoder().encode('file')

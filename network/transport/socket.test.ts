@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { type Connection, type FrameHeader, frameKind } from './contract.ts'
 import { SocketTransport } from './socket.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'rookery-socket-'))
+test.after.always(() => rm(directory, { recursive: true }))
 let made = 0
 
 function freshPath(): string {
