@@ -7,7 +7,7 @@ import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
 import type { Log } from '../network/log.ts'
 import { codeOf } from './failure.ts'
-import { orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
+import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
 import { checkMountpoint, locate } from './mountpoint.ts'
@@ -42,6 +42,9 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   })
   log.info({ mountpoint, volume: options.volume, fuse: options.fuse }, 'mounted')
   await tellSupervisor('ready', mountpoint)
+  if (!hasSupervisor()) {
+    console.log(`${mountpoint} is mounted: volume ${options.volume}. Ctrl-C unmounts it.`)
+  }
   await untilUnmounted(mounted, stop, log)
   await fileSystem.close()
   await cluster.close()

@@ -82,7 +82,7 @@ const columns: readonly Column[] = [
   { title: 'DATA', align: 'right' },
   { title: 'META DISK', align: 'right' },
   { title: 'DATA DISK', align: 'right' },
-  { title: 'ADDRESS', align: 'left' },
+  { title: 'ADDRESSES', align: 'left' },
 ]
 
 /** What a person is shown. Pure. */
@@ -117,7 +117,7 @@ function row({ member, status }: ServerState): string[] {
     status === null ? '-' : formatBytes(sum(status.partitions.map(({ blockBytes }) => blockBytes))),
     disk('meta'),
     disk('data'),
-    member.addresses[0] ?? '-',
+    member.addresses.join(' ') || '-',
   ]
 }
 

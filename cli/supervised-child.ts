@@ -119,7 +119,10 @@ export class SupervisedChild {
         this.#exited(failure ?? how, code, performance.now() - startedMs)
         gone()
       }
-      child.once('error', error => ended(`cannot be started (${error.message})`, null))
+      child.on('error', error => {
+        // With a process, 'exit' will tell; an error is then of a signal or message that came too late.
+        if (child.pid === undefined) ended(`cannot be started (${error.message})`, null)
+      })
       child.once('exit', (code, signal) => {
         const report = (): void => ended(describeExit(code, signal), code)
         // What it said last may still be on its way.
