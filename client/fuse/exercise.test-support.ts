@@ -1,6 +1,6 @@
 /**
  * Real file work on a mounted directory, run as a process of its own: whoever serves a mount must never
- * wait for it. `node exercise.test-support.ts DIRECTORY NAME` ends with 0 when the exercise holds.
+ * wait for it. `node exercise.test-support.ts DIRECTORY NAME [OTHER]` ends with 0 when the exercise holds.
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 
-type Exercise = (directory: string) => void
+type Exercise = (directory: string, other: string) => void
 
 /** Repeatable bytes, so that a failure is the same failure again. */
 function noise(length: number, seed: number): Buffer {
@@ -186,6 +186,34 @@ const tools: Exercise = directory => {
   execFileSync('sh', ['-c', script, 'sh', directory])
 }
 
+/** Two mounts of one file system: what one writes the other shows at once, open file or not. */
+const coherence: Exercise = (here, there) => {
+  const at = (directory: string): string => join(directory, 'shared')
+  fs.writeFileSync(at(here), 'a'.repeat(10_000))
+  const reader = fs.openSync(at(there), 'r')
+  const read = (): string => {
+    const into = Buffer.alloc(10_000)
+    return into.toString('latin1', 0, fs.readSync(reader, into, 0, 10_000, 0))
+  }
+  assert.equal(read(), 'a'.repeat(10_000))
+  const writer = fs.openSync(at(here), 'r+')
+  fs.writeSync(writer, 'b'.repeat(10_000), 0)
+  assert.equal(read(), 'b'.repeat(10_000))
+  fs.ftruncateSync(writer, 5000)
+  assert.equal(read(), 'b'.repeat(5000))
+  fs.utimesSync(at(here), 1000, 1000)
+  assert.equal(read(), 'b'.repeat(5000))
+  fs.writeSync(writer, 'c'.repeat(5000), 0)
+  fs.utimesSync(at(here), 1000, 1000)
+  assert.equal(read(), 'c'.repeat(5000), 'the time of the last change was put back')
+  fs.renameSync(at(here), join(here, 'renamed'))
+  assert.equal(
+    codeOf(() => fs.statSync(at(there))),
+    'ENOENT',
+  )
+  assert.equal(fs.readFileSync(join(there, 'renamed'), 'latin1'), 'c'.repeat(5000))
+}
+
 const exercises: Readonly<Record<string, Exercise>> = {
   writes,
   truncation,
@@ -196,9 +224,10 @@ const exercises: Readonly<Record<string, Exercise>> = {
   times,
   xattrs,
   tools,
+  coherence,
 }
 
-const [directory, name] = process.argv.slice(2)
+const [directory, name, other = ''] = process.argv.slice(2)
 const exercise = exercises[name ?? '']
 assert(directory !== undefined && exercise !== undefined, 'usage: DIRECTORY NAME')
-exercise(directory)
+exercise(directory, other)

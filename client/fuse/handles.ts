@@ -4,6 +4,7 @@ import { maxFuseHandles } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { OpenFile } from '../fs/contract.ts'
+import { ToldAttributes } from './told.ts'
 
 /** A directory being read: the last batch of entries that the file system gave, and where it stands. */
 export interface OpenDirectory {
@@ -20,6 +21,7 @@ export interface OpenDirectory {
 }
 
 export class Handles {
+  readonly told = new ToldAttributes()
   readonly #files = new Map<number, OpenFile>()
   readonly #directories = new Map<number, OpenDirectory>()
   #last = 0
@@ -36,6 +38,7 @@ export class Handles {
   addFile(file: OpenFile): number {
     this.#last += 1
     this.#files.set(this.#last, file)
+    this.told.opened(file.attributes)
     return this.#last
   }
 
@@ -62,6 +65,7 @@ export class Handles {
   takeFile(handle: number): OpenFile {
     const file = this.file(handle)
     this.#files.delete(handle)
+    this.told.closed(file.ino)
     return file
   }
 
@@ -75,6 +79,7 @@ export class Handles {
     const files = [...this.#files.values()]
     this.#files.clear()
     this.#directories.clear()
+    this.told.clear()
     return files
   }
 }

@@ -49,6 +49,14 @@ real('the same works when the kernel may keep names and attributes', async t => 
   t.pass()
 })
 
+real('what one mount writes another shows at once, also in a file that is open', async t => {
+  const [here, there] = [await mountpointFor(t), await mountpointFor(t)]
+  const shared = fileSystem()
+  const mounts = [await mountDirect(shared, here), await mountDirect(shared, there)]
+  await t.notThrowsAsync(exercise(here.mountpoint, 'coherence', there.mountpoint))
+  for (const mounted of mounts) await mounted.unmount()
+})
+
 asRoot('a mount that others may enter checks their permissions', async t => {
   const options = await mountpointFor(t)
   const mounted = await mountDirect(fileSystem(), { ...options, allowOther: true })

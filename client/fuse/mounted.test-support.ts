@@ -26,9 +26,9 @@ export async function mountpointFor(t: ExecutionContext): Promise<MountOptions> 
 }
 
 /** Runs one exercise on the mount in a process of its own. */
-export async function exercise(mountpoint: string, name: string): Promise<void> {
+export async function exercise(mountpoint: string, name: string, other = ''): Promise<void> {
   const script = new URL('exercise.test-support.ts', import.meta.url).pathname
-  await run(process.execPath, [script, mountpoint, name], { timeout: deadlineMs })
+  await run(process.execPath, [script, mountpoint, name, other], { timeout: deadlineMs })
 }
 
 export async function shell(script: string, ...words: string[]): Promise<string> {

@@ -16,6 +16,7 @@ export class FakeChannel implements Channel {
   readonly slotBytes = 8192
   readonly pool = Buffer.alloc(slots * 8192)
   readonly replyBuffer = Buffer.alloc(256 * 1024)
+  readonly notices: string[] = []
   answered = 0
   dropped = 0
   taken = 0
@@ -82,7 +83,8 @@ export class FakeChannel implements Channel {
     this.dropped += 1
   }
 
-  async notify(): Promise<number> {
+  async notify(message: Uint8Array): Promise<number> {
+    this.notices.push(Buffer.from(message).toString('hex'))
     return 0
   }
 

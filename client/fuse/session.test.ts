@@ -221,6 +221,23 @@ test('access control lists are refused rather than stored and not obeyed', async
   t.is((await channel.ask(session, opcode.setxattr, 1, set)).error, -95)
 })
 
+test('pages of an open file are invalidated when it changed behind an unchanged mtime', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node } = await createFile(channel, session, 'f')
+  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
+  await ask()
+  t.deepEqual(channel.notices, [])
+  await fileSystem.setattr(node, { mtimeNs: wallNs() })
+  await ask()
+  await ask()
+  t.deepEqual(channel.notices, [
+    `2800000002000000${'00'.repeat(8)}1100000000000000${'00'.repeat(16)}`,
+  ])
+  await fileSystem.setattr(node, { mtimeNs: 5n })
+  await ask()
+  t.is(channel.notices.length, 1)
+})
+
 test('the end of the mount lets go of files that are still open', async t => {
   const { channel, session, fileSystem } = start()
   const { node } = await createFile(channel, session, 'f')

@@ -99,12 +99,14 @@ export class Session {
 
   sendAttributes(request: Request, attributes: Attributes): void {
     const { ino } = attributes
+    this.handles.told.tell(attributes)
     this.reply.attributesReply(outHeaderBytes, attributes, this.fileSystem.cache.attributesMs(ino))
     this.send(request, outHeaderBytes + 104)
   }
 
   writeEntry(at: number, parent: Ino, name: Uint8Array, attributes: Attributes): void {
     const { cache } = this.fileSystem
+    this.handles.told.tell(attributes)
     this.reply.entry(at, this.nodeOf(attributes.ino), attributes, {
       entryMs: cache.entryMs(parent, name),
       attributesMs: cache.attributesMs(attributes.ino),

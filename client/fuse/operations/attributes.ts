@@ -7,7 +7,12 @@ import type { Session } from '../session.ts'
 const nsPerSecond = 1_000_000_000n
 
 export async function getattr(session: Session, request: Request): Promise<void> {
-  session.sendAttributes(request, await session.fileSystem.getattr(session.inoOf(request.node)))
+  const attributes = await session.fileSystem.getattr(session.inoOf(request.node))
+  const { told } = session.handles
+  told.tell(attributes)
+  /** The kernel asks before it reads from pages: stale ones go first. */
+  if (told.takeSuspicion(attributes.ino)) await session.invalidateInode(attributes.ino)
+  session.sendAttributes(request, attributes)
 }
 
 export async function setattr(session: Session, request: Request): Promise<void> {

@@ -105,9 +105,10 @@ function writeEntry(session: Session, at: number, place: Place): number {
   const { entry, directory, plus } = place
   const size = ((recordBytes + entry.name.length + 7) & ~7) + (plus ? entryBytes : 0)
   if (at + size > place.limit) return at
-  if (!plus || entry.attributes === null) return writeRecord(session, at, entry, plus)
-  if (directory.fresh) session.writeEntry(at, directory.ino, entry.name, entry.attributes)
-  else session.reply.entry(at, session.nodeOf(entry.ino), entry.attributes, never)
+  /** Attributes of an earlier moment must not be told as if they were of now. */
+  if (!plus || entry.attributes === null || !directory.fresh)
+    return writeRecord(session, at, entry, plus)
+  session.writeEntry(at, directory.ino, entry.name, entry.attributes)
   return session.reply.directoryEntry(at + entryBytes, entry)
 }
 

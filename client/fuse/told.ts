@@ -1,0 +1,60 @@
+/**
+ * What the kernel was last told of files that are open, to find pages that are stale without its knowing:
+ * it drops pages when size or mtime differ (FUSE_AUTO_INVAL_DATA), but a program may put an mtime back.
+ *
+ * 1. When `change` differs while size and mtime do not, the pages are suspect until they are invalidated.
+ * 2. Kept for open files only: at an open the kernel drops pages, unless it was told that they are true.
+ */
+import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+
+interface Told {
+  opens: number
+  change: number
+  size: number
+  mtimeNs: bigint
+  suspect: boolean
+}
+
+export class ToldAttributes {
+  readonly #told = new Map<Ino, Told>()
+
+  opened(attributes: Attributes): void {
+    this.tell(attributes)
+    const told = this.#told.get(attributes.ino)
+    if (told !== undefined) {
+      told.opens += 1
+      return
+    }
+    const { ino, change, size, mtimeNs } = attributes
+    this.#told.set(ino, { opens: 1, change, size, mtimeNs, suspect: false })
+  }
+
+  closed(ino: Ino): void {
+    const told = this.#told.get(ino)
+    if (told === undefined) return
+    told.opens -= 1
+    if (told.opens === 0) this.#told.delete(ino)
+  }
+
+  /** To be called with all attributes that the kernel gets. */
+  tell(attributes: Attributes): void {
+    const told = this.#told.get(attributes.ino)
+    if (told === undefined || told.change === attributes.change) return
+    const { change, size, mtimeNs } = attributes
+    if (told.size === size && told.mtimeNs === mtimeNs) told.suspect = true
+    Object.assign(told, { change, size, mtimeNs })
+  }
+
+  /** Whether pages of this file must be invalidated before anything is read from them; asked once. */
+  takeSuspicion(ino: Ino): boolean {
+    const told = this.#told.get(ino)
+    if (told === undefined || !told.suspect) return false
+    told.suspect = false
+    return true
+  }
+
+  clear(): void {
+    this.#told.clear()
+  }
+}
