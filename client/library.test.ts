@@ -6,7 +6,7 @@ import { createVolume } from './fs/volumes.ts'
 import { Connection } from './library.ts'
 import { TestServers } from './testing/servers.ts'
 
-async function setUp(t: ExecutionContext): Promise<Connection> {
+async function setUpWithServers(t: ExecutionContext) {
   // Rookery's own timers do not keep a process alive.
   const alive = setInterval(() => {}, 1000)
   const servers = await new TestServers(3, 16).start()
@@ -20,7 +20,11 @@ async function setUp(t: ExecutionContext): Promise<Connection> {
     await servers.stop()
     clearInterval(alive)
   })
-  return files
+  return { files, servers }
+}
+
+async function setUp(t: ExecutionContext): Promise<Connection> {
+  return (await setUpWithServers(t)).files
 }
 
 test('text and bytes come back as they were written', async t => {
@@ -154,4 +158,18 @@ test('files are copied and streamed', async t => {
   t.deepEqual(await part.toArray(), ['abcdefg'])
   const missing = files.createReadStream('/none')
   await t.throwsAsync(missing.toArray(), { code: 'ENOENT' })
+})
+
+test('a path whose file is replaced while it is opened leads to the new one', async t => {
+  const { files, servers } = await setUpWithServers(t)
+  await files.writeFile('/f', 'old')
+  const { ino } = await files.stat('/f')
+  servers.fail('open', {
+    before: async () => {
+      await files.unlink('/f')
+      servers.store.inodes.delete(ino)
+      await files.writeFile('/f', 'new')
+    },
+  })
+  t.is(await files.readFile('/f', 'utf8'), 'new')
 })

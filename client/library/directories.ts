@@ -5,6 +5,7 @@ import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
+import { isGone } from '../fs/attributes.ts'
 import type { Caller, FileSystem } from '../fs/contract.ts'
 import { type Path, resolve, textOf } from './paths.ts'
 
@@ -97,5 +98,5 @@ async function removeContents(fileSystem: FileSystem, ino: Ino): Promise<number>
 }
 
 function ignoreAbsent(error: unknown): void {
-  if (!(error instanceof PosixError && error.code === 'ENOENT')) throw error
+  if (!isGone(error)) throw error
 }

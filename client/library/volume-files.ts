@@ -351,11 +351,22 @@ export class VolumeFiles {
   }
 
   #do<T>(syscall: string, path: Path, work: () => Promise<T>): Promise<T> {
-    return asNode({ syscall, path: textOf(path) }, work)
+    return asNode({ syscall, path: textOf(path) }, () => withSecondLook(work))
   }
 
   #between<T>(syscall: string, path: Path, dest: Path, work: () => Promise<T>): Promise<T> {
-    return asNode({ syscall, path: textOf(path), dest: textOf(dest) }, work)
+    const names = { syscall, path: textOf(path), dest: textOf(dest) }
+    return asNode(names, () => withSecondLook(work))
+  }
+}
+
+/** Somebody removed what a path had led to, before it was used: it may lead elsewhere now, as in Linux. */
+async function withSecondLook<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof PosixError && error.code === 'ESTALE') return work()
+    throw error
   }
 }
 

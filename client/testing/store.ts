@@ -80,10 +80,10 @@ export class Store {
     return inode
   }
 
-  /** @throws PosixError ENOENT */
+  /** @throws PosixError ESTALE */
   get(ino: Ino): StoredInode {
     const inode = this.inodes.get(ino)
-    if (inode === undefined) throw new PosixError('ENOENT')
+    if (inode === undefined) throw new PosixError('ESTALE')
     return inode
   }
 
