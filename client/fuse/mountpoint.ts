@@ -1,6 +1,6 @@
 /** Is this directory fit to be mounted on? Every "no" says what to do about it. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { PosixError } from '../../network/errors.ts'
 
 /**
@@ -49,11 +49,15 @@ export async function mountsAt(path: string): Promise<number> {
   return table.split('\n').filter(line => unescapeOctal(line.split(' ')[4] ?? '') === path).length
 }
 
-/** The mountpoint as the mount table has it, without touching it: it may be dead. */
+/** The mountpoint as the mount table has it; it may be dead, so that only its parent can be asked. */
 export async function mountedPath(mountpoint: string): Promise<string> {
-  const parent = await realpath(dirname(mountpoint))
-  const name = mountpoint.slice(mountpoint.replace(/\/+$/, '').lastIndexOf('/') + 1)
-  return `${parent === '/' ? '' : parent}/${name.replace(/\/+$/, '')}`
+  try {
+    return await realpath(mountpoint)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'ENOTCONN') throw error
+    return join(await realpath(dirname(resolve(mountpoint))), basename(resolve(mountpoint)))
+  }
 }
 
 function unescapeOctal(text: string): string {

@@ -40,7 +40,6 @@ export class Session {
   readonly counts = new Uint32Array(opcodeLimit)
   readonly #channel: Channel
   readonly #requests: Request[] = []
-  initialized = false
 
   constructor(fileSystem: FileSystem, channel: Channel, events: SessionEvents) {
     this.fileSystem = fileSystem

@@ -49,7 +49,6 @@ export function init(session: Session, request: Request): undefined {
     return
   }
   writeInit(session, Math.min(minor, newestMinor), readahead, request.u32(12))
-  session.initialized = true
   session.send(request, outHeaderBytes + initReplyBytes)
   session.events.onReady(null)
 }

@@ -7,7 +7,7 @@
  *    file system may hold them longer than a program waits.
  */
 import { PosixError } from '../../../network/errors.ts'
-import { inHeaderBytes, rootNode } from './numbers.ts'
+import { inHeaderBytes } from './numbers.ts'
 
 const two32 = 2 ** 32
 const safeHighLimit = 2 ** 21
@@ -54,10 +54,6 @@ export class Request {
     return this.#view.getUint32(this.#at(offset, 4), true)
   }
 
-  i32(offset: number): number {
-    return this.#view.getInt32(this.#at(offset, 4), true)
-  }
-
   /** @throws EINVAL beyond the safe integers: no file of ours is as large, no number of ours as high. */
   u64(offset: number): number {
     const at = this.#at(offset, 8)
@@ -70,7 +66,7 @@ export class Request {
     return this.#view.getBigInt64(this.#at(offset, 8), true)
   }
 
-  /** Index in the pool behind the text that begins at `offset` and is closed by a NUL. */
+  /** Offset of the NUL that closes the text which begins at `offset`. */
   textEnd(offset: number): number {
     const from = this.#at(offset, 1)
     const pool = this.#pool
@@ -97,15 +93,6 @@ export class Request {
   data(offset: number, length: number): Uint8Array {
     const at = this.#at(offset, length)
     return this.#pool.subarray(at, at + length)
-  }
-
-  /** @param offset may lie behind the end of the request when the structure is shorter there. */
-  has(offset: number, length: number): boolean {
-    return this.#start + inHeaderBytes + offset + length <= this.#end
-  }
-
-  get isRoot(): boolean {
-    return this.node === rootNode
   }
 
   #at(offset: number, length: number): number {
