@@ -98,7 +98,6 @@ test('an error that says nothing to a program is EIO and names server and reason
 test('a server that is back is dialled again and told what is open', async t => {
   const { cluster, client } = await setUp(t)
   const { ino } = (await create(client, 'a', true)).body.attributes
-  client.opens.add(ino)
   await cluster.stopServer('s0')
   cluster.sessions.clear()
   const asking = client.query('getattr', 0, { ino })
@@ -109,8 +108,7 @@ test('a server that is back is dialled again and told what is open', async t => 
 
 test('a server that forgot the session loses the open files, not the next calls', async t => {
   const { cluster, client } = await setUp(t)
-  const { ino } = (await create(client, 'a', true)).body.attributes
-  client.opens.add(ino)
+  await create(client, 'a', true)
   const lost: number[] = []
   client.onSessionLost(partitions => lost.push(...partitions))
   cluster.sessions.clear()
@@ -135,7 +133,6 @@ test('a mutation of unknown outcome is not repeated into a session that forgot i
 test('the new primary of a partition learns what is open there', async t => {
   const { cluster, client } = await setUp(t)
   const { ino } = (await create(client, 'a', true)).body.attributes
-  client.opens.add(ino)
   cluster.move(0, 's1', true)
   await client.query('getattr', 0, { ino })
   t.deepEqual(cluster.sessions.get('s1 c0'), [{ ino, count: 1 }])
@@ -145,4 +142,21 @@ test('a closed client fails its calls at once', async t => {
   const { client } = await setUp(t)
   await client.close()
   await t.throwsAsync(create(client, 'a'), { code: 'EIO' })
+})
+
+test('a file that is being opened when a session is renewed is counted once', async t => {
+  const { cluster, client } = await setUp(t)
+  const { ino } = (await create(client, 'a')).body.attributes
+  const request = { ino, truncate: false, wantData: false }
+  const sessions = cluster.count('session')
+  cluster.fail('open', { before: () => cluster.move(3, 's0', true) })
+  const first = client.mutate('open', 0, request)
+  await first
+  await client.mutate('open', 0, request)
+  client.opens.release(ino)
+  await client.mutate('open', 0, request)
+  cluster.move(3, 's0', true)
+  await client.query('getattr', 0, { ino })
+  t.true(cluster.count('session') > sessions)
+  t.deepEqual(cluster.sessions.get('s0 c0'), [{ ino, count: 3 }])
 })

@@ -13,7 +13,12 @@ import { operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
-import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type {
+  AttributesReply,
+  CreateRequest,
+  OperationName,
+  RequestOf,
+} from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import type { Cluster, MutationName, MutationOf, Payload, QueryName } from './contract.ts'
 import { OpenFileRegister } from './open-register.ts'
@@ -165,7 +170,7 @@ export class ClusterClient implements Cluster {
         session = link.session
         replies = link.replies
         const reply = await this.#send(peer, link, name, request, { partition, epoch, payload })
-        if (trouble !== null && (name === 'create' || name === 'open')) link.renewSoon()
+        if (trouble !== null && opensFile(name, request)) link.renewSoon()
         return reply
       } catch (error) {
         trouble ??= {
@@ -188,18 +193,20 @@ export class ClusterClient implements Cluster {
     request: RequestOf<N>,
     options: { partition: Partition; epoch: number; payload: Payload },
   ): Promise<Reply<N>> {
-    if (name !== 'create') {
+    if (!opensFile(name, request)) {
       const reply = await peer.call(name, request, options)
       link.replies++
       return reply
     }
-    link.createStarted()
+    link.openStarted()
     try {
       const reply = await peer.call(name, request, options)
       link.replies++
+      // Here and not at the caller: a session request may leave as soon as `openEnded` is said.
+      this.opens.add((reply.body as AttributesReply).attributes.ino)
       return reply
     } finally {
-      link.createEnded()
+      link.openEnded()
     }
   }
 
@@ -315,4 +322,8 @@ export class ClusterClient implements Cluster {
 
 function isSilent(error: unknown): boolean {
   return error instanceof ClusterError && error.code === 'TIMEOUT'
+}
+
+function opensFile(name: OperationName, request: object): boolean {
+  return name === 'open' || (name === 'create' && (request as CreateRequest).open)
 }

@@ -20,11 +20,7 @@ export type Payload = readonly Uint8Array[]
 
 /** The files this client holds open, as its servers know them. */
 export interface OpenRegister {
-  /** The file was opened once more: called before the server is asked. */
-  add(ino: Ino): void
-  /** What `add` announced did not come about. */
-  cancel(ino: Ino): void
-  /** The file was closed once: its server hears of it soon. */
+  /** What `open` or `create` opened was closed once: its server hears of it soon. */
   release(ino: Ino): void
 }
 

@@ -1,8 +1,8 @@
 /**
  * The files this client holds open, so that its servers keep them alive though they be unlinked.
  *
- * 1. A count rises before the server is asked to open and falls when the release has been sent: what a
- *    session request says is therefore what the server has after everything sent before it.
+ * 1. A count rises with the reply to an open, and falls when the release is sent. A session request leaves
+ *    when no open is on its way (server-link.ts): it says what the server has at that point of the stream.
  * 2. Releases travel in batches, at most `releaseDelayMs` late.
  */
 import type { Timers } from '../../network/env/env.ts'
@@ -26,12 +26,9 @@ export class OpenFileRegister implements OpenRegister {
     this.#send = send
   }
 
+  /** A reply says that the file was opened once more. */
   add(ino: Ino): void {
     this.#counts.set(ino, (this.#counts.get(ino) ?? 0) + 1)
-  }
-
-  cancel(ino: Ino): void {
-    this.#subtract(ino)
   }
 
   release(ino: Ino): void {

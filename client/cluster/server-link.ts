@@ -3,8 +3,7 @@
  * client's session on it.
  *
  * 1. `current` is a peer only while the connection is up and the session on it says what is open.
- * 2. A session request leaves when no create is on its way: a file created and opened meanwhile would be
- *    missing in it.
+ * 2. A session request leaves when no open is on its way: what it opens would be missing, or counted twice.
  * 3. A server that cannot be dialled is dialled again after a growing pause; until then calls fail with
  *    the last error and no work.
  */
@@ -39,8 +38,8 @@ export class ServerLink {
   readonly #init: ServerLinkInit
   #peer: Peer | null = null
   #readying: Promise<Peer> | null = null
-  #creates = 0
-  #createsEnded: PromiseWithResolvers<void> | null = null
+  #opening = 0
+  #opensEnded: PromiseWithResolvers<void> | null = null
   #failures = 0
   #notBeforeMs = 0
   #lastError: ClusterError | null = null
@@ -63,15 +62,15 @@ export class ServerLink {
     return this.#readying
   }
 
-  createStarted(): void {
-    this.#creates++
+  openStarted(): void {
+    this.#opening++
   }
 
-  createEnded(): void {
-    this.#creates--
-    if (this.#creates > 0 || this.#createsEnded === null) return
-    this.#createsEnded.resolve()
-    this.#createsEnded = null
+  openEnded(): void {
+    this.#opening--
+    if (this.#opening > 0 || this.#opensEnded === null) return
+    this.#opensEnded.resolve()
+    this.#opensEnded = null
   }
 
   /** What the server believes to be open may be out of date: tell it before the next call. */
@@ -117,9 +116,9 @@ export class ServerLink {
   async #prepare(): Promise<Peer> {
     if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
     const peer = this.#peer ?? (await this.#connect())
-    if (this.#creates > 0) {
-      this.#createsEnded ??= Promise.withResolvers<void>()
-      await this.#createsEnded.promise
+    if (this.#opening > 0) {
+      this.#opensEnded ??= Promise.withResolvers<void>()
+      await this.#opensEnded.promise
     }
     await peer.call('session', { opens: this.#init.opens() })
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)

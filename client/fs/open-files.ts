@@ -19,21 +19,15 @@ export async function open(
 ): Promise<OpenHandle> {
   const { cluster } = context
   const request = { ino, truncate: options.truncate, wantData: !options.truncate }
-  cluster.opens.add(ino)
-  try {
-    const { body, payload } = await cluster.mutate('open', partitionOfIno(ino), request)
-    const handle = handOut(context, body.attributes)
-    if (options.truncate) handle.inode.learnInline(body.attributes, noBytes)
-    else if (body.inline) {
-      // What does not match its checksum is not kept: the first read asks again.
-      const data = verifiedInline(payload, body.checksum)
-      if (data !== null) handle.inode.learnInline(body.attributes, data)
-    }
-    return handle
-  } catch (error) {
-    cluster.opens.cancel(ino)
-    throw error
+  const { body, payload } = await cluster.mutate('open', partitionOfIno(ino), request)
+  const handle = handOut(context, body.attributes)
+  if (options.truncate) handle.inode.learnInline(body.attributes, noBytes)
+  else if (body.inline) {
+    // What does not match its checksum is not kept: the first read asks again.
+    const data = verifiedInline(payload, body.checksum)
+    if (data !== null) handle.inode.learnInline(body.attributes, data)
   }
+  return handle
 }
 
 export async function create(
@@ -58,7 +52,6 @@ export async function create(
       open: true,
     })
   ).body
-  context.cluster.opens.add(attributes.ino)
   if (created) {
     const file = handOut(context, attributes)
     file.inode.learnInline(attributes, noBytes)
