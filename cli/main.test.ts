@@ -123,6 +123,18 @@ test('every command has help with an example, and succeeds in giving it', async 
   }
 })
 
+test('--debug shows where an error came from, before or after the command', async t => {
+  for (const args of [
+    ['--debug', 'umount', directory],
+    ['umount', directory, '--debug'],
+  ]) {
+    const outcome = await rookery(...args)
+    t.regex(outcome.complaint, /^rookery: nothing of Rookery.*\nFailure: /)
+    t.regex(outcome.complaint, /^ +at .*umount\.ts:/m)
+    t.is(outcome.code, 1)
+  }
+})
+
 test('--version is that of the package', async t => {
   t.regex((await rookery('--version')).out, /^\d+\.\d+\.\d+\n$/)
 })

@@ -1,6 +1,6 @@
 /** The command line: which commands there are, and what becomes of their errors. */
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
 import { describeError, exitCode, exitCodeOf } from './failure.ts'
@@ -50,7 +50,10 @@ function settle(command: Command): void {
   command.exitOverride().configureOutput({
     outputError: (text, write) => write(`rookery: ${text.replace(/^error: /, '')}`),
   })
-  command.commands.forEach(settle)
+  for (const nested of command.commands) {
+    nested.addOption(new Option('--debug').hideHelp())
+    settle(nested)
+  }
 }
 
 /** The package is one directory up from the sources, and two from what was compiled. */
@@ -80,7 +83,7 @@ async function run(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
     const text = describeError(error)
     process.stderr.write(`rookery: ${text}\n`)
-    if (rookery.opts().debug === true) console.error(error)
+    if (argv.includes('--debug')) console.error(error)
     await tellSupervisor('failed', text)
     return exitCodeOf(error)
   } finally {

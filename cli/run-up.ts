@@ -17,11 +17,12 @@ import {
 } from './home.ts'
 import { lockHome, startTicks } from './home-lock.ts'
 import { cutLifeline, hasSupervisor, stopRequest, tellSupervisor } from './lifeline.ts'
-import { checkMountpoint, locate } from './mountpoint.ts'
+import { checkMountpoint, isRookery, locate, mountAt } from './mountpoint.ts'
 import { awaitOrphans } from './orphans.ts'
 import { type ClusterPlan, planCluster } from './plan.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { Supervisor } from './supervisor.ts'
+import { unmount } from './umount.ts'
 import type { UpOptions } from './up.ts'
 
 /** Asked now: the line to the one who waits for the mount is cut when it is there. */
@@ -77,9 +78,16 @@ async function supervise(supervision: Supervision): Promise<void> {
     if (stopped === undefined) await stop
   } finally {
     await supervisor.stop()
+    await clearMount(mountpoint)
     await home.removeState()
     say(options, `stopped: the data stays in ${home.directory}`)
   }
+}
+
+/** A mount whose process had to be killed stays behind, and would answer nothing but errors. */
+async function clearMount(mountpoint: string): Promise<void> {
+  const left = await mountAt(mountpoint)
+  if (left !== null && isRookery(left)) await unmount(mountpoint, true)
 }
 
 async function startAll(supervisor: Supervisor, supervision: Supervision): Promise<void> {

@@ -28,11 +28,7 @@ export function serverCommand(): Command {
     .requiredOption('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
     .option('--name <name>', 'for people (default: the name of the host)')
     .option('--domain <name>', 'what fails together with it (default: the name of the host)')
-    .option(
-      '--weight <number>',
-      'its share, relative to the others (default: by its disk)',
-      parseWeight,
-    )
+    .option('--weight <number>', 'its share, relative to the others (default: 1)', parseWeight)
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (options: ServerOptions) => {

@@ -20,11 +20,15 @@ async function umount(mountpoint: string, options: { readonly force?: true }): P
   if (mount === null || !isRookery(mount)) {
     throw new Failure(`nothing of Rookery is mounted at ${mountpoint}`)
   }
-  await runUmount(mount.mountpoint, options.force === true)
+  await unmount(mount.mountpoint, options.force === true)
 }
 
-/** Root may unmount by itself; others need fusermount3, which is setuid. */
-async function runUmount(mountpoint: string, force: boolean): Promise<void> {
+/**
+ * Root may unmount by itself; others need fusermount3, which is setuid.
+ * @param force even while programs use it, or when its process is gone.
+ * @throws Failure when it is in use or cannot be unmounted.
+ */
+export async function unmount(mountpoint: string, force: boolean): Promise<void> {
   const [command, args] =
     process.getuid?.() === 0
       ? ['umount', force ? ['--lazy'] : []]
