@@ -28,6 +28,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
     ...(options.weight === undefined ? {} : { weight: options.weight }),
     log,
   })
+  log.info({ id: server.id, addresses: server.addresses }, 'the server is up')
   await tellSupervisor('ready', server.addresses.join(' '))
   const reason = await Promise.race([stop, server.failed])
   if (reason instanceof Error) log.error({ error: reason }, 'the server has failed')
