@@ -145,8 +145,8 @@ export const namesAndPaths: Checks = {
     await fails(t, fs.stat(`${path}x`, { bigint: true }), 'ENAMETOOLONG')
   },
 
-  'a tree of 500 levels is built, walked and removed': async (t, fs, directory) => {
-    const deepest = directory + '/d'.repeat(500)
+  'a tree of 64 levels is built, walked and removed': async (t, fs, directory) => {
+    const deepest = directory + '/d'.repeat(64)
     await fs.mkdir(deepest, { recursive: true })
     await fs.writeFile(`${deepest}/file`, 'deep')
     t.is((await fs.readFile(`${deepest}/file`)).toString(), 'deep')
