@@ -160,15 +160,15 @@ export async function takeApart(cluster: ProcessCluster): Promise<void> {
   const { directory } = cluster
   const asked = await cluster.rookery('down', '--home', cluster.home)
   const unmounted = await unmountBelow(directory)
-  const killed = asked.code === 0 ? await survivors(directory) : []
-  for (const pid of await survivors(directory)) process.kill(pid, 'SIGKILL')
+  const left = asked.code === 0 ? await outlasting(directory) : await survivors(directory)
+  for (const pid of left) process.kill(pid, 'SIGKILL')
   await eventually('every process is gone', async () => (await survivors(directory)).length === 0)
   await unmountBelow(directory)
   await rm(directory, { recursive: true, force: true })
   if (asked.code === 0 && unmounted.includes(cluster.mountpoint)) {
     throw new Error(`'rookery down' left ${cluster.mountpoint} mounted`)
   }
-  if (killed.length > 0) throw new Error(`'rookery down' left processes: ${killed.join(' ')}`)
+  if (asked.code === 0 && left.length > 0) throw new Error(`processes are left: ${left.join(' ')}`)
 }
 
 async function commandLine(pid: number): Promise<readonly string[]> {
@@ -176,7 +176,14 @@ async function commandLine(pid: number): Promise<readonly string[]> {
   return text.split('\0').slice(0, -1)
 }
 
-/** Processes whose command line names the directory, other than second mounts that are ending. */
+/** Processes that do not end although they should: second mounts take a moment to notice. */
+async function outlasting(directory: string): Promise<readonly number[]> {
+  const gone = async (): Promise<boolean> => (await survivors(directory)).length === 0
+  await eventually('every process has ended', gone, 15_000).catch(() => undefined)
+  return await survivors(directory)
+}
+
+/** Processes whose command line names the directory. */
 async function survivors(directory: string): Promise<readonly number[]> {
   const pids = (await readdir('/proc')).map(Number).filter(pid => pid > 0 && pid !== process.pid)
   const found: number[] = []

@@ -78,7 +78,7 @@ testMounted('a directory of another cluster, or of another server, is refused', 
   await rename(own, `${one.directory}/aside`)
   for (const foreign of [`${two.home}/servers/1`, `${one.home}/servers/2`]) {
     await cp(foreign, own, { recursive: true })
-    refused(t, await up(one, one.mountpoint), /server-1.*(belongs to|another)/)
+    refused(t, await up(one, one.mountpoint), /server-1: .*(belongs to|is up at)/)
     await rm(own, { recursive: true })
   }
   await rename(`${one.directory}/aside`, own)

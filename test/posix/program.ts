@@ -26,7 +26,7 @@ export function run(
     const options = { cwd, timeout: deadlineMs, maxBuffer: 16 * 1024 * 1024, ...as }
     execFile(program, args, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255
-      resolve({ code, stdout, stderr: error === null ? stderr : `${error.message}\n${stderr}` })
+      resolve({ code, stdout, stderr: error !== null && stderr === '' ? error.message : stderr })
     })
   })
 }

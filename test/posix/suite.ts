@@ -51,11 +51,18 @@ export interface Place {
 export interface SuiteOptions {
   /** Also what needs programs of their own, seen through the kernel. */
   readonly kernel: boolean
-  /** Called in each test: null when the place cannot be had, then the check is skipped by `reason`. */
+  /** Checks to be skipped, by full title, and why. */
+  readonly lacking?: Readonly<Record<string, string>>
+  /** Called in each test. */
   readonly place: (t: ExecutionContext) => Promise<Place>
 }
 
 function claim(test: TestFn, title: string, check: Check, options: SuiteOptions): void {
+  const reason = options.lacking?.[title]
+  if (reason !== undefined) {
+    test.skip(`${title} (${reason})`, t => t.pass())
+    return
+  }
   test.serial(title, async t => {
     const { fs, root } = await options.place(t)
     const directory = `${root}/${title.replaceAll(/[^a-z0-9]+/gi, '-').slice(0, 60)}`
