@@ -157,6 +157,8 @@ export const blockChangeDeadlineMs = 10_000
 export const spaceDeadlineMs = 5_000
 /** Writes that may wait for space at a time; further ones are told at once that there is none. */
 export const maxSpaceWaiters = 1024
+/** Written data that may gather before the disk is made to take it, so that no sync has to wait long. */
+export const earlySyncBytes = 256 * MiB
 /** Freed extents that may wait for the index to be synced before the store asks for it. */
 export const maxRetiredChanges = 65_536
 /** Damaged blocks that are named one by one in the log when a store is opened. */

@@ -11,11 +11,13 @@ import type { View } from '../network/wire/view.ts'
 import { BlockService } from './blocks/block-service.ts'
 import type { BlockStore } from './blocks/contract.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
+import type { FallenBack } from './blocks/recovery.ts'
 import { AppendGrants } from './leases/append-grants.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
-import type { KeyValueStore } from './metadata/contract.ts'
+import type { KeyMutation, KeyValueStore } from './metadata/contract.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
+import { PartitionFacts } from './partition/facts.ts'
 import { MetadataService } from './partition/metadata-service.ts'
 import type { Partition } from './partition/partition.ts'
 import { Partitions } from './partition/partitions.ts'
@@ -59,12 +61,25 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
     index: store,
     partitions: Array(partitionCount).keys(),
     log: { error: (fields, message) => init.log.warn(fields, message) },
+    fallenBack: fell => recounted(store, fell),
     onPressure: () => void syncPoint?.sync().catch(init.onFailure),
   })
   syncPoint = new SyncPoint(blocks, store)
+  // What is shown from now on is what was found: another failure must not change it again.
+  await syncPoint.sync()
   const rooms = new Rooms(init, store, blocks, syncPoint)
   await rooms.status.checkDisks()
   return rooms
+}
+
+/** A partition counts what its blocks hold. */
+function recounted(
+  store: MetadataStore,
+  { block, blockDelta, byteDelta }: FallenBack,
+): Iterable<KeyMutation> {
+  const facts = new PartitionFacts(block.partition, store)
+  facts.add({ inodes: 0, blocks: blockDelta, blockBytes: byteDelta })
+  return facts.mutations()
 }
 
 class Rooms implements ServerRooms {
@@ -131,6 +146,7 @@ class Rooms implements ServerRooms {
     })
     this.status = new ServerStatus({
       member: membership.id,
+      host: init.dialler.host,
       metaDirectory: init.metaDirectory,
       dataDirectory: init.dataDirectory,
       blocks,

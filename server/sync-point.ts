@@ -1,6 +1,9 @@
 /**
  * Makes everything committed outlast the machine: data first, then the index that names it, then the
  * space that the index no longer names. Calls that come while a sync runs share the next one.
+ *
+ * 1. The batch that syncs the index also tells up to which change the data was synced before. What the
+ *    index names beyond it, because it was committed in between, is looked at after a power failure.
  */
 import type { BlockStore } from './blocks/contract.ts'
 import type { MetadataStore } from './metadata/metadata-store.ts'
@@ -49,8 +52,8 @@ export class SyncPoint {
   async #run(): Promise<void> {
     this.#dirty = false
     const mark = this.#blocks.stagedMark()
-    await this.#blocks.sync()
-    await this.#store.sync()
+    const synced = await this.#blocks.sync()
+    await this.#store.sync(synced)
     this.#blocks.indexSynced(mark)
   }
 }

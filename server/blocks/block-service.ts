@@ -44,7 +44,7 @@ export class BlockService {
     checkRange(offset, 0)
     const staged = await this.#blocks.write(keyOf(partition, request), offset, payload, checksums)
     const reply = { body: {}, payload: noPayload }
-    await commit(partition, [staged], [keep(reply)])
+    await stage(partition, staged, [keep(reply)])
     return reply
   }
 
@@ -52,45 +52,35 @@ export class BlockService {
   async cut(partition: Partition, request: CutBlocksRequest): Promise<Reply<'cutBlocks'>> {
     const { ino, generation, block, offset, reach } = request
     const [from, to] = blockRange(partition.id, ino, generation)
-    let staged: StagedBlock[] = []
-    try {
-      for await (const [key] of partition.store.range(from, to)) {
-        const found = parseBlockKey(key)
-        if (found.block < block || found.block >= reach) continue
-        const change = await this.#blocks.cut(found, found.block === block ? offset : 0)
-        if (change !== null) staged.push(change)
-        if (staged.length < purgeBatchBlocks) continue
-        const full = staged
-        staged = []
-        await commit(partition, full, [])
-      }
-    } catch (error) {
-      for (const change of staged) change.abandoned()
-      throw error
+    let committed: Promise<void> | null = null
+    let count = 0
+    for await (const [key] of partition.store.range(from, to)) {
+      const found = parseBlockKey(key)
+      if (found.block < block || found.block >= reach) continue
+      const change = await this.#blocks.cut(found, found.block === block ? offset : 0)
+      if (change === null) continue
+      // At once: a writer that holds the next block may wait for the space of this one.
+      committed = stage(partition, change, [])
+      if (++count % purgeBatchBlocks === 0) await committed
     }
-    if (staged.length > 0) await commit(partition, staged, [])
+    await committed
     return { body: {}, payload: noPayload }
   }
 }
 
-async function commit(
-  partition: Partition,
-  changes: readonly StagedBlock[],
-  more: KeyMutation[],
-): Promise<void> {
+/** The change is seen when this returns, and outlasts the process when the promise resolves. */
+function stage(partition: Partition, change: StagedBlock, more: KeyMutation[]): Promise<void> {
   let committed: Promise<void>
   try {
-    const mutations = [...changes.flatMap(change => change.mutations), ...more]
-    for (const { blockDelta, byteDelta } of changes) {
-      partition.facts.add({ inodes: 0, blocks: blockDelta, blockBytes: byteDelta })
-    }
-    committed = partition.stageMutations(mutations)
+    const { blockDelta, byteDelta } = change
+    partition.facts.add({ inodes: 0, blocks: blockDelta, blockBytes: byteDelta })
+    committed = partition.stageMutations([...change.mutations, ...more])
   } catch (error) {
-    for (const change of changes) change.abandoned()
+    change.abandoned()
     throw error
   }
-  for (const change of changes) change.staged()
-  await committed
+  change.staged()
+  return committed
 }
 
 function keyOf(

@@ -5,8 +5,9 @@ import { checksumsOf } from '../../network/wire/checksum.ts'
 import { MemoryDevice, noFaults } from '../device/memory.ts'
 import { openBlockStore } from './block-store.ts'
 import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
-import { blockKeyOf, encodeRecord } from './index.ts'
+import { blockKeyOf } from './index.ts'
 import { IndexDouble } from './index-double.ts'
+import { encodeRecord } from './record.ts'
 
 const MiB = 1024 * 1024
 
@@ -48,6 +49,7 @@ async function open(fixture: Fixture): Promise<void> {
     device,
     index,
     partitions: [0, 1, 2, 3],
+    fallenBack: () => [],
     log: { error: (...entry) => logged.push(entry) },
     onPressure: () => {
       fixture.pressure++
@@ -108,8 +110,7 @@ async function get(
 }
 
 async function syncAll(f: Fixture): Promise<void> {
-  await f.store.sync()
-  f.index.sync()
+  f.index.sync(await f.store.sync())
   f.store.indexSynced()
 }
 
@@ -440,11 +441,15 @@ test('records that share space, lie outside or cannot be read are told and serve
   f.index.stage([
     {
       key: blockKeyOf(stolen),
-      value: encodeRecord([{ length: 4096, checksum, extents: [{ unit: 3, units: 1 }] }]),
+      value: encodeRecord([
+        { length: 4096, checksum, extents: [{ unit: 3, units: 1 }], unsynced: null },
+      ]),
     },
     {
       key: blockKeyOf(alien),
-      value: encodeRecord([{ length: 4096, checksum, extents: [{ unit: 16_384, units: 1 }] }]),
+      value: encodeRecord([
+        { length: 4096, checksum, extents: [{ unit: 16_384, units: 1 }], unsynced: null },
+      ]),
     },
     { key: blockKeyOf(broken), value: Uint8Array.of(1, 1, 1) },
   ])

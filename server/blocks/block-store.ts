@@ -6,7 +6,9 @@
  * 2. From the moment a change begins until it is settled, its block's lock is held.
  * 3. Units are used exactly while a record, a change that is not settled, or a retired extent names
  *    them (space.ts).
- * 4. Once a sync has failed nobody knows what is on the disk: every later write and sync fails.
+ * 4. A chunk whose data may not be on the disk yet names what it falls back to (fallback.ts), and that is
+ *    retired: so it stays until the index is on the disk together with the number of a later sync.
+ * 5. Once a sync has failed nobody knows what is on the disk: every later write and sync fails.
  */
 import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
@@ -14,7 +16,7 @@ import { ClusterError } from '../../network/errors.ts'
 import { chunkBytes, maxBlockBytes, maxDataDiskBytes } from '../../network/limits.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
 import type { Device } from '../device/contract.ts'
-import type { Key } from '../metadata/contract.ts'
+import type { Key, KeyMutation } from '../metadata/contract.ts'
 import type { Extent } from './allocator.ts'
 import { BlockLocks } from './block-locks.ts'
 import type {
@@ -25,16 +27,11 @@ import type {
   StagedBlock,
 } from './contract.ts'
 import { cutRecord } from './cutting.ts'
-import { reportDamage, type StoreLog, unreadable } from './damage.ts'
-import {
-  type BlockRecord,
-  blockEnd,
-  blockKeyOf,
-  decodeRecord,
-  parseBlockKey,
-  unitBytes,
-} from './index.ts'
+import { reportDamage, reportFallenBack, type StoreLog, unreadable } from './damage.ts'
+import { blockKeyOf, encodeSyncedChange, parseBlockKey, syncedChangeKey } from './index.ts'
 import { readRecord } from './reading.ts'
+import { type BlockRecord, blockEnd, decodeRecord, unitBytes } from './record.ts'
+import { type FallenBack, type Recovery, recover } from './recovery.ts'
 import { type BlockIndex, extentsOf, type ScanResult, scanIndex } from './scan.ts'
 import { SharedSync } from './shared-sync.ts'
 import { Space } from './space.ts'
@@ -57,6 +54,8 @@ export interface BlockStoreOptions {
   readonly index: BlockIndex
   /** Partitions whose blocks the index may hold. */
   readonly partitions: Iterable<number>
+  /** Called while the store is opened; what it gives is committed with the record of the block. */
+  readonly fallenBack: (block: FallenBack) => Iterable<KeyMutation>
   readonly log: StoreLog
   /**
    * Space is short, and some is free once the index is synced: do so and call `indexSynced`. Called
@@ -70,7 +69,9 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
   const units = await unitsOn(options.device)
   const scanned = await scanIndex(options.index, options.partitions, units)
   reportDamage(options.log, options.device.name, scanned.damaged)
-  return new ExtentBlockStore(options, scanned)
+  const recovery = await recover(options, scanned)
+  reportFallenBack(options.log, options.device.name, recovery.fallenBack)
+  return new ExtentBlockStore(options, scanned, recovery)
 }
 
 async function unitsOn(device: Device): Promise<number> {
@@ -90,14 +91,17 @@ class ExtentBlockStore implements BlockStore {
   #checksumErrors = 0
   #closed = false
 
-  constructor({ env, device, index, onPressure }: BlockStoreOptions, scanned: ScanResult) {
+  constructor(options: BlockStoreOptions, scanned: ScanResult, recovery: Recovery) {
+    const { env, device, index, onPressure } = options
     this.#device = device
     this.#index = index
     this.#space = new Space({ env, allocator: scanned.allocator, name: device.name, onPressure })
     this.#locks = new BlockLocks(env.timers)
-    this.#sync = new SharedSync(device)
+    this.#sync = new SharedSync(device, scanned)
     this.#damaged = scanned.damaged
     this.#blocks = scanned.blocks
+    for (const { blockDelta } of recovery.fallenBack) this.#blocks += blockDelta
+    if (recovery.retired.length > 0) this.#space.retire(recovery.retired)
     this.#outcome = {
       kept: change => this.#kept(change),
       dropped: change => this.#dropped(change),
@@ -148,7 +152,7 @@ class ExtentBlockStore implements BlockStore {
       if (offset === 0 && this.#damaged.has(name)) return this.#removalOfDamaged(name)
       const before = this.#recordOf(name) ?? []
       if (offset >= blockEnd(before)) return null
-      const cut = await cutRecord(this.#device, before, offset)
+      const cut = await cutRecord(this.#device, before, offset, this.#sync)
       const blockDelta = cut.after.length === 0 ? -1 : 0
       return { key: name, before, blockDelta, taken: [], ...cut }
     })
@@ -167,9 +171,10 @@ class ExtentBlockStore implements BlockStore {
     }
   }
 
-  sync(): Promise<void> {
+  async sync(): Promise<readonly KeyMutation[]> {
     this.#assertOpen()
-    return this.#sync.sync()
+    await this.#sync.sync()
+    return [{ key: syncedChangeKey, value: encodeSyncedChange(this.#sync.synced) }]
   }
 
   stagedMark(): number {
@@ -227,9 +232,10 @@ class ExtentBlockStore implements BlockStore {
       this.#space.giveBack(taken)
       throw error
     }
-    this.#sync.wrote()
+    const change = this.#sync.wrote(lengthOf(incoming.data))
     const first = Math.floor(incoming.offset / chunkBytes)
-    const after = withChunks(before, first, placeChunks(chunks, taken))
+    const written = { first, chunks: placeChunks(chunks, taken), change }
+    const after = withChunks(before, written, this.#sync)
     const replaced = extentsOf(before.slice(first, first + chunks.length))
     const blockDelta = before.length === 0 ? 1 : 0
     return { key: name, before, after, blockDelta, taken, replaced }

@@ -61,9 +61,12 @@ export interface BlockStore {
   ): Promise<StagedBlock>
   /** Drops the block's bytes from `offset` on; 0 removes the block. null when there is nothing to do. */
   cut(key: BlockKey, offset: number): Promise<StagedBlock | null>
-  /** All data written before the call is on the disk. To be called before the index is synced. */
-  sync(): Promise<void>
-  /** Names all changes that were `staged` so far. To be taken before a sync of the index begins. */
+  /**
+   * All data written before the call is on the disk. To be called before the index is synced.
+   * @returns what says so, to be committed in the very batch that the index is synced with.
+   */
+  sync(): Promise<readonly KeyMutation[]>
+  /** Names all changes that were `staged` so far. To be taken before `sync` is called. */
   stagedMark(): number
   /**
    * The index is on the disk as it was when `mark` was taken (without one: as it is staged now): the

@@ -1,10 +1,21 @@
-/** What is left of a block that is cut short. Nothing is moved: the shorter chunk keeps its place. */
+/**
+ * What is left of a block that is cut short. Nothing is moved: the shorter chunk keeps its place, and so
+ * does what it may fall back to, which is cut likewise: bytes behind a cut never come back.
+ */
 import { chunkBytes } from '../../network/limits.ts'
 import { writeChecksum } from '../../network/wire/checksum.ts'
 import type { Device } from '../device/contract.ts'
 import type { Extent } from './allocator.ts'
-import { type BlockRecord, checksumBytes, type StoredChunk, unitsOf } from './index.ts'
-import { readChunk } from './reading.ts'
+import { keptChunk, type SyncProgress } from './fallback.ts'
+import { isLost, readChunk } from './reading.ts'
+import {
+  type BlockRecord,
+  checksumBytes,
+  type StoredChunk,
+  type Unsynced,
+  unitsOf,
+  withoutHolesAtEnd,
+} from './record.ts'
 import { extentsOf } from './scan.ts'
 
 export interface CutRecord {
@@ -17,29 +28,45 @@ export async function cutRecord(
   device: Device,
   before: BlockRecord,
   offset: number,
+  progress: SyncProgress,
 ): Promise<CutRecord> {
   const index = Math.floor(offset / chunkBytes)
   const length = offset % chunkBytes
-  const kept: (StoredChunk | null)[] = before.slice(0, index)
+  const kept = before.slice(0, index)
   const replaced = extentsOf(before.slice(index + 1))
   const chunk = before[index]
   if (chunk && length >= chunk.length) kept.push(chunk)
-  else if (chunk && length > 0) kept.push(await shorten(device, before, index, length))
-  const left = kept[index]
-  if (chunk && left !== chunk) replaced.push(...tailOf(chunk, left ? unitsOf(length) : 0))
-  return { after: withoutHolesAtEnd(kept), replaced }
+  else if (chunk) {
+    if (length > 0) kept.push(await shorten(device, chunk, length))
+    replaced.push(...tailOf(chunk, unitsOf(length)))
+  }
+  const after = kept.map(left => keptChunk(left, progress))
+  return { after: withoutHolesAtEnd(after), replaced }
 }
 
-async function shorten(
-  device: Device,
-  before: BlockRecord,
-  index: number,
-  length: number,
-): Promise<StoredChunk> {
-  const bytes = await readChunk(device, before, index)
+async function shorten(device: Device, chunk: StoredChunk, length: number): Promise<StoredChunk> {
+  if (length >= chunk.length) return chunk
+  const bytes = await readChunk(device, [chunk], 0)
   const checksum = new Uint8Array(checksumBytes)
   writeChecksum(checksum, 0, [bytes.subarray(0, length)])
-  return { length, checksum, extents: headOf(before[index]!, unitsOf(length)) }
+  const unsynced = await shortenFallback(device, chunk.unsynced, length)
+  return { length, checksum, extents: headOf(chunk, unitsOf(length)), unsynced }
+}
+
+/** What has decayed is no fallback any more: without it, a chunk that is lost is an error. */
+async function shortenFallback(
+  device: Device,
+  unsynced: Unsynced | null,
+  length: number,
+): Promise<Unsynced | null> {
+  if (!unsynced?.fallback) return unsynced
+  try {
+    const fallback = await shorten(device, unsynced.fallback, length)
+    return { change: unsynced.change, fallback }
+  } catch (error) {
+    if (isLost(error)) return null
+    throw error
+  }
 }
 
 function headOf({ extents }: StoredChunk, count: number): Extent[] {
@@ -60,10 +87,4 @@ function tailOf({ extents }: StoredChunk, skipped: number): Extent[] {
     skip = Math.max(0, skip - units)
   }
   return tail
-}
-
-function withoutHolesAtEnd(record: BlockRecord): BlockRecord {
-  let length = record.length
-  while (length > 0 && !record[length - 1]) length--
-  return record.slice(0, length)
 }

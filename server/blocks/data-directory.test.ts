@@ -19,7 +19,14 @@ async function emptyDirectory(t: ExecutionContext): Promise<string> {
 
 function open(path: string, index: IndexDouble): Promise<BlockStore> {
   const log = { error: () => {} }
-  return openDataDirectory(path, { env: realEnv(), index, partitions: [0], log, onPressure() {} })
+  return openDataDirectory(path, {
+    env: realEnv(),
+    index,
+    fallenBack: () => [],
+    partitions: [0],
+    log,
+    onPressure() {},
+  })
 }
 
 test('a data directory is made where it is missing and keeps its blocks', async t => {

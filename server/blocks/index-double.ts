@@ -23,7 +23,13 @@ export class IndexDouble implements BlockIndex {
     this.#unsynced.push(mutations)
   }
 
-  sync(): void {
+  async commit(mutations: Change): Promise<void> {
+    this.stage(mutations)
+  }
+
+  /** @param more seen and on the disk with what was staged before. */
+  sync(more: Change = []): void {
+    apply(this.#staged, more)
     this.#durable = new Map(this.#staged)
     this.#unsynced = []
   }
@@ -32,9 +38,15 @@ export class IndexDouble implements BlockIndex {
     return this.#unsynced.length
   }
 
-  /** Power is lost: the first `kept` changes since the last sync had reached the disk all the same. */
-  crash(kept = 0): void {
-    for (const mutations of this.#unsynced.slice(0, kept)) apply(this.#durable, mutations)
+  /** The process ended and begins again: Level brings what its log holds to the disk. */
+  reopen(): void {
+    this.sync()
+  }
+
+  /** Power is lost. @param kept which changes since the last sync had reached the disk all the same. */
+  crash(kept: (change: number) => boolean = () => false): void {
+    const left = this.#unsynced.filter((_, change) => kept(change))
+    for (const mutations of left) apply(this.#durable, mutations)
     this.#staged = new Map(this.#durable)
     this.#unsynced = []
   }

@@ -1,17 +1,14 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { chunkBytes } from '../../network/limits.ts'
 import type { BlockKey } from './contract.ts'
 import {
-  type BlockRecord,
-  blockEnd,
   blockKeyOf,
   blockRange,
-  decodeRecord,
-  encodeRecord,
+  decodeSyncedChange,
+  encodeSyncedChange,
   parseBlockKey,
   partitionBlockRange,
-  storedBytes,
+  syncedChangeKey,
 } from './index.ts'
 
 const keys = fc.record({
@@ -71,59 +68,11 @@ test('numbers that no key has room for are refused', t => {
   }
 })
 
-const chunks = fc.integer({ min: 1, max: 16 }).chain(units =>
-  fc.record({
-    length: fc.integer({ min: (units - 1) * 4096 + 1, max: units * 4096 }),
-    checksum: fc.uint8Array({ minLength: 8, maxLength: 8 }),
-    extents: fc.integer({ min: 0, max: 2 ** 32 }).map(unit =>
-      units === 1
-        ? [{ unit, units }]
-        : [
-            { unit, units: 1 },
-            { unit: unit + 7, units: units - 1 },
-          ],
-    ),
-  }),
-)
-const records = fc
-  .tuple(fc.array(fc.option(chunks), { maxLength: 20 }), chunks)
-  .map(([head, last]) => [...head, last] as BlockRecord)
-
-function plain(record: BlockRecord | null): unknown {
-  return record?.map(chunk => chunk && { ...chunk, checksum: [...chunk.checksum] })
-}
-
-test('a record reads back as it was written', t => {
-  fc.assert(
-    fc.property(records, record => {
-      t.deepEqual(plain(decodeRecord(encodeRecord(record))), plain(record))
-      t.is(blockEnd(record), (record.length - 1) * chunkBytes + record.at(-1)!.length)
-      t.true(storedBytes(record) <= blockEnd(record))
-    }),
-    { numRuns: 100 },
-  )
-})
-
-test('a record that is cut short, too long or of another version is refused', t => {
-  fc.assert(
-    fc.property(records, fc.nat(), (record, at) => {
-      const bytes = encodeRecord(record)
-      t.is(decodeRecord(bytes.subarray(0, at % bytes.length)), null)
-      t.is(decodeRecord(Buffer.concat([bytes, Buffer.alloc(1)])), null)
-      t.is(decodeRecord(Uint8Array.from(bytes, (byte, index) => (index === 0 ? 2 : byte))), null)
-    }),
-    { numRuns: 50 },
-  )
-  t.is(decodeRecord(Uint8Array.of(1, 0)), null)
-  t.is(decodeRecord(Uint8Array.of(1, 1, 0)), null)
-})
-
-test('any bytes decode to a sound record or to none', t => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
-      bytes[0] = 1
-      const record = decodeRecord(bytes)
-      t.true(record === null || record.length > 0)
-    }),
-  )
+test('the number of the last synced change reads back, and sorts behind every block', t => {
+  for (const change of [0, 1, 2 ** 32, 2 ** 48 - 1]) {
+    t.is(decodeSyncedChange(encodeSyncedChange(change)), change)
+  }
+  t.throws(() => decodeSyncedChange(new Uint8Array(5)), { code: 'DISK' })
+  const [, end] = partitionBlockRange(2 ** 16 - 1)
+  t.true(end < syncedChangeKey)
 })

@@ -4,7 +4,7 @@ import { chunkBytes } from '../../network/limits.ts'
 import { sameChecksums, writeChecksum } from '../../network/wire/checksum.ts'
 import type { Device } from '../device/contract.ts'
 import type { BlockData } from './contract.ts'
-import { type BlockRecord, checksumBytes, unitBytes } from './index.ts'
+import { type BlockRecord, checksumBytes, unitBytes } from './record.ts'
 
 /** One device read: bytes `start` to `end - 1` of the buffer lie at `position`. */
 interface Run {
@@ -55,6 +55,11 @@ export async function readChunk(
   const buffer = Buffer.allocUnsafeSlow(record[index]?.length ?? 0)
   await readChunks(device, record, index, buffer)
   return buffer
+}
+
+/** Whether the error says that the disk does not have what was written. */
+export function isLost(error: unknown): boolean {
+  return error instanceof ClusterError && (error.code === 'CHECKSUM' || error.code === 'DISK')
 }
 
 /** Fills `buffer` from chunk `first` on; it ends where a chunk's stored bytes do, or behind them. */

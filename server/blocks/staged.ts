@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Key } from '../metadata/contract.ts'
 import type { Extent } from './allocator.ts'
 import type { StagedBlock } from './contract.ts'
-import { type BlockRecord, encodeRecord, storedBytes } from './index.ts'
+import { type BlockRecord, encodeRecord, storedBytes } from './record.ts'
 
 export interface Change {
   readonly key: Key

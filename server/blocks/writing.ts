@@ -4,8 +4,9 @@ import { chunkBytes } from '../../network/limits.ts'
 import { cutAtChunks, writeChecksum } from '../../network/wire/checksum.ts'
 import type { Device } from '../device/contract.ts'
 import type { Extent } from './allocator.ts'
-import { type BlockRecord, checksumBytes, type StoredChunk, unitBytes, unitsOf } from './index.ts'
+import { fallbackTo, keptChunk, type SyncProgress } from './fallback.ts'
 import { readChunk } from './reading.ts'
+import { type BlockRecord, checksumBytes, type StoredChunk, unitBytes, unitsOf } from './record.ts'
 
 /** The bytes of one chunk, not yet on the device. */
 export interface NewChunk {
@@ -103,11 +104,13 @@ export async function writeChunks(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
+export type PlacedChunk = Omit<StoredChunk, 'unsynced'>
+
 /** Which part of the extents each chunk has. */
 export function placeChunks(
   chunks: readonly NewChunk[],
   extents: readonly Extent[],
-): readonly StoredChunk[] {
+): readonly PlacedChunk[] {
   let index = 0
   let used = 0
   return chunks.map(({ length, checksum }) => {
@@ -128,15 +131,26 @@ export function placeChunks(
   })
 }
 
-/** The record with `chunks` in place of what it had from chunk `first` on. */
+export interface WrittenChunks {
+  readonly first: number
+  readonly chunks: readonly PlacedChunk[]
+  /** Number of the change that wrote them. */
+  readonly change: number
+}
+
+/** The record with the new chunks in place of what it had, which they may fall back to. */
 export function withChunks(
   before: BlockRecord,
-  first: number,
-  chunks: readonly StoredChunk[],
+  { first, chunks, change }: WrittenChunks,
+  progress: SyncProgress,
 ): BlockRecord {
-  const after = [...before]
+  const after = before.map(chunk => keptChunk(chunk, progress))
   while (after.length < first) after.push(null)
-  after.splice(first, chunks.length, ...chunks)
+  const placed = chunks.map(({ length, checksum, extents }, index) => {
+    const fallback = fallbackTo(before[first + index] ?? null, progress)
+    return { length, checksum, extents, unsynced: { change, fallback } }
+  })
+  after.splice(first, chunks.length, ...placed)
   return after
 }
 

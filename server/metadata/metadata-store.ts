@@ -64,10 +64,11 @@ export class MetadataStore implements KeyReader {
     return this.#writing?.committed.promise ?? Promise.resolve()
   }
 
-  /** Resolves when everything staged so far is on the disk. */
-  sync(): Promise<void> {
+  /** Resolves when everything staged so far is on the disk, and `more` in the same batch. */
+  sync(more: Iterable<KeyMutation> = []): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     this.#gathering.sync = true
+    for (const { key, value } of more) this.#gathering.mutations.set(key, value)
     this.#gathering.mutations.set(syncMarkKey, syncMark)
     this.#schedule()
     return this.#gathering.committed.promise
