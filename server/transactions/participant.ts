@@ -22,10 +22,8 @@ interface Promised {
   readonly coordinator: number
   /** While the coordinator may still add legs; gone after a restart. */
   readonly batch: Batch | null
-  intent: Intent
+  readonly intent: Intent
   readonly sinceMs: number
-  /** Commit of the promise itself: a decision is never staged before it. */
-  written: Promise<void>
 }
 
 export class Participant {
@@ -59,10 +57,17 @@ export class Participant {
     const { transaction, coordinator, leg, argument } = request
     const id = promiseId(partition.id, transaction)
     const earlier = this.#promised.get(id)
+    if (earlier?.batch === null) {
+      throw new ClusterError('CONFLICT', 'a promise from before a restart takes no more legs')
+    }
     const batch = earlier?.batch ?? new Batch(partition.store, partition.locks, transaction)
-    const result = runAsConflict(() =>
-      runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument),
-    )
+    let result: unknown
+    try {
+      result = runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument)
+    } catch (error) {
+      if (batch.sawStaged) await partition.store.settled()
+      throw conflictOf(error)
+    }
     const locked = [...batch.touched()]
     partition.locks.acquire(locked, transaction)
     const mutations = [...batch.mutations()].map(({ key, value }) => [key, value] as const)
@@ -70,7 +75,7 @@ export class Participant {
     const key = intentKey(partition.id, transaction)
     const written = partition.stageMutations([{ key, value: encodeIntent(intent) }])
     const sinceMs = this.#env.clock.monotonicMs()
-    this.#promised.set(id, { partition, coordinator, batch, intent, sinceMs, written })
+    this.#promised.set(id, { partition, coordinator, batch, intent, sinceMs })
     await written
     return result
   }
@@ -97,8 +102,7 @@ export class Participant {
     partition.locks.acquire(intent.locked, transaction)
     const { coordinator } = intent
     const sinceMs = Number.NEGATIVE_INFINITY
-    const written = Promise.resolve()
-    const promised = { partition, coordinator, batch: null, intent, sinceMs, written }
+    const promised = { partition, coordinator, batch: null, intent, sinceMs }
     this.#promised.set(promiseId(partition.id, transaction), promised)
   }
 
@@ -136,11 +140,7 @@ function transactionOf(id: string): string {
   return id.slice(id.indexOf(':') + 1)
 }
 
-function runAsConflict<T>(step: () => T): T {
-  try {
-    return step()
-  } catch (error) {
-    if (!(error instanceof LockedKey)) throw error
-    throw new ClusterError('CONFLICT', 'another transaction is under way here', { cause: error })
-  }
+function conflictOf(error: unknown): unknown {
+  if (!(error instanceof LockedKey)) return error
+  return new ClusterError('CONFLICT', 'another transaction is under way here', { cause: error })
 }

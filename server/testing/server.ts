@@ -1,0 +1,159 @@
+/** One server of a test's cluster: the real rooms, but for disks and sockets. */
+import { ClusterError } from '../../network/errors.ts'
+import { recoveryIntervalMs } from '../../network/limits.ts'
+import type { Incoming, Service } from '../../network/rpc/contract.ts'
+import type { OperationName } from '../../network/wire/operations.ts'
+import type { MemberId } from '../../network/wire/view.ts'
+import { BlockService } from '../blocks/block-service.ts'
+import { AppendGrants } from '../leases/append-grants.ts'
+import { Reaper } from '../leases/reaper.ts'
+import { Sessions } from '../leases/sessions.ts'
+import type { Key } from '../metadata/contract.ts'
+import { MetadataStore } from '../metadata/metadata-store.ts'
+import { MetadataService } from '../partition/metadata-service.ts'
+import type { Partition } from '../partition/partition.ts'
+import { Partitions } from '../partition/partitions.ts'
+import { Purger } from '../partition/purge.ts'
+import { Slots } from '../partition/slots.ts'
+import { Truncations } from '../partition/truncation.ts'
+import { Peers } from '../peers.ts'
+import { createService } from '../service.ts'
+import { ServerStatus } from '../status.ts'
+import { SyncPoint } from '../sync-point.ts'
+import { Coordinator } from '../transactions/coordinator.ts'
+import { Participant } from '../transactions/participant.ts'
+import type { TestCluster } from './cluster.ts'
+import { noBlocks } from './no-blocks.ts'
+import { StoreDouble } from './store-double.ts'
+
+export class TestServer {
+  readonly id: MemberId
+  readonly store: StoreDouble
+  readonly failures: Error[] = []
+  readonly metadata: MetadataStore
+  readonly sessions: Sessions
+  readonly reaper: Reaper
+  readonly slots: Slots
+  readonly coordinator: Coordinator
+  readonly participant: Participant
+  readonly purger: Purger
+  readonly partitions: Partitions
+  readonly peers: Peers
+  readonly service: Service
+  isFull = false
+  alive = true
+  readonly #died = Promise.withResolvers<never>()
+  readonly #asking: { cancel(): void }
+
+  constructor(cluster: TestCluster, id: MemberId, content: Map<Key, Uint8Array>) {
+    const { env, view } = cluster
+    this.id = id
+    this.#died.promise.catch(() => undefined)
+    this.store = new StoreDouble(content)
+    this.store.onBatch = when => cluster.step(id, `${when} a batch`)
+    this.metadata = new MetadataStore(this.store, error => this.failures.push(error))
+    const log = (...entry: unknown[]) => cluster.logged.push([id, ...entry])
+    const partitionCount = view.partitions.length
+    this.peers = new Peers({
+      env,
+      self: id,
+      view: () => view,
+      dial: async server => cluster.peer(this, server),
+      own: () => this.service,
+    })
+    const grants = new AppendGrants(env)
+    this.slots = new Slots(this.metadata)
+    this.sessions = new Sessions(env, {
+      closed: ino => this.reaper.closed(ino),
+      expired: client => {
+        grants.releaseAll(client)
+        this.reaper.expired(client).catch(error => log('cannot forget a client', error))
+      },
+    })
+    this.reaper = new Reaper({
+      env,
+      sessions: this.sessions,
+      partitions: () => this.partitions.all(),
+      forgotten: () => this.slots.forget(),
+      log,
+    })
+    this.coordinator = new Coordinator({ env, peers: this.peers, partitionCount, log })
+    this.participant = new Participant(env, this.peers, log)
+    this.purger = new Purger(this.peers, partitionCount, log)
+    const truncations = new Truncations(this.peers, partitionCount)
+    this.partitions = new Partitions({
+      env,
+      store: this.metadata,
+      sessions: this.sessions,
+      grants,
+      touched: () => undefined,
+      purgeQueued: partition => this.purger.wake(partition),
+      self: id,
+      coordinator: this.coordinator,
+      participant: this.participant,
+      truncations,
+      purger: this.purger,
+      log,
+    })
+    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
+    this.service = createService({
+      view: () => view,
+      sessions: this.sessions,
+      metadata: new MetadataService({
+        env,
+        admit,
+        slots: this.slots,
+        coordinator: this.coordinator,
+        truncations,
+        isFull: () => this.isFull,
+      }),
+      blocks: new BlockService(noBlocks),
+      slots: this.slots,
+      coordinator: this.coordinator,
+      participant: this.participant,
+      syncPoint: new SyncPoint(noBlocks, this.metadata),
+      status: this.#status(),
+      admit,
+    })
+    this.#asking = env.timers.every(recoveryIntervalMs, () => void this.participant.askOutcomes())
+  }
+
+  /** The promise, or CLOSED when the server ends before. */
+  during<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.#died.promise])
+  }
+
+  die(): void {
+    this.alive = false
+    this.store.die()
+    this.#asking.cancel()
+    this.sessions.close()
+    void this.reaper.stop()
+    this.#died.reject(new ClusterError('CLOSED', `${this.id} has ended`))
+  }
+
+  get locksHeld(): number {
+    let count = 0
+    for (const { locks } of this.partitions.all()) count += locks.size
+    return count
+  }
+
+  #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
+    if (peer.hello.role === 'client') this.sessions.heard(peer.hello.id)
+    return this.partitions.get(partition, epoch)
+  }
+
+  #status(): ServerStatus {
+    return new ServerStatus({
+      host: 'test',
+      member: this.id,
+      metaDirectory: '/',
+      dataDirectory: '/',
+      blocks: noBlocks,
+      partitions: () => this.partitions.all(),
+      epochOf: partition => this.partitions.epochOf(partition),
+      purgeQueue: () => this.purger.waitingCount,
+      transactions: () => this.coordinator.activeCount + this.participant.promisedCount,
+    })
+  }
+}

@@ -1,0 +1,89 @@
+/** A key-value store in memory whose batches a test can hold, fail, or lose with the machine. */
+import type { Key, KeyMutation, KeyValueStore } from '../metadata/contract.ts'
+
+export interface WrittenBatch {
+  readonly mutations: readonly KeyMutation[]
+  readonly sync: boolean
+}
+
+export class StoreDouble implements KeyValueStore {
+  readonly content: Map<Key, Uint8Array>
+  readonly written: WrittenBatch[] = []
+  /** Called before and after a batch takes effect. */
+  onBatch: (when: 'before' | 'after') => void = () => undefined
+  #held: PromiseWithResolvers<void>[] | null = null
+  #failure: Error | null = null
+  #dead = false
+
+  constructor(content: Map<Key, Uint8Array> = new Map()) {
+    this.content = content
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    return this.content.get(key)
+  }
+
+  /** Batches wait from now on. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  get heldCount(): number {
+    return this.#held?.length ?? 0
+  }
+
+  /** Lets the oldest batch go that waits. */
+  releaseOne(): void {
+    this.#held?.shift()?.resolve()
+  }
+
+  /** Lets all go, and those to come. */
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = null
+    for (const batch of held) batch.resolve()
+  }
+
+  /** Every batch from now on fails. */
+  failWith(error: Error): void {
+    this.#failure = error
+  }
+
+  /** The process is gone: nothing takes effect any more, and nobody hears of anything. */
+  die(): void {
+    this.#dead = true
+  }
+
+  async batch(mutations: readonly KeyMutation[], { sync }: { sync: boolean }): Promise<void> {
+    await this.#turn()
+    if (this.#failure !== null) throw this.#failure
+    this.onBatch('before')
+    if (this.#dead) return await new Promise(() => undefined)
+    this.written.push({ mutations, sync })
+    for (const { key, value } of mutations) {
+      if (value === null) this.content.delete(key)
+      else this.content.set(key, Uint8Array.from(value))
+    }
+    this.onBatch('after')
+    if (this.#dead) await new Promise(() => undefined)
+  }
+
+  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+    const pairs = [...this.content].filter(([key]) => from <= key && key < to)
+    pairs.sort(([a], [b]) => (a < b ? -1 : 1))
+    return iterate(pairs)
+  }
+
+  async close(): Promise<void> {}
+
+  async #turn(): Promise<void> {
+    if (this.#held === null) return
+    const turn = Promise.withResolvers<void>()
+    this.#held.push(turn)
+    await turn.promise
+  }
+}
+
+async function* iterate<T>(values: Iterable<T>): AsyncGenerator<T> {
+  yield* values
+}
