@@ -1,5 +1,5 @@
 /** What a server tells of itself: to its manager with each heartbeat, and to people who ask. */
-import { statfs } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import { metaReserveBytes } from '../network/limits.ts'
 import type { ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberId, MemberReport } from '../network/wire/view.ts'
@@ -8,6 +8,8 @@ import type { Partition } from './partition/partition.ts'
 
 export interface StatusInit {
   readonly member: MemberId
+  /** Identity of this machine. */
+  readonly host: string
   readonly metaDirectory: string
   readonly dataDirectory: string
   readonly blocks: BlockStore
@@ -46,10 +48,12 @@ export class ServerStatus {
   }
 
   async space(): Promise<StatfsReply> {
-    const { capacityBytes, freeBytes } = await this.#init.blocks.statistics()
+    const { host, dataDirectory, blocks } = this.#init
+    const { usedBytes, freeBytes } = await blocks.statistics()
     let files = 0
     for (const { facts } of this.#init.partitions()) files += facts.inodes
-    return { totalBytes: capacityBytes, freeBytes, availableBytes: freeBytes, files }
+    const disk = `${host}:${(await stat(dataDirectory)).dev}`
+    return { disk, usedBytes, freeBytes, files }
   }
 
   async describe(): Promise<ServerStatusReply> {

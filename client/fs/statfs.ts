@@ -1,4 +1,5 @@
-/** statfs(2): the sum over all servers, asked each time. */
+/** statfs(2): asked of all servers each time. */
+import type { StatfsReply } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import type { Context } from './context.ts'
 import type { SpaceReport } from './contract.ts'
@@ -8,12 +9,20 @@ export async function statfs({ cluster }: Context): Promise<SpaceReport> {
   const shares = await inParallel(servers.length, servers.length, async index => {
     return (await cluster.ask('statfs', servers[index]!, {})).body
   })
-  const total = { totalBytes: 0, freeBytes: 0, availableBytes: 0, files: 0 }
+  return sumOf(shares)
+}
+
+/** What is used adds up; what is free on one disk is free once, however many servers share it. */
+export function sumOf(shares: readonly StatfsReply[]): SpaceReport {
+  const freeByDisk = new Map<string, number>()
+  let usedBytes = 0
+  let files = 0
   for (const share of shares) {
-    total.totalBytes += share.totalBytes
-    total.freeBytes += share.freeBytes
-    total.availableBytes += share.availableBytes
-    total.files += share.files
+    usedBytes += share.usedBytes
+    files += share.files
+    freeByDisk.set(share.disk, Math.max(freeByDisk.get(share.disk) ?? 0, share.freeBytes))
   }
-  return total
+  let freeBytes = 0
+  for (const free of freeByDisk.values()) freeBytes += free
+  return { totalBytes: usedBytes + freeBytes, freeBytes, availableBytes: freeBytes, files }
 }

@@ -260,7 +260,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   reserve,
   commitWrite,
   sync: () => reply({}),
-  statfs: () => reply({ totalBytes: 100, freeBytes: 60, availableBytes: 50, files: 7 }),
+  statfs: () => reply({ disk: 'memory', usedBytes: 40, freeBytes: 60, files: 7 }),
   getxattr: ({ store }, { ino, name }) => {
     const value = store.get(ino).xattrs.get(keyOf(name))
     if (value === undefined) throw new PosixError('ENODATA')

@@ -221,11 +221,12 @@ export interface CommitWriteRequest extends Mutation {
   readonly reach: number
   readonly killPrivileges: boolean
 }
-/** One server's share; the client adds them up. Bytes of the data disk. */
+/** One server's share, in bytes of its data disk. */
 export interface StatfsReply {
-  readonly totalBytes: number
+  /** Names the disk: servers that share one share its free space too. */
+  readonly disk: string
+  readonly usedBytes: number
   readonly freeBytes: number
-  readonly availableBytes: number
   readonly files: number
 }
 export interface GetxattrRequest {
