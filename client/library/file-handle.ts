@@ -4,6 +4,7 @@ import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import { bytesOf, type Data, type EncodingOption, encodingOf, piecesOf } from './data.ts'
 import { asNode } from './node-error.ts'
 import type { OpenFlags } from './open-flags.ts'
+import { ownersOf } from './owners.ts'
 import { Stats } from './stats.ts'
 import { nsOf, type Time } from './time.ts'
 
@@ -133,7 +134,7 @@ export class FileHandle {
   }
 
   async chown(uid: number, gid: number): Promise<void> {
-    await this.#do('fchown', () => this.#fileSystem.setattr(this.#file.ino, { uid, gid }))
+    await this.#do('fchown', () => this.#fileSystem.setattr(this.#file.ino, ownersOf(uid, gid)))
   }
 
   async utimes(atime: Time, mtime: Time): Promise<void> {

@@ -10,6 +10,7 @@ import { DirectoryHandle } from './directory-handle.ts'
 import { FileHandle } from './file-handle.ts'
 import { asNode } from './node-error.ts'
 import { type OpenFlags, parseFlags } from './open-flags.ts'
+import { ownersOf } from './owners.ts'
 import { entryOf, existing, type Path, resolve, textOf } from './paths.ts'
 import { Dirent, Stats } from './stats.ts'
 import {
@@ -244,11 +245,11 @@ export class VolumeFiles {
   }
 
   async chown(path: Path, uid: number, gid: number): Promise<void> {
-    await this.#set('chown', path, true, { uid, gid })
+    await this.#set('chown', path, true, ownersOf(uid, gid))
   }
 
   async lchown(path: Path, uid: number, gid: number): Promise<void> {
-    await this.#set('lchown', path, false, { uid, gid })
+    await this.#set('lchown', path, false, ownersOf(uid, gid))
   }
 
   async utimes(path: Path, atime: Time, mtime: Time): Promise<void> {
