@@ -1,7 +1,7 @@
 /** Waiting for what other processes do, with a deadline. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const pollMs = 20
+const pollMs = 50
 
 /** @throws when `holds` has not become true within the deadline. */
 export async function eventually(
