@@ -9,7 +9,7 @@
 import assert from 'node:assert/strict'
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
+import { callDeadlineMs, operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
@@ -169,7 +169,15 @@ export class ClusterClient implements Cluster {
         const peer = link.current ?? (await link.ready())
         session = link.session
         replies = link.replies
-        const reply = await this.#send(peer, link, name, request, { partition, epoch, payload })
+        // At least a moment, should finding the server have taken the rest.
+        const deadlineMs =
+          trouble === null
+            ? callDeadlineMs
+            : Math.max(1, Math.min(this.#leftMs(startedMs), callDeadlineMs))
+        const options = { partition, epoch, payload, deadlineMs }
+        const reply = await this.#send(peer, link, name, request, options)
+        // What goes to a server as such does not pass by its sessions.
+        if (typeof target === 'number') link.heard = true
         if (trouble !== null && opensFile(name, request)) link.renewSoon()
         return reply
       } catch (error) {
@@ -191,7 +199,7 @@ export class ClusterClient implements Cluster {
     link: ServerLink,
     name: N,
     request: RequestOf<N>,
-    options: { partition: Partition; epoch: number; payload: Payload },
+    options: { partition: Partition; epoch: number; payload: Payload; deadlineMs: number },
   ): Promise<Reply<N>> {
     if (!opensFile(name, request)) {
       const reply = await peer.call(name, request, options)
@@ -246,11 +254,12 @@ export class ClusterClient implements Cluster {
     const { name, target } = trouble
     const server = route?.link.server ?? `partition ${target}`
     const remedy = remedyOf(error)
-    const late = this.env.clock.monotonicMs() - trouble.startedMs >= operationDeadlineMs
-    const again = remedy !== 'never' && !late && !this.#closed
-    if (!again || (remedy === 'once' && trouble.checksumFailed)) {
+    const never = remedy === 'never' || this.#closed
+    if (never || (remedy === 'once' && trouble.checksumFailed)) {
       throw finalError(error, name, server)
     }
+    const pauseMs = retryDelayMs(trouble.attempts++, this.env.random)
+    if (this.#leftMs(trouble.startedMs) <= pauseMs) throw finalError(error, name, server)
     if (remedy === 'once') trouble.checksumFailed = true
     if (remedy === 'session' && route !== null) {
       this.#sessionExpired(route.link, session)
@@ -261,7 +270,12 @@ export class ClusterClient implements Cluster {
       route.link.abort(new ClusterError('TIMEOUT', `${server} did not answer`))
     }
     if (remedy === 'view' && route !== null && (await this.#viewMoved(route))) return
-    await this.env.timers.sleep(retryDelayMs(trouble.attempts++, this.env.random))
+    await this.env.timers.sleep(pauseMs)
+  }
+
+  /** Of an operation's time. */
+  #leftMs(startedMs: number): number {
+    return startedMs + operationDeadlineMs - this.env.clock.monotonicMs()
   }
 
   /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */

@@ -35,6 +35,8 @@ export class ServerLink {
   session = 0
   /** Replies so far: tells a slow server from a silent one. */
   replies = 0
+  /** A call that counts for the session was answered since the last tick. */
+  heard = false
   readonly #init: ServerLinkInit
   #peer: Peer | null = null
   #readying: Promise<Peer> | null = null
@@ -44,7 +46,6 @@ export class ServerLink {
   #notBeforeMs = 0
   #lastError: ClusterError | null = null
   #renewal = false
-  #repliesAtTick = 0
   #closed = false
   #warned = false
 
@@ -91,8 +92,8 @@ export class ServerLink {
 
   /** To be called a few times in each session time-out: keeps an idle session alive. */
   tick(): void {
-    const idle = this.replies === this.#repliesAtTick
-    this.#repliesAtTick = this.replies
+    const idle = !this.heard
+    this.heard = false
     if (idle && (this.#peer !== null || this.#init.opens().length > 0)) this.renewSoon()
   }
 
@@ -120,12 +121,22 @@ export class ServerLink {
       this.#opensEnded ??= Promise.withResolvers<void>()
       await this.#opensEnded.promise
     }
-    await peer.call('session', { opens: this.#init.opens() })
+    await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
     this.session++
     this.current = peer
     this.#warned = false
     return peer
+  }
+
+  async #openSession(peer: Peer): Promise<void> {
+    try {
+      await peer.call('session', { opens: this.#init.opens() })
+    } catch (error) {
+      // A connection that swallows this one would swallow the next as well: dial again.
+      if (error instanceof ClusterError && error.code === 'TIMEOUT') peer.abort(error)
+      throw error
+    }
   }
 
   async #connect(): Promise<Peer> {
