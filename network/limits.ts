@@ -190,3 +190,6 @@ export const backgroundSyncIntervalMs = 5_000
 export const metaReserveBytes = 64 * MiB
 /** How often a server looks at the free space of its metadata disk. */
 export const diskCheckIntervalMs = 1_000
+
+/** Kernel read-ahead of a mount: two blocks of the default size, so that one is on its way. */
+export const kernelReadAheadBytes = 2 * MiB

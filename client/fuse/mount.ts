@@ -11,6 +11,7 @@ import type { FileSystem } from '../fs/contract.ts'
 import { type ChannelStatistics, DeviceChannel } from './channel.ts'
 import type { Mount, Mounted, MountOptions } from './contract.ts'
 import { attachDevice, type Device, detachPath } from './device.ts'
+import { raiseKernelReadAhead } from './kernel-read-ahead.ts'
 import { checkMountpoint, mountedPath, mountsAt } from './mountpoint.ts'
 import { Session } from './session.ts'
 
@@ -46,6 +47,7 @@ export async function mountChannel(
   const mounted = new ChannelMount(fileSystem, device, options)
   try {
     await mounted.ready
+    await raiseKernelReadAhead(mountpoint, options.log ?? silentLog)
   } catch (error) {
     await mounted.unmount({ force: true })
     throw error

@@ -43,10 +43,16 @@ function explained(mountpoint: string, error: unknown): unknown {
   return say('EBUSY', `holds a dead mount ("Transport endpoint is not connected"): ${advice}`)
 }
 
-/** How many mounts lie on exactly this path (proc_pid_mountinfo(5)). */
+/** How many mounts lie on exactly this path. */
 export async function mountsAt(path: string): Promise<number> {
+  return (await devicesAt(path)).length
+}
+
+/** `major:minor` of each mount on exactly this path, the topmost last (proc_pid_mountinfo(5)). */
+export async function devicesAt(path: string): Promise<string[]> {
   const table = await readFile('/proc/self/mountinfo', 'utf8')
-  return table.split('\n').filter(line => unescapeOctal(line.split(' ')[4] ?? '') === path).length
+  const fields = table.split('\n').map(line => line.split(' '))
+  return fields.filter(([, , , , at = '']) => unescapeOctal(at) === path).map(line => line[2]!)
 }
 
 /** The mountpoint as the mount table has it; it may be dead, so that only its parent can be asked. */
