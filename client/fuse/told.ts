@@ -2,7 +2,8 @@
  * What the kernel was last told of files that are open, to find pages that are stale without its knowing:
  * it drops pages when size or mtime differ (FUSE_AUTO_INVAL_DATA), but a program may put an mtime back.
  *
- * 1. When `change` differs while size and mtime do not, the pages are suspect until they are invalidated.
+ * 1. When `change` differs while size and mtime do not, the pages are suspect until an invalidation that
+ *    began after that has succeeded.
  * 2. Kept for open files only: at an open the kernel drops pages, unless it was told that they are true.
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -13,7 +14,8 @@ interface Told {
   change: number
   size: number
   mtimeNs: bigint
-  suspect: boolean
+  /** `change` that made the pages suspect; null while they are not. */
+  suspect: number | null
 }
 
 export class ToldAttributes {
@@ -27,7 +29,7 @@ export class ToldAttributes {
       return
     }
     const { ino, change, size, mtimeNs } = attributes
-    this.#told.set(ino, { opens: 1, change, size, mtimeNs, suspect: false })
+    this.#told.set(ino, { opens: 1, change, size, mtimeNs, suspect: null })
   }
 
   closed(ino: Ino): void {
@@ -42,16 +44,19 @@ export class ToldAttributes {
     const told = this.#told.get(attributes.ino)
     if (told === undefined || told.change === attributes.change) return
     const { change, size, mtimeNs } = attributes
-    if (told.size === size && told.mtimeNs === mtimeNs) told.suspect = true
+    if (told.size === size && told.mtimeNs === mtimeNs) told.suspect = change
     Object.assign(told, { change, size, mtimeNs })
   }
 
-  /** Whether pages of this file must be invalidated before anything is read from them; asked once. */
-  takeSuspicion(ino: Ino): boolean {
+  /** What makes pages of this file suspect: they must be invalidated before they are read. */
+  suspicion(ino: Ino): number | null {
+    return this.#told.get(ino)?.suspect ?? null
+  }
+
+  /** The pages were invalidated, because of this suspicion. */
+  invalidated(ino: Ino, suspicion: number): void {
     const told = this.#told.get(ino)
-    if (told === undefined || !told.suspect) return false
-    told.suspect = false
-    return true
+    if (told?.suspect === suspicion) told.suspect = null
   }
 
   clear(): void {

@@ -10,8 +10,12 @@ export async function getattr(session: Session, request: Request): Promise<void>
   const attributes = await session.fileSystem.getattr(session.inoOf(request.node))
   const { told } = session.handles
   told.tell(attributes)
-  /** The kernel asks before it reads from pages: stale ones go first. */
-  if (told.takeSuspicion(attributes.ino)) await session.invalidateInode(attributes.ino)
+  const suspicion = told.suspicion(attributes.ino)
+  if (suspicion !== null) {
+    /** The kernel asks before it reads from pages: stale ones go first, for every reader that asks. */
+    await session.invalidateInode(attributes.ino)
+    told.invalidated(attributes.ino, suspicion)
+  }
   session.sendAttributes(request, attributes)
 }
 
