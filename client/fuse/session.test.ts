@@ -238,6 +238,55 @@ test('pages of an open file are invalidated when it changed behind an unchanged 
   t.is(channel.notices.length, 1)
 })
 
+test('no reader of suspect pages is answered before they are gone', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node } = await createFile(channel, session, 'f')
+  const body = [u32(0), u32(0), u64(0n)]
+  await fileSystem.setattr(node, { mtimeNs: wallNs() })
+  const answered = channel.answered
+  const gone = Promise.withResolvers<number>()
+  channel.notify = () => gone.promise
+  channel.send(session, opcode.getattr, node, body)
+  channel.send(session, opcode.getattr, node, body)
+  await channel.settled()
+  t.is(channel.answered, answered)
+  gone.resolve(0)
+  await channel.settled()
+  t.is(channel.answered, answered + 2)
+})
+
+test('pages stay suspect when the kernel could not drop them', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node } = await createFile(channel, session, 'f')
+  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
+  await fileSystem.setattr(node, { mtimeNs: wallNs() })
+  const { notify } = channel
+  channel.notify = async () => 11
+  t.is((await ask()).error, eio)
+  channel.notify = notify
+  t.is((await ask()).error, 0)
+  t.is(channel.notices.length, 1)
+})
+
+test('a file whose open ends after the mount is closed again', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node } = await createFile(channel, session, 'f')
+  const { open } = fileSystem
+  const later = Promise.withResolvers<void>()
+  fileSystem.open = async (...words) => {
+    const file = await open.apply(fileSystem, words)
+    await later.promise
+    return file
+  }
+  channel.send(session, opcode.open, node, [u32(0), u32(0)])
+  await fileSystem.unlink(16, Buffer.from('f'))
+  session.end()
+  t.is((await fileSystem.getattr(node)).nlink, 0)
+  later.resolve()
+  await channel.settled()
+  await t.throwsAsync(fileSystem.getattr(node), { code: 'ESTALE' })
+})
+
 test('the end of the mount lets go of files that are still open', async t => {
   const { channel, session, fileSystem } = start()
   const { node } = await createFile(channel, session, 'f')

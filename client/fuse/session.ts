@@ -11,7 +11,7 @@ import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import { maxFuseRequests } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { FileSystem } from '../fs/contract.ts'
+import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
 import { handlers } from './operations/table.ts'
@@ -40,6 +40,7 @@ export class Session {
   readonly counts = new Uint32Array(opcodeLimit)
   readonly #channel: Channel
   readonly #requests: Request[] = []
+  #ended = false
 
   constructor(fileSystem: FileSystem, channel: Channel, events: SessionEvents) {
     this.fileSystem = fileSystem
@@ -63,7 +64,18 @@ export class Session {
 
   /** Lets go of everything that was open: the kernel has gone and will not say so. */
   end(): void {
+    this.#ended = true
     for (const file of this.handles.takeFiles()) this.fileSystem.release(file)
+  }
+
+  /**
+   * The number that the kernel knows an opened file by.
+   * @throws PosixError ENODEV when the mount ended while it was being opened: nobody would close it.
+   */
+  opened(file: OpenFile): number {
+    if (!this.#ended) return this.handles.addFile(file)
+    this.fileSystem.release(file)
+    throw new PosixError('ENODEV', 'the mount has ended')
   }
 
   inoOf(node: number): Ino {

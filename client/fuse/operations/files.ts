@@ -23,7 +23,7 @@ export async function open(session: Session, request: Request): Promise<void> {
   session.handles.reserve()
   if (truncate && killPrivileges) await session.fileSystem.setattr(ino, { killPrivileges })
   const file = await session.fileSystem.open(ino, { truncate })
-  const handle = session.handles.addFile(file)
+  const handle = session.opened(file)
   session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, file))
   session.send(request, outHeaderBytes + openReplyBytes)
 }

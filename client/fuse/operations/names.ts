@@ -40,7 +40,7 @@ export async function create(session: Session, request: Request): Promise<void> 
   const mode = fileType.regular | (request.u32(4) & 0o7777)
   const caller = callerOf(request)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
-  const handle = session.handles.addFile(opened.file)
+  const handle = session.opened(opened.file)
   session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
   session.reply.opened(outHeaderBytes + entryBytes, handle, openFlagsOf(session, opened.file))
   session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
