@@ -1,14 +1,11 @@
 /** Composes a client: membership, transports, and the calls that find their server. */
 import { hostname } from 'node:os'
 import type { Env } from '../network/env/env.ts'
-import { ClusterError } from '../network/errors.ts'
-import { operationDeadlineMs, protocolVersion } from '../network/limits.ts'
+import { operationDeadlineMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
-import { addressesFor, hostIdentity } from '../network/membership/host.ts'
-import { joinCluster, type Membership } from '../network/membership/membership.ts'
-import { transportFor } from '../network/membership/transport-for.ts'
-import { connect } from '../network/rpc/connect.ts'
-import type { Peer } from '../network/rpc/contract.ts'
+import { dialMember } from '../network/membership/dial.ts'
+import { hostIdentity } from '../network/membership/host.ts'
+import { joinCluster } from '../network/membership/membership.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import { SocketTransport } from '../network/transport/socket.ts'
 import type { MemberId } from '../network/wire/view.ts'
@@ -61,33 +58,7 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
   } finally {
     signal?.removeEventListener('abort', leave)
   }
-  const dial = (server: MemberId) => dialServer(options, transports, membership, host.id, server)
+  const dialler = { env, transports, membership, role: 'client' as const, host: host.id, log }
+  const dial = (server: MemberId) => dialMember(dialler, server)
   return new ClusterClient({ env, log, membership, dial })
-}
-
-/** Tries the server's addresses, the nearest first. */
-async function dialServer(
-  { env, log }: ClientOptions,
-  transports: readonly Transport[],
-  membership: Membership,
-  host: string,
-  server: MemberId,
-): Promise<Peer> {
-  const member = membership.view?.members.find(({ id }) => id === server)
-  if (member === undefined) throw new ClusterError('UNREACHABLE', `${server} is no member now`)
-  const { id, cluster } = membership
-  const hello = { version: protocolVersion, cluster, role: 'client' as const, id }
-  let reason: unknown
-  for (const address of addressesFor(member, host)) {
-    try {
-      const transport = transportFor(transports, address)
-      const report = (message: string, error?: unknown) => log.warn({ server, error }, message)
-      return await connect({ env, transport, address, hello, service: {}, log: report })
-    } catch (error) {
-      reason = error
-    }
-  }
-  const addresses = member.addresses.join(', ') || 'no address'
-  const text = `cannot reach server ${member.name} at ${addresses}`
-  throw new ClusterError('UNREACHABLE', text, { cause: reason })
 }
