@@ -8,14 +8,17 @@
 import type { BlockStore } from './blocks/contract.ts'
 import type { MetadataStore } from './metadata/metadata-store.ts'
 
+export type SyncedBlocks = Pick<BlockStore, 'stagedMark' | 'sync' | 'indexSynced'>
+export type SyncedIndex = Pick<MetadataStore, 'sync'>
+
 export class SyncPoint {
-  readonly #blocks: BlockStore
-  readonly #store: MetadataStore
+  readonly #blocks: SyncedBlocks
+  readonly #store: SyncedIndex
   #running: Promise<void> | null = null
   #next: Promise<void> | null = null
   #dirty = false
 
-  constructor(blocks: BlockStore, store: MetadataStore) {
+  constructor(blocks: SyncedBlocks, store: SyncedIndex) {
     this.#blocks = blocks
     this.#store = store
   }
@@ -42,11 +45,11 @@ export class SyncPoint {
 
   #start(): Promise<void> {
     this.#next = null
-    const running = this.#run().finally(() => {
-      if (this.#running === running) this.#running = null
+    this.#running = this.#run().finally(() => {
+      // The next one begins a little later: who calls until then still shares it.
+      if (this.#next === null) this.#running = null
     })
-    this.#running = running
-    return running
+    return this.#running
   }
 
   async #run(): Promise<void> {

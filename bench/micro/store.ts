@@ -8,15 +8,8 @@ import { checksumsOf } from '../../network/wire/checksum.ts'
 import { openBlockStore } from '../../server/blocks/block-store.ts'
 import type { BlockKey, BlockStore, StagedBlock } from '../../server/blocks/contract.ts'
 import { openFileDevice } from '../../server/device/file.ts'
-import type { Key } from '../../server/metadata/contract.ts'
-
-export interface Row {
-  readonly name: string
-  readonly value: number
-  readonly unit: string
-  /** The same work without the block store, in the same unit. */
-  readonly comparedWith?: { readonly name: string; readonly value: number }
-}
+import type { Key, KeyMutation } from '../../server/metadata/contract.ts'
+import { printTable, type Row } from './table.ts'
 
 export const name = 'block store'
 
@@ -37,7 +30,7 @@ export async function run(): Promise<Row[]> {
     const stored = await measureStore(join(directory, 'blocks.dat'))
     return stored.map((row, index) => ({
       ...row,
-      comparedWith: { name: 'bare file', value: bare[index]!.value },
+      against: { what: 'a bare file', value: bare[index]!.value },
     }))
   } finally {
     await rm(directory, { recursive: true })
@@ -53,10 +46,10 @@ interface Work {
 
 async function measure({ writeBlock, readBlock, writePage, readPage }: Work): Promise<Row[]> {
   const rows: Row[] = []
-  const add = async (title: string, count: number, bytes: number, operation: Operation) => {
+  const add = async (what: string, count: number, bytes: number, operation: Operation) => {
     const perSecond = await best(count, operation)
     const value = bytes === MiB ? perSecond : Math.round(perSecond)
-    rows.push({ name: title, value, unit: bytes === MiB ? 'MiB/s' : 'operations/s' })
+    rows.push({ what, value, unit: bytes === MiB ? 'MiB/s' : '/s' })
   }
   await add('write 1 MiB', blocks, MiB, writeBlock)
   await add('read 1 MiB', blocks, MiB, readBlock)
@@ -108,16 +101,24 @@ async function measureBare(path: string): Promise<Row[]> {
 
 async function measureStore(path: string): Promise<Row[]> {
   const records = new Map<Key, Uint8Array>()
+  const keep = (mutations: readonly KeyMutation[]): void => {
+    for (const { key, value } of mutations) if (value) records.set(key, value)
+  }
   const store: BlockStore = await openBlockStore({
     env,
     device: await openFileDevice(path),
-    index: { get: key => records.get(key), range: async function* () {} },
+    index: {
+      get: key => records.get(key),
+      range: async function* () {},
+      commit: async mutations => keep(mutations),
+    },
     partitions: [],
+    fallenBack: () => [],
     log: { error: failRun },
     onPressure: () => store.indexSynced(),
   })
   const commit = (change: StagedBlock): void => {
-    for (const { key, value } of change.mutations) if (value) records.set(key, value)
+    keep(change.mutations)
     change.staged()
     store.indexSynced()
   }
@@ -148,3 +149,5 @@ function failRun(details: object, message: string): never {
 function keyOf(block: number): BlockKey {
   return { partition: 0, ino: 16, generation: 0, block }
 }
+
+if (import.meta.main) printTable(name, await run())
