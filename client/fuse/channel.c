@@ -37,7 +37,9 @@ extern void uv_close(uv_handle_t *, uv_plain_cb);
 extern void uv_unref(uv_handle_t *);
 
 /* Requests of one call into JavaScript, and such calls before the loop may turn to others. */
-enum { BATCH_LIMIT = 64, ROUND_LIMIT = 4, PIECE_LIMIT = 64, CREDIT_LIMIT = 8, REFERENCES = 5 };
+enum { BATCH_LIMIT = 64, ROUND_LIMIT = 4, CREDIT_LIMIT = 8, REFERENCES = 5 };
+/* What one writev(2) takes (IOV_MAX), the reply buffer among them. */
+enum { PIECE_LIMIT = 1024 };
 /* The device takes a reply at once; a signal in between may cost a few turns. */
 enum { WRITE_TRIES = 100 };
 /* The longest that one turn of the loop may stay in the spin, however busy it is kept. */

@@ -16,7 +16,7 @@ export interface Channel {
   readonly slotBytes: number
   readonly replyBuffer: Buffer
   /**
-   * Sends `length` bytes of the reply buffer and then `pieces` (at most 63), and frees the slot.
+   * Sends `length` bytes of the reply buffer and then `pieces`, and frees the slot.
    * @returns 0 or a Linux error number.
    */
   answer(slot: number, length: number, pieces: readonly Uint8Array[] | null): number
@@ -63,6 +63,8 @@ interface ChannelAddon {
 }
 
 const batchLimit = 64
+/** What one writev(2) takes beside the reply buffer; PIECE_LIMIT of channel.c. */
+const maxPieces = 1023
 /** READDIRPLUS is the largest reply that is built here; file data is sent from where it is. */
 const replyBytes = 1024 * 1024 + 4096
 
@@ -97,7 +99,8 @@ export class DeviceChannel implements Channel {
   }
 
   answer(slot: number, length: number, pieces: readonly Uint8Array[] | null): number {
-    return this.#addon.answer(this.#native, slot, length, pieces)
+    const few = pieces === null || pieces.length <= maxPieces ? pieces : [Buffer.concat(pieces)]
+    return this.#addon.answer(this.#native, slot, length, few)
   }
 
   drop(slot: number): void {

@@ -7,7 +7,7 @@ import { maxFuseRequests } from '../../network/limits.ts'
 import { attachThroughHelper } from './device.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { mountChannel, mountDirect, unmountStale } from './mount.ts'
-import { exercise, mountpointFor, noMounts, shell } from './mounted.test-support.ts'
+import { exercise, mountpointFor, noMounts, run, shell } from './mounted.test-support.ts'
 import { mountsAt } from './mountpoint.ts'
 import { opcode } from './protocol/numbers.ts'
 
@@ -55,6 +55,31 @@ real('what one mount writes another shows at once, also in a file that is open',
   const mounts = [await mountDirect(shared, here), await mountDirect(shared, there)]
   await t.notThrowsAsync(exercise(here.mountpoint, 'coherence', there.mountpoint))
   for (const mounted of mounts) await mounted.unmount()
+})
+
+real('data may come in any number of pieces', async t => {
+  const options = await mountpointFor(t)
+  const shared = fileSystem()
+  const { read } = shared
+  let pieceBytes = 1
+  shared.read = async (...words) => {
+    const data = Buffer.concat(await read.apply(shared, words))
+    const count = Math.ceil(data.length / pieceBytes)
+    return Array.from({ length: count }, (_, index) =>
+      data.subarray(index * pieceBytes, (index + 1) * pieceBytes),
+    )
+  }
+  const mounted = await mountDirect(shared, options)
+  const path = join(options.mountpoint, 'f')
+  const data = Buffer.from(Array.from({ length: 3000 }, (_, index) => index % 251))
+  await writeFile(path, data)
+  for (pieceBytes of [1, 2, 3, 4, 50, 3000]) {
+    const direct = await run('dd', [`if=${path}`, 'iflag=direct', 'bs=4096', 'status=none'], {
+      encoding: 'buffer',
+    })
+    t.deepEqual(direct.stdout, data, `${pieceBytes}`)
+  }
+  await mounted.unmount()
 })
 
 asRoot('a mount that others may enter checks their permissions', async t => {

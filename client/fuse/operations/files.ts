@@ -13,9 +13,6 @@ import {
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
-/** writev(2) takes 1024 and the channel 64, one of them for the header. */
-const maxPieces = 63
-
 export async function open(session: Session, request: Request): Promise<void> {
   const truncate = (request.u32(0) & openFlag.truncate) !== 0
   const killPrivileges = (request.u32(4) & openKillSuidgid) !== 0
@@ -41,7 +38,7 @@ export async function read(session: Session, request: Request): Promise<void> {
   let bytes = 0
   for (const piece of pieces) bytes += piece.length
   if (bytes > length) throw new PosixError('EIO', 'more was read than was asked for')
-  session.sendPieces(request, pieces.length > maxPieces ? [Buffer.concat(pieces)] : pieces, bytes)
+  session.sendPieces(request, pieces, bytes)
 }
 
 export async function write(session: Session, request: Request): Promise<void> {
