@@ -9,19 +9,20 @@ import type { OpenHandle } from './open-handle.ts'
 export interface Context {
   readonly cluster: Cluster
   readonly inodes: OpenInodes
-  readonly pages: PageRecords
   readonly dirty: DirtyPartitions
   readonly readAhead: ReadAheadBudget
-  /** Of this volume alone; the rest is shared by all that one client has open. */
+  /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
   readonly handles: Set<OpenHandle>
+  /** What a surface holds is true after writes that went through it, not after those of another. */
+  readonly pages: PageRecords
 }
 
-type Shared = Omit<Context, 'handles'>
+type Shared = Omit<Context, 'handles' | 'pages'>
 
 const sharedByCluster = new WeakMap<Cluster, Shared>()
 
 export function contextOf(cluster: Cluster): Context {
-  return { ...sharedOf(cluster), handles: new Set() }
+  return { ...sharedOf(cluster), handles: new Set(), pages: new PageRecords() }
 }
 
 /** One client is one writer to its servers, so all its volumes must know the same of an inode. */
@@ -31,7 +32,6 @@ function sharedOf(cluster: Cluster): Shared {
   const shared = {
     cluster,
     inodes: new OpenInodes(),
-    pages: new PageRecords(),
     dirty: new DirtyPartitions(),
     readAhead: new ReadAheadBudget(),
   }

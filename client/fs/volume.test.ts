@@ -270,6 +270,29 @@ test('pages may be kept after own writes, not after those of others', async t =>
   t.true((await fs.open(file.ino, { truncate: false })).keepPages)
 })
 
+test('pages of one surface are not kept for what another surface of this client wrote', async t => {
+  const { cluster, client } = await setUp(t)
+  const shared = client()
+  const [mount, library] = [await openVolume(shared, 'v'), await openVolume(shared, 'v')]
+  const file = await make(mount, 'f')
+  const theirs = await library.open(file.ino, { truncate: false })
+  await library.write(theirs, 0, bytes(10), {})
+  t.false((await mount.open(file.ino, { truncate: false })).keepPages)
+  t.is(cluster.count('writeInline'), 1)
+})
+
+test('times that no inode can hold become the nearest that one can', async t => {
+  const { cluster, fs } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.setattr(file.ino, { atimeNs: -(2n ** 70n), mtimeNs: 2n ** 70n })
+  const { atimeNs, mtimeNs } = await fs.getattr(file.ino)
+  t.is(atimeNs, -(2n ** 63n))
+  t.is(mtimeNs, 2n ** 63n - 1n)
+  await fs.setattr(file.ino, { atimeNs: -1n, mtimeNs: 'now' })
+  t.is((await fs.getattr(file.ino)).atimeNs, -1n)
+  t.is(cluster.count('setattr'), 2)
+})
+
 test('fsync visits every server that has a part of the file, once', async t => {
   const { cluster, fs } = await setUp(t)
   const file = await make(fs, 'f')
