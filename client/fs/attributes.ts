@@ -34,11 +34,29 @@ async function change(context: Context, ino: Ino, changes: SetAttributes): Promi
     throw new PosixError('EINVAL', `a size of ${size}`)
   }
   if (size !== undefined && size > maxFileBytes) throw new PosixError('EFBIG')
-  const request = { ino, ...changes }
+  const request = { ino, ...withinRange(changes) }
   const { body } = await context.cluster.mutate('setattr', partitionOfIno(ino), request)
   // When `change` rose by one, nobody else's change lies between: pages stay as true as they were.
   if (size === undefined) context.pages.changedHere(body.attributes, body.attributes.change - 1)
   return context.inodes.learn(body.attributes)
+}
+
+/** Times that no inode can hold become the nearest that one can, as Linux does it (timestamp_truncate). */
+function withinRange({ atimeNs, mtimeNs, ctimeNs, ...others }: SetAttributes): SetAttributes {
+  return {
+    ...others,
+    ...(atimeNs !== undefined && { atimeNs: nearestTime(atimeNs) }),
+    ...(mtimeNs !== undefined && { mtimeNs: nearestTime(mtimeNs) }),
+    ...(ctimeNs !== undefined && { ctimeNs: nearestTime(ctimeNs) }),
+  }
+}
+
+const latestNs = 2n ** 63n - 1n
+const earliestNs = -(2n ** 63n)
+
+function nearestTime<T extends bigint | 'now'>(time: T): T | bigint {
+  if (typeof time !== 'bigint') return time
+  return time > latestNs ? latestNs : time < earliestNs ? earliestNs : time
 }
 
 export async function readlink(context: Context, ino: Ino): Promise<Uint8Array> {
