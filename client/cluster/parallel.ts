@@ -1,6 +1,9 @@
 /** Several calls at a time, but not all of them. */
 
-/** Runs `task(0)` to `task(count - 1)`, at most `limit` at a time, and gives the results in order. */
+/**
+ * Runs `task(0)` to `task(count - 1)`, at most `limit` at a time, and gives the results in order. After a
+ * failure none is begun, and those under way are waited for.
+ */
 export async function inParallel<T>(
   count: number,
   limit: number,
@@ -12,7 +15,12 @@ export async function inParallel<T>(
   const run = async (): Promise<void> => {
     while (next < count) {
       const index = next++
-      results[index] = await task(index)
+      try {
+        results[index] = await task(index)
+      } catch (error) {
+        next = count
+        throw error
+      }
     }
   }
   const runners: Promise<void>[] = []
