@@ -185,6 +185,7 @@ class Server implements RunningServer {
     return await openRooms({
       env,
       log,
+      isNew: this.#identity.id === '',
       store: this.#store,
       membership,
       dialler: { env, transports, membership, role: 'server', host, log },

@@ -6,6 +6,7 @@ import type { Log } from '../network/log.ts'
 import { type Dialler, dialMember } from '../network/membership/dial.ts'
 import type { Membership } from '../network/membership/membership.ts'
 import type { Incoming, Service } from '../network/rpc/contract.ts'
+import type { Ino } from '../network/wire/ids.ts'
 import type { OperationName } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import { BlockService } from './blocks/block-service.ts'
@@ -35,6 +36,8 @@ import { Participant } from './transactions/participant.ts'
 export interface RoomsInit extends Directories {
   readonly env: Env
   readonly log: Log
+  /** The server had not joined before: it never had a client. */
+  readonly isNew: boolean
   /** Closed with the rooms. */
   readonly store: KeyValueStore
   readonly membership: Membership
@@ -112,13 +115,14 @@ class Rooms implements ServerRooms {
     })
     const slots = new Slots(store)
     const grants = new AppendGrants(env)
-    this.#sessions = new Sessions(env, {
-      closed: ino => this.#reaper.closed(ino),
-      expired: client => {
+    const events = {
+      closed: (ino: Ino) => this.#reaper.closed(ino),
+      expired: (client: string) => {
         grants.releaseAll(client)
         this.#reaper.expired(client).catch(error => log('cannot forget a client', error))
       },
-    })
+    }
+    this.#sessions = new Sessions(env, events, init.isNew)
     this.#reaper = new Reaper({
       env,
       sessions: this.#sessions,

@@ -36,7 +36,7 @@ export class Reaper {
 
   constructor(init: ReaperInit) {
     this.#init = init
-    this.#timer = init.env.timers.every(sessionTimeoutMs, () => {
+    this.#timer = init.env.timers.every(sessionTimeoutMs / 4, () => {
       this.#sweeping ??= this.#sweep().finally(() => {
         this.#sweeping = null
       })

@@ -5,8 +5,8 @@
  *    does not end it.
  * 2. `opens` of a `session` call replace what was known: after a restart of the server, or a reply that was
  *    lost, the client's own account is the true one.
- * 3. For `sessionTimeoutMs` after the server's start, clients may still be on their way back: until then
- *    every inode counts as open (`inGrace`).
+ * 3. For `sessionTimeoutMs` after a server's start, clients may still be on their way back: until then
+ *    every inode counts as open (`inGrace`). A server that is new has nobody to wait for.
  */
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
@@ -33,10 +33,11 @@ export class Sessions {
   readonly #graceEndMs: number
   readonly #timer: Timer
 
-  constructor(env: Env, events: SessionEvents) {
+  /** @param isNew the server never had a client. */
+  constructor(env: Env, events: SessionEvents, isNew = false) {
     this.#env = env
     this.#events = events
-    this.#graceEndMs = env.clock.monotonicMs() + sessionTimeoutMs
+    this.#graceEndMs = env.clock.monotonicMs() + (isNew ? 0 : sessionTimeoutMs)
     this.#timer = env.timers.every(sessionTimeoutMs / 4, () => this.#expire())
   }
 
