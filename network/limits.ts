@@ -104,6 +104,8 @@ export const levelWriteBufferBytes = 32 * MiB
 
 /** Client: inodes whose page validity is remembered, at some 100 bytes each. */
 export const maxPageRecords = 65_536
+/** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
+export const maxEntryHints = 65_536
 /** Client: inodes with writes on other servers that fsync has to visit; older ones share one record. */
 export const maxDirtyInodes = 16_384
 /** Blocks of one read or write that are on their way at a time. */

@@ -63,7 +63,17 @@ export async function readlink(context: Context, ino: Ino): Promise<Uint8Array> 
   return (await context.cluster.query('readlink', partitionOfIno(ino), { ino })).body.target
 }
 
-/** The inode went away after its name was read: ESTALE from a server that no longer has it. */
+/** null when the inode went away after its name was read. */
+export async function attributesIfThere(context: Context, ino: Ino): Promise<Attributes | null> {
+  try {
+    return await getattr(context, ino)
+  } catch (error) {
+    if (isGone(error)) return null
+    throw error
+  }
+}
+
+/** ESTALE comes from a server that no longer has the inode. */
 export function isGone(error: unknown): boolean {
   return error instanceof PosixError && (error.code === 'ESTALE' || error.code === 'ENOENT')
 }

@@ -1,5 +1,6 @@
 /** What the families of operations of one mounted volume share. */
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
+import { EntryHints } from '../cache/entry-hints.ts'
 import { OpenInodes } from '../cache/open-inodes.ts'
 import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
@@ -10,6 +11,7 @@ export interface Context {
   readonly cluster: Cluster
   readonly inodes: OpenInodes
   readonly dirty: DirtyPartitions
+  readonly hints: EntryHints
   readonly readAhead: ReadAheadBudget
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
   readonly handles: Set<OpenHandle>
@@ -33,6 +35,7 @@ function sharedOf(cluster: Cluster): Shared {
     cluster,
     inodes: new OpenInodes(),
     dirty: new DirtyPartitions(),
+    hints: new EntryHints(),
     readAhead: new ReadAheadBudget(),
   }
   cluster.onSessionLost(partitions => shared.inodes.lose(partitions))

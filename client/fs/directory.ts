@@ -1,10 +1,9 @@
 /** readdir(3), with attributes where they are wanted: those of subdirectories live elsewhere. */
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
-import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, ReaddirReply } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
-import { getattr, isGone } from './attributes.ts'
+import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 
 export async function readdir(
@@ -40,13 +39,4 @@ async function withAttributes(
     complete[index] = { ...entry, attributes: await attributesIfThere(context, entry.ino) }
   })
   return complete
-}
-
-async function attributesIfThere(context: Context, ino: Ino): Promise<Attributes | null> {
-  try {
-    return await getattr(context, ino)
-  } catch (error) {
-    if (isGone(error)) return null
-    throw error
-  }
 }

@@ -2,8 +2,8 @@
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { Name } from '../../network/wire/operations.ts'
-import { getattr, isGone } from './attributes.ts'
+import type { EntryReply, Name } from '../../network/wire/operations.ts'
+import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './contract.ts'
 import { checkName, checkTarget } from './name-rules.ts'
@@ -21,15 +21,31 @@ export async function lookup(context: Context, parent: Ino, name: Name): Promise
   throw new PosixError('ENOENT')
 }
 
-/** @returns null when the entry's inode was gone when it was asked for. */
+/**
+ * Asks the inode that the entry named last at the same time as the entry: one round trip if it still does.
+ * @returns null when the entry's inode was gone when it was asked for.
+ */
 async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Attributes | null> {
-  const { cluster, inodes } = context
-  const { body } = await cluster.query('lookup', partitionOfIno(parent), { parent, name })
-  if (body.attributes !== null) return inodes.learn(body.attributes)
+  const { hints, inodes } = context
+  const hint = hints.get(parent, name)
+  const hinted = hint === undefined ? null : attributesIfThere(context, hint)
+  // When the entry names another inode, nobody wants to know how this ended.
+  hinted?.catch(() => undefined)
+  const { ino, attributes } = await entryOf(context, parent, name)
+  if (attributes !== null) {
+    if (hint !== undefined) hints.forget(parent, name)
+    return inodes.learn(attributes)
+  }
+  hints.saw(parent, name, ino)
+  const foretold = ino === hint ? await hinted : null
+  return foretold ?? attributesIfThere(context, ino)
+}
+
+async function entryOf(context: Context, parent: Ino, name: Name): Promise<EntryReply> {
   try {
-    return await getattr(context, body.ino)
+    return (await context.cluster.query('lookup', partitionOfIno(parent), { parent, name })).body
   } catch (error) {
-    if (isGone(error)) return null
+    context.hints.forget(parent, name)
     throw error
   }
 }
@@ -107,6 +123,7 @@ export async function mkdir(
   const { attributes } = (await context.cluster.mutate('mkdir', partition, request)).body
   context.dirty.mark(attributes.ino, partition)
   context.dirty.mark(parent, partitionOfIno(attributes.ino))
+  context.hints.saw(parent, name, attributes.ino)
   return attributes
 }
 
