@@ -51,6 +51,7 @@ async function settle(
   replaced: Occupant | null,
 ): Promise<void> {
   const exchanged = flags === renameExchange ? replaced : null
+  if (exchanged === null && replaced?.ino === parent) throw new PosixError('ENOTEMPTY')
   if (exchanged !== null && parent !== newParent && countDirectory(exchanged) === 1) {
     await checkOutside(transaction, exchanged.ino, parent)
   }
