@@ -130,7 +130,8 @@ export class TestCluster {
       settled = true
     }
     promise.then(done, done)
-    await this.env.run(() => settled)
+    const inTime = await this.env.run(() => settled, limitMs)
+    if (!inTime) throw new Error('no end in sight')
     return await promise
   }
 
@@ -141,6 +142,7 @@ export class TestCluster {
     request: RequestOf<N>,
     { partition = 0, epoch = 0, deadlineMs = callDeadlineMs }: CallOptions,
   ): Promise<Reply<N>> {
+    if (!from.alive) return await new Promise(() => undefined)
     this.step(from.id, `sends ${name}`)
     await this.#travel()
     if (this.loses(name, to)) {
@@ -178,6 +180,9 @@ export class TestCluster {
     }
   }
 }
+
+/** Longer than anything a client does takes. */
+const limitMs = 300_000
 
 export const client = 'c1'.repeat(16)
 

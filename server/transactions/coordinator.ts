@@ -4,6 +4,7 @@
  * 1. Nothing of a transaction is visible anywhere before its decision is committed here, in one batch
  *    with this partition's own part and the reply for the client's slot.
  * 2. No decision on the disk means abort: a participant that asks and finds none forgets its promise.
+ *    A decision that could not be written may be there nevertheless: nobody is told until a restart shows.
  * 3. A transaction never waits for a lock while it holds one: it lets go of all and begins again.
  * 4. The decision stays until every participant has acted on it.
  */
@@ -55,6 +56,8 @@ class Attempt implements Transaction {
   readonly remote = new Set<number>()
   readonly partitionCount: number
   readonly context: OperationContext
+  /** The decision may be on the disk: there is no way back. */
+  decided = false
   readonly #partition: Partition
   readonly #peers: Peers
 
@@ -139,6 +142,7 @@ export class Coordinator {
         await this.#commit(partition, attempt, keep(reply))
         return reply
       } catch (error) {
+        if (attempt.decided) throw error
         this.#abort(attempt)
         if (attempt.context.batch.sawStaged) await partition.store.settled()
         if (!isConflict(error) || clock.monotonicMs() >= endMs) throw conflictOf(error)
@@ -170,6 +174,7 @@ export class Coordinator {
       context.batch.changed || remote.size > 0
         ? partition.stage(context.batch, more)
         : partition.store.settled()
+    attempt.decided = true
     attempt.unlock()
     await committed
     this.#active.delete(id)

@@ -1,0 +1,116 @@
+/** Many transactions at a time, seeded: none waits for ever, and the tree is whole when all are done. */
+import test from 'ava'
+import { SeededRandom } from '../../network/env/xoshiro.ts'
+import { PosixError } from '../../network/errors.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { faultsIn } from '../testing/checker.ts'
+import { TestCluster } from '../testing/cluster.ts'
+import { link, makeDirectory, makeFile, nameOf, remove, rename } from '../testing/tree.ts'
+
+const actors = 6
+const actionsEach = 12
+const crashesEach = 10
+const names = ['p', 'q', 'r', 's']
+
+class Storm {
+  readonly cluster: TestCluster
+  readonly random: SeededRandom
+  readonly directories: Ino[] = []
+  readonly files: Ino[] = []
+  done = 0
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed)
+    this.cluster = new TestCluster({ seed, servers: 3, partitions: 8, slowestMs: 3 })
+  }
+
+  async start(): Promise<void> {
+    await this.cluster.start()
+    for (const name of names) {
+      const made = await makeDirectory(this.cluster, clusterRootIno, name)
+      this.directories.push(made)
+      this.files.push(await makeFile(this.cluster, made, 'f'))
+    }
+  }
+
+  async act(): Promise<void> {
+    for (let count = 0; count < actionsEach; count++) {
+      try {
+        await this.#action()
+        this.done++
+      } catch (error) {
+        if (!(error instanceof PosixError)) throw error
+      }
+    }
+  }
+
+  #any<T>(values: readonly T[]): T {
+    return values[this.random.integer(values.length)]!
+  }
+
+  async #action(): Promise<unknown> {
+    const { cluster } = this
+    const from = [this.#any(this.directories), this.#any(names)] as const
+    const to = [this.#any(this.directories), this.#any(names)] as const
+    const choice = this.random.integer(12)
+    if (choice < 2) return await this.#mkdir(from)
+    if (choice < 4) return await this.#create(from)
+    if (choice === 4) return await remove(cluster, 'unlink', ...from)
+    if (choice === 5) return await remove(cluster, 'rmdir', ...from)
+    if (choice === 6) return await link(cluster, from, this.#any(this.files))
+    return await rename(cluster, from, to, choice < 10 ? 0 : choice - 9)
+  }
+
+  async #mkdir([parent, name]: readonly [Ino, string]): Promise<void> {
+    const request = { parent, name: nameOf(name), mode: 0o755, uid: 0, gid: 0 }
+    const { body } = await this.cluster.mutate('mkdir', partitionOfIno(parent), request)
+    this.directories.push(body.attributes.ino)
+  }
+
+  async #create([parent, name]: readonly [Ino, string]): Promise<void> {
+    const request = { parent, name: nameOf(name), mode: 0o100644, uid: 0, gid: 0, rdev: 0 }
+    const rest = { target: new Uint8Array(0), exclusive: false, open: false }
+    const { mutate } = this.cluster
+    const reply = mutate.call(this.cluster, 'create', partitionOfIno(parent), {
+      ...request,
+      ...rest,
+    })
+    this.files.push(((await reply).body as { attributes: { ino: Ino } }).attributes.ino)
+  }
+
+  /** Ends servers now and then; at last they stay, so that they come to ask how things ended. */
+  async trouble(): Promise<void> {
+    const { env } = this.cluster
+    for (let count = 0; count < crashesEach; count++) {
+      await env.timers.sleep(5 + this.random.integer(60))
+      const victim = this.#any([...this.cluster.servers.keys()])
+      this.cluster.crash(victim)
+      await env.timers.sleep(this.random.integer(30))
+      await this.cluster.startServer(victim)
+    }
+  }
+}
+
+async function weather(seed: number, { crashes }: { crashes: boolean }): Promise<Storm> {
+  const storm = new Storm(seed)
+  await storm.start()
+  const troubled = crashes ? storm.trouble() : Promise.resolve()
+  await storm.cluster.passing(Promise.all(Array.from({ length: actors }, () => storm.act())))
+  await storm.cluster.passing(troubled)
+  await storm.cluster.env.advance(5_000)
+  return storm
+}
+
+for (const crashes of [false, true]) {
+  const title = crashes ? 'while servers end and start again' : 'that nothing disturbs'
+  test(`random concurrent transactions leave the tree whole, ${title}`, async t => {
+    for (let seed = 1; seed <= 25; seed++) {
+      const { cluster, done } = await weather(seed, { crashes })
+      t.deepEqual(faultsIn(cluster.contents.values()), [], `seed ${seed}`)
+      t.true(done > 10, `seed ${seed}: ${done} succeeded`)
+      // Conflicts are settled by trying again, not by waiting for a deadline.
+      if (!crashes) t.true(cluster.env.clock.monotonicMs() < 30_000, `seed ${seed} took too long`)
+      for (const server of cluster.servers.values()) t.is(server.locksHeld, 0, `seed ${seed}`)
+    }
+  })
+}
