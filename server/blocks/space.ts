@@ -4,6 +4,7 @@
  *
  * 1. Retired extents become free when every read that began before they were retired has ended and
  *    the index that no longer names them is on the disk: a power failure may bring the old one back.
+ *    Until then they serve as fallbacks as well; the same sync tells that what replaced them is there.
  * 2. Reads are counted in epochs: retiring closes the epoch of the reads that may still look there.
  * 3. Retired extents are released in the order in which they were retired.
  * 4. Who waits for space is served in order, within a deadline, and only while a sync could free it.
