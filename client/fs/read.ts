@@ -31,14 +31,20 @@ export async function read(
       fresh = true
       continue
     }
-    if (!fresh && (inline !== null || offset + length > size)) {
+    if (!fresh && offset >= size) {
       await getattr(context, inode.ino)
       fresh = true
       continue
     }
     if (offset >= size || length === 0) return noPieces
-    const pieces = await readBlocks(context, handle, offset, Math.min(length, size - offset))
-    if (pieces !== null) return pieces
+    // Where the file ends is asked while its end is being read: mostly it is where it was.
+    const asksEnd: boolean = !fresh && offset + length > size
+    const [pieces, latest] = await Promise.all([
+      readBlocks(context, handle, offset, Math.min(length, size - offset)),
+      asksEnd ? getattr(context, inode.ino) : attributes,
+    ])
+    if (pieces !== null && latest.change === attributes.change) return pieces
+    fresh ||= asksEnd
   }
   throw new PosixError('EIO', `file ${inode.ino} was truncated again and again during a read`)
 }

@@ -133,6 +133,30 @@ test('a steady sequential writer needs no reservations but the first few', async
   same(t, await seenAfresh(client(), 'long'), data)
 })
 
+test('the end of a file is read in one round trip, and where it is now', async t => {
+  const { cluster, client, fs } = await setUp(t)
+  const file = await make(fs, 'f')
+  const data = bytes(blockBytes + 1000)
+  await fs.write(file, 0, data, {})
+  cluster.calls.length = 0
+  cluster.fail('getattr', {
+    before: async () => {
+      while (cluster.count('readBlock') === 0) await cluster.env.timers.sleep(1)
+    },
+  })
+  same(t, Buffer.concat(await fs.read(file, blockBytes, 4096)), data.subarray(blockBytes))
+  t.is(cluster.count('getattr') + cluster.count('readBlock'), 2)
+  const other = await openVolume(client(), 'v')
+  const theirs = await other.open(file.ino, { truncate: false })
+  const more = bytes(500, 9)
+  await other.write(theirs, data.length, more, {})
+  const end = Buffer.concat([data.subarray(blockBytes), more])
+  same(t, Buffer.concat(await fs.read(file, blockBytes, 4096)), end)
+  await other.setattr(file.ino, { size: blockBytes + 10 })
+  const cut = data.subarray(blockBytes, blockBytes + 10)
+  same(t, Buffer.concat(await fs.read(file, blockBytes, 4096)), cut)
+})
+
 test('what a hole holds reads as zeros', async t => {
   const { fs } = await setUp(t)
   const file = await make(fs, 'sparse')
