@@ -105,7 +105,8 @@ export class MetadataService {
       return this.#init.slots.once<'setattr'>(partition.id, client, body, async keep =>
         this.#run(partition, client, null, context => {
           const reply = operation(context, body, payload)
-          const cuts = context.batch.get(cutKey(partition.id, body.ino)) !== undefined
+          const resizes = body.size !== undefined
+          const cuts = resizes && context.batch.get(cutKey(partition.id, body.ino)) !== undefined
           if (!cuts) return this.#stage(partition, context, reply, keep)
           const recorded = partition.stage(context.batch)
           const { truncations } = this.#init

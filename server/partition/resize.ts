@@ -5,9 +5,10 @@
  */
 import { PosixError } from '../../network/errors.ts'
 import { maxFileBytes } from '../../network/limits.ts'
-import { partitionOfIno } from '../../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { cutKey } from '../metadata/keys.ts'
+import type { Batch } from './batch.ts'
 import { readVerifiedInlineData, writeInlineData } from './inline-data.ts'
 import { queuePurge } from './inodes.ts'
 import type { OperationContext } from './operation.ts'
@@ -24,14 +25,32 @@ export function resize(context: OperationContext, inode: Inode, size: number): P
   }
   if (size === 0 || inode.reach === 0)
     return { ...times, size, cuts, ...withoutBlocks(context, inode) }
-  const record = Buffer.allocUnsafe(8)
-  record.writeDoubleLE(size)
-  context.batch.put(cutKey(partitionOfIno(inode.ino), inode.ino), record)
+  recordCut(context.batch, inode.ino, size)
   return { ...times, size, cuts }
 }
 
-function withoutBlocks(context: OperationContext, inode: Inode): Partial<Inode> {
+function withoutBlocks({ batch }: OperationContext, inode: Inode): Partial<Inode> {
   if (inode.reserved === 0) return {}
-  queuePurge(context.batch, inode)
+  if (hasPendingCut(batch, inode.ino)) batch.delete(cutKey(partitionOfIno(inode.ino), inode.ino))
+  queuePurge(batch, inode)
   return { reach: 0, reserved: 0, generation: inode.generation + 1 }
+}
+
+/** Where an earlier cut could not be carried out, both are done at the lower end. */
+function recordCut(batch: Batch, ino: Ino, size: number): void {
+  const key = cutKey(partitionOfIno(ino), ino)
+  const pending = batch.get(key)
+  const record = Buffer.allocUnsafe(8)
+  record.writeDoubleLE(pending === undefined ? size : Math.min(size, endOfCut(pending)))
+  batch.put(key, record)
+}
+
+/** Offset of the first byte that a recorded cut takes away. */
+export function endOfCut(record: Uint8Array): number {
+  return Buffer.from(record.buffer, record.byteOffset, record.byteLength).readDoubleLE(0)
+}
+
+/** Whether blocks behind the end may still hold what a truncation was to take away. */
+export function hasPendingCut(batch: Batch, ino: Ino): boolean {
+  return batch.get(cutKey(partitionOfIno(ino), ino)) !== undefined
 }

@@ -1,6 +1,7 @@
 /**
  * Carrying out the cut that a truncation recorded: until it is done, nobody sees or changes the inode.
- * A server that ends in between finds the record at its next start and goes on.
+ * A server that ends in between finds the record at its next start and goes on. A cut that fails leaves
+ * its record: until another truncation has made up for it, nobody may write blocks of the file.
  */
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { cutEverywhere } from '../blocks/cuts.ts'
@@ -9,6 +10,7 @@ import { decodeInode } from '../metadata/inode.ts'
 import { cutKey, inodeKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
 import type { Partition } from './partition.ts'
+import { endOfCut } from './resize.ts'
 
 export class Truncations {
   readonly #peers: Peers
@@ -32,16 +34,16 @@ export class Truncations {
     const key = inodeKey(partition.id, ino)
     const owner = `cut ${ino}`
     partition.locks.acquire([key], owner)
+    let committed: Promise<void>
     try {
       await recorded
       await this.#cut(partition, ino)
       const done = { key: cutKey(partition.id, ino), value: null }
-      const committed = partition.stageMutations([done, ...finish])
-      partition.locks.release([key], owner)
-      await committed
+      committed = partition.stageMutations([done, ...finish])
     } finally {
       partition.locks.release([key], owner)
     }
+    await committed
   }
 
   async #cut(partition: Partition, ino: Ino): Promise<void> {
@@ -49,7 +51,7 @@ export class Truncations {
     const size = partition.store.get(cutKey(partition.id, ino))
     if (record === undefined || size === undefined) return
     const { generation, reserved, blockBytes } = decodeInode(record)
-    const end = Buffer.from(size.buffer, size.byteOffset, size.byteLength).readDoubleLE(0)
+    const end = endOfCut(size)
     const block = Math.floor(end / blockBytes)
     const offset = end % blockBytes
     const request = { ino, generation, block, offset, reach: reserved }

@@ -39,7 +39,7 @@ export class TestServer {
   readonly purger: Purger
   readonly partitions: Partitions
   readonly peers: Peers
-  readonly service: Service
+  service: Service
   isFull = false
   alive = true
   readonly #died = Promise.withResolvers<never>()

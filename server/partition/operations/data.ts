@@ -11,7 +11,7 @@ import {
 } from '../inline-data.ts'
 import { changeInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
-import { resize } from '../resize.ts'
+import { hasPendingCut, resize } from '../resize.ts'
 
 const noChecksum = new Uint8Array(0)
 
@@ -68,8 +68,9 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   if (request.reach * inode.blockBytes > maxFileBytes + inode.blockBytes) {
     throw new PosixError('EFBIG')
   }
+  if (!request.exclusive) grants.release(inode.ino, client)
+  checkCut(context, inode)
   if (request.exclusive) grants.grant(inode.ino, client, request.slot)
-  else grants.release(inode.ino, client)
   const reserved = Math.max(inode.reserved, request.reach)
   const inline = inode.reach === 0
   const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
@@ -85,6 +86,7 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   const inode = readRegular(batch, request.ino)
   const appends = grants.holds(inode.ino, client)
   if (appends) grants.release(inode.ino, client)
+  checkCut(context, inode)
   checkUndisturbed(context, inode, request)
   if (request.spilled > 0) writeInlineData(batch, inode.ino, new Uint8Array(0))
   const reserved = Math.max(inode.reserved, request.reach)
@@ -96,6 +98,12 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   }
   const size = Math.max(inode.size, request.end)
   return { body: written(context, changed, request.end, size, request), payload: noPayload }
+}
+
+/** @throws PosixError EIO while blocks wait to be cut: a cut made up for later would take the write away. */
+function checkCut({ batch }: OperationContext, inode: Inode): void {
+  if (!hasPendingCut(batch, inode.ino)) return
+  throw new PosixError('EIO', `a truncation of inode ${inode.ino} could not be finished`)
 }
 
 /** @throws ClusterError STALE_WRITE when the blocks written may not be what the file should hold. */

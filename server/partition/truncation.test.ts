@@ -1,0 +1,137 @@
+import test from 'ava'
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import type { Reply } from '../../network/rpc/contract.ts'
+import { clusterRootIno } from '../../network/wire/ids.ts'
+import type { CutBlocksRequest, SetattrRequest } from '../../network/wire/operations.ts'
+import { decodeInode } from '../metadata/inode.ts'
+import { cutKey, inodeKey } from '../metadata/keys.ts'
+import { TestCluster } from '../testing/cluster.ts'
+import { makeFile } from '../testing/tree.ts'
+
+const block = 1024 * 1024
+
+/** A file of 4 blocks on a single server, whose cuts wait until `cuts` resolves them. */
+async function makeWorld() {
+  const cluster = new TestCluster({ servers: 1, partitions: 1 })
+  await cluster.start()
+  const server = cluster.serverOf(0)
+  const ino = await makeFile(cluster, clusterRootIno, 'f')
+  const cuts: { request: CutBlocksRequest; end: PromiseWithResolvers<void> }[] = []
+  const cutBlocks = async ({ body }: { body: CutBlocksRequest }): Promise<Reply<'cutBlocks'>> => {
+    const end = Promise.withResolvers<void>()
+    cuts.push({ request: body, end })
+    await end.promise
+    return { body: {}, payload: [] }
+  }
+  server.service = { ...server.service, cutBlocks }
+  await write(cluster, ino, 4 * block)
+  return { cluster, server, ino, cuts }
+}
+
+async function attributes(cluster: TestCluster, ino: number) {
+  return (await cluster.passing(cluster.ask('getattr', 0, { ino }))).body.attributes
+}
+
+async function write(cluster: TestCluster, ino: number, end: number) {
+  const reach = Math.ceil(end / block)
+  const reserved = await cluster.passing(
+    cluster.mutate('reserve', 0, { ino, reach, exclusive: false }),
+  )
+  const { generation, cuts, change } = reserved.body.attributes
+  const spilled = reserved.body.inline ? change : 0
+  const request = { ino, end, generation, cuts, spilled, expectedSize: -1, reach }
+  return cluster.passing(cluster.mutate('commitWrite', 0, { ...request, killPrivileges: false }))
+}
+
+function truncate(cluster: TestCluster, ino: number, size: number) {
+  const request: Omit<SetattrRequest, 'slot' | 'sequence'> = { ino, size }
+  return cluster.mutate('setattr', 0, request)
+}
+
+test('a truncation cuts from its end on, and nobody sees the file before that is done', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  const truncated = truncate(cluster, ino, block + 7)
+  let seen = false
+  const looked = cluster.ask('getattr', 0, { ino }).finally(() => {
+    seen = true
+  })
+  await cluster.env.advance(1_000)
+  t.false(seen)
+  t.deepEqual(
+    cuts.map(({ request }) => request),
+    [{ ino, generation: 1, block: 1, offset: 7, reach: 4 }],
+  )
+  t.true(server.store.content.has(cutKey(0, ino)))
+  cuts[0]!.end.resolve()
+  t.is((await cluster.passing(truncated)).body.attributes.size, block + 7)
+  t.is((await looked).body.attributes.size, block + 7)
+  t.false(server.store.content.has(cutKey(0, ino)))
+  t.is(server.locksHeld, 0)
+})
+
+test('two truncations behind each other each keep the file to themselves', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  const first = truncate(cluster, ino, 3 * block + 1)
+  const second = truncate(cluster, ino, 2 * block + 1)
+  await cluster.env.advance(10)
+  t.is(cuts.length, 1)
+  server.store.hold()
+  cuts[0]!.end.resolve()
+  await cluster.env.advance(10)
+  server.store.release()
+  await cluster.passing(first)
+  await cluster.env.advance(10)
+  t.is(cuts.length, 2)
+  t.is(server.locksHeld, 1)
+  cuts[1]!.end.resolve()
+  await cluster.passing(second)
+  t.is(server.locksHeld, 0)
+  t.is((await attributes(cluster, ino)).size, 2 * block + 1)
+})
+
+test('a truncation that cannot be finished never cuts what is written later', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  const truncated = truncate(cluster, ino, 1_000)
+  await cluster.env.advance(1)
+  cuts[0]!.end.reject(new ClusterError('DISK', 'unreadable'))
+  await t.throwsAsync(cluster.passing(truncated), { code: 'DISK' })
+  t.is(server.locksHeld, 0)
+  t.is((await attributes(cluster, ino)).size, 1_000)
+  await t.throwsAsync(write(cluster, ino, 5_000), { instanceOf: PosixError, message: /EIO/ })
+  // What has nothing to do with the data goes on.
+  await cluster.passing(cluster.mutate('setattr', 0, { ino, mode: 0o600 }))
+  t.is(cuts.length, 1)
+  // Another truncation tries again, from the lower of the two ends.
+  const longer = truncate(cluster, ino, 9_000)
+  await cluster.env.advance(1)
+  t.like(cuts[1]!.request, { block: 0, offset: 1_000 })
+  cuts[1]!.end.resolve()
+  t.is((await cluster.passing(longer)).body.attributes.size, 9_000)
+  await t.notThrowsAsync(write(cluster, ino, 10_000))
+})
+
+test('a file whose truncation cannot be finished can be emptied and written anew', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  const truncated = truncate(cluster, ino, 1_000)
+  await cluster.env.advance(1)
+  cuts[0]!.end.reject(new ClusterError('DISK', 'unreadable'))
+  await t.throwsAsync(cluster.passing(truncated), { code: 'DISK' })
+  await cluster.passing(truncate(cluster, ino, 0))
+  t.is(server.store.content.get(cutKey(0, ino)), undefined)
+  for (const cut of cuts.slice(1)) cut.end.resolve()
+  await write(cluster, ino, 5_000)
+  t.is((await attributes(cluster, ino)).generation, 2)
+})
+
+test('a truncation that a server left undone is finished at its next start', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  void truncate(cluster, ino, 1_000).catch(() => undefined)
+  await cluster.env.advance(1)
+  t.is(cuts.length, 1)
+  cluster.crash(server.id)
+  const again = await cluster.startServer(server.id)
+  await cluster.env.advance(100)
+  t.false(again.store.content.has(cutKey(0, ino)))
+  t.is(decodeInode(again.store.content.get(inodeKey(0, ino))!).size, 1_000)
+  t.is(again.locksHeld, 0)
+})
