@@ -68,8 +68,8 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
     onPressure: () => void syncPoint?.sync().catch(init.onFailure),
   })
   syncPoint = new SyncPoint(blocks, store)
-  // What is shown from now on is what was found: another failure must not change it again.
-  await syncPoint.sync()
+  // What is shown from now on is what was found: once this has begun, another failure keeps to it.
+  void syncPoint.sync().catch(init.onFailure)
   const rooms = new Rooms(init, store, blocks, syncPoint)
   await rooms.status.checkDisks()
   return rooms

@@ -121,15 +121,11 @@ class Run {
         this.fellBack++
         return this.#mayFallBack ? [] : throwError('fell back although nothing was lost')
       },
-      log: { error: (_, message) => message.includes('as it was') || this.#notDamage(message) },
+      log: { error: (_, message) => message.endsWith('before') || throwError(message) },
       onPressure: () => {
         this.#pressing = this.#pressing.then(() => this.sync())
       },
     })
-  }
-
-  #notDamage(message: string): void {
-    if (!message.includes('as they were')) throwError(message)
   }
 
   async take(step: Step): Promise<void> {
