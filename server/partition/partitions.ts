@@ -4,6 +4,8 @@
  * 1. A partition serves only when everything that a crash may have left in it is taken up again: promises
  *    hold their keys, cuts hold their inodes.
  * 2. A request for another epoch than ours is refused: STALE_EPOCH; for a partition not ours: NOT_PRIMARY.
+ * 3. A partition is taken up once in the life of a server: one that is lost and comes back goes on with the
+ *    same locks and counters, which operations that began before still hold.
  */
 import { ClusterError } from '../../network/errors.ts'
 import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
@@ -44,6 +46,8 @@ interface Held {
 export class Partitions {
   readonly #init: PartitionsInit
   readonly #held = new Map<number, Held>()
+  /** null while it is being taken up. */
+  readonly #taken = new Map<number, Partition | null>()
 
   constructor(init: PartitionsInit) {
     this.#init = init
@@ -77,19 +81,22 @@ export class Partitions {
   async follow(view: View): Promise<void> {
     const taken: Promise<void>[] = []
     view.partitions.forEach(({ primary, epoch }, id) => {
-      const held = this.#held.get(id)
-      if (primary !== this.#init.self) this.#held.delete(id)
-      else if (held === undefined) taken.push(this.#takeUp(id, epoch))
-      else if (held.epoch !== epoch) this.#held.set(id, { ...held, epoch })
+      if (primary !== this.#init.self) {
+        this.#held.delete(id)
+        return
+      }
+      this.#held.set(id, { epoch, partition: this.#taken.get(id) ?? null })
+      if (!this.#taken.has(id)) taken.push(this.#takeUp(id))
     })
     await Promise.all(taken)
   }
 
-  async #takeUp(id: number, epoch: number): Promise<void> {
-    this.#held.set(id, { epoch, partition: null })
+  async #takeUp(id: number): Promise<void> {
+    this.#taken.set(id, null)
     const partition = new Partition(id, this.#init)
     await this.#recover(partition)
     if (id === partitionOfIno(clusterRootIno)) await format(partition)
+    this.#taken.set(id, partition)
     const held = this.#held.get(id)
     if (held !== undefined) this.#held.set(id, { epoch: held.epoch, partition })
   }

@@ -1,0 +1,116 @@
+import test from 'ava'
+import { ClusterError } from '../../network/errors.ts'
+import { clusterRootIno } from '../../network/wire/ids.ts'
+import type { View } from '../../network/wire/view.ts'
+import { inodeKey, intentKey, purgeKey } from '../metadata/keys.ts'
+import { faultsIn, treeIn } from '../testing/checker.ts'
+import { TestCluster } from '../testing/cluster.ts'
+import { makeFile } from '../testing/tree.ts'
+
+async function makeWorld() {
+  const cluster = new TestCluster({ servers: 1, partitions: 2 })
+  await cluster.start()
+  return { cluster, server: cluster.serverOf(0) }
+}
+
+function without(view: View, partition: number, epoch: number): View {
+  const partitions = view.partitions.map((state, id) =>
+    id === partition ? { ...state, primary: null, epoch } : state,
+  )
+  return { ...view, partitions }
+}
+
+function inEpoch(view: View, epoch: number): View {
+  return { ...view, partitions: view.partitions.map(state => ({ ...state, epoch })) }
+}
+
+test('only what the view gives to this server is served, and only in its epoch', async t => {
+  const { cluster, server } = await makeWorld()
+  t.is(server.partitions.get(1, 1).id, 1)
+  t.throws(() => server.partitions.get(1, 2), { instanceOf: ClusterError, message: /STALE_EPOCH/ })
+  t.throws(() => server.partitions.get(7, 1), { message: /NOT_PRIMARY/ })
+  await server.partitions.follow(without(cluster.view, 1, 2))
+  t.throws(() => server.partitions.get(1, 1), { message: /NOT_PRIMARY/ })
+  t.is([...server.partitions.all()].length, 1)
+  t.is(server.partitions.epochOf(1), 0)
+})
+
+test('a partition serves when what a crash may have left is taken up, not before', async t => {
+  const { cluster, server } = await makeWorld()
+  cluster.crash(server.id)
+  const starting = cluster.startServer(server.id)
+  const { partitions } = cluster.serverOf(0)
+  t.throws(() => partitions.get(1, 1), { message: /NOT_READY/ })
+  await starting
+  t.is(partitions.get(1, 1).id, 1)
+})
+
+test('a partition that is lost and comes back goes on with its locks and its counters', async t => {
+  const { cluster, server } = await makeWorld()
+  const before = server.partitions.get(0, 1)
+  before.locks.acquire([inodeKey(0, clusterRootIno)], 'somebody')
+  const late = makeFileSoon(cluster, 'late')
+  await cluster.env.advance(1)
+  await server.partitions.follow(without(cluster.view, 0, 2))
+  await server.partitions.follow(inEpoch(cluster.view, 1))
+  t.is(server.partitions.get(0, 1), before)
+  before.locks.release([inodeKey(0, clusterRootIno)], 'somebody')
+  await cluster.passing(late)
+  await makeFile(cluster, clusterRootIno, 'new')
+  const tree = treeIn(cluster.contents.values())
+  t.is(new Set(tree.values()).size, 2)
+  t.deepEqual(faultsIn(cluster.contents.values()), [])
+})
+
+test('a partition that is lost and regained while it starts is taken up once', async t => {
+  const { cluster, server } = await makeWorld()
+  cluster.crash(server.id)
+  const starting = cluster.startServer(server.id)
+  const { partitions } = cluster.serverOf(0)
+  const views = [without(cluster.view, 0, 2), inEpoch(cluster.view, 3)]
+  await Promise.all([starting, ...views.map(view => partitions.follow(view))])
+  t.is(partitions.get(0, 3), partitions.get(0, 3))
+  t.is(partitions.epochOf(0), 3)
+})
+
+test('a promise whose coordinator never decided is given up after a restart', async t => {
+  const { cluster, server } = await makeWorld()
+  const ino = await makeFile(cluster, clusterRootIno, 'f')
+  const transaction = '0f'.repeat(16)
+  const request = { transaction, coordinator: 1, leg: 'addLink', argument: { ino } }
+  const partition = server.partitions.get(0, 1)
+  await cluster.passing(server.participant.prepare(partition, request, 'other'))
+  cluster.crash(server.id)
+  const again = await cluster.startServer(server.id)
+  t.is(again.participant.promisedCount, 1)
+  t.true(again.partitions.get(0, 1).locks.has(inodeKey(0, ino)))
+  await cluster.env.advance(3_000)
+  t.is(again.participant.promisedCount, 0)
+  t.is(again.store.get(intentKey(0, transaction)), undefined)
+  t.deepEqual(faultsIn(cluster.contents.values()), [])
+})
+
+test('files whose blocks were not yet purged are purged after a restart', async t => {
+  const { cluster, server } = await makeWorld()
+  cluster.crash(server.id)
+  const reach = Buffer.alloc(8)
+  reach.writeDoubleLE(3)
+  cluster.contents.get(server.id)!.set(purgeKey(1, 99, 2), reach)
+  const again = await cluster.startServer(server.id)
+  await cluster.env.advance(10)
+  t.is(again.purger.doneCount, 1)
+  t.is(again.purger.waitingCount, 0)
+  t.deepEqual(faultsIn(cluster.contents.values()), [])
+})
+
+function makeFileSoon(cluster: TestCluster, name: string): Promise<unknown> {
+  const request = {
+    parent: clusterRootIno,
+    name: Buffer.from(name),
+    mode: 0o100644,
+    uid: 0,
+    gid: 0,
+  }
+  const rest = { rdev: 0, target: new Uint8Array(0), exclusive: true, open: false }
+  return cluster.mutate('create', 0, { ...request, ...rest })
+}
