@@ -69,8 +69,8 @@ export interface BlockStore {
   /** Names all changes that were `staged` so far. To be taken before `sync` is called. */
   stagedMark(): number
   /**
-   * The index is on the disk as it was when `mark` was taken (without one: as it is staged now): the
-   * space of what those changes replaced may be reused.
+   * The index is on the disk as it was when `mark` was taken (without one: as it is staged now), and
+   * with it what `sync` gave: the space of what those changes replaced may be reused.
    */
   indexSynced(mark?: number): void
   /**
