@@ -114,6 +114,16 @@ test('a write that claims more than it brings is EIO, and changes nothing', asyn
   t.is((await fileSystem.getattr(node)).size, 0)
 })
 
+test('offsets and sizes beyond 2^53 are EFBIG', async t => {
+  const { channel, session } = start()
+  const { node, handle } = await createFile(channel, session, 'f')
+  const far = 2n ** 60n
+  const write = [u64(handle), u64(far), u32(1), u32(0), u64(0n), u32(0), u32(0), Buffer.of(1)]
+  t.is((await channel.ask(session, opcode.write, node, write)).error, -27)
+  const resize = [u32(8), u32(0), u64(0n), u64(far), Buffer.alloc(64)]
+  t.is((await channel.ask(session, opcode.setattr, node, resize)).error, -27)
+})
+
 test('an unknown handle is EBADF', async t => {
   const { channel, session } = start()
   t.is((await channel.ask(session, opcode.flush, 1, [u64(77n), u64(0n), u64(0n)])).error, -9)

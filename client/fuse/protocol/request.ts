@@ -54,11 +54,11 @@ export class Request {
     return this.#view.getUint32(this.#at(offset, 4), true)
   }
 
-  /** @throws EINVAL beyond the safe integers: no file of ours is as large, no number of ours as high. */
+  /** @throws EFBIG beyond the safe integers: only offsets and sizes can be there, no file of ours is as large. */
   u64(offset: number): number {
     const at = this.#at(offset, 8)
     const high = this.#view.getUint32(at + 4, true)
-    if (high >= safeHighLimit) throw new PosixError('EINVAL', 'number beyond 2^53')
+    if (high >= safeHighLimit) throw new PosixError('EFBIG', 'beyond 2^53')
     return high * two32 + this.#view.getUint32(at, true)
   }
 
