@@ -3,6 +3,7 @@
  * and one letter for its kind; numbers are big-endian, so that ranges come in order. Block records
  * (kind `b`) are the block store's own: blocks/index.ts.
  */
+import assert from 'node:assert/strict'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Key } from './contract.ts'
 
@@ -100,6 +101,10 @@ export function clientOfSlotKey(key: Key): string {
   return Buffer.from(key.slice(inoAt, inoAt + 16), 'latin1').toString('hex')
 }
 
+export function slotOfSlotKey(key: Key): number {
+  return numberAt(key, inoAt + 16, 2)
+}
+
 export function intentKey(partition: number, transaction: string): Key {
   return (
     partitionPrefix(partition) + keyKind.intent + Buffer.from(transaction, 'hex').toString('latin1')
@@ -129,6 +134,7 @@ export function generationOfPurgeKey(key: Key): number {
 
 /** The first key behind all keys that begin with `prefix`. */
 export function endOf(prefix: Key): Key {
+  assert(prefix !== '', 'nothing lies behind all keys')
   const last = prefix.charCodeAt(prefix.length - 1)
   return last === 255
     ? endOf(prefix.slice(0, -1))

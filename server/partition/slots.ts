@@ -12,7 +12,7 @@ import type { Reply } from '../../network/rpc/contract.ts'
 import { decodeBody, encodeBody } from '../../network/wire/codec.ts'
 import type { Mutation, OperationName, ReplyOf } from '../../network/wire/operations.ts'
 import type { Key, KeyMutation, KeyReader } from '../metadata/contract.ts'
-import { slotKey } from '../metadata/keys.ts'
+import { slotKey, slotOfSlotKey } from '../metadata/keys.ts'
 import { noPayload } from './operation.ts'
 
 interface Running {
@@ -68,11 +68,12 @@ export class Slots {
   #kept<N extends OperationName>(key: Key, sequence: number): Reply<N> | null {
     const last = this.#last.get(key)
     if (last !== undefined && last < sequence) return null
+    if (last !== undefined && last > sequence) throw stale(slotOfSlotKey(key), sequence)
     const record = this.#reader.get(key)
     if (record === undefined) return null
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
     const keptSequence = bytes.readDoubleLE(0)
-    if (keptSequence > sequence) throw stale(0, sequence)
+    if (keptSequence > sequence) throw stale(slotOfSlotKey(key), sequence)
     if (keptSequence < sequence) return null
     return { body: decodeBody(bytes.subarray(headBytes)) as ReplyOf<N>, payload: noPayload }
   }
