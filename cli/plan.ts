@@ -21,13 +21,6 @@ export interface PlanInput {
   readonly options: UpOptions
 }
 
-/**
- * File data passes through memory outside the heap. By default V8 marks the whole heap for every 64 MiB of
- * it; counted into the heap's own limit it is collected with the rest, at some 300 MiB at the most: reading
- * through a mount became 1.4 to 1.9 times as fast. The nursery holds the short-lived objects of many requests.
- */
-const busyFlags = ['--max-semi-space-size=16', '--external-memory-accounted-in-global-limit']
-
 export function planCluster(input: PlanInput): ClusterPlan {
   const { home, settings, mountpoint, options } = input
   const managers = addresses(input, 'manager', 0)
@@ -35,20 +28,15 @@ export function planCluster(input: PlanInput): ClusterPlan {
   const servers = Array.from({ length: settings.servers }, (_, index) => index + 1)
   return {
     managers,
-    manager: child(
-      input,
+    manager: child(input, 'manager', [
       'manager',
-      [],
-      [
-        'manager',
-        ...['--dir', home.managerDirectory],
-        ...listen(managers),
-        ...['--servers', `${settings.servers}`, '--partitions', `${settings.partitions}`],
-        ...['--replicas', `${settings.replicas}`],
-      ],
-    ),
+      ...['--dir', home.managerDirectory],
+      ...listen(managers),
+      ...['--servers', `${settings.servers}`, '--partitions', `${settings.partitions}`],
+      ...['--replicas', `${settings.replicas}`],
+    ]),
     servers: servers.map(number =>
-      child(input, `server-${number}`, busyFlags, [
+      child(input, `server-${number}`, [
         'server',
         ...['--name', `server-${number}`],
         ...['--meta-dir', home.metaDirectory(number), '--data-dir', home.dataDirectory(number)],
@@ -57,7 +45,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
       ]),
     ),
     mount: {
-      ...child(input, 'mount', busyFlags, [
+      ...child(input, 'mount', [
         'mount',
         mountpoint,
         ...toManager,
@@ -83,17 +71,12 @@ function addresses({ sockets, options }: PlanInput, name: string, offset: number
   return [local, `tcp://127.0.0.1:${port}`]
 }
 
-function child(
-  { home, options }: PlanInput,
-  name: string,
-  flags: readonly string[],
-  args: readonly string[],
-): ChildPlan {
+function child({ home, options }: PlanInput, name: string, args: readonly string[]): ChildPlan {
   const [, script = ''] = process.argv
   return {
     name,
     command: process.execPath,
-    args: [...process.execArgv, ...flags, script, ...args, '--log-level', options.logLevel],
+    args: [...process.execArgv, script, ...args, '--log-level', options.logLevel],
     logFile: home.logFile(name),
     readyDeadlineMs: 60_000,
     stopDeadlineMs: 15_000,
