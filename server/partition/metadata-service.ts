@@ -60,10 +60,11 @@ export class MetadataService {
   ): Handler<N> {
     return async incoming => {
       const partition = this.#init.admit(incoming)
-      const committed = partition.store.settled()
-      const reply = await this.#unlocked(() => operation(partition, incoming.body))
-      await committed
-      return reply
+      try {
+        return await this.#unlocked(() => operation(partition, incoming.body))
+      } finally {
+        await partition.store.settled()
+      }
     }
   }
 
@@ -85,14 +86,14 @@ export class MetadataService {
   ): Handler<N> {
     return incoming => {
       const partition = this.#init.admit(incoming)
-      if (grows) this.#admitGrowth()
       const { body, payload, peer } = incoming
       const client = peer.hello.id
-      return this.#init.slots.once<N>(partition.id, client, body, async keep =>
-        this.#run(partition, client, null, context =>
+      return this.#init.slots.once<N>(partition.id, client, body, async keep => {
+        if (grows) this.#admitGrowth()
+        return this.#run(partition, client, null, context =>
           this.#stage(partition, context, operation(context, body, payload), keep),
-        ),
-      )
+        )
+      })
     }
   }
 
@@ -125,19 +126,19 @@ export class MetadataService {
   ): Handler<N> {
     return incoming => {
       const partition = this.#init.admit(incoming)
-      if (grows) this.#admitGrowth()
       const { body, peer } = incoming
       const client = peer.hello.id
-      return this.#init.slots.once<N>(partition.id, client, body, keep =>
-        this.#init.coordinator.execute(
+      return this.#init.slots.once<N>(partition.id, client, body, async keep => {
+        if (grows) this.#admitGrowth()
+        return await this.#init.coordinator.execute(
           partition,
           client,
           script,
           body,
           reply => [keep(reply)],
           operationDeadlineMs / 2,
-        ),
-      )
+        )
+      })
     }
   }
 
