@@ -121,6 +121,8 @@ export const maxReadRedos = 16
 export const maxAttributeRequests = 32
 /** Mutations that may wait for a slot: as many as calls may queue at one connection. */
 export const maxSlotWaiters = 16_384
+/** Files that one client may have open: a session tells a server all of them in one body of a frame. */
+export const maxOpenInodes = 40_000
 /** Closed files are reported to their server after this long, in one message. */
 export const releaseDelayMs = 5
 export const maxReleaseBatch = 4096

@@ -1,7 +1,8 @@
 import test from 'ava'
 import { ClusterError } from '../../network/errors.ts'
+import { maxOpenInodes } from '../../network/limits.ts'
 import { fileType } from '../../network/wire/attributes.ts'
-import { clusterRootIno } from '../../network/wire/ids.ts'
+import { clusterRootIno, makeIno } from '../../network/wire/ids.ts'
 import { TestServers } from '../testing/servers.ts'
 import type { ClusterClient } from './cluster.ts'
 
@@ -136,6 +137,22 @@ test('the new primary of a partition learns what is open there', async t => {
   cluster.move(0, 's1', true)
   await client.query('getattr', 0, { ino })
   t.deepEqual(cluster.sessions.get('s1 c0'), [{ ino, count: 1 }])
+})
+
+test('a client opens no more files than a session has room to tell of', async t => {
+  const { cluster, client } = await setUp(t)
+  for (let i = 0; i < maxOpenInodes - 1; i++) client.opens.add(makeIno(i % 2 ? 3 : 0, 2 ** 39 + i))
+  const opening = await Promise.allSettled([create(client, 'a', true), create(client, 'b', true)])
+  t.deepEqual(
+    opening.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+  await t.throwsAsync(create(client, 'c', true), { code: 'ENFILE' })
+  await create(client, 'c')
+  await cluster.stopServer('s0')
+  await cluster.startServer('s0')
+  await client.query('getattr', 0, { ino: clusterRootIno })
+  t.is(cluster.sessions.get('s0 c0')?.length, maxOpenInodes)
 })
 
 test('a closed client fails its calls at once', async t => {

@@ -206,6 +206,7 @@ export class ClusterClient implements Cluster {
       link.replies++
       return reply
     }
+    this.opens.openStarted()
     link.openStarted()
     try {
       const reply = await peer.call(name, request, options)
@@ -214,6 +215,7 @@ export class ClusterClient implements Cluster {
       this.opens.add((reply.body as AttributesReply).attributes.ino)
       return reply
     } finally {
+      this.opens.openEnded()
       link.openEnded()
     }
   }

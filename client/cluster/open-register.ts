@@ -4,9 +4,11 @@
  * 1. A count rises with the reply to an open, and falls when the release is sent. A session request leaves
  *    when no open is on its way (server-link.ts): it says what the server has at that point of the stream.
  * 2. Releases travel in batches, at most `releaseDelayMs` late.
+ * 3. There are never more than a session request has room for: with one too many, no session could be opened.
  */
 import type { Timers } from '../../network/env/env.ts'
-import { maxReleaseBatch, releaseDelayMs } from '../../network/limits.ts'
+import { PosixError } from '../../network/errors.ts'
+import { maxOpenInodes, maxReleaseBatch, releaseDelayMs } from '../../network/limits.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { SessionRequest } from '../../network/wire/operations.ts'
 import type { OpenRegister } from './contract.ts'
@@ -20,10 +22,24 @@ export class OpenFileRegister implements OpenRegister {
   readonly #send: SendRelease
   #closed: Ino[] = []
   #flushing = false
+  /** Opens on their way: each may add one. */
+  #coming = 0
 
   constructor(timers: Timers, send: SendRelease) {
     this.#timers = timers
     this.#send = send
+  }
+
+  /** An open is about to be sent. @throws PosixError ENFILE when there is no room for what it opens. */
+  openStarted(): void {
+    if (this.#counts.size + this.#coming >= maxOpenInodes) {
+      throw new PosixError('ENFILE', `this client has ${this.#counts.size} files open`)
+    }
+    this.#coming++
+  }
+
+  openEnded(): void {
+    this.#coming--
   }
 
   /** A reply says that the file was opened once more. */
