@@ -5,6 +5,7 @@ import { MemoryLevel } from 'memory-level'
 import { ClusterError } from '../../network/errors.ts'
 import { levelBlockCacheBytes, levelWriteBufferBytes } from '../../network/limits.ts'
 import type { Key, KeyMutation, KeyValueStore } from './contract.ts'
+import { syncOlderLogs } from './older-logs.ts'
 
 type ByteLevel = AbstractLevel<Buffer | Uint8Array | string, Buffer, Uint8Array>
 
@@ -23,13 +24,13 @@ export async function openLevelStore(directory: string): Promise<KeyValueStore> 
   } catch (error) {
     throw openError(directory, error)
   }
-  return new LevelStore(level as unknown as ByteLevel, directory)
+  return new LevelStore(level as unknown as ByteLevel, directory, () => syncOlderLogs(directory))
 }
 
 export async function openMemoryStore(): Promise<KeyValueStore> {
   const level = new MemoryLevel<Buffer, Uint8Array>({ ...encodings, storeEncoding: 'buffer' })
   await level.open()
-  return new LevelStore(level as unknown as ByteLevel, 'memory')
+  return new LevelStore(level as unknown as ByteLevel, 'memory', () => Promise.resolve())
 }
 
 function openError(directory: string, error: unknown): ClusterError {
@@ -45,14 +46,20 @@ function openError(directory: string, error: unknown): ClusterError {
 class LevelStore implements KeyValueStore {
   readonly #level: ByteLevel
   readonly #name: string
+  readonly #syncOlder: () => Promise<void>
 
-  constructor(level: ByteLevel, name: string) {
+  constructor(level: ByteLevel, name: string, syncOlder: () => Promise<void>) {
     this.#level = level
     this.#name = name
+    this.#syncOlder = syncOlder
   }
 
   get(key: Key): Uint8Array | undefined {
-    return this.#level.getSync(Buffer.from(key, 'latin1'))
+    try {
+      return this.#level.getSync(Buffer.from(key, 'latin1'))
+    } catch (error) {
+      throw this.#failed('read', error)
+    }
   }
 
   async batch(mutations: readonly KeyMutation[], options: { sync: boolean }): Promise<void> {
@@ -63,9 +70,9 @@ class LevelStore implements KeyValueStore {
     )
     try {
       await this.#level.batch(operations, options as object)
+      if (options.sync) await this.#syncOlder()
     } catch (error) {
-      const text = `cannot write to the metadata store in ${this.#name}: ${String(error)}`
-      throw new ClusterError('DISK', text, { cause: error })
+      throw this.#failed('write to', error)
     }
   }
 
@@ -87,6 +94,11 @@ class LevelStore implements KeyValueStore {
 
   close(): Promise<void> {
     return this.#level.close()
+  }
+
+  #failed(what: string, cause: unknown): ClusterError {
+    const text = `cannot ${what} the metadata store in ${this.#name}: ${String(cause)}`
+    return new ClusterError('DISK', text, { cause })
   }
 }
 
