@@ -151,6 +151,18 @@ test('what was fetched under an older state of the file is not given out', async
   t.is(ahead.get(before, 3), undefined)
 })
 
+test('a read that outlasts its file fetches nothing ahead for it', t => {
+  const budget = new ReadAheadBudget(3 * blockBytes)
+  const ahead = new ReadAhead(budget)
+  const fetch = async (): Promise<BlockPieces> => null
+  ahead.advance(attributes({}), 0, blockBytes, fetch)
+  ahead.close()
+  for (let block = 1; block < 4; block++) {
+    ahead.advance(attributes({}), block * blockBytes, (block + 1) * blockBytes, fetch)
+  }
+  t.true(budget.take(3 * blockBytes))
+})
+
 test('a failed fetch is forgotten, so that the reader asks itself', async t => {
   const budget = new ReadAheadBudget(blockBytes)
   const ahead = new ReadAhead(budget)

@@ -41,6 +41,7 @@ export class ReadAhead {
   #change = -1
   #frontier = 0
   #streak = 0
+  #closed = false
 
   constructor(budget: ReadAheadBudget) {
     this.#budget = budget
@@ -74,12 +75,18 @@ export class ReadAhead {
     this.#change = attributes.change
     this.#blockBytes = blockBytes
     this.#dropBelow(Math.floor((this.#frontier - tolerance) / blockBytes))
-    if (this.#streak >= firstStreak) this.#fill(attributes, fetch)
+    if (this.#streak >= firstStreak && !this.#closed) this.#fill(attributes, fetch)
   }
 
   drop(): void {
     this.#budget.give(this.#blocks.size * this.#blockBytes)
     this.#blocks.clear()
+  }
+
+  /** Drops all and fetches nothing more: a read may still be under way when its file is closed. */
+  close(): void {
+    this.#closed = true
+    this.drop()
   }
 
   #fill(attributes: Attributes, fetch: (block: number) => Promise<BlockPieces>): void {

@@ -35,7 +35,7 @@ export class OpenHandle implements OpenFile {
   release(): OpenInode | null {
     if (this.#released) return null
     this.#released = true
-    this.ahead.drop()
+    this.ahead.close()
     return this.#inode
   }
 }
