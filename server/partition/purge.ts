@@ -1,5 +1,6 @@
 /** Deletes, in the background, the blocks of files that are gone: from a queue that outlives the server. */
 import { maxPurgesInFlight } from '../../network/limits.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import { cutEverywhere } from '../blocks/cuts.ts'
 import type { Key } from '../metadata/contract.ts'
 import { endOf, generationOfPurgeKey, inoOfKey, keyKind, kindPrefix } from '../metadata/keys.ts'
@@ -68,11 +69,17 @@ export class Purger {
     const running = new Set<Promise<void>>()
     for await (const [key, value] of partition.store.range(prefix, endOf(prefix))) {
       if (this.#stopped) break
-      const purge = this.#purgeFile(partition, key, value).finally(() => running.delete(purge))
+      const purge = this.#purgeFile(partition, key, value)
+        .catch(error => this.#failed(inoOfKey(key), error))
+        .finally(() => running.delete(purge))
       running.add(purge)
       if (running.size >= maxPurgesInFlight) await Promise.race(running)
     }
     await Promise.all(running)
+  }
+
+  #failed(ino: Ino, error: unknown): void {
+    if (!this.#stopped) this.#log(`cannot purge inode ${ino}: it stays queued`, error)
   }
 
   async #purgeFile(partition: Partition, key: Key, value: Uint8Array): Promise<void> {
