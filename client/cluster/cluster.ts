@@ -113,7 +113,7 @@ export class ClusterClient implements Cluster {
     partition: Partition,
     request: RequestOf<N>,
   ): Promise<Reply<N>> {
-    return this.#persist(name, partition, request, noPayload)
+    return this.#persist(name, partition, request, noPayload, this.env.clock.monotonicMs())
   }
 
   async mutate<N extends MutationName>(
@@ -122,20 +122,24 @@ export class ClusterClient implements Cluster {
     request: MutationOf<N>,
     payload: Payload = noPayload,
   ): Promise<Reply<N>> {
+    const startedMs = this.env.clock.monotonicMs()
     const taken = this.#slots.take()
     const slot = typeof taken === 'number' ? taken : await taken
     const sequence = this.#slots.sequenceOf(slot)
     try {
+      if (this.#leftMs(startedMs) <= 0) {
+        throw new PosixError('EIO', `${name}: no slot was free for ${operationDeadlineMs} ms`)
+      }
       // The compiler cannot see that adding back what MutationOf took away gives the request again.
       const whole = { ...request, slot, sequence } as unknown as RequestOf<N>
-      return await this.#persist(name, partition, whole, payload)
+      return await this.#persist(name, partition, whole, payload, startedMs)
     } finally {
       this.#slots.give(slot)
     }
   }
 
   ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>> {
-    return this.#persist(name, server, request, noPayload)
+    return this.#persist(name, server, request, noPayload, this.env.clock.monotonicMs())
   }
 
   onSessionLost(lost: (partitions: ReadonlySet<Partition>) => void): void {
@@ -156,9 +160,9 @@ export class ClusterClient implements Cluster {
     target: Target,
     request: RequestOf<N>,
     payload: Payload,
+    startedMs: number,
   ): Promise<Reply<N>> {
     let trouble: Trouble | null = null
-    const startedMs = this.env.clock.monotonicMs()
     for (;;) {
       let route: Route | null = null
       let session = 0

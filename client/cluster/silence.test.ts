@@ -2,7 +2,12 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
+import {
+  callDeadlineMs,
+  maxSlots,
+  operationDeadlineMs,
+  sessionTimeoutMs,
+} from '../../network/limits.ts'
 import { silentLog } from '../../network/log.ts'
 import type { CallOptions, Peer } from '../../network/rpc/contract.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
@@ -96,4 +101,18 @@ test('an operation ends at its deadline, in the middle of an attempt', async t =
   await env.advance(2 * operationDeadlineMs)
   t.regex(String(await asking), /EIO/)
   t.true(endedMs > operationDeadlineMs - 1000 && endedMs <= operationDeadlineMs, `${endedMs}`)
+})
+
+test('changes that wait for a slot end in time, too, though all slots wait for a silent server', async t => {
+  const { env, client, mute } = setUp()
+  mute.add('unlink')
+  let latestMs = 0
+  const removing = Array.from({ length: 4 * maxSlots }, async (_, index) => {
+    const request = { parent: 16, name: Buffer.from(`f${index}`) }
+    await t.throwsAsync(client.mutate('unlink', 0, request), { code: 'EIO' })
+    latestMs = env.clock.monotonicMs()
+  })
+  await env.advance(5 * operationDeadlineMs)
+  await Promise.all(removing)
+  t.true(latestMs <= operationDeadlineMs + callDeadlineMs, `${latestMs}`)
 })
