@@ -91,28 +91,28 @@ export class Reaper {
     prefix: string,
     isGone: (client: string) => boolean,
   ): Promise<void> {
-    const gone: KeyMutation[] = []
+    const found: KeyMutation[] = []
     for await (const [key] of partition.store.range(prefix, endOf(prefix))) {
-      if (isGone(clientOfSlotKey(key))) gone.push({ key, value: null })
+      if (isGone(clientOfSlotKey(key))) found.push({ key, value: null })
     }
+    // Some may have come back meanwhile.
+    const gone = found.filter(({ key }) => isGone(clientOfSlotKey(key)))
     if (gone.length > 0) await partition.stageMutations(gone)
   }
 
   #reap(partition: Partition, ino: Ino): void {
     if (this.#init.sessions.mayBeOpen(ino)) return
     const { batch } = partition.contextFor('')
+    const failed = (error: unknown) => this.#init.log(`cannot remove inode ${ino}`, error)
     try {
       if (batch.get(orphanKey(partition.id, ino)) === undefined) return
       const inode = findInode(batch, ino)
       if (inode === undefined || inode.nlink > 0) batch.delete(orphanKey(partition.id, ino))
       else removeInode(batch, inode)
+      partition.stage(batch).catch(failed)
     } catch (error) {
       // A transaction holds it: the next sweep finds it again.
-      if (error instanceof LockedKey) return
-      throw error
+      if (!(error instanceof LockedKey)) failed(error)
     }
-    partition.stage(batch).catch(error => {
-      this.#init.log(`cannot remove inode ${ino}`, error)
-    })
   }
 }

@@ -1,0 +1,87 @@
+import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { maxSessions, sessionTimeoutMs } from '../../network/limits.ts'
+import { Sessions } from './sessions.ts'
+
+/** Sessions behind their grace, and what they told. */
+async function setUp() {
+  const env = new SimulatedEnv({ seed: 1 })
+  const closed: number[] = []
+  const expired: string[] = []
+  const events = {
+    closed: (ino: number) => closed.push(ino),
+    expired: (client: string) => expired.push(client),
+  }
+  const sessions = new Sessions(env, events)
+  await env.advance(sessionTimeoutMs)
+  return { env, sessions, closed, expired }
+}
+
+test('a client that is not known is told so', async t => {
+  const { sessions } = await setUp()
+  const error = t.throws(() => sessions.heard('a'), { instanceOf: ClusterError })
+  t.is(error?.code, 'SESSION_EXPIRED')
+})
+
+test('an inode is open until everybody who opened it has released it as often', async t => {
+  const { sessions, closed } = await setUp()
+  sessions.renew('a', [])
+  sessions.renew('b', [{ ino: 7, count: 1 }])
+  sessions.opened('a', 7)
+  sessions.opened('a', 7)
+  sessions.released('b', 7)
+  sessions.released('b', 7)
+  sessions.released('a', 7)
+  t.true(sessions.mayBeOpen(7))
+  t.deepEqual(closed, [])
+  sessions.released('a', 7)
+  t.false(sessions.mayBeOpen(7))
+  t.deepEqual(closed, [7])
+})
+
+test('a renewal replaces what was known, and closes only what nobody holds any longer', async t => {
+  const { sessions, closed } = await setUp()
+  sessions.renew('a', [
+    { ino: 1, count: 2 },
+    { ino: 2, count: 1 },
+    { ino: 3, count: 1 },
+  ])
+  sessions.renew('b', [{ ino: 2, count: 1 }])
+  sessions.renew('a', [{ ino: 1, count: 1 }])
+  t.deepEqual(closed, [3])
+  t.true(sessions.mayBeOpen(1) && sessions.mayBeOpen(2))
+  sessions.released('a', 1)
+  t.deepEqual(closed, [3, 1])
+})
+
+test('a session ends when its client was silent too long, not before', async t => {
+  const { env, sessions, closed, expired } = await setUp()
+  sessions.renew('a', [{ ino: 1, count: 1 }])
+  sessions.renew('b', [{ ino: 2, count: 5 }])
+  await env.advance(sessionTimeoutMs - 1)
+  sessions.heard('a')
+  await env.advance(sessionTimeoutMs / 2)
+  t.deepEqual(expired, ['b'])
+  t.deepEqual(closed, [2])
+  t.true(sessions.has('a'))
+  t.false(sessions.has('b'))
+  t.throws(() => sessions.heard('b'))
+  await env.advance(sessionTimeoutMs)
+  t.deepEqual(expired, ['b', 'a'])
+})
+
+test('what a client without a session opens or releases does not count', async t => {
+  const { sessions, closed } = await setUp()
+  sessions.opened('a', 1)
+  sessions.released('a', 1)
+  t.false(sessions.mayBeOpen(1))
+  t.deepEqual(closed, [])
+})
+
+test('a server knows only so many clients at a time, and those it knows may renew', async t => {
+  const { sessions } = await setUp()
+  for (let index = 0; index < maxSessions; index++) sessions.renew(`${index}`, [])
+  t.throws(() => sessions.renew('one more', []), { message: /OVERLOADED/ })
+  t.notThrows(() => sessions.renew('0', []))
+})
