@@ -176,5 +176,7 @@ test('a file that is being opened when a session is renewed is counted once', as
   await client.query('getattr', 0, { ino })
   t.true(cluster.count('session') > sessions)
   // The release may have left before the session request, which then says one less.
-  t.is((cluster.sessions.get('s0 c0')?.[0]?.count ?? 0) + cluster.count('release'), 3)
+  const names = cluster.calls.filter(call => call.server === 's0').map(call => call.name)
+  const released = names.slice(0, names.lastIndexOf('session')).includes('release')
+  t.deepEqual(cluster.sessions.get('s0 c0'), [{ ino, count: released ? 2 : 3 }])
 })
