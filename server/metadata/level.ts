@@ -1,5 +1,5 @@
 /** The key-value contract over Level: classic-level on disk, memory-level in tests and simulation. */
-import type { AbstractLevel } from 'abstract-level'
+import type { AbstractIterator, AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import { MemoryLevel } from 'memory-level'
 import { ClusterError } from '../../network/errors.ts'
@@ -76,20 +76,9 @@ class LevelStore implements KeyValueStore {
     }
   }
 
-  async *range(from: Key, to: Key): AsyncGenerator<readonly [Key, Uint8Array]> {
-    const iterator = this.#level.iterator({
-      gte: Buffer.from(from, 'latin1'),
-      lt: Buffer.from(to, 'latin1'),
-    })
-    try {
-      for (;;) {
-        const pairs = await iterator.nextv(rangeStep)
-        if (pairs.length === 0) return
-        for (const [key, value] of pairs) yield [key.toString('latin1'), value]
-      }
-    } finally {
-      await iterator.close()
-    }
+  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+    const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
+    return pairsOf(this.#level.iterator(range))
   }
 
   close(): Promise<void> {
@@ -99,6 +88,21 @@ class LevelStore implements KeyValueStore {
   #failed(what: string, cause: unknown): ClusterError {
     const text = `cannot ${what} the metadata store in ${this.#name}: ${String(cause)}`
     return new ClusterError('DISK', text, { cause })
+  }
+}
+
+type ByteIterator = AbstractIterator<ByteLevel, Buffer, Uint8Array>
+
+/** An iterator shows the state in which it was made. */
+async function* pairsOf(iterator: ByteIterator): AsyncGenerator<readonly [Key, Uint8Array]> {
+  try {
+    for (;;) {
+      const pairs = await iterator.nextv(rangeStep)
+      if (pairs.length === 0) return
+      for (const [key, value] of pairs) yield [key.toString('latin1'), value]
+    }
+  } finally {
+    await iterator.close()
   }
 }
 

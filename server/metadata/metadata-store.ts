@@ -74,17 +74,9 @@ export class MetadataStore implements KeyReader {
     return this.#gathering.committed.promise
   }
 
-  /** Stored and staged pairs with `from <= key < to` in order, as of one moment. */
-  async *range(from: Key, to: Key): AsyncGenerator<readonly [Key, Uint8Array]> {
-    const staged = this.#stagedRange(from, to)
-    let next = 0
-    for await (const pair of this.#store.range(from, to)) {
-      for (; next < staged.length && staged[next]![0] < pair[0]; next++)
-        yield* present(staged[next]!)
-      if (staged[next]?.[0] === pair[0]) yield* present(staged[next++]!)
-      else yield pair
-    }
-    for (; next < staged.length; next++) yield* present(staged[next]!)
+  /** Stored and staged pairs with `from <= key < to` in order, as they were when the call was made. */
+  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+    return merged(this.#stagedRange(from, to), this.#store.range(from, to))
   }
 
   async close(): Promise<void> {
@@ -92,7 +84,7 @@ export class MetadataStore implements KeyReader {
     await this.#store.close()
   }
 
-  #stagedRange(from: Key, to: Key): [Key, Uint8Array | null][] {
+  #stagedRange(from: Key, to: Key): StagedPair[] {
     const found = new Map<Key, Uint8Array | null>()
     for (const group of [this.#writing, this.#gathering]) {
       for (const [key, value] of group?.mutations ?? []) {
@@ -137,7 +129,22 @@ export class MetadataStore implements KeyReader {
   }
 }
 
-function present([key, value]: readonly [Key, Uint8Array | null]): (readonly [Key, Uint8Array])[] {
+type StagedPair = readonly [Key, Uint8Array | null]
+
+async function* merged(
+  staged: readonly StagedPair[],
+  stored: AsyncIterable<readonly [Key, Uint8Array]>,
+): AsyncGenerator<readonly [Key, Uint8Array]> {
+  let next = 0
+  for await (const pair of stored) {
+    for (; next < staged.length && staged[next]![0] < pair[0]; next++) yield* present(staged[next]!)
+    if (staged[next]?.[0] === pair[0]) yield* present(staged[next++]!)
+    else yield pair
+  }
+  for (; next < staged.length; next++) yield* present(staged[next]!)
+}
+
+function present([key, value]: StagedPair): (readonly [Key, Uint8Array])[] {
   return value === null ? [] : [[key, value]]
 }
 
