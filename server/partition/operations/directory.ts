@@ -44,7 +44,7 @@ export async function readdir(
     for (const entry of decodeEntries(value).sort((a, b) => a.place - b.place)) {
       const cookie = cookieOf(hash, entry.place)
       if (cookie <= request.cookie) continue
-      if (bytes >= limit) return { entries, end: false }
+      if (entries.length > 0 && !(bytes < limit)) return { entries, end: false }
       entries.push(describe(partition, entry, cookie, request.plus))
       bytes += entry.name.length + entryBytes + (request.plus ? attributesBytes : 0)
     }

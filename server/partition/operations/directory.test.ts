@@ -1,0 +1,155 @@
+import test from 'ava'
+import { maxBucketEntries } from '../../../network/limits.ts'
+import { entryHash } from '../../../network/placement/locate.ts'
+import { makeIno } from '../../../network/wire/ids.ts'
+import type { DirectoryEntry, ReaddirRequest } from '../../../network/wire/operations.ts'
+import { cookieOf, decodeEntries, encodeEntries } from '../../metadata/entries.ts'
+import { entriesKey, inodeKey } from '../../metadata/keys.ts'
+import { codeOf, openRoom, type Room, root } from '../../testing/room.ts'
+import { deleteChild, findChild, putChild } from '../directories.ts'
+import { LockedKey } from '../key-locks.ts'
+import { parent, readdir } from './directory.ts'
+
+function read(room: Room, more: Partial<ReaddirRequest> = {}) {
+  return readdir(room.partition, { ino: root, cookie: 0, limitBytes: 4_000, plus: false, ...more })
+}
+
+function names(entries: readonly DirectoryEntry[]): string[] {
+  return entries.map(({ name }) => Buffer.from(name).toString())
+}
+
+async function deleteName(room: Room, name: string): Promise<void> {
+  const { batch } = room.partition.contextFor('me')
+  deleteChild(batch, root, Buffer.from(name))
+  await room.partition.stage(batch)
+}
+
+/** The whole directory in steps, doing something between them. */
+async function readInSteps(room: Room, between: () => unknown): Promise<string[]> {
+  const seen: string[] = []
+  for (let cookie = 0; ; ) {
+    const { entries, end } = await read(room, { cookie, limitBytes: 60 })
+    seen.push(...names(entries))
+    if (end) return seen
+    cookie = entries.at(-1)!.cookie
+    await between()
+  }
+}
+
+test('a directory is read whole, in the order of its cookies', async t => {
+  const room = await openRoom()
+  const all = Array.from({ length: 50 }, (_, index) => `file${index}`)
+  for (const name of all) room.file(name)
+  const { entries, end } = await read(room)
+  t.true(end)
+  t.deepEqual(names(entries).sort(), [...all].sort())
+  const cookies = entries.map(({ cookie }) => cookie)
+  t.deepEqual(
+    cookies,
+    [...cookies].sort((a, b) => a - b),
+  )
+  t.deepEqual((await readInSteps(room, () => undefined)).sort(), [...all].sort())
+})
+
+test('others may come and go between two steps: what stays is seen exactly once', async t => {
+  const room = await openRoom()
+  const all = Array.from({ length: 40 }, (_, index) => `file${index}`)
+  for (const name of all) room.file(name)
+  let step = 0
+  const seen = await readInSteps(room, async () => {
+    room.file(`new${step}`)
+    await deleteName(room, `file${step++}`)
+  })
+  t.true(step > 5)
+  for (const name of all.slice(step)) {
+    t.is(seen.filter(each => each === name).length, 1, name)
+  }
+})
+
+test('a reply has at least one entry, however small the limit', async t => {
+  const room = await openRoom()
+  room.file('a')
+  room.file('b')
+  for (const limitBytes of [0, 1, -5, Number.NaN]) {
+    const { entries, end } = await read(room, { limitBytes })
+    t.is(entries.length, 1)
+    t.false(end)
+  }
+})
+
+test('a reply is bounded whatever limit is asked for', async t => {
+  const room = await openRoom()
+  const { batch } = room.partition.contextFor('me')
+  for (let index = 0; index < 3_000; index++) {
+    const name = Buffer.from(`${index}`.padEnd(100, 'x'))
+    putChild(batch, root, name, { ino: 100 + index, mode: 0o100644 })
+  }
+  await room.partition.stage(batch)
+  const { entries, end } = await read(room, { limitBytes: Number.POSITIVE_INFINITY })
+  t.false(end)
+  t.true(entries.length > 500 && entries.length < 1_200)
+})
+
+test('attributes come along where the inode is here and nobody holds it', async t => {
+  const room = await openRoom()
+  const here = room.file('here')
+  const held = room.file('held')
+  const { batch } = room.partition.contextFor('me')
+  putChild(batch, root, Buffer.from('far'), { ino: makeIno(9, 16), mode: 0o100644 })
+  await room.partition.stage(batch)
+  room.partition.locks.acquire([inodeKey(0, held.ino)], 'transaction')
+  const { entries } = await read(room, { plus: true })
+  const found = Object.fromEntries(
+    entries.map(({ name, attributes }) => [Buffer.from(name).toString(), attributes]),
+  )
+  t.deepEqual(found, { here, held: null, far: null })
+  t.true((await read(room)).entries.every(({ attributes }) => attributes === null))
+})
+
+test('names that share a hash are apart, and keep their cookies', async t => {
+  const room = await openRoom()
+  const name = Buffer.from('real')
+  room.file('real')
+  const hash = entryHash(name)
+  const key = entriesKey(0, root, hash)
+  const twin = { name: Buffer.from('twin'), ino: 500, type: 0o100000, place: 3 }
+  const bucket = [...decodeEntries(room.partition.store.get(key)), twin]
+  await room.partition.stageMutations([{ key, value: encodeEntries(bucket) }])
+  const { batch } = room.partition.contextFor('me')
+  putChild(batch, root, name, { ino: 600, mode: 0o100644 })
+  t.is(findChild(batch, root, name)?.ino, 600)
+  t.is(decodeEntries(batch.get(key)).find(entry => entry.ino === 500)?.place, 3)
+  await room.partition.stage(batch)
+  const { entries } = await read(room)
+  t.deepEqual(
+    entries.map(entry => entry.cookie),
+    [cookieOf(hash, 0), cookieOf(hash, 3)],
+  )
+  const rest = await read(room, { cookie: cookieOf(hash, 0) })
+  t.deepEqual(names(rest.entries), ['twin'])
+  await deleteName(room, 'real')
+  t.deepEqual(names((await read(room)).entries), ['twin'])
+  const full = Array.from({ length: maxBucketEntries }, (_, place) => ({ ...twin, place }))
+  const filled = full.map((entry, index) => ({ ...entry, name: Buffer.from([200 + index]) }))
+  await room.partition.stageMutations([{ key, value: encodeEntries(filled) }])
+  t.is(codeOf(t.throws(() => room.file('real'))), 'ENOSPC')
+})
+
+test('a directory that a transaction is about to change is not read', async t => {
+  const room = await openRoom()
+  room.file('f')
+  const key = entriesKey(0, root, entryHash(Buffer.from('g')))
+  room.partition.locks.acquire([key], 'transaction')
+  await t.throwsAsync(read(room), { instanceOf: LockedKey })
+  room.partition.locks.release([key], 'transaction')
+  t.is((await read(room)).entries.length, 1)
+})
+
+test('only directories are read, and lead up', async t => {
+  const room = await openRoom()
+  const { ino } = room.file('f')
+  t.is(codeOf(await t.throwsAsync(read(room, { ino }))), 'ENOTDIR')
+  t.is(codeOf(await t.throwsAsync(read(room, { ino: 99 }))), 'ENOENT')
+  t.is(room.run(parent, { ino: root, transaction: 't' }).body.parent, 0)
+  t.is(codeOf(t.throws(() => room.run(parent, { ino, transaction: 't' }))), 'ENOTDIR')
+})
