@@ -13,7 +13,7 @@ import type { Log } from '../network/log.ts'
 import { hostIdentity } from '../network/membership/host.ts'
 import { joinCluster, type Membership } from '../network/membership/membership.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
-import type { Handler, Incoming, Service } from '../network/rpc/contract.ts'
+import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
 import { type Serving, serve } from '../network/rpc/serve.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import { type OperationName, operationNumbers } from '../network/wire/operations.ts'
@@ -132,8 +132,10 @@ class Server implements RunningServer {
     for (const address of addresses) {
       const transport = transportFor(transports, address)
       const admit = () => this.#assertReady()
+      const accept = (peer: Peer) => this.#rooms?.accepted(peer)
+      const service = this.#lateService()
       this.#servings.push(
-        await serve({ env, transport, address, hello, service: this.#lateService(), admit, log }),
+        await serve({ env, transport, address, hello, service, admit, accept, log }),
       )
     }
   }

@@ -5,7 +5,7 @@ import { recoveryIntervalMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import { type Dialler, dialMember } from '../network/membership/dial.ts'
 import type { Membership } from '../network/membership/membership.ts'
-import type { Incoming, Service } from '../network/rpc/contract.ts'
+import type { Incoming, Peer, Service } from '../network/rpc/contract.ts'
 import type { Ino } from '../network/wire/ids.ts'
 import type { OperationName } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
@@ -50,6 +50,8 @@ export interface ServerRooms {
   readonly service: Service
   readonly syncPoint: SyncPoint
   readonly status: ServerStatus
+  /** A peer has said hello. */
+  accepted(peer: Peer): void
   /** Takes up the partitions that the view gives to this server. */
   follow(view: View): Promise<void>
   close(): Promise<void>
@@ -89,6 +91,8 @@ class Rooms implements ServerRooms {
   readonly service: Service
   readonly syncPoint: SyncPoint
   readonly status: ServerStatus
+  readonly #connections = new WeakMap<Peer, number>()
+  #connectionCount = 0
   readonly #store: MetadataStore
   readonly #blocks: BlockStore
   readonly #sessions: Sessions
@@ -172,9 +176,14 @@ class Rooms implements ServerRooms {
       participant: this.#participant,
       syncPoint,
       status: this.status,
+      connectionOf: peer => this.#connections.get(peer) ?? 0,
       admit,
     })
     this.#asking = env.timers.every(recoveryIntervalMs, () => void this.#participant.askOutcomes())
+  }
+
+  accepted(peer: Peer): void {
+    this.#connections.set(peer, ++this.#connectionCount)
   }
 
   follow(view: View): Promise<void> {
@@ -194,7 +203,7 @@ class Rooms implements ServerRooms {
 
   #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
     const { role, id } = peer.hello
-    if (role === 'client') this.#sessions.heard(id)
+    if (role === 'client') this.#sessions.heard(id, this.#connections.get(peer))
     else if (role !== 'server')
       throw new ClusterError('MALFORMED', `${role} does no file operations`)
     return this.#partitions.get(partition, epoch)

@@ -1,7 +1,7 @@
 /** What a server answers to: every operation with the room that does it. */
 import { ClusterError } from '../network/errors.ts'
 import { sessionTimeoutMs } from '../network/limits.ts'
-import type { Handler, Incoming, Service } from '../network/rpc/contract.ts'
+import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
@@ -33,6 +33,8 @@ export interface ServiceInit {
   readonly participant: Participant
   readonly syncPoint: SyncPoint
   readonly status: ServerStatus
+  /** Number of the connection that this peer is: later ones have higher numbers. */
+  readonly connectionOf: (peer: Peer) => number
   /** A partition of ours in the caller's epoch, for a caller with a session. @throws ClusterError */
   readonly admit: (incoming: Incoming<OperationName>) => Partition
 }
@@ -50,13 +52,19 @@ export function createService(init: ServiceInit): Service {
   }
 }
 
-function membershipOperations({ view, sessions, status, syncPoint }: ServiceInit): Service {
+function membershipOperations({
+  view,
+  sessions,
+  status,
+  syncPoint,
+  connectionOf,
+}: ServiceInit): Service {
   return {
     session({ peer, body }) {
       if (!/^[0-9a-f]{32}$/.test(peer.hello.id)) {
         throw new ClusterError('MALFORMED', `'${peer.hello.id}' is no client's id`)
       }
-      sessions.renew(peer.hello.id, body.opens)
+      sessions.renew(peer.hello.id, body.opens, connectionOf(peer))
       return { body: { timeoutMs: sessionTimeoutMs }, payload: noPayload }
     },
     release({ peer, body }) {

@@ -85,3 +85,15 @@ test('a server knows only so many clients at a time, and those it knows may rene
   t.throws(() => sessions.renew('one more', []), { message: /OVERLOADED/ })
   t.notThrows(() => sessions.renew('0', []))
 })
+
+test('what an older connection of a client still brings is refused', t => {
+  const sessions = new Sessions(new SimulatedEnv({ seed: 1 }), { closed() {}, expired() {} })
+  sessions.renew('a', [], 1)
+  t.notThrows(() => sessions.heard('a', 1))
+  t.throws(() => sessions.heard('a', 2), { message: /SESSION_EXPIRED/ })
+  sessions.renew('a', [], 2)
+  t.throws(() => sessions.heard('a', 1), { message: /STALE_SLOT/ })
+  t.throws(() => sessions.renew('a', [], 1), { message: /STALE_SLOT/ })
+  t.notThrows(() => sessions.heard('a', 2))
+  sessions.close()
+})

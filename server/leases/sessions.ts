@@ -5,7 +5,9 @@
  *    does not end it.
  * 2. `opens` of a `session` call replace what was known: after a restart of the server, or a reply that was
  *    lost, the client's own account is the true one.
- * 3. For `sessionTimeoutMs` after a server's start, clients may still be on their way back: until then
+ * 3. A session belongs to the connection that opened or renewed it last: what an older one still brings was
+ *    given up by its client, and is refused.
+ * 4. For `sessionTimeoutMs` after a server's start, clients may still be on their way back: until then
  *    every inode counts as open (`inGrace`). A server that is new has nobody to wait for.
  */
 import type { Env, Timer } from '../../network/env/env.ts'
@@ -15,6 +17,7 @@ import type { Ino } from '../../network/wire/ids.ts'
 
 interface Session {
   readonly opens: Map<Ino, number>
+  readonly connection: number
   heardMs: number
 }
 
@@ -49,27 +52,39 @@ export class Sessions {
     return this.#sessions.has(client)
   }
 
-  /** Opens the client's session or renews it, with the files it says it holds open. */
-  renew(client: string, opens: Iterable<{ readonly ino: Ino; readonly count: number }>): void {
+  /**
+   * Opens the client's session or renews it, with the files it says it holds open.
+   * @param connection number of the one it came by; later ones have higher numbers.
+   * @throws ClusterError OVERLOADED; STALE_SLOT when the client has gone over to a later connection.
+   */
+  renew(
+    client: string,
+    opens: Iterable<{ readonly ino: Ino; readonly count: number }>,
+    connection = 0,
+  ): void {
     const before = this.#sessions.get(client)
+    if (before !== undefined && connection < before.connection) throw superseded()
     if (before === undefined && this.#sessions.size >= maxSessions) {
       throw new ClusterError('OVERLOADED', `this server has ${maxSessions} clients already`)
     }
-    const session = { opens: new Map<Ino, number>(), heardMs: this.#env.clock.monotonicMs() }
+    const heardMs = this.#env.clock.monotonicMs()
+    const session = { opens: new Map<Ino, number>(), connection, heardMs }
     this.#sessions.set(client, session)
     for (const { ino, count } of opens) this.#add(session, ino, count)
     if (before !== undefined) this.#dropAll(before)
   }
 
-  /** @throws ClusterError SESSION_EXPIRED when the client has none. */
-  heard(client: string): void {
+  /**
+   * @throws ClusterError SESSION_EXPIRED when the client has none on this connection; STALE_SLOT when it has
+   * gone over to a later one.
+   */
+  heard(client: string, connection = 0): void {
     const session = this.#sessions.get(client)
-    if (session === undefined) {
-      throw new ClusterError(
-        'SESSION_EXPIRED',
-        'this server does not know the client: open a session',
-      )
+    if (session === undefined || connection > session.connection) {
+      const text = 'this server does not know the client: open a session'
+      throw new ClusterError('SESSION_EXPIRED', text)
     }
+    if (connection < session.connection) throw superseded()
     session.heardMs = this.#env.clock.monotonicMs()
   }
 
@@ -126,4 +141,8 @@ export class Sessions {
       this.#events.expired(client)
     }
   }
+}
+
+function superseded(): ClusterError {
+  return new ClusterError('STALE_SLOT', 'the client has gone over to a later connection')
 }
