@@ -19,7 +19,9 @@ export const setattr: Operation<'setattr'> = (context, request) => {
     size === undefined
       ? readInode(context.batch, request.ino)
       : readRegular(context.batch, request.ino)
-  if (size !== undefined && !(size >= 0)) throw new PosixError('EINVAL', 'a size below zero')
+  if (size !== undefined && !(size >= 0 && Math.floor(size) === size)) {
+    throw new PosixError('EINVAL', `a size of ${size} bytes`)
+  }
   const changes: Partial<Inode> = {
     ...(size === undefined ? {} : resize(context, inode, size)),
     ...ownership(inode, request),

@@ -64,6 +64,7 @@ export const writeInline: Operation<'writeInline'> = (context, request, payload)
 /** Blocks up to `reach` may exist from now on. Has its effect once however often it is repeated. */
 export const reserve: Operation<'reserve'> = (context, request) => {
   const { batch, client, grants } = context
+  checkCount(request.reach)
   const inode = readRegular(batch, request.ino)
   if (request.reach * inode.blockBytes > maxFileBytes + inode.blockBytes) {
     throw new PosixError('EFBIG')
@@ -83,6 +84,8 @@ export const reserve: Operation<'reserve'> = (context, request) => {
 
 export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   const { batch, client, grants } = context
+  checkCount(request.reach)
+  checkCount(request.end)
   const inode = readRegular(batch, request.ino)
   const appends = grants.holds(inode.ino, client)
   if (appends) grants.release(inode.ino, client)
@@ -98,6 +101,12 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   }
   const size = Math.max(inode.size, request.end)
   return { body: written(context, changed, request.end, size, request), payload: noPayload }
+}
+
+/** What comes from outside and becomes a part of the inode. @throws ClusterError MALFORMED */
+function checkCount(value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0) return
+  throw new ClusterError('MALFORMED', `${value} is no count of blocks or bytes`)
 }
 
 /** @throws PosixError EIO while blocks wait to be cut: a cut made up for later would take the write away. */
