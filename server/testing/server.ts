@@ -112,6 +112,7 @@ export class TestServer {
       coordinator: this.coordinator,
       participant: this.participant,
       syncPoint: new SyncPoint(noBlocks, this.metadata),
+      connectionOf: () => 0,
       status: this.#status(),
       admit,
     })
