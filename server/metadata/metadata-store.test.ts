@@ -83,6 +83,20 @@ test('settled waits for what is staged now, and for nothing later', async t => {
   await later
 })
 
+test('committing nothing waits for what was staged before, not for what may come', async t => {
+  const { double, store } = setUp()
+  await store.commit([])
+  double.hold()
+  const written = store.commit([put('a')])
+  const nothing = store.commit([])
+  await turn()
+  t.false(await isSettled(nothing))
+  const later = store.commit([])
+  double.release()
+  await Promise.all([written, nothing, later])
+  t.is(double.written.length, 1)
+})
+
 test('sync asks the disk once for all that is staged, also when that is nothing', async t => {
   const { double, store } = setUp()
   store.commit([put('a')])

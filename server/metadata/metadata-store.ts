@@ -53,6 +53,7 @@ export class MetadataStore implements KeyReader {
     if (this.#failure !== null) throw this.#failure
     const group = this.#gathering
     for (const { key, value } of mutations) group.mutations.set(key, value)
+    if (group.mutations.size === 0) return this.settled()
     this.#schedule()
     return group.committed.promise
   }
