@@ -68,7 +68,8 @@ function membershipOperations({
       return { body: { timeoutMs: sessionTimeoutMs }, payload: noPayload }
     },
     release({ peer, body }) {
-      for (const ino of body.inos) sessions.released(peer.hello.id, ino)
+      const connection = connectionOf(peer)
+      for (const ino of body.inos) sessions.released(peer.hello.id, ino, connection)
       return done
     },
     view: () => ({ body: { view: view() }, payload: noPayload }),

@@ -97,3 +97,13 @@ test('what an older connection of a client still brings is refused', t => {
   t.notThrows(() => sessions.heard('a', 2))
   sessions.close()
 })
+
+test('a release that an older connection still brings closes nothing', async t => {
+  const { sessions, closed } = await setUp()
+  sessions.renew('a', [], 1)
+  sessions.renew('a', [{ ino: 7, count: 1 }], 2)
+  sessions.released('a', 7, 1)
+  t.true(sessions.mayBeOpen(7))
+  sessions.released('a', 7, 2)
+  t.deepEqual(closed, [7])
+})

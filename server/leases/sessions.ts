@@ -93,10 +93,11 @@ export class Sessions {
     if (session !== undefined) this.#add(session, ino, 1)
   }
 
-  released(client: string, ino: Ino): void {
+  /** One that an older connection still brings was counted when the session was opened on a later one. */
+  released(client: string, ino: Ino, connection = 0): void {
     const session = this.#sessions.get(client)
     const count = session?.opens.get(ino)
-    if (session === undefined || count === undefined) return
+    if (session === undefined || count === undefined || connection < session.connection) return
     if (count > 1) session.opens.set(ino, count - 1)
     else {
       session.opens.delete(ino)
