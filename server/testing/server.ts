@@ -112,8 +112,8 @@ export class TestServer {
       coordinator: this.coordinator,
       participant: this.participant,
       syncPoint: new SyncPoint(noBlocks, this.metadata),
-      connectionOf: () => 0,
       status: this.#status(),
+      connectionOf: () => 0,
       admit,
     })
     this.#asking = env.timers.every(recoveryIntervalMs, () => void this.participant.askOutcomes())

@@ -1,0 +1,63 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { ClusterError } from '../network/errors.ts'
+import { claimDirectories, type Directories, openMetadata } from './stores.ts'
+
+async function scratch(t: ExecutionContext): Promise<(name: string) => Directories> {
+  const directory = await mkdtemp(join(tmpdir(), 'rookery-stores-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  return name => ({
+    metaDirectory: join(directory, `${name}-meta`),
+    dataDirectory: join(directory, `${name}-data`),
+  })
+}
+
+function identity(digit: string) {
+  return { id: digit.repeat(32), cluster: 'c'.repeat(32) }
+}
+
+async function refused(t: ExecutionContext, action: Promise<unknown>): Promise<string> {
+  const error = await t.throwsAsync(action, { instanceOf: ClusterError })
+  return error?.code ?? ''
+}
+
+test('a server finds its own directories again', async t => {
+  const at = await scratch(t)
+  t.deepEqual(await claimDirectories(at('a')), { id: '', cluster: '' })
+  await claimDirectories(at('a'), identity('a'))
+  t.deepEqual(await claimDirectories(at('a')), identity('a'))
+})
+
+test('the directories of two servers are no pair', async t => {
+  const at = await scratch(t)
+  await claimDirectories(at('a'), identity('a'))
+  await claimDirectories(at('b'), identity('b'))
+  const mixed = { ...at('a'), dataDirectory: at('b').dataDirectory }
+  t.is(await refused(t, claimDirectories(mixed)), 'FOREIGN_DIRECTORY')
+  const swapped = {
+    metaDirectory: at('a').dataDirectory,
+    dataDirectory: at('a').metaDirectory,
+  }
+  t.is(await refused(t, claimDirectories(swapped)), 'FOREIGN_DIRECTORY')
+  const fresh = { ...at('c'), dataDirectory: at('a').dataDirectory }
+  t.is(await refused(t, claimDirectories(fresh)), 'FOREIGN_DIRECTORY')
+})
+
+test('a directory that holds something else is left alone', async t => {
+  const at = await scratch(t)
+  const { metaDirectory } = at('a')
+  await mkdir(metaDirectory)
+  await writeFile(join(metaDirectory, 'letters.txt'), 'dear')
+  t.is(await refused(t, claimDirectories(at('a'))), 'FOREIGN_DIRECTORY')
+  t.deepEqual(await readdir(metaDirectory), ['letters.txt'])
+})
+
+test('a metadata directory is open once at a time', async t => {
+  const at = await scratch(t)
+  await claimDirectories(at('a'))
+  const store = await openMetadata(at('a').metaDirectory)
+  t.is(await refused(t, openMetadata(at('a').metaDirectory)), 'IN_USE')
+  await store.close()
+})
