@@ -173,3 +173,57 @@ test('a path whose file is replaced while it is opened leads to the new one', as
   })
   t.is(await files.readFile('/f', 'utf8'), 'new')
 })
+
+test('names that are not UTF-8 are listed, followed and removed as bytes', async t => {
+  const files = await setUp(t)
+  const odd = Buffer.from([0xff, 0x61])
+  const at = (...parts: readonly Buffer[]) =>
+    Buffer.concat(parts.flatMap(part => [Buffer.from('/'), part]))
+  const directory = Buffer.from('d')
+  await files.mkdir(at(directory, odd, odd), { recursive: true })
+  await files.writeFile(at(directory, odd, odd, odd), 'x')
+  await files.symlink(at(directory, odd), '/link')
+  t.deepEqual(await files.readdir('/d', 'buffer'), [odd])
+  t.deepEqual(await files.readdir('/d', { encoding: 'latin1' }), ['\u00ffa'])
+  const [entry] = await files.readdir('/d', { encoding: 'buffer', withFileTypes: true })
+  t.deepEqual(entry?.name, odd)
+  t.true(entry?.isDirectory())
+  const handle = await files.opendir('/d', { encoding: 'buffer' })
+  t.deepEqual((await handle.read())?.name, odd)
+  await handle.close()
+  t.deepEqual(await files.readlink('/link', { encoding: 'buffer' }), at(directory, odd))
+  t.deepEqual(await files.realpath('/link', 'buffer'), at(directory, odd))
+  await files.rm('/d', { recursive: true })
+  t.deepEqual(await files.readdir('/'), ['link'])
+})
+
+test('stat gives every number as a bigint where one asks for it', async t => {
+  const files = await setUp(t)
+  await files.writeFile('/f', 'abc')
+  const handle = await files.open('/f')
+  const plain = await files.stat('/f')
+  for (const stats of [
+    await files.stat('/f', { bigint: true }),
+    await files.lstat('/f', { bigint: true }),
+    await handle.stat({ bigint: true }),
+  ]) {
+    t.is(stats.size, 3n)
+    t.is(stats.ino, BigInt(plain.ino))
+    t.is(stats.mtimeMs, stats.mtimeNs / 1_000_000n)
+    t.is(stats.mtime.getTime(), plain.mtime.getTime())
+    t.true(stats.isFile())
+  }
+  t.is((await handle.stat()).size, 3)
+  await handle.close()
+})
+
+test('rmdir refuses paths that end in dots as Linux does', async t => {
+  const files = await setUp(t)
+  await files.mkdir('/x')
+  await t.throwsAsync(files.rmdir('/x/.'), { code: 'EINVAL' })
+  await t.throwsAsync(files.rmdir('/x/./'), { code: 'EINVAL' })
+  await t.throwsAsync(files.rmdir('/x/..'), { code: 'ENOTEMPTY' })
+  await t.throwsAsync(files.rmdir('/missing/.'), { code: 'ENOENT' })
+  await t.throwsAsync(files.rmdir('/'), { code: 'EBUSY' })
+  await files.rmdir('/x/')
+})

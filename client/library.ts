@@ -23,7 +23,7 @@ export type { DirectoryHandle } from './library/directory-handle.ts'
 export type { FileHandle } from './library/file-handle.ts'
 export type { FileError } from './library/node-error.ts'
 export type { Path } from './library/paths.ts'
-export type { Dirent, Stats } from './library/stats.ts'
+export type { BigIntStats, Dirent, Stats } from './library/stats.ts'
 export type { StatFs } from './library/volume-files.ts'
 
 export interface ConnectOptions {

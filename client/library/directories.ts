@@ -7,7 +7,9 @@ import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { isGone } from '../fs/attributes.ts'
 import type { Caller, FileSystem } from '../fs/contract.ts'
+import { type NameEncoding, nameIn } from './data.ts'
 import { type Path, resolve, textOf } from './paths.ts'
+import { Dirent } from './stats.ts'
 
 /** Page by page, as they are while one goes through them. */
 export async function* entriesOf(
@@ -24,6 +26,22 @@ export async function* entriesOf(
   }
 }
 
+/** All of them at once, told as node:fs tells them. */
+export async function direntsOf(
+  fileSystem: FileSystem,
+  ino: Ino,
+  how: { readonly path: Path; readonly encoding: NameEncoding },
+): Promise<Dirent<string | Buffer>[]> {
+  const dirents: Dirent<string | Buffer>[] = []
+  const parent = textOf(how.path)
+  for await (const entries of entriesOf(fileSystem, ino)) {
+    for (const { name, type } of entries) {
+      dirents.push(new Dirent(nameIn(how.encoding, name), parent, type))
+    }
+  }
+  return dirents
+}
+
 /** mkdir -p. @returns the first directory that was made, if any was. */
 export async function makeDirectories(
   fileSystem: FileSystem,
@@ -32,16 +50,17 @@ export async function makeDirectories(
   caller: Caller,
 ): Promise<string | undefined> {
   let first: string | undefined
-  const parts = textOf(path).split('/').filter(Boolean)
+  // One character for each byte, as names need not be UTF-8.
+  const parts = Buffer.from(path).toString('latin1').split('/').filter(Boolean)
   for (let count = 1; count <= parts.length; count++) {
-    const part = `/${parts.slice(0, count).join('/')}`
+    const part = Buffer.from(`/${parts.slice(0, count).join('/')}`, 'latin1')
     const { parent, name, attributes } = await resolve(fileSystem, part, { follow: true })
     if (attributes !== null) {
       if (isDirectory(attributes.mode)) continue
       throw new PosixError(count < parts.length ? 'ENOTDIR' : 'EEXIST')
     }
     if (name === null) throw new PosixError('ENOENT')
-    if (await madeHere(fileSystem, parent, name, mode, caller)) first ??= part
+    if (await madeHere(fileSystem, parent, name, mode, caller)) first ??= textOf(part)
   }
   return first
 }

@@ -3,24 +3,28 @@ import { PosixError } from '../../network/errors.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { FileSystem } from '../fs/contract.ts'
+import { type NameEncoding, nameIn } from './data.ts'
 import { entriesOf } from './directories.ts'
 import { asNode } from './node-error.ts'
 import { Dirent } from './stats.ts'
 
-export class DirectoryHandle {
+/** Names are told in the encoding that it was opened with. */
+export class DirectoryHandle<N extends string | Buffer = string> {
   readonly path: string
   readonly #pages: AsyncGenerator<readonly DirectoryEntry[]>
+  readonly #encoding: NameEncoding
   #page: readonly DirectoryEntry[] = []
   #next = 0
   #open = true
 
-  constructor(fileSystem: FileSystem, ino: Ino, path: string) {
+  constructor(fileSystem: FileSystem, ino: Ino, path: string, encoding?: NameEncoding) {
     this.path = path
+    this.#encoding = encoding
     this.#pages = entriesOf(fileSystem, ino)
   }
 
   /** The next entry; null behind the last one. */
-  async read(): Promise<Dirent | null> {
+  async read(): Promise<Dirent<N> | null> {
     return asNode({ syscall: 'readdir', path: this.path }, async () => {
       if (!this.#open) throw new PosixError('EBADF', 'the directory was closed')
       if (this.#next === this.#page.length) {
@@ -30,7 +34,7 @@ export class DirectoryHandle {
         this.#next = 0
       }
       const { name, type } = this.#page[this.#next++]!
-      return new Dirent(Buffer.from(name).toString(), this.path, type)
+      return new Dirent(nameIn(this.#encoding, name) as N, this.path, type)
     })
   }
 
@@ -39,7 +43,7 @@ export class DirectoryHandle {
     await this.#pages.return(undefined)
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Dirent> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Dirent<N>> {
     try {
       for (let entry = await this.read(); entry !== null; entry = await this.read()) yield entry
     } finally {

@@ -5,7 +5,7 @@ import { bytesOf, type Data, type EncodingOption, encodingOf, piecesOf } from '.
 import { asNode } from './node-error.ts'
 import type { OpenFlags } from './open-flags.ts'
 import { ownersOf } from './owners.ts'
-import { Stats } from './stats.ts'
+import { type BigIntStats, type StatOptions, type Stats, statsOf } from './stats.ts'
 import { nsOf, type Time } from './time.ts'
 
 export interface ReadResult<B extends ArrayBufferView> {
@@ -118,8 +118,12 @@ export class FileHandle {
     await this.writeFile(data, options)
   }
 
-  async stat(): Promise<Stats> {
-    return this.#do('fstat', async () => new Stats(await this.#fileSystem.getattr(this.#file.ino)))
+  stat(options?: { readonly bigint?: false | undefined } | null): Promise<Stats>
+  stat(options: { readonly bigint: true }): Promise<BigIntStats>
+  async stat(options?: StatOptions | null): Promise<Stats | BigIntStats> {
+    return this.#do('fstat', async () => {
+      return statsOf(await this.#fileSystem.getattr(this.#file.ino), options)
+    })
   }
 
   async truncate(size = 0): Promise<void> {

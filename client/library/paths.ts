@@ -17,7 +17,7 @@ export interface Resolved {
   /** null when there is no such entry, though its directory is there. */
   readonly attributes: Attributes | null
   /** Without symbolic links, `.` and `..`. */
-  readonly real: string
+  readonly real: Buffer
 }
 
 interface Step {
@@ -60,6 +60,18 @@ export async function entryOf(
   const resolved = await resolve(fileSystem, path, { follow: false })
   if (resolved.name === null) throw new PosixError('EBUSY', 'no entry, but a directory itself')
   return { ...resolved, name: resolved.name }
+}
+
+/** As `entryOf`, of a directory to be removed. @throws PosixError EINVAL, ENOTEMPTY of dots (rmdir(2)). */
+export async function directoryEntryOf(
+  fileSystem: FileSystem,
+  path: Path,
+): Promise<Resolved & { readonly name: Name }> {
+  const resolved = await resolve(fileSystem, path, { follow: false })
+  if (resolved.name !== null) return { ...resolved, name: resolved.name }
+  const last = textOf(path).split('/').filter(Boolean).at(-1)
+  if (last === '.') throw new PosixError('EINVAL', 'a path that ends in a dot')
+  throw new PosixError(last === '..' ? 'ENOTEMPTY' : 'EBUSY', 'no entry, but a directory itself')
 }
 
 class Walk {
@@ -137,10 +149,10 @@ class Walk {
     return { parent, name: this.#dotted ? null : name, attributes, real: this.#real() }
   }
 
-  #real(last?: Buffer): string {
-    const names = this.#steps.slice(1).map(step => step.name.toString())
-    if (last !== undefined) names.push(last.toString())
-    return `/${names.join('/')}`
+  #real(last?: Buffer): Buffer {
+    const names = this.#steps.slice(1).map(step => step.name.toString('latin1'))
+    if (last !== undefined) names.push(last.toString('latin1'))
+    return Buffer.from(`/${names.join('/')}`, 'latin1')
   }
 }
 

@@ -113,12 +113,72 @@ export class Stats extends FileKind {
   }
 }
 
-export class Dirent extends FileKind {
-  readonly name: string
+/** fs.BigIntStats: as Stats, with every number a bigint. */
+export class BigIntStats extends FileKind {
+  readonly dev = 0n
+  readonly ino: bigint
+  readonly mode: bigint
+  readonly nlink: bigint
+  readonly uid: bigint
+  readonly gid: bigint
+  readonly rdev: bigint
+  readonly size: bigint
+  readonly blksize: bigint
+  readonly blocks: bigint
+  readonly atimeNs: bigint
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly birthtimeNs: bigint
+  readonly atimeMs: bigint
+  readonly mtimeMs: bigint
+  readonly ctimeMs: bigint
+  readonly birthtimeMs: bigint
+  readonly atime: DateValue
+  readonly mtime: DateValue
+  readonly ctime: DateValue
+  readonly birthtime: DateValue
+
+  constructor(stats: Stats) {
+    super(stats.mode)
+    this.ino = BigInt(stats.ino)
+    this.mode = BigInt(stats.mode)
+    this.nlink = BigInt(stats.nlink)
+    this.uid = BigInt(stats.uid)
+    this.gid = BigInt(stats.gid)
+    this.rdev = BigInt(stats.rdev)
+    this.size = BigInt(stats.size)
+    this.blksize = BigInt(stats.blksize)
+    this.blocks = BigInt(stats.blocks)
+    this.atimeNs = stats.atimeNs
+    this.mtimeNs = stats.mtimeNs
+    this.ctimeNs = stats.ctimeNs
+    this.birthtimeNs = stats.birthtimeNs
+    this.atimeMs = stats.atimeNs / BigInt(nsPerMs)
+    this.mtimeMs = stats.mtimeNs / BigInt(nsPerMs)
+    this.ctimeMs = stats.ctimeNs / BigInt(nsPerMs)
+    this.birthtimeMs = this.ctimeMs
+    this.atime = stats.atime
+    this.mtime = stats.mtime
+    this.ctime = stats.ctime
+    this.birthtime = stats.birthtime
+  }
+}
+
+export interface StatOptions {
+  readonly bigint?: boolean | undefined
+}
+
+export function statsOf(attributes: Attributes, options?: StatOptions | null): Stats | BigIntStats {
+  const stats = new Stats(attributes)
+  return options?.bigint === true ? new BigIntStats(stats) : stats
+}
+
+export class Dirent<N extends string | Buffer = string> extends FileKind {
+  readonly name: N
   /** The directory as it was asked for. */
   readonly parentPath: string
 
-  constructor(name: string, parentPath: string, type: number) {
+  constructor(name: N, parentPath: string, type: number) {
     super(type)
     this.name = name
     this.parentPath = parentPath

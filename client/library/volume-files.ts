@@ -4,15 +4,26 @@ import type { Readable, Writable } from 'node:stream'
 import { PosixError } from '../../network/errors.ts'
 import { fileType, isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import type { Caller, FileSystem, OpenFile, SetAttributes } from '../fs/contract.ts'
-import { type Data, encodingOf } from './data.ts'
-import { entriesOf, makeDirectories, removeTree } from './directories.ts'
+import { copyData } from './copy.ts'
+import {
+  type BufferEntries,
+  type BufferNames,
+  type Data,
+  encodingOf,
+  type NameOption,
+  nameEncodingOf,
+  nameIn,
+  type TextEntries,
+  type TextNames,
+} from './data.ts'
+import { direntsOf, makeDirectories, removeTree } from './directories.ts'
 import { DirectoryHandle } from './directory-handle.ts'
 import { FileHandle } from './file-handle.ts'
 import { asNode } from './node-error.ts'
 import { type OpenFlags, parseFlags } from './open-flags.ts'
 import { ownersOf } from './owners.ts'
-import { entryOf, existing, type Path, resolve, textOf } from './paths.ts'
-import { Dirent, Stats } from './stats.ts'
+import { directoryEntryOf, entryOf, existing, type Path, resolve, textOf } from './paths.ts'
+import { type BigIntStats, type Dirent, type StatOptions, type Stats, statsOf } from './stats.ts'
 import {
   type ReadStreamOptions,
   readStream,
@@ -45,8 +56,6 @@ type FileOptions =
   | null
 
 const statfsBlockBytes = 4096
-/** Node copies in pieces of this kind too: several blocks at a time. */
-const copyBytes = 4 * 1024 * 1024
 const permissionBits = 0o7777
 
 export class VolumeFiles {
@@ -101,15 +110,19 @@ export class VolumeFiles {
     await this.writeFile(path, data, { flag: 'a', ...given })
   }
 
-  async stat(path: Path): Promise<Stats> {
+  stat(path: Path, options?: { readonly bigint?: false | undefined } | null): Promise<Stats>
+  stat(path: Path, options: { readonly bigint: true }): Promise<BigIntStats>
+  async stat(path: Path, options?: StatOptions | null): Promise<Stats | BigIntStats> {
     return this.#do('stat', path, async () => {
-      return new Stats(await existing(this.#fileSystem, path, { follow: true }))
+      return statsOf(await existing(this.#fileSystem, path, { follow: true }), options)
     })
   }
 
-  async lstat(path: Path): Promise<Stats> {
+  lstat(path: Path, options?: { readonly bigint?: false | undefined } | null): Promise<Stats>
+  lstat(path: Path, options: { readonly bigint: true }): Promise<BigIntStats>
+  async lstat(path: Path, options?: StatOptions | null): Promise<Stats | BigIntStats> {
     return this.#do('lstat', path, async () => {
-      return new Stats(await existing(this.#fileSystem, path, { follow: false }))
+      return statsOf(await existing(this.#fileSystem, path, { follow: false }), options)
     })
   }
 
@@ -129,32 +142,33 @@ export class VolumeFiles {
     })
   }
 
-  readdir(
-    path: Path,
-    options?: BufferEncoding | { readonly withFileTypes?: false } | null,
-  ): Promise<string[]>
-  readdir(path: Path, options: { readonly withFileTypes: true }): Promise<Dirent[]>
+  readdir(path: Path, options: TextEntries): Promise<Dirent[]>
+  readdir(path: Path, options: BufferEntries): Promise<Dirent<Buffer>[]>
+  readdir(path: Path, options?: TextNames): Promise<string[]>
+  readdir(path: Path, options: BufferNames): Promise<Buffer[]>
   async readdir(
     path: Path,
-    options?: BufferEncoding | { readonly withFileTypes?: boolean } | null,
-  ): Promise<string[] | Dirent[]> {
+    options?: NameOption | TextEntries | BufferEntries,
+  ): Promise<(string | Buffer)[] | Dirent<string | Buffer>[]> {
     return this.#do('scandir', path, async () => {
       const { ino } = await this.#directory(path)
-      const dirents: Dirent[] = []
-      for await (const entries of entriesOf(this.#fileSystem, ino)) {
-        for (const { name, type } of entries) {
-          dirents.push(new Dirent(Buffer.from(name).toString(), textOf(path), type))
-        }
-      }
-      const typed = typeof options === 'object' && options?.withFileTypes === true
+      const encoding = nameEncodingOf(options)
+      const dirents = await direntsOf(this.#fileSystem, ino, { path, encoding })
+      const typed =
+        typeof options === 'object' &&
+        options !== null &&
+        'withFileTypes' in options &&
+        options.withFileTypes === true
       return typed ? dirents : dirents.map(({ name }) => name)
     })
   }
 
-  async opendir(path: Path): Promise<DirectoryHandle> {
+  opendir(path: Path, options?: TextNames): Promise<DirectoryHandle>
+  opendir(path: Path, options: BufferNames): Promise<DirectoryHandle<Buffer>>
+  async opendir(path: Path, options?: NameOption): Promise<DirectoryHandle<string | Buffer>> {
     return this.#do('opendir', path, async () => {
       const { ino } = await this.#directory(path)
-      return new DirectoryHandle(this.#fileSystem, ino, textOf(path))
+      return new DirectoryHandle(this.#fileSystem, ino, textOf(path), nameEncodingOf(options))
     })
   }
 
@@ -176,7 +190,7 @@ export class VolumeFiles {
 
   async rmdir(path: Path): Promise<void> {
     await this.#do('rmdir', path, async () => {
-      const { parent, name } = await entryOf(this.#fileSystem, path)
+      const { parent, name } = await directoryEntryOf(this.#fileSystem, path)
       await this.#fileSystem.rmdir(parent, name)
     })
   }
@@ -215,19 +229,23 @@ export class VolumeFiles {
     })
   }
 
-  async readlink(path: Path): Promise<string> {
+  readlink(path: Path, options?: TextNames): Promise<string>
+  readlink(path: Path, options: BufferNames): Promise<Buffer>
+  async readlink(path: Path, options?: NameOption): Promise<string | Buffer> {
     return this.#do('readlink', path, async () => {
       const { ino, mode } = await existing(this.#fileSystem, path, { follow: false })
       if ((mode & fileType.mask) !== fileType.symlink) throw new PosixError('EINVAL')
-      return Buffer.from(await this.#fileSystem.readlink(ino)).toString()
+      return nameIn(nameEncodingOf(options), await this.#fileSystem.readlink(ino))
     })
   }
 
-  async realpath(path: Path): Promise<string> {
+  realpath(path: Path, options?: TextNames): Promise<string>
+  realpath(path: Path, options: BufferNames): Promise<Buffer>
+  async realpath(path: Path, options?: NameOption): Promise<string | Buffer> {
     return this.#do('realpath', path, async () => {
       const { attributes, real } = await resolve(this.#fileSystem, path, { follow: true })
       if (attributes === null) throw new PosixError('ENOENT')
-      return real
+      return nameIn(nameEncodingOf(options), real)
     })
   }
 
@@ -373,13 +391,4 @@ async function withSecondLook<T>(work: () => Promise<T>): Promise<T> {
 
 function flagOf(options: FileOptions): string | undefined {
   return typeof options === 'object' ? options?.flag : undefined
-}
-
-async function copyData(source: FileHandle, target: FileHandle): Promise<void> {
-  const buffer = Buffer.allocUnsafe(copyBytes)
-  for (;;) {
-    const { bytesRead } = await source.read(buffer, 0, buffer.length)
-    if (bytesRead === 0) return
-    await target.write(buffer, 0, bytesRead)
-  }
 }

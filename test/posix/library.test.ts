@@ -14,13 +14,7 @@ test.serial.before(async () => {
 
 test.after.always(() => cluster[Symbol.asyncDispose]())
 
-const textOnly = 'the library lists names as text, so that bytes which are no UTF-8 are lost'
-
 register(test, {
   kernel: false,
-  lacking: {
-    'names: names that are not UTF-8 are kept byte by byte': textOnly,
-    'names: every byte but slash and NUL may be in a name': textOnly,
-  },
   place: async () => ({ fs, root: '/root' }),
 })

@@ -1,31 +1,12 @@
-/** The Node library as the suite wants it: what it tells as numbers, told as `{ bigint: true }` would. */
-import type { Connection, FileHandle, Stats as LibraryStats } from '../../client/library.ts'
-import type { Entry, Fs, Handle, Path, Stats } from './check.ts'
-
-function bigStats(stats: LibraryStats): Stats {
-  return {
-    ino: BigInt(stats.ino),
-    mode: BigInt(stats.mode),
-    nlink: BigInt(stats.nlink),
-    uid: BigInt(stats.uid),
-    gid: BigInt(stats.gid),
-    size: BigInt(stats.size),
-    blocks: BigInt(stats.blocks),
-    blksize: BigInt(stats.blksize),
-    atimeNs: stats.atimeNs,
-    mtimeNs: stats.mtimeNs,
-    ctimeNs: stats.ctimeNs,
-    isFile: () => stats.isFile(),
-    isDirectory: () => stats.isDirectory(),
-    isSymbolicLink: () => stats.isSymbolicLink(),
-  }
-}
+/** The Node library as the suite wants it. */
+import type { Connection, FileHandle } from '../../client/library.ts'
+import type { Entry, Fs, Handle, Path } from './check.ts'
 
 function handleOver(file: FileHandle): Handle {
   return {
     read: (buffer, offset, length, position) => file.read(buffer, offset, length, position),
     write: (buffer, offset, length, position) => file.write(buffer, offset, length, position),
-    stat: async () => bigStats(await file.stat()),
+    stat: () => file.stat({ bigint: true }),
     truncate: length => file.truncate(length),
     chmod: mode => file.chmod(mode),
     utimes: (atime, mtime) => file.utimes(atime, mtime),
@@ -35,7 +16,6 @@ function handleOver(file: FileHandle): Handle {
   }
 }
 
-/** The library lists names as text only. */
 export function overLibrary(files: Connection): Fs {
   function readdir(path: Path): Promise<string[]>
   function readdir(path: Path, options: { readonly encoding: 'buffer' }): Promise<Buffer[]>
@@ -45,8 +25,8 @@ export function overLibrary(files: Connection): Fs {
     options: { readonly encoding?: 'buffer'; readonly withFileTypes?: true } = {},
   ): Promise<string[] | Buffer[] | Entry[]> {
     if (options.withFileTypes === true) return await files.readdir(path, { withFileTypes: true })
-    const names = await files.readdir(path)
-    return options.encoding === 'buffer' ? names.map(name => Buffer.from(name)) : names
+    if (options.encoding === 'buffer') return await files.readdir(path, { encoding: 'buffer' })
+    return await files.readdir(path)
   }
   return {
     open: async (path, flags, mode) => handleOver(await files.open(path, flags, mode)),
@@ -64,8 +44,8 @@ export function overLibrary(files: Connection): Fs {
     symlink: (target, path) => files.symlink(target, path),
     readlink: path => files.readlink(path),
     readdir,
-    stat: async path => bigStats(await files.stat(path)),
-    lstat: async path => bigStats(await files.lstat(path)),
+    stat: path => files.stat(path, { bigint: true }),
+    lstat: path => files.lstat(path, { bigint: true }),
     statfs: path => files.statfs(path),
     access: (path, mode) => files.access(path, mode),
     realpath: path => files.realpath(path),
