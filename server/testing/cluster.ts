@@ -111,7 +111,7 @@ export class TestCluster {
     for (;;) {
       try {
         const server = this.serverOf(partition)
-        server.sessions.renew(client, [])
+        if (!server.sessions.has(client)) server.sessions.renew(client, [])
         const handler = server.service[name] as Handler<N>
         const peer = { ...unusedPeer, hello: { ...unusedPeer.hello, id: client } }
         const reply = (async () => handler({ peer, partition, epoch: 1, body, payload }))()

@@ -31,7 +31,8 @@ export class Participant {
   readonly #peers: Peers
   readonly #log: (message: string, error?: unknown) => void
   readonly #promised = new Map<string, Promised>()
-  #asking = false
+  /** Promises whose coordinator has been asked and has not answered yet. */
+  readonly #asked = new Set<Promised>()
 
   constructor(env: Env, peers: Peers, log: (message: string, error?: unknown) => void) {
     this.#env = env
@@ -108,16 +109,15 @@ export class Participant {
 
   /** Asks the coordinators of promises that have waited long. To be called every so often. */
   async askOutcomes(): Promise<void> {
-    if (this.#asking) return
-    this.#asking = true
-    try {
-      const oldMs = this.#env.clock.monotonicMs() - recoveryIntervalMs
-      for (const [id, promised] of this.#promised) {
-        if (promised.sinceMs <= oldMs) await this.#askOutcome(transactionOf(id), promised)
-      }
-    } finally {
-      this.#asking = false
+    const oldMs = this.#env.clock.monotonicMs() - recoveryIntervalMs
+    const asks: Promise<void>[] = []
+    for (const [id, promised] of this.#promised) {
+      if (promised.sinceMs > oldMs || this.#asked.has(promised)) continue
+      this.#asked.add(promised)
+      const asked = this.#askOutcome(transactionOf(id), promised)
+      asks.push(asked.finally(() => this.#asked.delete(promised)))
     }
+    await Promise.all(asks)
   }
 
   async #askOutcome(transaction: string, promised: Promised): Promise<void> {

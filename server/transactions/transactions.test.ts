@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { ClusterError, PosixError } from '../../network/errors.ts'
+import { sessionTimeoutMs } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import { intentKey, isKeyOf, keyKind } from '../metadata/keys.ts'
@@ -296,3 +297,56 @@ function makeFileSoon(cluster: TestCluster, parent: Ino): Promise<unknown> {
   const rest = { target: new Uint8Array(0), exclusive: true, open: false }
   return cluster.mutate('create', partitionOfIno(parent), { ...request, ...rest })
 }
+
+test('a file that is opened while its last name goes is kept, or the open fails', async t => {
+  const outcomes = new Set<string>()
+  for (let seed = 1; seed <= 40; seed++) {
+    const { cluster, a, b, f } = await makeWorld(seed, 3)
+    await cluster.passing(link(cluster, [b, 'l'], f))
+    await cluster.passing(remove(cluster, 'unlink', a, 'f'))
+    await cluster.env.advance(2 * sessionTimeoutMs)
+    const removed = remove(cluster, 'unlink', b, 'l')
+    const opened = cluster.env.timers
+      .sleep(seed % 10)
+      .then(() => cluster.ask('open', 1, openRequest(f)))
+      .then(
+        () => 'opened',
+        error => (error as PosixError).code,
+      )
+    const outcome = await cluster.passing(opened)
+    outcomes.add(outcome)
+    await cluster.passing(removed)
+    await cluster.env.advance(1_000)
+    const kept = cluster.ask('getattr', 1, { ino: f }).then(
+      ({ body }) => body.attributes.nlink,
+      error => (error as PosixError).code,
+    )
+    t.is(await cluster.passing(kept), outcome === 'opened' ? 0 : 'ESTALE', `seed ${seed}`)
+    t.deepEqual(faultsIn(cluster.contents.values()), [], `seed ${seed}`)
+  }
+  t.deepEqual([...outcomes].sort(), ['ESTALE', 'opened'])
+})
+
+function openRequest(ino: Ino) {
+  return { ino, truncate: false, wantData: false, slot: 0, sequence: 0 }
+}
+
+test('a coordinator that does not answer holds up only its own promises', async t => {
+  const cluster = new TestCluster({ servers: 3, partitions: 3 })
+  await cluster.start()
+  const parent = await makeDirectory(cluster, clusterRootIno, cluster.nameIn(clusterRootIno, 1))
+  const server = cluster.serverOf(1)
+  const partition = server.partitions.get(1, 1)
+  for (const [index, coordinator] of [0, 2].entries()) {
+    const ino = await makeFile(cluster, parent, `f${index}`)
+    const transaction = `${index}a`.repeat(16)
+    const request = { transaction, coordinator, leg: 'addLink', argument: { ino } }
+    await cluster.passing(server.participant.prepare(partition, request, 'other'))
+  }
+  cluster.loses = (name, to) => name === 'outcome' && to === 'server0'
+  await cluster.env.advance(2_500)
+  t.is(server.participant.promisedCount, 1)
+  cluster.loses = () => false
+  await cluster.env.advance(15_000)
+  t.is(server.participant.promisedCount, 0)
+})
