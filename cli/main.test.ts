@@ -41,6 +41,13 @@ const home = join(directory, 'no-home')
 test('an unknown command', refused, ['fly'], 2, /unknown command 'fly'/)
 test('a missing mount point', refused, ['up'], 2, /missing required argument 'mountpoint'/)
 test('a zero count of servers', refused, ['up', '/x', '--servers', '0'], 2, /from 1 to 64/)
+test(
+  'a mount for others that is private',
+  refused,
+  ['mount', '/x', '--private', '--allow-other'],
+  2,
+  /cannot be used with/,
+)
 test('an unknown backend', refused, ['up', '/x', '--fuse', 'kernel'], 2, /Allowed choices are/)
 test('a port beyond the last', refused, ['up', '/x', '--port', '70000'], 2, /from 1 to 65535/)
 test('a bad address', refused, ['status', '--manager', 'nowhere'], 2, /is not an address/)

@@ -1,5 +1,5 @@
 /** `rookery mount`: one volume on one directory, in the foreground. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import {
   type ClusterOptions,
   type FuseBackend,
@@ -7,6 +7,7 @@ import {
   homeOption,
   logLevelOption,
   managerOption,
+  privateOption,
   volumeOption,
 } from './options.ts'
 
@@ -15,6 +16,7 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly fuse: FuseBackend
   readonly readOnly?: true
   readonly allowOther?: true
+  readonly private?: true
   readonly logLevel: string
 }
 
@@ -33,7 +35,12 @@ export function mountCommand(): Command {
     .addOption(volumeOption())
     .addOption(fuseOption())
     .option('--read-only', 'refuse every change')
-    .option('--allow-other', 'let other users in (default when root mounts)')
+    .addOption(
+      new Option('--allow-other', 'let other users in (default when root mounts)').conflicts(
+        'private',
+      ),
+    )
+    .addOption(privateOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (mountpoint: string, options: MountCommandOptions) => {

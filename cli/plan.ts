@@ -50,6 +50,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
         mountpoint,
         ...toManager,
         ...['--volume', options.volume, '--fuse', options.fuse],
+        ...(options.private === true ? ['--private'] : []),
       ]),
       mayFinish: true,
       stopDeadlineMs: 20_000,

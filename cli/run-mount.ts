@@ -37,7 +37,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   const mounted = await backends[options.fuse](log)(fileSystem, {
     mountpoint,
     source: `rookery:${options.volume}`,
-    allowOther: options.allowOther ?? process.getuid?.() === 0,
+    allowOther: options.allowOther ?? (options.private !== true && process.getuid?.() === 0),
     readOnly: options.readOnly ?? false,
   })
   log.info({ mountpoint, volume: options.volume, fuse: options.fuse }, 'mounted')

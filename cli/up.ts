@@ -7,6 +7,7 @@ import {
   fuseOption,
   homeOption,
   logLevelOption,
+  privateOption,
   volumeOption,
 } from './options.ts'
 
@@ -16,6 +17,7 @@ export interface UpOptions {
   readonly servers?: number
   readonly port?: number
   readonly fuse: FuseBackend
+  readonly private?: true
   readonly detach?: true
   readonly quiet?: true
   readonly logLevel: string
@@ -42,6 +44,7 @@ export function upCommand(): Command {
     .option('--detach', 'return when it is mounted, and go on in the background')
     .option('--port <port>', 'listen on 127.0.0.1 too, from this port on', countBetween(1, 65_535))
     .addOption(fuseOption())
+    .addOption(privateOption())
     .option('--quiet', 'say nothing but errors')
     .addOption(logLevelOption())
     .addHelpText('after', examples)
