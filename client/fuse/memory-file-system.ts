@@ -18,11 +18,13 @@ import type {
   SpaceReport,
   WriteOptions,
 } from '../fs/contract.ts'
+import { checkName } from '../fs/name-rules.ts'
 import { MemoryInode } from './memory-inode.ts'
 
 const latin1 = (name: Name): string => Buffer.from(name).toString('latin1')
 const noReplace = 1
 const exchange = 2
+const setgid = 0o2000
 const createOnly = 1
 const replaceOnly = 2
 
@@ -85,6 +87,7 @@ export class MemoryFileSystem implements FileSystem {
     caller: Caller,
     options: { readonly exclusive: boolean; readonly truncate: boolean },
   ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
+    checkName(name)
     const existing = this.#directory(parent).entries.get(latin1(name))
     if (existing !== undefined && options.exclusive) throw new PosixError('EEXIST')
     const inode =
@@ -112,6 +115,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async link(ino: Ino, parent: Ino, name: Name): Promise<Attributes> {
+    checkName(name)
     const inode = this.#inode(ino)
     if (isDirectory(inode.mode)) throw new PosixError('EPERM')
     this.#add(parent, name, inode)
@@ -148,6 +152,7 @@ export class MemoryFileSystem implements FileSystem {
     flags: number,
   ): Promise<void> {
     if ((flags & ~(noReplace | exchange)) !== 0) throw new PosixError('EINVAL')
+    checkName(newName)
     const inode = this.#entry(parent, name)
     const there = this.#directory(newParent).entries.get(latin1(newName))
     if (flags === exchange) return this.#exchange(parent, name, newParent, newName)
@@ -234,11 +239,13 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async setxattr(ino: Ino, name: Name, value: Uint8Array, flags: number): Promise<void> {
-    const { xattrs } = this.#inode(ino)
+    const inode = this.#inode(ino)
+    const { xattrs } = inode
     const exists = xattrs.has(latin1(name))
     if (flags === createOnly && exists) throw new PosixError('EEXIST')
     if (flags === replaceOnly && !exists) throw new PosixError('ENODATA')
     xattrs.set(latin1(name), Uint8Array.from(value))
+    inode.touch(this.#wallNs())
   }
 
   async listxattr(ino: Ino): Promise<Uint8Array> {
@@ -247,7 +254,9 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async removexattr(ino: Ino, name: Name): Promise<void> {
-    if (!this.#inode(ino).xattrs.delete(latin1(name))) throw new PosixError('ENODATA')
+    const inode = this.#inode(ino)
+    if (!inode.xattrs.delete(latin1(name))) throw new PosixError('ENODATA')
+    inode.touch(this.#wallNs())
   }
 
   async statfs(): Promise<SpaceReport> {
@@ -267,8 +276,13 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #create(parent: Ino, name: Name, mode: number, caller: Caller, rdev: number): MemoryInode {
-    if (this.#directory(parent).entries.has(latin1(name))) throw new PosixError('EEXIST')
-    const inode = this.#make(mode, caller, rdev)
+    checkName(name)
+    const directory = this.#directory(parent)
+    if (directory.entries.has(latin1(name))) throw new PosixError('EEXIST')
+    // In a setgid directory the group is the directory's, and subdirectories are setgid too (inode(7)).
+    const inherits = (directory.mode & setgid) !== 0
+    const owner = inherits ? { uid: caller.uid, gid: directory.attributes().gid } : caller
+    const inode = this.#make(inherits && isDirectory(mode) ? mode | setgid : mode, owner, rdev)
     this.#add(parent, name, inode)
     return inode
   }
@@ -309,6 +323,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #entry(parent: Ino, name: Name): MemoryInode {
+    checkName(name)
     const entry = this.#directory(parent).entries.get(latin1(name))
     if (entry === undefined) throw new PosixError('ENOENT')
     return this.#inode(entry.ino)
