@@ -8,20 +8,21 @@ import { changeInode, readInode, readRegular, withoutPrivileges } from '../inode
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { resize } from '../resize.ts'
 
+const maxMode = 0xffff
+const maxOwner = 2 ** 32 - 2
+
 export const getattr: Operation<'getattr'> = ({ batch }, request) => ({
   body: { attributes: attributesOf(readInode(batch, request.ino)) },
   payload: noPayload,
 })
 
 export const setattr: Operation<'setattr'> = (context, request) => {
+  checkChanges(request)
   const { size } = request
   const inode =
     size === undefined
       ? readInode(context.batch, request.ino)
       : readRegular(context.batch, request.ino)
-  if (size !== undefined && !(size >= 0 && Math.floor(size) === size)) {
-    throw new PosixError('EINVAL', `a size of ${size} bytes`)
-  }
   const changes: Partial<Inode> = {
     ...(size === undefined ? {} : resize(context, inode, size)),
     ...ownership(inode, request),
@@ -29,6 +30,30 @@ export const setattr: Operation<'setattr'> = (context, request) => {
   }
   const changed = changeInode(context, inode, changes)
   return { body: { attributes: attributesOf(changed) }, payload: noPayload }
+}
+
+/** Peers are not trusted: a record that cannot be written, or read again, is refused. */
+function checkChanges({ mode, uid, gid, size, atimeNs, mtimeNs, ctimeNs }: SetattrRequest): void {
+  if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) refuse('size', size)
+  if (mode !== undefined && !isUpTo(maxMode, mode)) refuse('mode', mode)
+  // The highest number stands for "as it was" (chown(2)), and never gets here.
+  if (uid !== undefined && !isUpTo(maxOwner, uid)) refuse('uid', uid)
+  if (gid !== undefined && !isUpTo(maxOwner, gid)) refuse('gid', gid)
+  if (atimeNs !== undefined && atimeNs !== 'now' && !isTime(atimeNs)) refuse('atime', atimeNs)
+  if (mtimeNs !== undefined && mtimeNs !== 'now' && !isTime(mtimeNs)) refuse('mtime', mtimeNs)
+  if (ctimeNs !== undefined && !isTime(ctimeNs)) refuse('ctime', ctimeNs)
+}
+
+function isUpTo(limit: number, value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= limit
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'bigint' && BigInt.asIntN(64, value) === value
+}
+
+function refuse(field: string, value: unknown): never {
+  throw new PosixError('EINVAL', `a ${field} that is ${typeof value} ${String(value).slice(0, 40)}`)
 }
 
 /** A change of owner takes setuid and setgid away, as the kernel's own file systems do (chown(2)). */

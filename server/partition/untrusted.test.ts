@@ -1,0 +1,121 @@
+/** Peers are not trusted: whatever their fields hold, the server stays up and what it keeps can be read. */
+import test from 'ava'
+import type { Handler, Incoming } from '../../network/rpc/contract.ts'
+import { clusterRootIno } from '../../network/wire/ids.ts'
+import type { OperationName } from '../../network/wire/operations.ts'
+import { client, TestCluster } from '../testing/cluster.ts'
+
+const parent = clusterRootIno
+const name = Buffer.from('kept')
+const slots = { slot: 0, sequence: 1 }
+
+async function makeWorld() {
+  const cluster = new TestCluster({ servers: 1, partitions: 1 })
+  await cluster.start()
+  const server = cluster.serverOf(0)
+  server.sessions.renew(client, [])
+  const call = async (operation: OperationName, body: unknown): Promise<unknown> => {
+    const handler = server.service[operation] as Handler<OperationName>
+    const peer = { hello: { role: 'client', id: client } }
+    return await handler({
+      peer,
+      partition: 0,
+      epoch: 1,
+      body,
+      payload: [],
+    } as unknown as Incoming<OperationName>)
+  }
+  return { cluster, server, call }
+}
+
+const base = { parent, name, mode: 0o100644, uid: 1, gid: 1, rdev: 0, target: new Uint8Array(0) }
+const createKept = { ...base, exclusive: true, open: false, ...slots }
+
+test('setattr refuses what an inode cannot hold, and changes nothing', async t => {
+  const { call } = await makeWorld()
+  const created = (await call('create', createKept)) as { body: { attributes: { ino: number } } }
+  const { ino } = created.body.attributes
+  const bad = [
+    ...[-1, 1.5, 2 ** 32 - 1, '0', null, Number.NaN, {}].flatMap(uid => [{ uid }, { gid: uid }]),
+    ...[-1, 0.5, 2 ** 16, '7', Number.NaN, 1n].map(mode => ({ mode })),
+    ...[-1, 0.5, 2 ** 53, '7', Number.POSITIVE_INFINITY, 1n].map(size => ({ size })),
+    ...[0, 'later', 2n ** 63n, null].flatMap(at => [{ atimeNs: at }, { mtimeNs: at }]),
+    { ctimeNs: 'now' },
+  ]
+  for (const [index, changes] of bad.entries()) {
+    const body = { ino, ...changes, slot: 0, sequence: index + 2 }
+    await t.throwsAsync(call('setattr', body), { code: 'EINVAL' }, Object.keys(changes)[0])
+  }
+  const { body } = (await call('getattr', { ino })) as { body: { attributes: unknown } }
+  t.deepEqual(body.attributes, created.body.attributes)
+})
+
+const operations = [
+  ...(['lookup', 'getattr', 'setattr', 'create', 'link', 'unlink', 'readdir', 'rename'] as const),
+  ...(['getxattr', 'setxattr', 'listxattr', 'removexattr'] as const),
+]
+const fields = [
+  ...['ino', 'parent', 'name', 'newParent', 'newName', 'mode', 'uid', 'gid', 'rdev', 'size'],
+  ...['target', 'atimeNs', 'mtimeNs', 'ctimeNs', 'flags', 'value', 'cookie', 'limitBytes', 'plus'],
+  ...['exclusive', 'open', 'slot', 'sequence', 'killPrivileges'],
+]
+const values: readonly unknown[] = [
+  ...[
+    undefined,
+    null,
+    true,
+    -1,
+    0,
+    1.5,
+    7,
+    16,
+    2 ** 16,
+    2 ** 32,
+    2 ** 53,
+    Number.NaN,
+    1n,
+    -(2n ** 63n),
+  ],
+  ...[
+    '',
+    'now',
+    'x',
+    {},
+    [],
+    parent,
+    name,
+    Buffer.alloc(0),
+    Buffer.alloc(300, 'x'),
+    0o40755,
+    0o100644,
+  ],
+]
+
+test('fields of any kind leave the server up and its records readable', async t => {
+  const { cluster, server, call } = await makeWorld()
+  await call('create', createKept)
+  const { random } = cluster.env
+  const any = <T>(list: readonly T[]): T => list[random.integer(list.length)]!
+  for (let round = 0; round < 3000; round++) {
+    const body: Record<string, unknown> = {
+      ...createKept,
+      ino: parent,
+      sequence: round + 2,
+      flags: 0,
+    }
+    for (let count = 1 + random.integer(3); count > 0; count--) body[any(fields)] = any(values)
+    const operation = any(operations)
+    if (!(operation in server.service)) continue
+    // Whatever is thrown is an Error: the peer is told, as the RPC layer does.
+    void call(operation, body).catch(error => t.true(error instanceof Error, operation))
+    if (round % 100 === 0) await cluster.env.advance(10)
+  }
+  await cluster.env.advance(60_000)
+  server.sessions.renew(client, [])
+  const reply = await call('readdir', { ino: parent, cookie: 0, limitBytes: 1_000_000, plus: true })
+  const { entries } = (reply as { body: { entries: readonly { ino: number }[] } }).body
+  for (const { ino } of entries) {
+    await call('getattr', { ino })
+  }
+  t.pass()
+})
