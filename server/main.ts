@@ -164,7 +164,7 @@ class Server implements RunningServer {
     const { env, transports, managers, name, domain, weight = 1, log } = this.#init
     const { id, cluster } = this.#identity
     const host = (await hostIdentity()).id
-    return await joinCluster({
+    const joining = joinCluster({
       env,
       transports,
       managers,
@@ -178,6 +178,9 @@ class Server implements RunningServer {
       weight,
       report: () => this.#report(),
       log,
+    })
+    return await joining.catch(error => {
+      throw withDirectories(error, this.#init, cluster)
     })
   }
 
@@ -221,4 +224,15 @@ class Server implements RunningServer {
     }
     this.#failure.resolve(error)
   }
+}
+
+/** The manager knows clusters only: whose the directories are is known here. */
+function withDirectories(error: unknown, directories: Directories, cluster: string): unknown {
+  if (!(error instanceof ClusterError) || error.code !== 'WRONG_CLUSTER') return error
+  const { metaDirectory, dataDirectory } = directories
+  const text =
+    `${metaDirectory} and ${dataDirectory} belong to cluster ${cluster}, not to the manager's ` +
+    `(${error.message.replace(`${error.code}: `, '')}): give other directories, or the manager of ` +
+    'their own cluster'
+  return new ClusterError('WRONG_CLUSTER', text, { cause: error })
 }

@@ -37,7 +37,7 @@ export function checkHello(own: HelloRequest, other: HelloRequest): void {
   if (own.cluster !== '' && other.cluster !== '' && own.cluster !== other.cluster) {
     throw new ClusterError(
       'WRONG_CLUSTER',
-      `one side belongs to cluster ${own.cluster}, the other to ${other.cluster}`,
+      `the ${own.role} belongs to cluster ${own.cluster}, the ${other.role} to cluster ${other.cluster}`,
     )
   }
 }

@@ -17,6 +17,8 @@ import { bindUnix } from './unix-socket.ts'
 /** A host that lost its power says nothing: the kernel asks after this long without traffic. */
 const keepAliveMs = 15_000
 
+const takenText = 'is taken: stop what listens there, or give another port'
+
 export class SocketTransport implements Transport {
   readonly schemes = ['tcp', 'unix'] as const
   readonly #env: Env
@@ -124,7 +126,7 @@ function bindTcp(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === 'EADDRINUSE'
-      const message = `${formatTcp(host, port)} ${taken ? 'is taken' : 'cannot be listened on'}`
+      const message = `${formatTcp(host, port)} ${taken ? takenText : 'cannot be listened on'}`
       reject(new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause }))
     }
     server.once('error', failed)

@@ -12,7 +12,9 @@ export async function bindUnix(server: Server, path: string): Promise<void> {
   }
   if (cause === undefined) return
   const taken = cause.code === 'EADDRINUSE'
-  const message = taken ? `${path} is taken` : `${path} cannot be listened on`
+  const message = taken
+    ? `${path} is taken: stop what listens there, or give another path`
+    : `${path} cannot be listened on`
   throw new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause })
 }
 

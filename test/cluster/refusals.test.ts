@@ -54,7 +54,11 @@ testMounted('a port that is taken is named', async t => {
   await new Promise(resolve => server.once('listening', resolve))
   const address = server.address()
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-  refused(t, await up(cluster, cluster.mountpoint, '--port', `${port}`), new RegExp(`${port}`))
+  refused(
+    t,
+    await up(cluster, cluster.mountpoint, '--port', `${port}`),
+    new RegExp(`:${port} is taken: .*give another port`),
+  )
 })
 
 testMounted('commands on a cluster that is down say so', async t => {
@@ -78,7 +82,11 @@ testMounted('a directory of another cluster, or of another server, is refused', 
   await rename(own, `${one.directory}/aside`)
   for (const foreign of [`${two.home}/servers/1`, `${one.home}/servers/2`]) {
     await cp(foreign, own, { recursive: true })
-    refused(t, await up(one, one.mountpoint), /server-1: .*(belongs to|is up at)/)
+    refused(
+      t,
+      await up(one, one.mountpoint),
+      /server-1: .*(servers\/1\/.* belong to cluster .*: give|is up at)/,
+    )
     await rm(own, { recursive: true })
   }
   await rename(`${one.directory}/aside`, own)
