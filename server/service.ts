@@ -33,6 +33,8 @@ export interface ServiceInit {
   readonly participant: Participant
   readonly syncPoint: SyncPoint
   readonly status: ServerStatus
+  /** Identity of this boot of the machine. */
+  readonly boot: string
   /** Number of the connection that this peer is: later ones have higher numbers. */
   readonly connectionOf: (peer: Peer) => number
   /** A partition of ours in the caller's epoch, for a caller with a session. @throws ClusterError */
@@ -48,8 +50,26 @@ export function createService(init: ServiceInit): Service {
     ...membershipOperations(init),
     ...metadataOperations(init.metadata),
     ...blockOperations(init),
-    ...transactionOperations(init),
+    ...forServers({
+      parent: init.metadata.read(parent, request => request.transaction),
+      cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
+      ...transactionOperations(init),
+    }),
   }
+}
+
+/** What servers do among themselves is not for clients to ask. */
+function forServers(service: Service): Service {
+  const guarded = Object.entries(service).map(([name, handler]) => [
+    name,
+    (incoming: Incoming<OperationName>) => {
+      if (incoming.peer.hello.role !== 'server') {
+        throw new ClusterError('MALFORMED', `${name} is for servers only`)
+      }
+      return (handler as Handler<OperationName>)(incoming)
+    },
+  ])
+  return Object.fromEntries(guarded)
 }
 
 function membershipOperations({
@@ -57,6 +77,7 @@ function membershipOperations({
   sessions,
   status,
   syncPoint,
+  boot,
   connectionOf,
 }: ServiceInit): Service {
   return {
@@ -65,7 +86,7 @@ function membershipOperations({
         throw new ClusterError('MALFORMED', `'${peer.hello.id}' is no client's id`)
       }
       sessions.renew(peer.hello.id, body.opens, connectionOf(peer))
-      return { body: { timeoutMs: sessionTimeoutMs }, payload: noPayload }
+      return { body: { timeoutMs: sessionTimeoutMs, boot }, payload: noPayload }
     },
     release({ peer, body }) {
       const connection = connectionOf(peer)
@@ -75,7 +96,7 @@ function membershipOperations({
     view: () => ({ body: { view: view() }, payload: noPayload }),
     async sync() {
       await syncPoint.sync()
-      return done
+      return { body: { boot }, payload: noPayload }
     },
     statfs: async () => ({ body: await status.space(), payload: noPayload }),
     async serverStatus() {
@@ -97,7 +118,6 @@ function metadataOperations(metadata: MetadataService): Service {
     readInline: metadata.read(readInline),
     getxattr: metadata.read(getxattr),
     listxattr: metadata.read(listxattr),
-    parent: metadata.read(parent, request => request.transaction),
     readdir: metadata.readAsync(async (partition, request) => ({
       body: await readdir(partition, request),
       payload: noPayload,
@@ -128,7 +148,6 @@ function blockOperations({ admit, blocks, slots }: ServiceInit): Service {
         blocks.write(partition, body, payload, keep),
       )
     },
-    cutBlocks: incoming => blocks.cut(admit(incoming), incoming.body),
   }
 }
 
