@@ -89,6 +89,24 @@ test('two truncations behind each other each keep the file to themselves', async
   t.is((await attributes(cluster, ino)).size, 2 * block + 1)
 })
 
+test('nobody sees the file before a crash could no longer have it cut again', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  const truncated = truncate(cluster, ino, 1_000)
+  await cluster.env.advance(1)
+  server.store.hold()
+  cuts[0]!.end.resolve()
+  let seen = false
+  const looked = cluster.ask('getattr', 0, { ino }).finally(() => {
+    seen = true
+  })
+  await cluster.env.advance(100)
+  t.true(server.store.content.has(cutKey(0, ino)))
+  t.false(seen)
+  server.store.release()
+  await cluster.passing(truncated)
+  t.is((await cluster.passing(looked)).body.attributes.size, 1_000)
+})
+
 test('a truncation that cannot be finished never cuts what is written later', async t => {
   const { cluster, server, ino, cuts } = await makeWorld()
   const truncated = truncate(cluster, ino, 1_000)

@@ -1,5 +1,6 @@
 /**
- * Carrying out the cut that a truncation recorded: until it is done, nobody sees or changes the inode.
+ * Carrying out the cut that a truncation recorded: until it is done and that is committed, nobody sees or
+ * changes the inode: else a crash would have blocks cut again that were written under the new state.
  * A server that ends in between finds the record at its next start and goes on. A cut that fails leaves
  * its record: until another truncation has made up for it, nobody may write blocks of the file.
  */
@@ -34,16 +35,14 @@ export class Truncations {
     const key = inodeKey(partition.id, ino)
     const owner = `cut ${ino}`
     partition.locks.acquire([key], owner)
-    let committed: Promise<void>
     try {
       await recorded
       await this.#cut(partition, ino)
       const done = { key: cutKey(partition.id, ino), value: null }
-      committed = partition.stageMutations([done, ...finish])
+      await partition.stageMutations([done, ...finish])
     } finally {
       partition.locks.release([key], owner)
     }
-    await committed
   }
 
   async #cut(partition: Partition, ino: Ino): Promise<void> {
