@@ -6,12 +6,14 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { operationDeadlineMs } from '../../network/limits.ts'
 import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
-import { cutKey } from '../metadata/keys.ts'
 import type { Coordinator, Script } from '../transactions/coordinator.ts'
+import { findInode } from './inodes.ts'
 import { LockedKey } from './key-locks.ts'
 import type { Operation, OperationContext } from './operation.ts'
 import type { Partition } from './partition.ts'
+import { hasPendingCut } from './resize.ts'
 import type { Keep, Slots } from './slots.ts'
 import type { Truncations } from './truncation.ts'
 
@@ -97,26 +99,38 @@ export class MetadataService {
     }
   }
 
-  /** setattr, which may leave blocks to be cut before it is done. */
+  /**
+   * setattr, which may leave blocks to be cut before it is done. The reply is kept with the size: a repeat
+   * after a crash must not set it again, over what others have written since.
+   */
   truncating(operation: Operation<'setattr'>): Handler<'setattr'> {
     return incoming => {
       const partition = this.#init.admit(incoming)
       const { body, payload, peer } = incoming
       const client = peer.hello.id
-      return this.#init.slots.once<'setattr'>(partition.id, client, body, async keep =>
-        this.#run(partition, client, null, context => {
+      return this.#init.slots.once<'setattr'>(partition.id, client, body, async keep => {
+        const pending = hasPendingCut(partition.contextFor(client).batch, body.ino)
+        if (pending && body.size !== undefined && body.size > 0) {
+          await this.#finishCut(partition, body.ino)
+        }
+        return this.#run(partition, client, null, context => {
           const reply = operation(context, body, payload)
-          const resizes = body.size !== undefined
-          const cuts = resizes && context.batch.get(cutKey(partition.id, body.ino)) !== undefined
+          const cuts = body.size !== undefined && hasPendingCut(context.batch, body.ino)
           if (!cuts) return this.#stage(partition, context, reply, keep)
-          const recorded = partition.stage(context.batch)
+          const recorded = partition.stage(context.batch, [keep(reply)])
           const { truncations } = this.#init
-          return truncations
-            .carryOut(partition, body.ino, recorded, [keep(reply)])
-            .then(() => reply)
-        }),
-      )
+          return truncations.carryOut(partition, body.ino, recorded).then(() => reply)
+        })
+      })
     }
+  }
+
+  /** Makes up for a truncation whose blocks could not be cut. @throws what it fails with again. */
+  async #finishCut(partition: Partition, ino: Ino): Promise<void> {
+    await this.#run(partition, '', null, ({ batch }) => {
+      if (findInode(batch, ino) === undefined || !hasPendingCut(batch, ino)) return
+      return this.#init.truncations.carryOut(partition, ino, Promise.resolve())
+    })
   }
 
   /** An operation that may take several partitions. */

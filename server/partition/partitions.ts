@@ -114,7 +114,7 @@ export class Partitions {
     }
     for await (const [key] of recordsOf(partition, keyKind.cut)) {
       const ino = inoOfKey(key)
-      truncations.carryOut(partition, ino, Promise.resolve(), []).catch(error => {
+      truncations.carryOut(partition, ino, Promise.resolve()).catch(error => {
         log(`cannot finish the truncation of inode ${ino}`, error)
       })
     }

@@ -13,10 +13,13 @@ import { readVerifiedInlineData, writeInlineData } from './inline-data.ts'
 import { queuePurge } from './inodes.ts'
 import type { OperationContext } from './operation.ts'
 
-/** @returns what changes in the inode. @throws PosixError EFBIG. */
+/** @returns what changes in the inode. @throws PosixError EFBIG; EIO where old data would show again. */
 export function resize(context: OperationContext, inode: Inode, size: number): Partial<Inode> {
   if (size > maxFileBytes) throw new PosixError('EFBIG')
   const times = { mtimeNs: context.nowNs }
+  if (size > inode.size && hasPendingCut(context.batch, inode.ino)) {
+    throw new PosixError('EIO', `a truncation of inode ${inode.ino} could not be finished`)
+  }
   if (size >= inode.size) return { ...times, size }
   const cuts = inode.cuts + 1
   if (inode.reach === 0) {

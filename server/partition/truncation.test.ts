@@ -128,6 +128,21 @@ test('a truncation that cannot be finished never cuts what is written later', as
   await t.notThrowsAsync(write(cluster, ino, 10_000))
 })
 
+test('a file whose truncation cannot be finished does not grow over what was cut off', async t => {
+  const { cluster, server, ino, cuts } = await makeWorld()
+  const failing = async (attempt: Promise<unknown>) => {
+    await cluster.env.advance(1)
+    cuts.at(-1)!.end.reject(new ClusterError('DISK', 'unreadable'))
+    await t.throwsAsync(cluster.passing(attempt), { code: 'DISK' })
+    t.is((await attributes(cluster, ino)).size, 1_000)
+  }
+  await failing(truncate(cluster, ino, 1_000))
+  await failing(truncate(cluster, ino, 9_000))
+  await failing(truncate(cluster, ino, 1_000))
+  t.is(server.locksHeld, 0)
+  t.is(cuts.length, 3)
+})
+
 test('a file whose truncation cannot be finished can be emptied and written anew', async t => {
   const { cluster, server, ino, cuts } = await makeWorld()
   const truncated = truncate(cluster, ino, 1_000)
@@ -141,9 +156,10 @@ test('a file whose truncation cannot be finished can be emptied and written anew
   t.is((await attributes(cluster, ino)).generation, 2)
 })
 
-test('a truncation that a server left undone is finished at its next start', async t => {
+test('a truncation that a server left undone is finished at its next start, and once', async t => {
   const { cluster, server, ino, cuts } = await makeWorld()
-  void truncate(cluster, ino, 1_000).catch(() => undefined)
+  const { change } = await attributes(cluster, ino)
+  const truncated = truncate(cluster, ino, 1_000)
   await cluster.env.advance(1)
   t.is(cuts.length, 1)
   cluster.crash(server.id)
@@ -152,4 +168,7 @@ test('a truncation that a server left undone is finished at its next start', asy
   t.false(again.store.content.has(cutKey(0, ino)))
   t.is(decodeInode(again.store.content.get(inodeKey(0, ino))!).size, 1_000)
   t.is(again.locksHeld, 0)
+  // Its client had no answer and asks again: it is the truncation of before.
+  t.is((await cluster.passing(truncated)).body.attributes.change, change + 1)
+  t.is((await attributes(cluster, ino)).change, change + 1)
 })

@@ -6,7 +6,6 @@
  */
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { cutEverywhere } from '../blocks/cuts.ts'
-import type { KeyMutation } from '../metadata/contract.ts'
 import { decodeInode } from '../metadata/inode.ts'
 import { cutKey, inodeKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
@@ -22,24 +21,15 @@ export class Truncations {
     this.#partitionCount = partitionCount
   }
 
-  /**
-   * To be called in the tick in which the record was staged or found.
-   * @param finish committed with the end of it (the client's slot).
-   */
-  async carryOut(
-    partition: Partition,
-    ino: Ino,
-    recorded: Promise<void>,
-    finish: readonly KeyMutation[],
-  ): Promise<void> {
+  /** To be called in the tick in which the record was staged or found. */
+  async carryOut(partition: Partition, ino: Ino, recorded: Promise<void>): Promise<void> {
     const key = inodeKey(partition.id, ino)
     const owner = `cut ${ino}`
     partition.locks.acquire([key], owner)
     try {
       await recorded
       await this.#cut(partition, ino)
-      const done = { key: cutKey(partition.id, ino), value: null }
-      await partition.stageMutations([done, ...finish])
+      await partition.stageMutations([{ key: cutKey(partition.id, ino), value: null }])
     } finally {
       partition.locks.release([key], owner)
     }
