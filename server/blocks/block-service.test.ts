@@ -9,6 +9,7 @@ import { openMemoryStore } from '../metadata/level.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { Partition } from '../partition/partition.ts'
 import { SyncPoint } from '../sync-point.ts'
+import { StoreDouble } from '../testing/store-double.ts'
 import { BlockService } from './block-service.ts'
 import { openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
@@ -24,12 +25,12 @@ interface Fixture {
   write(block: number, chunks: number): Promise<unknown>
 }
 
-async function setUp(capacityChunks: number): Promise<Fixture> {
+async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixture> {
   const env = new SimulatedEnv({ seed: 1 })
   const unexpected = (error: Error) => {
     throw error
   }
-  const store = new MetadataStore(await openMemoryStore(), unexpected)
+  const store = new MetadataStore(double ?? (await openMemoryStore()), unexpected)
   const blocks: BlockStore = await openBlockStore({
     env,
     device: new MemoryDevice({ env, capacityBytes: capacityChunks * chunkBytes }),
@@ -67,6 +68,21 @@ test('blocks that are cut are counted, and a repeated cut finds nothing', async 
   await service.cut(partition, everything)
   await service.cut(partition, everything)
   t.like(partition.facts, { blocks: 0, blockBytes: 0 })
+})
+
+test('a repeated cut is answered no sooner than the first one is committed', async t => {
+  const double = new StoreDouble()
+  const { service, write } = await setUp(8, double)
+  await write(0, 1)
+  double.hold()
+  const answered: string[] = []
+  const first = service.cut(partition, everything).then(() => answered.push('first'))
+  await new Promise(setImmediate)
+  const second = service.cut(partition, everything).then(() => answered.push('second'))
+  await new Promise(setImmediate)
+  t.deepEqual(answered, [])
+  double.release()
+  await Promise.all([first, second])
 })
 
 test('blocks that were cut make room at once, also while the next one is still being changed', async t => {

@@ -48,11 +48,13 @@ export class BlockService {
     return reply
   }
 
-  /** Cuts what this partition holds of the blocks named. Repeating it changes nothing. */
+  /**
+   * Cuts what this partition holds of the blocks named. Repeating it changes nothing, and is answered when
+   * what an earlier attempt cut is committed.
+   */
   async cut(partition: Partition, request: CutBlocksRequest): Promise<Reply<'cutBlocks'>> {
     const { ino, generation, block, offset, reach } = request
     const [from, to] = blockRange(partition.id, ino, generation)
-    let committed: Promise<void> | null = null
     let count = 0
     for await (const [key] of partition.store.range(from, to)) {
       const found = parseBlockKey(key)
@@ -60,10 +62,10 @@ export class BlockService {
       const change = await this.#blocks.cut(found, found.block === block ? offset : 0)
       if (change === null) continue
       // At once: a writer that holds the next block may wait for the space of this one.
-      committed = stage(partition, change, [])
+      const committed = stage(partition, change, [])
       if (++count % purgeBatchBlocks === 0) await committed
     }
-    await committed
+    await partition.store.settled()
     return { body: {}, payload: noPayload }
   }
 }
