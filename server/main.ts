@@ -10,7 +10,7 @@ import {
   protocolVersion,
 } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
-import { hostIdentity } from '../network/membership/host.ts'
+import { bootIdentity, hostIdentity } from '../network/membership/host.ts'
 import { joinCluster, type Membership } from '../network/membership/membership.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
@@ -32,6 +32,8 @@ export interface ServerInit extends Directories {
   readonly name: string
   /** Failure domain. */
   readonly domain: string
+  /** Identity of this boot of the machine, for tests; read from the machine unless told. */
+  readonly boot?: string
   /** Share of the partitions relative to other servers; 1 unless told. */
   readonly weight?: number
   readonly log: Log
@@ -187,6 +189,7 @@ class Server implements RunningServer {
   async #open(membership: Membership): Promise<ServerRooms> {
     const { env, transports, log, metaDirectory, dataDirectory } = this.#init
     const { id: host } = await hostIdentity()
+    const { boot = await bootIdentity(env.random) } = this.#init
     return await openRooms({
       env,
       log,
@@ -194,6 +197,7 @@ class Server implements RunningServer {
       store: this.#store,
       membership,
       dialler: { env, transports, membership, role: 'server', host, log },
+      boot,
       metaDirectory,
       dataDirectory,
       onFailure: error => this.#fail(error),

@@ -42,6 +42,8 @@ export interface RoomsInit extends Directories {
   readonly store: KeyValueStore
   readonly membership: Membership
   readonly dialler: Dialler
+  /** Identity of this boot of the machine. */
+  readonly boot: string
   /** A disk failed: nothing here can be relied on any longer. */
   readonly onFailure: (error: Error) => void
 }
@@ -176,6 +178,7 @@ class Rooms implements ServerRooms {
       participant: this.#participant,
       syncPoint,
       status: this.status,
+      boot: init.boot,
       connectionOf: peer => this.#connections.get(peer) ?? 0,
       admit,
     })

@@ -1,7 +1,6 @@
 import test from 'ava'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { makeIno } from '../../network/wire/ids.ts'
-import { DirtyPartitions } from './dirty-partitions.ts'
 import { OpenInodes } from './open-inodes.ts'
 import { PageRecords } from './page-records.ts'
 import { type BlockPieces, ReadAhead, ReadAheadBudget } from './read-ahead.ts'
@@ -72,29 +71,6 @@ test('page records are bounded: the oldest goes, and costs only a cache', t => {
   t.false(pages.mayKeep(attributes({ ino: 3, change: 3 })))
   pages.changedHere(attributes({ ino: 3, change: 2 }), 1)
   t.true(pages.mayKeep(attributes({ ino: 3, change: 2 })))
-})
-
-test('a partition marked during a sync is visited by the next one', t => {
-  const dirty = new DirtyPartitions()
-  const ino = makeIno(3, 20)
-  dirty.mark(ino, 3)
-  dirty.mark(ino, 7)
-  const visit = dirty.visit(ino)
-  t.deepEqual([...visit.partitions], [3, 7])
-  dirty.mark(ino, 7)
-  dirty.settled(ino, visit)
-  t.deepEqual([...dirty.visit(ino).partitions], [3, 7])
-  dirty.settled(ino, dirty.visit(ino))
-  t.deepEqual([...dirty.visit(ino).partitions], [3])
-})
-
-test('when too many inodes are dirty, the oldest is visited by everybody', t => {
-  const dirty = new DirtyPartitions(1)
-  dirty.mark(makeIno(0, 20), 5)
-  dirty.mark(makeIno(0, 21), 6)
-  t.deepEqual([...dirty.visit(makeIno(0, 22)).partitions], [0, 5])
-  dirty.settled(makeIno(0, 22), dirty.visit(makeIno(0, 22)))
-  t.deepEqual([...dirty.visit(makeIno(0, 22)).partitions], [0])
 })
 
 test('writers that may change the size wait for all, and none is overtaken', async t => {

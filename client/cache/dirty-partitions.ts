@@ -1,15 +1,25 @@
 /**
- * Which partitions other than the inode's own hold what this client changed of an inode since its last
- * fsync: the servers that fsync has to visit.
+ * Which partitions hold what this client changed of an inode since its last fsync, and under which boot of
+ * their server's machine: the servers that fsync has to visit, and whether what they had is still there.
  *
- * 1. A mark goes only when a sync that began after it was made has succeeded.
- * 2. When there are too many records, the oldest joins the one that every fsync visits.
+ * 1. A mark goes only when a sync that began after it was made has succeeded, under the boot it was made
+ *    under; when that has changed, the inode's next fsync is told so.
+ * 2. When there are too many records, the oldest joins those of which nobody knows whose they were. Every
+ *    fsync visits the ones outside their inode's partition, and when such a one is lost, every inode that
+ *    may have been meant is told once, rather too many than too few.
  */
 import { maxDirtyInodes } from '../../network/limits.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Boot } from '../cluster/contract.ts'
 
-/** Partition → number of the mark. */
-type Marks = Map<Partition, number>
+interface Mark {
+  number: number
+  boot: Boot
+  /** Something was marked under an earlier boot, too. */
+  lost: boolean
+}
+
+type Marks = Map<Partition, Mark>
 
 export interface Visit {
   readonly partitions: ReadonlySet<Partition>
@@ -17,9 +27,20 @@ export interface Visit {
   readonly upTo: number
 }
 
+/** The boot of the server in charge of a partition; null where it is not known, or was not asked. */
+export type BootOf = (partition: Partition) => string | null
+
 export class DirtyPartitions {
   readonly #byInode = new Map<Ino, Marks>()
-  readonly #anyInode: Marks = new Map()
+  /** Of anybody's, outside the partition of the inode. */
+  readonly #elsewhere: Marks = new Map()
+  /** Of some inode of the partition. */
+  readonly #atHome: Marks = new Map()
+  /** Numbers of the losses among those two. */
+  #lostElsewhere = 0
+  readonly #lostAtHome = new Map<Partition, number>()
+  /** Inode → number of the latest loss that its fsync was told of. */
+  readonly #told = new Map<Ino, number>()
   readonly #limit: number
   #lastMark = 0
 
@@ -27,39 +48,119 @@ export class DirtyPartitions {
     this.#limit = limit
   }
 
-  mark(ino: Ino, partition: Partition): void {
-    if (partition === partitionOfIno(ino)) return
-    const marks = this.#byInode.get(ino)
-    if (marks !== undefined) {
-      marks.set(partition, ++this.#lastMark)
-      return
+  mark(ino: Ino, partition: Partition, boot: Boot): void {
+    let marks = this.#byInode.get(ino)
+    if (marks === undefined) {
+      marks = new Map()
+      this.#byInode.set(ino, marks)
+      if (this.#byInode.size > this.#limit) this.#mergeOldest()
     }
-    this.#byInode.set(ino, new Map([[partition, ++this.#lastMark]]))
-    if (this.#byInode.size > this.#limit) this.#mergeOldest()
+    this.#put(marks, partition, boot, false)
+  }
+
+  /** As `mark`, for an inode that this client has just made: no earlier loss can be its own. */
+  markNew(ino: Ino, partition: Partition, boot: Boot): void {
+    if (this.#lostElsewhere > 0 || this.#lostAtHome.size > 0) this.#tell(ino)
+    this.mark(ino, partition, boot)
   }
 
   /** Whom an fsync of `ino` has to visit. */
   visit(ino: Ino): Visit {
-    const partitions = new Set([partitionOfIno(ino), ...this.#anyInode.keys()])
+    const partitions = new Set([partitionOfIno(ino), ...this.#elsewhere.keys()])
     for (const partition of this.#byInode.get(ino)?.keys() ?? []) partitions.add(partition)
     return { partitions, upTo: this.#lastMark }
   }
 
-  /** All of them have answered that everything is on their disks. */
-  settled(ino: Ino, { partitions, upTo }: Visit): void {
-    const marks = this.#byInode.get(ino)
-    for (const partition of partitions) {
-      if ((this.#anyInode.get(partition) ?? Infinity) <= upTo) this.#anyInode.delete(partition)
-      if (marks !== undefined && (marks.get(partition) ?? Infinity) <= upTo) marks.delete(partition)
+  /**
+   * All of them have answered that everything is on their disks.
+   * @returns whether something of this inode may be lost, because a machine was started again before.
+   */
+  settled(ino: Ino, { upTo }: Visit, bootOf: BootOf): boolean {
+    if (this.#settle(this.#elsewhere, upTo, bootOf).length > 0) {
+      this.#lostElsewhere = ++this.#lastMark
     }
+    for (const partition of this.#settle(this.#atHome, upTo, bootOf)) {
+      this.#lostAtHome.set(partition, ++this.#lastMark)
+    }
+    return this.#takeLoss(ino, upTo, bootOf)
+  }
+
+  /** As `settled`, for a loss that is known without asking anybody. Nothing else is settled. */
+  takeKnownLoss(ino: Ino, bootOf: BootOf): boolean {
+    const marks = this.#byInode.get(ino)
+    if (marks === undefined) return false
+    let lost = false
+    for (const [partition, mark] of marks) {
+      if (!isLost(mark, bootOf(partition))) continue
+      lost = true
+      marks.delete(partition)
+    }
+    if (marks.size === 0) this.#byInode.delete(ino)
+    return lost
+  }
+
+  #takeLoss(ino: Ino, upTo: number, bootOf: BootOf): boolean {
+    const marks = this.#byInode.get(ino)
+    const ownLost = marks !== undefined && this.#settle(marks, upTo, bootOf).length > 0
     if (marks?.size === 0) this.#byInode.delete(ino)
+    const atHome = this.#lostAtHome.get(partitionOfIno(ino)) ?? 0
+    const latest = Math.max(this.#lostElsewhere, atHome)
+    if (latest <= (this.#told.get(ino) ?? 0)) return ownLost
+    this.#tell(ino)
+    return true
+  }
+
+  /** Takes away what is on the disks, or lost. @returns the partitions of what is lost. */
+  #settle(marks: Marks, upTo: number, bootOf: BootOf): Partition[] {
+    const lost: Partition[] = []
+    for (const [partition, mark] of marks) {
+      const boot = bootOf(partition)
+      if (boot === null) continue
+      if (isLost(mark, boot)) lost.push(partition)
+      if (mark.number <= upTo) marks.delete(partition)
+      else mark.lost = false
+    }
+    return lost
+  }
+
+  #put(marks: Marks, partition: Partition, boot: Boot, lost: boolean): void {
+    const mark = marks.get(partition)
+    const number = ++this.#lastMark
+    if (mark === undefined) {
+      marks.set(partition, { number, boot, lost })
+      return
+    }
+    mark.lost ||= lost || !isSame(mark.boot, boot)
+    mark.number = number
+    mark.boot = boot
+  }
+
+  #tell(ino: Ino): void {
+    this.#told.delete(ino)
+    this.#told.set(ino, this.#lastMark)
+    if (this.#told.size <= this.#limit) return
+    for (const oldest of this.#told.keys()) {
+      this.#told.delete(oldest)
+      return
+    }
   }
 
   #mergeOldest(): void {
     for (const [oldest, marks] of this.#byInode) {
-      for (const partition of marks.keys()) this.#anyInode.set(partition, ++this.#lastMark)
+      const home = partitionOfIno(oldest)
+      for (const [partition, { boot, lost }] of marks) {
+        this.#put(partition === home ? this.#atHome : this.#elsewhere, partition, boot, lost)
+      }
       this.#byInode.delete(oldest)
       return
     }
   }
+}
+
+function isLost({ lost, boot }: Mark, now: string | null): boolean {
+  return lost || (now !== null && boot.id !== '' && boot.id !== now)
+}
+
+function isSame(one: Boot, other: Boot): boolean {
+  return one === other || one.id === other.id
 }

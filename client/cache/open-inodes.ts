@@ -1,7 +1,7 @@
 /**
  * What this client knows of the inodes it holds open.
  *
- * 1. Attributes only ever move to a higher `change`.
+ * 1. Attributes only ever move to a higher `change`, unless a server lost what was written last.
  * 2. Inline data is kept only together with the attributes that it belongs to.
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -14,7 +14,11 @@ export class OpenInode {
   handles = 0
   /** Its server has forgotten that it is open: nothing can be said of it any longer. */
   lost = false
+  /** How often something that was written to it may have been lost. */
+  losses = 0
   #attributes: Attributes
+  /** Its server may have gone back to an earlier state. */
+  #outdated = false
   #inline: Uint8Array | null = null
 
   constructor(attributes: Attributes) {
@@ -36,7 +40,20 @@ export class OpenInode {
     return this.#attributes.reach > 0
   }
 
+  /** What was written since its last fsync may be gone: each open file of it is to be told. */
+  lose(): void {
+    this.losses++
+    this.#outdated = true
+    this.#inline = null
+  }
+
   learn(attributes: Attributes): void {
+    if (this.#outdated) {
+      this.#outdated = false
+      this.#attributes = attributes
+      this.#inline = null
+      return
+    }
     const known = this.#attributes
     if (attributes.change < known.change) return
     // A reservation raises `reach` without being a change of the file.

@@ -33,6 +33,11 @@ export class PageRecords {
     if (this.#changes.get(attributes.ino) === previous) this.#put(attributes.ino, attributes.change)
   }
 
+  /** A server may have gone back to an earlier state, and count on from there. */
+  forget(ino: Ino): void {
+    this.#changes.delete(ino)
+  }
+
   #put(ino: Ino, change: number): void {
     this.#changes.delete(ino)
     this.#changes.set(ino, change)

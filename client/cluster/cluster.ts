@@ -20,7 +20,15 @@ import type {
   RequestOf,
 } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
-import type { Cluster, MutationName, MutationOf, Payload, QueryName } from './contract.ts'
+import type {
+  Boot,
+  Changed,
+  Cluster,
+  MutationName,
+  MutationOf,
+  Payload,
+  QueryName,
+} from './contract.ts'
 import { OpenFileRegister } from './open-register.ts'
 import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
@@ -62,6 +70,11 @@ interface Trouble {
   /** An attempt may have had its effect though no reply came. */
   uncertain: boolean
   checksumFailed: boolean
+}
+
+/** Of a mutation: the boot under which it may first have had its effect; null while it certainly had none. */
+interface Under {
+  boot: Boot | null
 }
 
 const noPayload: Payload = []
@@ -113,7 +126,7 @@ export class ClusterClient implements Cluster {
     partition: Partition,
     request: RequestOf<N>,
   ): Promise<Reply<N>> {
-    return this.#persist(name, partition, request, noPayload, this.env.clock.monotonicMs())
+    return this.#persist(name, partition, request, noPayload, this.env.clock.monotonicMs(), null)
   }
 
   async mutate<N extends MutationName>(
@@ -121,7 +134,7 @@ export class ClusterClient implements Cluster {
     partition: Partition,
     request: MutationOf<N>,
     payload: Payload = noPayload,
-  ): Promise<Reply<N>> {
+  ): Promise<Changed<N>> {
     const startedMs = this.env.clock.monotonicMs()
     const taken = this.#slots.take()
     const slot = typeof taken === 'number' ? taken : await taken
@@ -132,14 +145,26 @@ export class ClusterClient implements Cluster {
       }
       // The compiler cannot see that adding back what MutationOf took away gives the request again.
       const whole = { ...request, slot, sequence } as unknown as RequestOf<N>
-      return await this.#persist(name, partition, whole, payload, startedMs)
+      const under: Under = { boot: null }
+      const reply = await this.#persist(name, partition, whole, payload, startedMs, under)
+      assert(under.boot !== null, 'what was replied to was sent')
+      return { body: reply.body, payload: reply.payload, boot: under.boot }
     } finally {
       this.#slots.give(slot)
     }
   }
 
   ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>> {
-    return this.#persist(name, server, request, noPayload, this.env.clock.monotonicMs())
+    return this.#persist(name, server, request, noPayload, this.env.clock.monotonicMs(), null)
+  }
+
+  bootOf(partition: Partition): Boot {
+    const primary = this.#primaryOf(partition)
+    if (primary === null || this.#closed) return { id: '' }
+    const link = this.#link(primary)
+    // Asked for at once: what is marked with it until it is known counts as made under the answer.
+    if (link.boot.id === '') link.renewSoon()
+    return link.boot
   }
 
   onSessionLost(lost: (partitions: ReadonlySet<Partition>) => void): void {
@@ -161,6 +186,7 @@ export class ClusterClient implements Cluster {
     request: RequestOf<N>,
     payload: Payload,
     startedMs: number,
+    under: Under | null,
   ): Promise<Reply<N>> {
     let trouble: Trouble | null = null
     for (;;) {
@@ -173,6 +199,7 @@ export class ClusterClient implements Cluster {
         const peer = link.current ?? (await link.ready())
         session = link.session
         replies = link.replies
+        if (under !== null) under.boot ??= link.boot
         // At least a moment, should finding the server have taken the rest.
         const deadlineMs =
           trouble === null
@@ -194,6 +221,7 @@ export class ClusterClient implements Cluster {
           checksumFailed: false,
         }
         await this.#recover(trouble, error, route, session, replies)
+        if (under !== null && !trouble.uncertain) under.boot = null
       }
     }
   }

@@ -5,6 +5,18 @@ import type { Ino, Partition } from '../../network/wire/ids.ts'
 import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 
+/** One boot of a server's machine. The object is filled in when a server that was not known yet tells. */
+export interface Boot {
+  /** Empty until it is known. */
+  id: string
+}
+
+/** A mutation's reply, and since when its effect may have been there. */
+export interface Changed<N extends OperationName> extends Reply<N> {
+  /** The boot under which it may first have had its effect. */
+  readonly boot: Boot
+}
+
 /** Operations whose requests carry a slot: their effect happens once, however often they are sent. */
 export type MutationName = {
   [N in OperationName]: RequestOf<N> extends Mutation ? N : never
@@ -44,7 +56,9 @@ export interface Cluster {
     partition: Partition,
     request: MutationOf<N>,
     payload?: Payload,
-  ): Promise<Reply<N>>
+  ): Promise<Changed<N>>
+  /** The boot of the machine in charge of a partition, as far as it is known now. */
+  bootOf(partition: Partition): Boot
   /** Primaries of any partition now: every server that has a part in the file system. */
   servers(): readonly MemberId[]
   /** Asks one server, not a partition; retried like the others while it is a member. */

@@ -15,6 +15,7 @@ import type { Log } from '../../network/log.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { SessionRequest } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
+import type { Boot } from './contract.ts'
 import { retryDelayMs } from './retry.ts'
 
 export interface ServerLinkInit {
@@ -33,6 +34,8 @@ export class ServerLink {
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
   session = 0
+  /** Of the machine at the other end of `current`; another object once it is another. */
+  boot: Boot = { id: '' }
   /** Replies so far: tells a slow server from a silent one. */
   replies = 0
   /** A call that counts for the session was answered since the last tick. */
@@ -121,17 +124,20 @@ export class ServerLink {
       this.#opensEnded ??= Promise.withResolvers<void>()
       await this.#opensEnded.promise
     }
-    await this.#openSession(peer)
+    const boot = await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
     this.session++
+    if (this.boot.id === '') this.boot.id = boot
+    else if (this.boot.id !== boot) this.boot = { id: boot }
     this.current = peer
     this.#warned = false
     return peer
   }
 
-  async #openSession(peer: Peer): Promise<void> {
+  /** @returns the boot of its machine. */
+  async #openSession(peer: Peer): Promise<string> {
     try {
-      await peer.call('session', { opens: this.#init.opens() })
+      return (await peer.call('session', { opens: this.#init.opens() })).body.boot
     } catch (error) {
       // A connection that swallows this one would swallow the next as well: dial again.
       if (error instanceof ClusterError && error.code === 'TIMEOUT') peer.abort(error)

@@ -40,7 +40,7 @@ function setUp() {
     const closed = Promise.withResolvers<ClusterError | undefined>()
     const call = async (name: OperationName, _request: object, options: CallOptions = {}) => {
       calls.push(name)
-      if (!mute.has(name)) return { body: {}, payload: [] }
+      if (!mute.has(name)) return { body: { boot: 'boot' }, payload: [] }
       const late = env.timers.sleep(options.deadlineMs ?? 10_000).then(() => {
         throw new ClusterError('TIMEOUT', name)
       })

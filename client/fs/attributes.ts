@@ -35,7 +35,9 @@ async function change(context: Context, ino: Ino, changes: SetAttributes): Promi
   }
   if (size !== undefined && size > maxFileBytes) throw new PosixError('EFBIG')
   const request = { ino, ...withinRange(changes) }
-  const { body } = await context.cluster.mutate('setattr', partitionOfIno(ino), request)
+  const home = partitionOfIno(ino)
+  const { body, boot } = await context.cluster.mutate('setattr', home, request)
+  context.dirty.mark(ino, home, boot)
   // When `change` rose by one, nobody else's change lies between: pages stay as true as they were.
   if (size === undefined) context.pages.changedHere(body.attributes, body.attributes.change - 1)
   return context.inodes.learn(body.attributes)

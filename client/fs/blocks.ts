@@ -62,8 +62,8 @@ export async function writeExtent(
   const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
   const checksums = checksumsOf(data, offset, chunkBytes)
   const request = { ino, generation, block, offset, checksums }
-  await context.cluster.mutate('writeBlock', partition, request, data)
-  context.dirty.mark(ino, partition)
+  const { boot } = await context.cluster.mutate('writeBlock', partition, request, data)
+  context.dirty.mark(ino, partition, boot)
 }
 
 export function bytesIn(pieces: Payload): number {

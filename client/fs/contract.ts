@@ -52,7 +52,7 @@ export interface FileSystem {
   readonly root: Ino
   /** How long may a surface keep what it was told? See cache/contract.ts. */
   readonly cache: CacheAuthority
-  /** `flush` never has an error to report, as no data is written behind: surfaces need not call it. */
+  /** No data is written behind: surfaces need not call `flush`, as fsync has its errors to report, too. */
   readonly writesThrough?: boolean
 
   /** `.` and `..` are not entries: the kernel and the surfaces resolve them. */
@@ -87,8 +87,11 @@ export interface FileSystem {
   read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]>
   /** All of it is on the servers when this resolves. `data` must not change until then. */
   write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
-  /** Data and metadata of this inode are on the servers' disks. */
-  fsync(ino: Ino): Promise<void>
+  /**
+   * Data and metadata of this inode are on the servers' disks.
+   * @param file the open file that asks: each is told once of what a server's loss of power took.
+   */
+  fsync(ino: Ino, file?: OpenFile): Promise<void>
   /** Errors of data written behind, at close(2). */
   flush(file: OpenFile): Promise<void>
   release(file: OpenFile): void

@@ -1,8 +1,9 @@
 /** Entries of directories: lookup, mknod, symlink, link, mkdir, unlink, rmdir, rename. */
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
-import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { EntryReply, Name } from '../../network/wire/operations.ts'
+import type { Boot } from '../cluster/contract.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './contract.ts'
@@ -59,7 +60,8 @@ async function make(
   caller: Caller,
 ): Promise<Attributes> {
   checkName(name)
-  const { body } = await context.cluster.mutate('create', partitionOfIno(parent), {
+  const home = partitionOfIno(parent)
+  const { body, boot } = await context.cluster.mutate('create', home, {
     parent,
     name,
     mode: what.mode,
@@ -70,6 +72,8 @@ async function make(
     exclusive: true,
     open: false,
   })
+  context.dirty.mark(parent, home, boot)
+  context.dirty.markNew(body.attributes.ino, home, boot)
   return body.attributes
 }
 
@@ -103,9 +107,8 @@ export async function link(
 ): Promise<Attributes> {
   checkName(name)
   const partition = partitionOfIno(parent)
-  const { body } = await context.cluster.mutate('link', partition, { parent, name, ino })
-  context.dirty.mark(ino, partition)
-  context.dirty.mark(parent, partitionOfIno(ino))
+  const { body, boot } = await context.cluster.mutate('link', partition, { parent, name, ino })
+  markBoth(context, parent, ino, boot)
   return context.inodes.learn(body.attributes)
 }
 
@@ -120,9 +123,9 @@ export async function mkdir(
   const partition = partitionOfIno(parent)
   const { uid, gid } = caller
   const request = { parent, name, mode, uid, gid }
-  const { attributes } = (await context.cluster.mutate('mkdir', partition, request)).body
-  context.dirty.mark(attributes.ino, partition)
-  context.dirty.mark(parent, partitionOfIno(attributes.ino))
+  const { body, boot } = await context.cluster.mutate('mkdir', partition, request)
+  const { attributes } = body
+  markBoth(context, parent, attributes.ino, boot)
   context.hints.saw(parent, name, attributes.ino)
   return attributes
 }
@@ -143,8 +146,8 @@ async function remove(
 ): Promise<void> {
   checkName(name)
   const partition = partitionOfIno(parent)
-  const { body } = await context.cluster.mutate(operation, partition, { parent, name })
-  context.dirty.mark(parent, partitionOfIno(body.ino))
+  const { body, boot } = await context.cluster.mutate(operation, partition, { parent, name })
+  markChange(context, parent, partition, boot, [body.ino])
 }
 
 export async function rename(
@@ -163,10 +166,30 @@ export async function rename(
   }
   const partition = partitionOfIno(parent)
   const request = { parent, name, newParent, newName, flags }
-  const { ino } = (await context.cluster.mutate('rename', partition, request)).body
+  const { body, boot } = await context.cluster.mutate('rename', partition, request)
   for (const directory of [parent, newParent]) {
-    context.dirty.mark(directory, partition)
-    context.dirty.mark(directory, partitionOfIno(newParent))
-    context.dirty.mark(directory, partitionOfIno(ino))
+    markChange(context, directory, partition, boot, [newParent, body.ino])
+  }
+}
+
+/** An entry and the inode it names belong together: an fsync of either takes both to the disks. */
+export function markBoth(context: Context, parent: Ino, ino: Ino, boot: Boot): void {
+  const partition = partitionOfIno(parent)
+  markChange(context, parent, partition, boot, [ino])
+  markChange(context, ino, partition, boot, [ino])
+}
+
+/** The change of `marked` was made in `partition`, under `boot`, and where `others` are. */
+function markChange(
+  { cluster, dirty }: Context,
+  marked: Ino,
+  partition: Partition,
+  boot: Boot,
+  others: readonly Ino[],
+): void {
+  dirty.mark(marked, partition, boot)
+  for (const ino of others) {
+    const other = partitionOfIno(ino)
+    if (other !== partition) dirty.mark(marked, other, cluster.bootOf(other))
   }
 }

@@ -19,7 +19,9 @@ export async function open(
 ): Promise<OpenHandle> {
   const { cluster } = context
   const request = { ino, truncate: options.truncate, wantData: !options.truncate }
-  const { body, payload } = await cluster.mutate('open', partitionOfIno(ino), request)
+  const home = partitionOfIno(ino)
+  const { body, payload, boot } = await cluster.mutate('open', home, request)
+  if (options.truncate) context.dirty.mark(ino, home, boot)
   const handle = handOut(context, body.attributes)
   if (options.truncate) handle.inode.learnInline(body.attributes, noBytes)
   else if (body.inline) {
@@ -39,20 +41,22 @@ export async function create(
   options: { readonly exclusive: boolean; readonly truncate: boolean },
 ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
   checkName(name)
-  const { attributes, created } = (
-    await context.cluster.mutate('create', partitionOfIno(parent), {
-      parent,
-      name,
-      mode: (mode & ~fileType.mask) | fileType.regular,
-      uid: caller.uid,
-      gid: caller.gid,
-      rdev: 0,
-      target: noBytes,
-      exclusive: options.exclusive,
-      open: true,
-    })
-  ).body
+  const home = partitionOfIno(parent)
+  const { body, boot } = await context.cluster.mutate('create', home, {
+    parent,
+    name,
+    mode: (mode & ~fileType.mask) | fileType.regular,
+    uid: caller.uid,
+    gid: caller.gid,
+    rdev: 0,
+    target: noBytes,
+    exclusive: options.exclusive,
+    open: true,
+  })
+  const { attributes, created } = body
   if (created) {
+    context.dirty.mark(parent, home, boot)
+    context.dirty.markNew(attributes.ino, home, boot)
     const file = handOut(context, attributes)
     file.inode.learnInline(attributes, noBytes)
     return { file, attributes }

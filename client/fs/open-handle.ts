@@ -13,6 +13,7 @@ export class OpenHandle implements OpenFile {
   readonly ahead: ReadAhead
   readonly #inode: OpenInode
   #released = false
+  #lossesTold: number
 
   constructor(inode: OpenInode, keepPages: boolean, budget: ReadAheadBudget) {
     this.ino = inode.ino
@@ -20,6 +21,7 @@ export class OpenHandle implements OpenFile {
     this.keepPages = keepPages
     this.ahead = new ReadAhead(budget)
     this.#inode = inode
+    this.#lossesTold = inode.losses
   }
 
   /** @throws PosixError EBADF after release, ESTALE when the server has forgotten that it is open. */
@@ -29,6 +31,14 @@ export class OpenHandle implements OpenFile {
       throw new PosixError('ESTALE', `the server lost the open file ${this.ino}: open it again`)
     }
     return this.#inode
+  }
+
+  /** @returns whether something written may have been lost of which this open file was not told yet. */
+  takeLoss(): boolean {
+    const { losses } = this.#inode
+    const news = losses > this.#lossesTold
+    this.#lossesTold = losses
+    return news
   }
 
   /** @returns the inode, the first time; it may be lost. */

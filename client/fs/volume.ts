@@ -9,10 +9,9 @@ import type { CacheAuthority, FileSystem } from './contract.ts'
 import { readdir } from './directory.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, open, release } from './open-files.ts'
-import { handleOf } from './open-handle.ts'
 import { read } from './read.ts'
 import { statfs } from './statfs.ts'
-import { fsync } from './sync.ts'
+import { flush, fsync } from './sync.ts'
 import { write } from './write.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts'
 
@@ -61,9 +60,9 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     open: (ino, options) => open(context, ino, options),
     read: (file, offset, length) => read(context, file, offset, length),
     write: (file, offset, data, options) => write(context, file, offset, data, options),
-    fsync: ino => fsync(context, ino),
-    // Writes go through: their errors were reported at the call, there is nothing left to say.
-    flush: async file => void handleOf(file).inode,
+    fsync: (ino, file) => fsync(context, ino, file),
+    // Writes go through: their errors were reported at the call.
+    flush: file => flush(context, file),
     release: file => release(context, file),
     readdir: (ino, cookie, options) => readdir(context, ino, cookie, options),
     getxattr: (ino, name) => getxattr(context, ino, name),

@@ -13,7 +13,7 @@ import type { Cluster } from '../cluster/contract.ts'
 import { contextOf } from './context.ts'
 import { readdir } from './directory.ts'
 import { checkName } from './name-rules.ts'
-import { rmdir } from './names.ts'
+import { markBoth, rmdir } from './names.ts'
 import { fsync } from './sync.ts'
 
 export interface VolumeSettings {
@@ -50,9 +50,10 @@ export async function createVolume(
     blockBytes,
     inlineBytes,
   }
-  const { attributes } = (await cluster.mutate('mkdir', rootPartition, request)).body
+  const { body, boot } = await cluster.mutate('mkdir', rootPartition, request)
+  const { attributes } = body
   const context = contextOf(cluster)
-  context.dirty.mark(clusterRootIno, partitionOfIno(attributes.ino))
+  markBoth(context, clusterRootIno, attributes.ino, boot)
   await fsync(context, clusterRootIno)
   return attributes
 }

@@ -49,7 +49,8 @@ async function commit(
 ): Promise<void> {
   const { ino, size, generation, cuts } = attributes
   const end = offset + data.length
-  const { body } = await context.cluster.mutate('commitWrite', partitionOfIno(ino), {
+  const home = partitionOfIno(ino)
+  const { body, boot } = await context.cluster.mutate('commitWrite', home, {
     ino,
     end,
     generation,
@@ -59,6 +60,7 @@ async function commit(
     reach: reachAhead(attributes, offset, end),
     killPrivileges,
   })
+  context.dirty.mark(ino, home, boot)
   context.pages.changedHere(body.attributes, body.previousChange)
   inode.learn(body.attributes)
 }

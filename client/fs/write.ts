@@ -84,9 +84,10 @@ async function writeInline(context: Context, writing: Writing): Promise<boolean>
   const { inode, data, append, killPrivileges } = writing
   const { ino } = inode
   const payload = [data]
-  const { body } = await context.cluster.mutate(
+  const home = partitionOfIno(ino)
+  const { body, boot } = await context.cluster.mutate(
     'writeInline',
-    partitionOfIno(ino),
+    home,
     {
       ino,
       offset: append ? 0 : writing.offset,
@@ -96,7 +97,10 @@ async function writeInline(context: Context, writing: Writing): Promise<boolean>
     },
     payload,
   )
-  if (body.written) context.pages.changedHere(body.attributes, body.previousChange)
+  if (body.written) {
+    context.dirty.mark(ino, home, boot)
+    context.pages.changedHere(body.attributes, body.previousChange)
+  }
   inode.learn(body.attributes)
   return body.written
 }

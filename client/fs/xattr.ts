@@ -24,7 +24,9 @@ export async function setxattr(
   if (value.length > maxXattrValueBytes) throw new PosixError('E2BIG')
   if (flags < 0 || flags >= flagsKnown) throw new PosixError('EINVAL', `flags ${flags} of setxattr`)
   const request = { ino, name, value, flags }
-  await context.cluster.mutate('setxattr', partitionOfIno(ino), request)
+  const home = partitionOfIno(ino)
+  const { boot } = await context.cluster.mutate('setxattr', home, request)
+  context.dirty.mark(ino, home, boot)
 }
 
 export async function listxattr(context: Context, ino: Ino): Promise<Uint8Array> {
@@ -33,7 +35,9 @@ export async function listxattr(context: Context, ino: Ino): Promise<Uint8Array>
 
 export async function removexattr(context: Context, ino: Ino, name: Name): Promise<void> {
   checkXattrName(name)
-  await context.cluster.mutate('removexattr', partitionOfIno(ino), { ino, name })
+  const home = partitionOfIno(ino)
+  const { boot } = await context.cluster.mutate('removexattr', home, { ino, name })
+  context.dirty.mark(ino, home, boot)
 }
 
 /** @throws PosixError ERANGE, as the kernel has it for a name that is empty or too long. */

@@ -151,7 +151,10 @@ export class NativeOperations {
       flush: (_: string, handle: number, done: NativeCallback) =>
         this.#answer(done, () => fileSystem.flush(this.handles.file(handle))),
       fsync: (_: string, __: number, handle: number, done: NativeCallback) =>
-        this.#answer(done, () => fileSystem.fsync(this.handles.file(handle).ino)),
+        this.#answer(done, () => {
+          const file = this.handles.file(handle)
+          return fileSystem.fsync(file.ino, file)
+        }),
       release: (_: string, handle: number, done: NativeCallback) =>
         this.#answer(done, async () => fileSystem.release(this.handles.takeFile(handle))),
     }

@@ -147,11 +147,11 @@ export class FileHandle {
   }
 
   async sync(): Promise<void> {
-    await this.#do('fsync', () => this.#fileSystem.fsync(this.#file.ino))
+    await this.#do('fsync', () => this.#fileSystem.fsync(this.#file.ino, this.#file))
   }
 
   async datasync(): Promise<void> {
-    await this.#do('fdatasync', () => this.#fileSystem.fsync(this.#file.ino))
+    await this.#do('fdatasync', () => this.#fileSystem.fsync(this.#file.ino, this.#file))
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,8 @@ import { checksumOf, keyOf, type Store, type StoredInode } from './store.ts'
 export interface Asking {
   readonly store: Store
   readonly client: string
+  /** Of the machine that is asked. */
+  readonly boot: string
   readonly partitionCount: number
   /** Who may append now. */
   readonly grants: Map<Ino, string>
@@ -259,7 +261,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   writeInline,
   reserve,
   commitWrite,
-  sync: () => reply({}),
+  sync: ({ boot }) => reply({ boot }),
   statfs: () => reply({ disk: 'memory', usedBytes: 40, freeBytes: 60, files: 7 }),
   getxattr: ({ store }, { ino, name }) => {
     const value = store.get(ino).xattrs.get(keyOf(name))

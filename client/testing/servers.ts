@@ -17,6 +17,7 @@ import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import { ClusterClient } from '../cluster/cluster.ts'
+import { Disks } from './disks.ts'
 import { type Asking, acts } from './operations.ts'
 import { Store } from './store.ts'
 
@@ -48,6 +49,8 @@ export class TestServers {
   readonly sessions = new Map<string, readonly { ino: Ino; count: number }[]>()
   readonly grants = new Map<Ino, string>()
   view: View
+  readonly #disks: Disks
+  readonly #boots = new Map<MemberId, number>()
   readonly #network = new MemoryNetwork(this.env)
   readonly #servings = new Map<MemberId, Serving>()
   readonly #kept = new Map<string, { sequence: number; reply: Reply<OperationName> }>()
@@ -70,6 +73,9 @@ export class TestServers {
       return { replicas: [id], inSync: [id], primary: id, epoch: 1 }
     })
     this.view = { cluster, epoch: 1, members, partitions, replicaCount: 1 }
+    const serverOf = (partition: number) => this.view.partitions[partition]?.primary ?? null
+    this.#disks = new Disks(this.store, partitionCount, serverOf)
+    for (const { id } of members) this.#disks.sync(id)
   }
 
   async start(): Promise<this> {
@@ -91,6 +97,17 @@ export class TestServers {
   async stopServer(id: MemberId): Promise<void> {
     await this.#servings.get(id)?.close()
     this.#servings.delete(id)
+  }
+
+  /** Its machine loses power, and with it all that was not synced, and starts again. */
+  async losePower(id: MemberId): Promise<void> {
+    await this.stopServer(id)
+    for (const key of this.sessions.keys()) {
+      if (key.startsWith(`${id} `)) this.sessions.delete(key)
+    }
+    this.#disks.losePower(id)
+    this.#boots.set(id, (this.#boots.get(id) ?? 0) + 1)
+    await this.startServer(id)
   }
 
   async stop(): Promise<void> {
@@ -132,12 +149,16 @@ export class TestServers {
     })
   }
 
+  #bootOf(server: MemberId): string {
+    return `boot ${this.#boots.get(server) ?? 0} of ${server}`
+  }
+
   #serviceOf(server: MemberId): Service {
     const service: Record<string, unknown> = {
       session: ({ peer, body }: Incoming<'session'>) => {
         this.calls.push({ server, name: 'session', body })
         this.sessions.set(`${server} ${peer.hello.id}`, body.opens)
-        return { body: { timeoutMs: 30_000 }, payload: [] }
+        return { body: { timeoutMs: 30_000, boot: this.#bootOf(server) }, payload: [] }
       },
       view: () => ({ body: { view: this.view }, payload: [] }),
       release: ({ body }: Incoming<'release'>) => {
@@ -163,6 +184,7 @@ export class TestServers {
     if (fault.error !== undefined) throw fault.error
     this.#checkRoute(server, name, incoming)
     const reply = this.#once(server, name, incoming)
+    if (name === 'sync') this.#disks.sync(server)
     if (fault.loseReply) incoming.peer.abort(new ClusterError('CLOSED', 'the cable was pulled'))
     if (!fault.corrupt) return reply
     const payload = reply.payload.map(piece => Uint8Array.from(piece))
@@ -194,6 +216,7 @@ export class TestServers {
     const { slot, sequence } = body as { slot?: number; sequence?: number }
     const asking: Asking = {
       store: this.store,
+      boot: this.#bootOf(server),
       client,
       partitionCount: this.view.partitions.length,
       grants: this.grants,

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { addressesFor, hostIdentity } from './host.ts'
+import { realEnv } from '../env/real.ts'
+import { addressesFor, bootIdentity, hostIdentity } from './host.ts'
 
 const addresses = ['tcp://10.0.0.1:7401', 'unix:/run/a.sock', 'tcp://10.1.0.1:7401']
 
@@ -32,4 +33,22 @@ test('the identity of a host is stable, and does not give away the machine id', 
 
 test('the identity of this host can be had', async t => {
   t.deepEqual(await hostIdentity(), await hostIdentity())
+})
+
+test('the identity of a boot stays while the machine runs, and is another after it', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'rookery-boot-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const file = join(directory, 'boot_id')
+  const { random } = realEnv()
+  await writeFile(file, '01234567-89ab\n')
+  t.is(await bootIdentity(random, file), '01234567-89ab')
+  t.is(await bootIdentity(random, file), '01234567-89ab')
+  await writeFile(file, 'fedcba98-7654\n')
+  t.is(await bootIdentity(random, file), 'fedcba98-7654')
+})
+
+test('a machine that does not tell its boot counts as started again each time', async t => {
+  const { random } = realEnv()
+  const absent = join(tmpdir(), 'rookery-no-such-file')
+  t.not(await bootIdentity(random, absent), await bootIdentity(random, absent))
 })

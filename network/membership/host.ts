@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import type { Random } from '../env/env.ts'
 import type { Member } from '../wire/view.ts'
 
 export interface HostIdentity {
@@ -10,8 +11,9 @@ export interface HostIdentity {
   readonly name: string
 }
 
+const bootFile = '/proc/sys/kernel/random/boot_id'
 /** Of the machine, then of this boot of it: the first that can be read. */
-const identityFiles = ['/etc/machine-id', '/proc/sys/kernel/random/boot_id']
+const identityFiles = ['/etc/machine-id', bootFile]
 
 /**
  * The machine's id is hashed, as machine-id(5) asks, together with the host's name, which differs where
@@ -24,6 +26,15 @@ export async function hostIdentity(
   const machine = await firstContent(files)
   const id = createHash('sha256').update(`rookery\0${machine}\0${name}`).digest('hex').slice(0, 32)
   return { id, name }
+}
+
+/**
+ * Equal as long as what was given to the machine's kernel cannot have been lost: another one after every
+ * boot. Where the kernel does not tell, another one each time: then a restart counts as a loss of power.
+ */
+export async function bootIdentity(random: Random, file: string = bootFile): Promise<string> {
+  const boot = await firstContent([file])
+  return boot === '' ? random.id() : boot
 }
 
 /**

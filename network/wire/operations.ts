@@ -321,6 +321,12 @@ export interface SessionRequest {
 }
 export interface SessionReply {
   readonly timeoutMs: number
+  /** Of the server's machine: with another one, whatever was not synced before may be gone. */
+  readonly boot: string
+}
+export interface SyncReply {
+  /** As in SessionReply. */
+  readonly boot: string
 }
 /** Server status for people: counts by partition. */
 export interface PartitionReport {
@@ -394,7 +400,7 @@ export interface Operations {
   writeInline: { request: WriteInlineRequest; reply: WriteReply }
   reserve: { request: ReserveRequest; reply: ReserveReply }
   commitWrite: { request: CommitWriteRequest; reply: WriteReply }
-  sync: { request: Empty; reply: Empty }
+  sync: { request: Empty; reply: SyncReply }
   statfs: { request: Empty; reply: StatfsReply }
   getxattr: { request: GetxattrRequest; reply: XattrReply }
   setxattr: { request: SetxattrRequest; reply: Empty }

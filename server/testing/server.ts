@@ -113,6 +113,7 @@ export class TestServer {
       participant: this.participant,
       syncPoint: new SyncPoint(noBlocks, this.metadata),
       status: this.#status(),
+      boot: 'boot',
       connectionOf: () => 0,
       admit,
     })

@@ -14,9 +14,12 @@ const env = realEnv()
 const transports = [new SocketTransport(env)]
 const volume = 'test'
 
+type StartServer = (name: string, boot: string) => Promise<RunningServer>
+
 export class InProcessCluster implements AsyncDisposable {
   readonly #directory: string
-  readonly #servers: readonly RunningServer[]
+  readonly #servers: RunningServer[]
+  readonly #start: StartServer
   readonly #manager: RunningManager
   readonly #connections: Connection[] = []
   /** Rookery's own timers do not keep a process alive. */
@@ -25,11 +28,13 @@ export class InProcessCluster implements AsyncDisposable {
   private constructor(
     directory: string,
     manager: RunningManager,
-    servers: readonly RunningServer[],
+    servers: RunningServer[],
+    start: StartServer,
   ) {
     this.#directory = directory
     this.#manager = manager
     this.#servers = servers
+    this.#start = start
   }
 
   static async start(serverCount: number): Promise<InProcessCluster> {
@@ -45,20 +50,21 @@ export class InProcessCluster implements AsyncDisposable {
       serversWanted: serverCount,
     })
     const names = Array.from({ length: serverCount }, (_, index) => `server-${index + 1}`)
-    const start = (name: string): Promise<RunningServer> =>
+    const start: StartServer = (name, boot) =>
       startServer({
         env,
         log,
         transports,
         managers: manager.addresses,
         name,
+        boot,
         addresses: [`unix:${directory}/${name}.sock`],
         domain: name,
         metaDirectory: `${directory}/${name}/meta`,
         dataDirectory: `${directory}/${name}/data`,
       })
-    const servers = await Promise.all(names.map(start))
-    const cluster = new InProcessCluster(directory, manager, servers)
+    const servers = await Promise.all(names.map(name => start(name, 'first boot')))
+    const cluster = new InProcessCluster(directory, manager, servers, start)
     await cluster.#makeVolume()
     return cluster
   }
@@ -69,6 +75,14 @@ export class InProcessCluster implements AsyncDisposable {
     const connection = await connect({ managers, volume, log, umask: 0 })
     this.#connections.push(connection)
     return connection
+  }
+
+  /** Stops all servers and starts them again, as if on machines in that boot. */
+  async restart(boot: string): Promise<void> {
+    for (const [index, server] of this.#servers.entries()) {
+      await server.close()
+      this.#servers[index] = await this.#start(`server-${index + 1}`, boot)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

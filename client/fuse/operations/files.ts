@@ -63,7 +63,7 @@ export async function flush(session: Session, request: Request): Promise<void> {
 }
 
 export async function fsync(session: Session, request: Request): Promise<void> {
-  await session.fileSystem.fsync(session.inoOf(request.node))
+  await session.fileSystem.fsync(session.inoOf(request.node), session.handles.file(request.u64(0)))
   session.done(request)
 }
 

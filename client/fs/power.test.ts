@@ -1,0 +1,135 @@
+/** What programs hear when a server's machine lost what had not been synced. */
+import test, { type ExecutionContext } from 'ava'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import { TestServers } from '../testing/servers.ts'
+import type { FileSystem, OpenFile } from './contract.ts'
+import { openVolume } from './volume.ts'
+import { createVolume } from './volumes.ts'
+
+const blockBytes = 64 * 1024
+const lost = { code: 'EIO', message: /lost power/ }
+const caller = { uid: 0, gid: 0 }
+
+async function setUp(t: ExecutionContext) {
+  const cluster = await new TestServers(3, 16).start()
+  const client = cluster.client()
+  // Rookery's own timers do not keep a process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(async () => {
+    await client.close()
+    await cluster.stop()
+    clearInterval(alive)
+  })
+  await createVolume(client, 'v', { blockBytes, inlineBytes: 4096 })
+  const fs = await openVolume(client, 'v')
+  await fs.fsync(fs.root)
+  const serverOf = (ino: number) => cluster.view.partitions[partitionOfIno(ino)]!.primary!
+  return { cluster, fs, serverOf }
+}
+
+async function make(fs: FileSystem, name: string): Promise<OpenFile> {
+  const how = { exclusive: true, truncate: false }
+  return (await fs.create(fs.root, Buffer.from(name), 0o100644, caller, how)).file
+}
+
+test('fsync tells once of a small write that a loss of power took', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.fsync(file.ino, file)
+  await fs.write(file, 0, Buffer.from('gone'), {})
+  await cluster.losePower(serverOf(file.ino))
+  t.is(cluster.store.get(file.ino).attributes.size, 0)
+  await t.throwsAsync(fs.fsync(file.ino, file), lost)
+  t.is((await fs.getattr(file.ino)).size, 0, 'what was known of it is forgotten')
+  await fs.fsync(file.ino, file)
+  await fs.write(file, 0, Buffer.from('stays'), {})
+  await fs.fsync(file.ino, file)
+})
+
+test('fsync tells of blocks that a server of data lost, though the inode is elsewhere', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.write(file, 0, Buffer.alloc(20 * blockBytes, 1), {})
+  const other = cluster.view.members.find(({ id }) => id !== serverOf(file.ino))!
+  await cluster.losePower(other.id)
+  await t.throwsAsync(fs.fsync(file.ino, file), lost)
+  await fs.fsync(file.ino, file)
+})
+
+test('the end of a process loses nothing, and fsync says so', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.write(file, 0, Buffer.from('stays'), {})
+  cluster.sessions.clear()
+  await cluster.stopServer(serverOf(file.ino))
+  await cluster.startServer(serverOf(file.ino))
+  await fs.fsync(file.ino, file)
+  t.is((await fs.getattr(file.ino)).size, 5)
+})
+
+test('what was synced before the loss of power is no error, neither is what was only read', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const [file, untouched] = [await make(fs, 'f'), await make(fs, 'g')]
+  await fs.write(file, 0, Buffer.from('stays'), {})
+  await fs.fsync(file.ino, file)
+  await fs.fsync(untouched.ino)
+  await cluster.losePower(serverOf(file.ino))
+  await fs.fsync(file.ino, file)
+  await t.notThrowsAsync(fs.fsync(untouched.ino, untouched))
+})
+
+test('each open file is told once, close as well as fsync, and not one opened later', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.fsync(file.ino, file)
+  const again = await fs.open(file.ino, { truncate: false })
+  const third = await fs.open(file.ino, { truncate: false })
+  await fs.write(file, 0, Buffer.from('gone'), {})
+  await cluster.losePower(serverOf(file.ino))
+  await t.throwsAsync(fs.fsync(file.ino, again), lost)
+  await t.throwsAsync(fs.flush(third), lost)
+  await fs.flush(third)
+  const later = await fs.open(file.ino, { truncate: false })
+  await fs.fsync(file.ino, later)
+  await t.throwsAsync(fs.fsync(file.ino, file), lost)
+  for (const one of [file, again, third]) await fs.fsync(file.ino, one)
+})
+
+test('close tells of a loss that the client knows of already', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.fsync(file.ino, file)
+  await fs.write(file, 0, Buffer.from('gone'), {})
+  await cluster.losePower(serverOf(file.ino))
+  await fs.getattr(file.ino)
+  await t.throwsAsync(fs.flush(file), lost)
+  await fs.fsync(file.ino, file)
+})
+
+test('a write whose reply the loss of power took is not taken for one made after it', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.fsync(file.ino, file)
+  cluster.fail('setattr', { loseReply: true })
+  const changing = fs.setattr(file.ino, { mode: 0o600 })
+  while (cluster.count('setattr') === 0) await new Promise(setImmediate)
+  await cluster.losePower(serverOf(file.ino))
+  await changing
+  await t.throwsAsync(fs.fsync(file.ino, file), lost)
+})
+
+test('fsync of a directory tells of names that either server of an entry lost', async t => {
+  for (const losesParent of [true, false]) {
+    const { cluster, fs, serverOf } = await setUp(t)
+    let index = 0
+    let made = await fs.mkdir(fs.root, Buffer.from('d0'), 0o755, caller)
+    while (serverOf(made.ino) === serverOf(fs.root)) {
+      made = await fs.mkdir(fs.root, Buffer.from(`d${++index}`), 0o755, caller)
+    }
+    // A server that was not known before is asked for its boot at once.
+    await fs.getattr(made.ino)
+    await cluster.losePower(serverOf(losesParent ? fs.root : made.ino))
+    await t.throwsAsync(fs.fsync(fs.root), lost)
+    await fs.fsync(fs.root)
+  }
+})
