@@ -72,7 +72,7 @@ test('blocks that are cut are counted, and a repeated cut finds nothing', async 
 
 test('a repeated cut is answered no sooner than the first one is committed', async t => {
   const double = new StoreDouble()
-  const { service, write } = await setUp(8, double)
+  const { service, partition, write } = await setUp(8, double)
   await write(0, 1)
   double.hold()
   const answered: string[] = []
