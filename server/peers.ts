@@ -111,7 +111,11 @@ export class Peers {
   }
 
   #stateOf(partition: number): { primary: MemberId; epoch: number } {
-    const state = this.#init.view()?.partitions[partition]
+    const view = this.#init.view()
+    const state = view?.partitions[partition]
+    if (view !== null && state === undefined) {
+      throw new ClusterError('MALFORMED', `there is no partition ${partition}`)
+    }
     if (state === undefined || state.primary === null) {
       throw new ClusterError('NOT_READY', `nobody serves partition ${partition} now`)
     }

@@ -5,7 +5,7 @@ import { clusterRootIno } from '../../network/wire/ids.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import { inodeKey } from '../metadata/keys.ts'
 import { client, TestCluster } from '../testing/cluster.ts'
-import { makeFile, remove } from '../testing/tree.ts'
+import { makeDirectory, makeFile, remove } from '../testing/tree.ts'
 
 async function makeWorld() {
   const cluster = new TestCluster({ servers: 1, partitions: 1 })
@@ -144,4 +144,36 @@ test('a disk that fails refuses what waits and all that follows, and is told onc
   t.is(first.outcome.state, 'refused')
   t.is(second.outcome.state, 'refused')
   t.is(server.failures.length, 1)
+})
+
+test('what lies in another partition is refused, whatever is asked of it', async t => {
+  const cluster = new TestCluster({ servers: 1, partitions: 2 })
+  await cluster.start()
+  const server = cluster.serverOf(0)
+  server.sessions.renew(client, [])
+  const directory = await makeDirectory(cluster, parent, cluster.nameIn(parent, 1))
+  const ino = await makeFile(cluster, directory, 'f')
+  const before = new Map(server.store.content)
+  const ask = async (operation: OperationName, body: object) => {
+    const handler = server.service[operation] as Handler<OperationName>
+    const peer = { hello: { role: 'client', id: client } }
+    const incoming = { peer, partition: 0, epoch: 1, body, payload: [] }
+    return await handler(incoming as unknown as Parameters<typeof handler>[0])
+  }
+  const { parent: _, ...rest } = createF
+  const ofInodes = [
+    ...(['getattr', 'setattr', 'open', 'readInline', 'writeInline', 'reserve'] as const),
+    ...(['commitWrite', 'getxattr', 'setxattr', 'removexattr', 'readlink', 'readdir'] as const),
+  ]
+  for (const name of ofInodes) {
+    await t.throwsAsync(ask(name, { ...rest, ino, truncate: true }), { code: 'MALFORMED' }, name)
+  }
+  for (const name of ['lookup', 'create', 'mkdir', 'unlink', 'rmdir', 'rename', 'link'] as const) {
+    const body = { ...rest, parent: directory, ino: parent }
+    await t.throwsAsync(ask(name, body), { code: 'MALFORMED' }, name)
+  }
+  // A link and a rename may name other partitions beside their own, but none that does not exist.
+  const link = { ...rest, parent, ino: 2 ** 50 }
+  await t.throwsAsync(ask('link', link), { code: 'MALFORMED' })
+  t.deepEqual(new Map(server.store.content), before)
 })

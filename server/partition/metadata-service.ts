@@ -6,7 +6,7 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { operationDeadlineMs } from '../../network/limits.ts'
 import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
-import type { Ino } from '../../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { Coordinator, Script } from '../transactions/coordinator.ts'
 import { findInode } from './inodes.ts'
@@ -46,7 +46,7 @@ export class MetadataService {
     ownerOf: (request: RequestOf<N>) => string | null = () => null,
   ): Handler<N> {
     return incoming => {
-      const partition = this.#init.admit(incoming)
+      const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
       const owner = ownerOf(body)
       return this.#run(partition, peer.hello.id, owner, context => {
@@ -61,7 +61,7 @@ export class MetadataService {
     operation: (partition: Partition, request: RequestOf<N>) => Promise<Reply<N>>,
   ): Handler<N> {
     return async incoming => {
-      const partition = this.#init.admit(incoming)
+      const partition = this.#admit(incoming)
       try {
         return await this.#unlocked(() => operation(partition, incoming.body))
       } finally {
@@ -73,7 +73,7 @@ export class MetadataService {
   /** An operation that may be done again without harm: its reply, data and all, is not kept. */
   repeatable<N extends OperationName>(operation: Operation<N>): Handler<N> {
     return incoming => {
-      const partition = this.#init.admit(incoming)
+      const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
       return this.#run(partition, peer.hello.id, null, context =>
         this.#stage(partition, context, operation(context, body, payload), null),
@@ -87,7 +87,7 @@ export class MetadataService {
     { grows }: { readonly grows: boolean },
   ): Handler<N> {
     return incoming => {
-      const partition = this.#init.admit(incoming)
+      const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
@@ -105,7 +105,7 @@ export class MetadataService {
    */
   truncating(operation: Operation<'setattr'>): Handler<'setattr'> {
     return incoming => {
-      const partition = this.#init.admit(incoming)
+      const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
       const client = peer.hello.id
       return this.#init.slots.once<'setattr'>(partition.id, client, body, async keep => {
@@ -139,7 +139,7 @@ export class MetadataService {
     { grows }: { readonly grows: boolean },
   ): Handler<N> {
     return incoming => {
-      const partition = this.#init.admit(incoming)
+      const partition = this.#admit(incoming)
       const { body, peer } = incoming
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
@@ -154,6 +154,14 @@ export class MetadataService {
         )
       })
     }
+  }
+
+  /** @throws ClusterError MALFORMED for what lies in another partition, whose locks and epoch are its own. */
+  #admit<N extends OperationName>(incoming: Incoming<N>): Partition {
+    const partition = this.#init.admit(incoming)
+    const home = homeOf(incoming.body)
+    if (partitionOfIno(home) === partition.id) return partition
+    throw new ClusterError('MALFORMED', `inode ${home} is not in partition ${partition.id}`)
   }
 
   #admitGrowth(): void {
@@ -207,6 +215,12 @@ export class MetadataService {
       }
     }
   }
+}
+
+/** The inode that an operation is asked of: the directory where it is about names. */
+function homeOf(request: object): Ino {
+  if ('parent' in request) return Number(request.parent)
+  return 'ino' in request ? Number(request.ino) : Number.NaN
 }
 
 /** One run of the step. What it throws waits, too, until what it rests on is committed. */
