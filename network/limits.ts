@@ -115,6 +115,9 @@ export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
 /** A write that others overtake is done again this often, then fails with EIO. */
 export const maxWriteRedos = 64
+/** An append sends blocks this long after asking for its reservation, which lasts twice as long: what is on
+ * its way when the client is stopped has the rest to arrive. */
+export const appendWritesMs = operationDeadlineMs / 2
 /** A read that meets truncations is done again this often, then fails with EIO. */
 export const maxReadRedos = 16
 /** Attribute requests that one readdir has on their way. */

@@ -72,9 +72,13 @@ interface Trouble {
   checksumFailed: boolean
 }
 
-/** Of a mutation: the boot under which it may first have had its effect; null while it certainly had none. */
-interface Under {
+/** What there is to know of a mutation that is being sent. */
+interface Sending {
+  readonly notAfterMs: number
+  /** Under which it may first have had its effect; null while it certainly had none. */
   boot: Boot | null
+  /** Of the last attempt. */
+  sentMs: number
 }
 
 const noPayload: Payload = []
@@ -134,6 +138,7 @@ export class ClusterClient implements Cluster {
     partition: Partition,
     request: MutationOf<N>,
     payload: Payload = noPayload,
+    notAfterMs = Infinity,
   ): Promise<Changed<N>> {
     const startedMs = this.env.clock.monotonicMs()
     const taken = this.#slots.take()
@@ -145,10 +150,11 @@ export class ClusterClient implements Cluster {
       }
       // The compiler cannot see that adding back what MutationOf took away gives the request again.
       const whole = { ...request, slot, sequence } as unknown as RequestOf<N>
-      const under: Under = { boot: null }
-      const reply = await this.#persist(name, partition, whole, payload, startedMs, under)
-      assert(under.boot !== null, 'what was replied to was sent')
-      return { body: reply.body, payload: reply.payload, boot: under.boot }
+      const sending: Sending = { notAfterMs, boot: null, sentMs: 0 }
+      const reply = await this.#persist(name, partition, whole, payload, startedMs, sending)
+      const { boot, sentMs } = sending
+      assert(boot !== null, 'what was replied to was sent')
+      return { body: reply.body, payload: reply.payload, boot, sentMs }
     } finally {
       this.#slots.give(slot)
     }
@@ -186,7 +192,7 @@ export class ClusterClient implements Cluster {
     request: RequestOf<N>,
     payload: Payload,
     startedMs: number,
-    under: Under | null,
+    sending: Sending | null,
   ): Promise<Reply<N>> {
     let trouble: Trouble | null = null
     for (;;) {
@@ -199,7 +205,7 @@ export class ClusterClient implements Cluster {
         const peer = link.current ?? (await link.ready())
         session = link.session
         replies = link.replies
-        if (under !== null) under.boot ??= link.boot
+        if (sending !== null) this.#leaving(sending, name, link)
         // At least a moment, should finding the server have taken the rest.
         const deadlineMs =
           trouble === null
@@ -221,9 +227,18 @@ export class ClusterClient implements Cluster {
           checksumFailed: false,
         }
         await this.#recover(trouble, error, route, session, replies)
-        if (under !== null && !trouble.uncertain) under.boot = null
+        if (sending !== null && !trouble.uncertain) sending.boot = null
       }
     }
+  }
+
+  /** An attempt is about to be sent. @throws ClusterError STALE_WRITE when it is too late for that. */
+  #leaving(sending: Sending, name: OperationName, link: ServerLink): void {
+    sending.sentMs = this.env.clock.monotonicMs()
+    if (sending.sentMs > sending.notAfterMs) {
+      throw new ClusterError('STALE_WRITE', `too late to send ${name} to ${link.server}`)
+    }
+    sending.boot ??= link.boot
   }
 
   async #send<N extends OperationName>(

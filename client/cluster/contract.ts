@@ -11,10 +11,12 @@ export interface Boot {
   id: string
 }
 
-/** A mutation's reply, and since when its effect may have been there. */
+/** A mutation's reply, and what is known of how it came about. */
 export interface Changed<N extends OperationName> extends Reply<N> {
   /** The boot under which it may first have had its effect. */
   readonly boot: Boot
+  /** When the attempt that this is the reply to was sent (monotonic clock): its effect is no older. */
+  readonly sentMs: number
 }
 
 /** Operations whose requests carry a slot: their effect happens once, however often they are sent. */
@@ -50,12 +52,16 @@ export interface Cluster {
     partition: Partition,
     request: RequestOf<N>,
   ): Promise<Reply<N>>
-  /** As `query`, for an operation that changes something: its effect happens at most once. */
+  /**
+   * As `query`, for an operation that changes something: its effect happens at most once.
+   * @param notAfterMs of the monotonic clock: no attempt leaves later, but ends with STALE_WRITE.
+   */
   mutate<N extends MutationName>(
     name: N,
     partition: Partition,
     request: MutationOf<N>,
     payload?: Payload,
+    notAfterMs?: number,
   ): Promise<Changed<N>>
   /** The boot of the machine in charge of a partition, as far as it is known now. */
   bootOf(partition: Partition): Boot

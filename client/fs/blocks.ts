@@ -51,18 +51,21 @@ export async function readExtent(
   throw new PosixError('EIO', `block ${block} of file ${ino} does not match its checksums`)
 }
 
+/** @param notAfterMs when what the write rests on may end: see `Cluster.mutate`. */
 export async function writeExtent(
   context: Context,
   attributes: Attributes,
   extent: Extent,
   data: Payload,
+  notAfterMs: number,
 ): Promise<void> {
   const { ino, generation } = attributes
   const { block, offset } = extent
   const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
   const checksums = checksumsOf(data, offset, chunkBytes)
   const request = { ino, generation, block, offset, checksums }
-  const { boot } = await context.cluster.mutate('writeBlock', partition, request, data)
+  const { cluster } = context
+  const { boot } = await cluster.mutate('writeBlock', partition, request, data, notAfterMs)
   context.dirty.mark(ino, partition, boot)
 }
 

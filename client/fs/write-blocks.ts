@@ -1,6 +1,7 @@
 /** The way of blocks: reserve, write them in parallel, commit. One attempt; see write.ts. */
 import { PosixError } from '../../network/errors.ts'
 import {
+  appendWritesMs,
   maxBlocksInFlight,
   maxFileBytes,
   maxWriteRedos,
@@ -21,6 +22,8 @@ interface Base {
   readonly attributes: Attributes
   /** Inline data that has to move to block 0; null when the file is in blocks already. */
   readonly spilling: Uint8Array | null
+  /** No block may be sent after this moment: others may append by then. */
+  readonly notAfterMs: number
 }
 
 /** @throws ClusterError STALE_WRITE, PosixError. */
@@ -70,7 +73,8 @@ async function baseOf(context: Context, { inode, data, offset }: Writing): Promi
   const { attributes } = inode
   const end = offset + data.length
   const needed = blocksUpTo(end, attributes.blockBytes)
-  if (inode.inBlocks && attributes.reach >= needed) return { attributes, spilling: null }
+  if (inode.inBlocks && attributes.reach >= needed)
+    return { attributes, spilling: null, notAfterMs: Infinity }
   return reserve(context, inode, Math.max(needed, reachAhead(attributes, offset, end)), false)
 }
 
@@ -100,12 +104,17 @@ async function reserve(
 ): Promise<Base> {
   const { ino } = inode
   const request = { ino, reach, exclusive }
-  const { body, payload } = await context.cluster.mutate('reserve', partitionOfIno(ino), request)
+  const { body, payload, sentMs } = await context.cluster.mutate(
+    'reserve',
+    partitionOfIno(ino),
+    request,
+  )
+  const notAfterMs = exclusive ? sentMs + appendWritesMs : Infinity
   const { attributes } = body
   inode.learn(attributes)
-  if (!body.inline) return { attributes, spilling: null }
+  if (!body.inline) return { attributes, spilling: null, notAfterMs }
   const spilling = verifiedInline(payload, body.checksum)
-  if (spilling !== null) return { attributes, spilling }
+  if (spilling !== null) return { attributes, spilling, notAfterMs }
   throw new PosixError('EIO', `the data of file ${ino} does not match its checksum`)
 }
 
@@ -121,7 +130,7 @@ async function giveBack(context: Context, { ino }: OpenInode): Promise<void> {
 
 async function putBlocks(
   context: Context,
-  { attributes, spilling }: Base,
+  { attributes, spilling, notAfterMs }: Base,
   offset: number,
   data: Uint8Array,
 ): Promise<void> {
@@ -132,7 +141,7 @@ async function putBlocks(
   })
   if (spilling !== null && spilling.length > 0) spillInto(extents, pieces, spilling)
   await inParallel(extents.length, maxBlocksInFlight, index =>
-    writeExtent(context, attributes, extents[index]!, pieces[index]!),
+    writeExtent(context, attributes, extents[index]!, pieces[index]!, notAfterMs),
   )
 }
 

@@ -5,10 +5,11 @@
  * 1. No block is written before the inode's `reach` covers it: a purge finds every block.
  * 2. Nothing of a write shows before `commitWrite`, which refuses (STALE_WRITE) what was built on a state
  *    that is no more; then the whole write is done again.
- * 3. An append writes its blocks only while the inode is reserved to it: nobody else commits there.
+ * 3. An append writes its blocks only while the inode is reserved to it: nobody else commits there. When a
+ *    part of that time has passed since it asked, it sends no more of them and begins again.
  */
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { maxFileBytes, maxWriteRedos } from '../../network/limits.ts'
+import { maxFileBytes, maxWriteRedos, operationDeadlineMs } from '../../network/limits.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { retryDelayMs } from '../cluster/retry.ts'
@@ -56,6 +57,7 @@ export async function write(
 
 async function writeInTurn(context: Context, writing: Writing): Promise<void> {
   const { env } = context.cluster
+  const lateMs = env.clock.monotonicMs() + operationDeadlineMs
   let reason: unknown
   for (let redo = 0; redo <= maxWriteRedos; redo++) {
     if (redo > 1) await env.timers.sleep(retryDelayMs(redo, env.random))
@@ -66,10 +68,11 @@ async function writeInTurn(context: Context, writing: Writing): Promise<void> {
     } catch (error) {
       if (!(error instanceof ClusterError && error.code === 'STALE_WRITE')) throw error
       reason = error
+      if (redo > 1 && env.clock.monotonicMs() > lateMs) break
       await getattr(context, writing.inode.ino)
     }
   }
-  const message = `file ${writing.inode.ino} changed during each of ${maxWriteRedos} writes`
+  const message = `a write to file ${writing.inode.ino} was overtaken or delayed each time`
   throw new PosixError('EIO', message, { cause: reason })
 }
 

@@ -135,13 +135,13 @@ export class TestServers {
     return this.calls.filter(call => call.name === name).length
   }
 
-  /** A client of its own, with a view of its own. */
-  client(): ClusterClient {
+  /** A client of its own, with a view of its own, and time of its own where it is given. */
+  client(env: Env = this.env): ClusterClient {
     const id = `c${this.#clients++}`
     const transport = this.#network.transport(id)
     const hello = { version, cluster, role: 'client' as const, id }
     return new ClusterClient({
-      env: this.env,
+      env,
       log: silentLog,
       membership: new TestMembership(this.view, this.#watchers),
       dial: server =>
