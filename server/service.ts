@@ -19,6 +19,7 @@ import type { Slots } from './partition/slots.ts'
 import type { ServerStatus } from './status.ts'
 import type { SyncPoint } from './sync-point.ts'
 import type { Coordinator } from './transactions/coordinator.ts'
+import type { LegName } from './transactions/legs.ts'
 import type { Participant } from './transactions/participant.ts'
 import { rename } from './transactions/rename.ts'
 import { link, mkdir, rmdir, unlink } from './transactions/scripts.ts'
@@ -41,6 +42,7 @@ export interface ServiceInit {
   readonly admit: (incoming: Incoming<OperationName>) => Partition
 }
 
+const makesDirectory: LegName = 'makeDirectory'
 const grows = { grows: true } as const
 const shrinks = { grows: false } as const
 const done = { body: {}, payload: noPayload } as const
@@ -138,23 +140,30 @@ function metadataOperations(metadata: MetadataService): Service {
   }
 }
 
-function blockOperations({ admit, blocks, slots }: ServiceInit): Service {
+function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Service {
   return {
     readBlock: incoming => blocks.read(admit(incoming), incoming.body),
     writeBlock(incoming) {
       const partition = admit(incoming)
       const { peer, body, payload } = incoming
-      return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, keep =>
-        blocks.write(partition, body, payload, keep),
-      )
+      return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, async keep => {
+        metadata.admitGrowth()
+        return await blocks.write(partition, body, payload, keep)
+      })
     },
   }
 }
 
-function transactionOperations({ admit, coordinator, participant }: ServiceInit): Service {
+function transactionOperations({
+  admit,
+  coordinator,
+  participant,
+  metadata,
+}: ServiceInit): Service {
   return {
     async prepare(incoming) {
       const partition = admit(incoming)
+      if (incoming.body.leg === makesDirectory) metadata.admitGrowth()
       const result = await participant.prepare(partition, incoming.body, incoming.peer.hello.id)
       return { body: { result }, payload: noPayload }
     },

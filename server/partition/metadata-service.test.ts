@@ -131,7 +131,19 @@ test('a full disk takes nothing new, lets go of the old, and still answers repea
   await t.throwsAsync(refused, { message: /ENOSPC/ })
   const repeat = await request('create', createF).reply
   t.true(repeat.body.created)
+  const block = { ino: 16, generation: 1, block: 0, offset: 0, checksums: new Uint8Array(8) }
+  const written = request('writeBlock', { ...block, slot: 11, sequence: 1 }).reply
+  await t.throwsAsync(written, { message: /ENOSPC/ })
   await t.notThrowsAsync(cluster.passing(remove(cluster, 'unlink', parent, 'old')))
+})
+
+test('no directory is made on a full disk for another server', async t => {
+  const cluster = new TestCluster({ servers: 2, partitions: 2 })
+  await cluster.start()
+  cluster.serverOf(1).isFull = true
+  const made = makeDirectory(cluster, parent, cluster.nameIn(parent, 1))
+  await t.throwsAsync(made, { message: /ENOSPC/ })
+  await t.notThrowsAsync(makeDirectory(cluster, parent, cluster.nameIn(parent, 0)))
 })
 
 test('a disk that fails refuses what waits and all that follows, and is told once', async t => {

@@ -40,6 +40,11 @@ export class MetadataService {
     this.#init = init
   }
 
+  /** To be called before anything new is taken on. @throws PosixError ENOSPC when the metadata disk is full. */
+  admitGrowth(): void {
+    if (this.#init.isFull()) throw new PosixError('ENOSPC', 'the metadata disk of a server is full')
+  }
+
   /** An operation that changes nothing but what is in memory. */
   read<N extends OperationName>(
     operation: Operation<N>,
@@ -91,7 +96,7 @@ export class MetadataService {
       const { body, payload, peer } = incoming
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
-        if (grows) this.#admitGrowth()
+        if (grows) this.admitGrowth()
         return this.#run(partition, client, null, context =>
           this.#stage(partition, context, operation(context, body, payload), keep),
         )
@@ -143,7 +148,7 @@ export class MetadataService {
       const { body, peer } = incoming
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
-        if (grows) this.#admitGrowth()
+        if (grows) this.admitGrowth()
         return await this.#init.coordinator.execute(
           partition,
           client,
@@ -162,10 +167,6 @@ export class MetadataService {
     const home = homeOf(incoming.body)
     if (partitionOfIno(home) === partition.id) return partition
     throw new ClusterError('MALFORMED', `inode ${home} is not in partition ${partition.id}`)
-  }
-
-  #admitGrowth(): void {
-    if (this.#init.isFull()) throw new PosixError('ENOSPC', 'the metadata disk of a server is full')
   }
 
   async #stage<N extends OperationName>(
