@@ -102,8 +102,11 @@ test('the next mutation of a slot waits for the one before, however that ends', 
 
 test('a slot that no client has, and a reply too long to be kept, are refused', async t => {
   const { remove, slots } = setUp()
-  for (const slot of [-1, 256, Number.NaN]) {
+  for (const slot of [-1, 1.5, 256, Number.NaN]) {
     await t.throwsAsync(remove(1, 1, slot), { message: /MALFORMED/ })
+  }
+  for (const sequence of [-1, 1.5, Number.NaN]) {
+    await t.throwsAsync(remove(sequence, 1), { message: /MALFORMED/ })
   }
   const long = slots.once<'readlink' & 'unlink'>(
     1,

@@ -41,7 +41,9 @@ export class Slots {
     { slot, sequence }: Mutation,
     run: (keep: Keep<N>) => Promise<Reply<N>>,
   ): Promise<Reply<N>> {
-    if (!(slot >= 0 && slot < maxSlots)) throw new ClusterError('MALFORMED', `slot ${slot}`)
+    if (!(isCount(slot) && slot < maxSlots && isCount(sequence))) {
+      throw new ClusterError('MALFORMED', `slot ${slot}, sequence ${sequence}`)
+    }
     const key = slotKey(partition, client, slot)
     for (let running = this.#running.get(key); running; running = this.#running.get(key)) {
       if (running.sequence > sequence) throw stale(slot, sequence)
@@ -82,6 +84,10 @@ export class Slots {
     if (this.#last.size >= maxRememberedSlots) this.#last.clear()
     this.#last.set(key, sequence)
   }
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
 }
 
 function encodeKept(sequence: number, body: unknown): Uint8Array {

@@ -51,6 +51,31 @@ test('setattr refuses what an inode cannot hold, and changes nothing', async t =
   t.deepEqual(body.attributes, created.body.attributes)
 })
 
+test('create and mkdir refuse what an inode cannot hold, and names that are no bytes', async t => {
+  const { call } = await makeWorld()
+  const owners = [-1, 1.5, 2 ** 32 - 1, '0', null, Number.NaN]
+  const bad = [
+    ...owners.flatMap(owner => [{ uid: owner }, { gid: owner }]),
+    ...[-1, 0o100644 + 0.5, 2 ** 16 + 0o100644, '33188'].map(mode => ({ mode })),
+  ]
+  let sequence = 0
+  for (const changes of bad) {
+    for (const operation of ['create', 'mkdir'] as const) {
+      const body = { ...createKept, ...changes, sequence: ++sequence }
+      await t.throwsAsync(call(operation, body), { code: 'EINVAL' }, operation)
+    }
+  }
+  for (const wrong of ['kept', [107], 7]) {
+    const body = { ...createKept, name: wrong, sequence: ++sequence }
+    await t.throwsAsync(call('create', body), { any: true }, String(wrong))
+  }
+  for (const rdev of [-1, 0.5, 2 ** 32, '1']) {
+    const body = { ...createKept, rdev, sequence: ++sequence }
+    await t.throwsAsync(call('create', body), { code: 'EINVAL' })
+  }
+  await t.notThrowsAsync(call('create', { ...createKept, sequence: ++sequence }))
+})
+
 const operations = [
   ...(['lookup', 'getattr', 'setattr', 'create', 'link', 'unlink', 'readdir', 'rename'] as const),
   ...(['getxattr', 'setxattr', 'listxattr', 'removexattr'] as const),

@@ -16,10 +16,12 @@ import {
   touchDirectory,
 } from '../partition/directories.ts'
 import { noPayload } from '../partition/operation.ts'
+import { checkAttributes } from '../partition/operations/attributes.ts'
 import type { Script } from './coordinator.ts'
 
 export const mkdir: Script<'mkdir'> = async (transaction, request) => {
   const { name, mode, uid, gid } = request
+  checkAttributes({ mode, uid, gid })
   const parent = transaction.local(({ batch }) => {
     const directory = readDirectory(batch, request.parent)
     if (findChild(batch, directory.ino, name) !== undefined) throw new PosixError('EEXIST')

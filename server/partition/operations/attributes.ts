@@ -2,7 +2,7 @@
 
 import { PosixError } from '../../../network/errors.ts'
 import { fileType, isRegular } from '../../../network/wire/attributes.ts'
-import type { SetattrRequest } from '../../../network/wire/operations.ts'
+import type { Mutation, SetattrRequest } from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
 import { changeInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
@@ -17,7 +17,7 @@ export const getattr: Operation<'getattr'> = ({ batch }, request) => ({
 })
 
 export const setattr: Operation<'setattr'> = (context, request) => {
-  checkChanges(request)
+  checkAttributes(request)
   const { size } = request
   const inode =
     size === undefined
@@ -33,7 +33,8 @@ export const setattr: Operation<'setattr'> = (context, request) => {
 }
 
 /** Peers are not trusted: a record that cannot be written, or read again, is refused. */
-function checkChanges({ mode, uid, gid, size, atimeNs, mtimeNs, ctimeNs }: SetattrRequest): void {
+export function checkAttributes(attributes: Omit<SetattrRequest, 'ino' | keyof Mutation>): void {
+  const { mode, uid, gid, size, atimeNs, mtimeNs, ctimeNs } = attributes
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) refuse('size', size)
   if (mode !== undefined && !isUpTo(maxMode, mode)) refuse('mode', mode)
   // The highest number stands for "as it was" (chown(2)), and never gets here.

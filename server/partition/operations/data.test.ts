@@ -238,6 +238,10 @@ test('sizes that no file can have are refused', async t => {
       refused(t, () => commit(room, ino, { end: wrong })),
       'MALFORMED',
     )
+    t.is(
+      refused(t, () => write(room, ino, wrong, 'x')),
+      'MALFORMED',
+    )
   }
 })
 

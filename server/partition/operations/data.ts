@@ -38,6 +38,7 @@ export const readInline: Operation<'readInline'> = ({ batch }, request) => {
 }
 
 export const writeInline: Operation<'writeInline'> = (context, request, payload) => {
+  checkCount(request.offset)
   const inode = readRegular(context.batch, request.ino)
   const length = payload.reduce((sum, piece) => sum + piece.length, 0)
   const offset = request.append ? inode.size : request.offset

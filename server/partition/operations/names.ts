@@ -17,6 +17,7 @@ import {
 import { findInode, readInode, writeInode } from '../inodes.ts'
 import { newInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
+import { checkAttributes } from './attributes.ts'
 
 export const lookup: Operation<'lookup'> = ({ batch }, request) => {
   readDirectory(batch, request.parent)
@@ -30,6 +31,8 @@ export const lookup: Operation<'lookup'> = ({ batch }, request) => {
 /** open(2) with O_CREAT, mknod(2), symlink(2). */
 export const create: Operation<'create'> = (context, request) => {
   const { batch, facts } = context
+  checkAttributes(request)
+  if (!(request.rdev >>> 0 === request.rdev)) throw new PosixError('EINVAL', 'no device number')
   const type = request.mode & fileType.mask
   if (type === fileType.directory || type === 0) throw new PosixError('EINVAL', 'no file type')
   if (request.target.length > maxSymlinkBytes) throw new PosixError('ENAMETOOLONG')
