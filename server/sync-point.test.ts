@@ -171,3 +171,14 @@ test('only what was touched since the last sync began is worth another', async t
   await disks.point.syncIfDirty()
   t.is(disks.asked.filter(what => what === 'data').length, 2)
 })
+
+test('a sync that failed for one caller is tried again for the server itself', async t => {
+  const disks = new Disks()
+  disks.change()
+  const asked = t.throwsAsync(disks.point.sync(), { message: 'broken' })
+  await disks.end(new Error('broken'))
+  await asked
+  const own = t.throwsAsync(disks.point.syncIfDirty(), { message: 'broken' })
+  await disks.end(new Error('broken'))
+  await own
+})

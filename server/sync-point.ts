@@ -55,8 +55,14 @@ export class SyncPoint {
   async #run(): Promise<void> {
     this.#dirty = false
     const mark = this.#blocks.stagedMark()
-    const synced = await this.#blocks.sync()
-    await this.#store.sync(synced)
+    try {
+      const synced = await this.#blocks.sync()
+      await this.#store.sync(synced)
+    } catch (error) {
+      // Whoever keeps the disks has to hear of it, not only the caller who happened to ask.
+      this.#dirty = true
+      throw error
+    }
     this.#blocks.indexSynced(mark)
   }
 }
