@@ -50,14 +50,14 @@ test('a reservation is learnt though it is no change', t => {
   t.is(inode.attributes.reach, 9)
 })
 
-test('a lost inode is not handed to those who open the file again', t => {
+test('an inode that went away is not handed to those who open it again', t => {
   const inodes = new OpenInodes()
-  const lost = inodes.acquire(attributes({}))
-  inodes.lose(new Set([3]))
-  t.true(lost.lost)
+  const gone = inodes.acquire(attributes({}))
+  inodes.wentAway(gone)
+  t.true(gone.gone)
   const again = inodes.acquire(attributes({}))
-  t.not(again, lost)
-  inodes.release(lost)
+  t.not(again, gone)
+  inodes.release(gone)
   t.is(inodes.get(again.ino), again)
 })
 

@@ -5,15 +5,15 @@
  * 2. Inline data is kept only together with the attributes that it belongs to.
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
-import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import { Turns } from './turns.ts'
 
 export class OpenInode {
   readonly ino: Ino
   readonly turns = new Turns()
   handles = 0
-  /** Its server has forgotten that it is open: nothing can be said of it any longer. */
-  lost = false
+  /** Its server, which had not heard of this client for too long, has removed it. */
+  gone = false
   /** How often something that was written to it may have been lost. */
   losses = 0
   #attributes: Attributes
@@ -103,11 +103,9 @@ export class OpenInodes {
     return inode.attributes
   }
 
-  lose(partitions: ReadonlySet<Partition>): void {
-    for (const [ino, inode] of this.#inodes) {
-      if (!partitions.has(partitionOfIno(ino))) continue
-      inode.lost = true
-      this.#inodes.delete(ino)
-    }
+  /** The inode's server said that there is no such inode. */
+  wentAway(inode: OpenInode): void {
+    inode.gone = true
+    if (this.#inodes.get(inode.ino) === inode) this.#inodes.delete(inode.ino)
   }
 }

@@ -94,7 +94,6 @@ export class ClusterClient implements Cluster {
   readonly #slots = new Slots()
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
-  readonly #sessionLost: ((partitions: ReadonlySet<Partition>) => void)[] = []
   #closed = false
 
   constructor(init: ClusterInit) {
@@ -171,10 +170,6 @@ export class ClusterClient implements Cluster {
     // Asked for at once: what is marked with it until it is known counts as made under the answer.
     if (link.boot.id === '') link.renewSoon()
     return link.boot
-  }
-
-  onSessionLost(lost: (partitions: ReadonlySet<Partition>) => void): void {
-    this.#sessionLost.push(lost)
   }
 
   async close(): Promise<void> {
@@ -341,15 +336,11 @@ export class ClusterClient implements Cluster {
     return this.#epochOf(partition) !== epoch
   }
 
+  /** What has lost its name and was removed meanwhile answers ESTALE: no other inode has its number. */
   #sessionExpired(link: ServerLink, session: number): void {
     if (!link.expired(session)) return
-    const lost = new Set<Partition>()
-    this.view.partitions.forEach((state, partition) => {
-      if (state.primary === link.server) lost.add(partition)
-    })
-    this.opens.drop(lost)
-    this.#log.warn({ server: link.server }, 'the server has forgotten our open files')
-    for (const tell of this.#sessionLost) tell(lost)
+    const text = 'the server has forgotten this client: it is told again what is open'
+    this.#log.warn({ server: link.server }, text)
   }
 
   /** Servers that became primary have to learn what this client holds open there. */

@@ -69,7 +69,5 @@ export interface Cluster {
   servers(): readonly MemberId[]
   /** Asks one server, not a partition; retried like the others while it is a member. */
   ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>>
-  /** Calls `lost` when a server has forgotten this client's open files in these partitions. */
-  onSessionLost(lost: (partitions: ReadonlySet<Partition>) => void): void
   close(): Promise<void>
 }

@@ -80,14 +80,6 @@ export class OpenFileRegister implements OpenRegister {
     return opens
   }
 
-  /** Forgets files that their server has forgotten. */
-  drop(lost: ReadonlySet<Partition>): void {
-    for (const ino of this.#counts.keys()) {
-      if (lost.has(partitionOfIno(ino))) this.#counts.delete(ino)
-    }
-    this.#closed = this.#closed.filter(ino => !lost.has(partitionOfIno(ino)))
-  }
-
   #subtract(ino: Ino): void {
     const count = this.#counts.get(ino)
     if (count === undefined) return

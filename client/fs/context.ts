@@ -38,7 +38,6 @@ function sharedOf(cluster: Cluster): Shared {
     hints: new EntryHints(),
     readAhead: new ReadAheadBudget(),
   }
-  cluster.onSessionLost(partitions => shared.inodes.lose(partitions))
   sharedByCluster.set(cluster, shared)
   return shared
 }

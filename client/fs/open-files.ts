@@ -85,7 +85,7 @@ export function release(context: Context, file: OpenFile): void {
   if (inode === null) return
   context.handles.delete(handle)
   context.inodes.release(inode)
-  if (!inode.lost) context.cluster.opens.release(inode.ino)
+  context.cluster.opens.release(inode.ino)
 }
 
 function handOut(context: Context, attributes: Attributes): OpenHandle {

@@ -24,13 +24,20 @@ export class OpenHandle implements OpenFile {
     this.#lossesTold = inode.losses
   }
 
-  /** @throws PosixError EBADF after release, ESTALE when the server has forgotten that it is open. */
+  /** @throws PosixError EBADF after release, ESTALE when the inode is gone. */
   get inode(): OpenInode {
     if (this.#released) throw new PosixError('EBADF', 'the file was closed')
-    if (this.#inode.lost) {
-      throw new PosixError('ESTALE', `the server lost the open file ${this.ino}: open it again`)
-    }
+    this.assertThere()
     return this.#inode
+  }
+
+  /** @throws PosixError ESTALE when the inode is gone. */
+  assertThere(): void {
+    if (!this.#inode.gone) return
+    throw new PosixError(
+      'ESTALE',
+      `file ${this.ino} is gone from its server: it had no name, or was lost`,
+    )
   }
 
   /** @returns whether something written may have been lost of which this open file was not told yet. */
@@ -41,7 +48,7 @@ export class OpenHandle implements OpenFile {
     return news
   }
 
-  /** @returns the inode, the first time; it may be lost. */
+  /** @returns the inode, the first time; it may be gone. */
   release(): OpenInode | null {
     if (this.#released) return null
     this.#released = true

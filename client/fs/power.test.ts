@@ -133,3 +133,13 @@ test('fsync of a directory tells of names that either server of an entry lost', 
     await fs.fsync(fs.root)
   }
 })
+
+test('no open file of an inode that was lost altogether is told that all is well', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  const again = await fs.open(file.ino, { truncate: false })
+  await cluster.losePower(serverOf(file.ino))
+  await t.throwsAsync(fs.write(file, 0, Buffer.from('x'), {}), { code: 'ESTALE' })
+  await t.throwsAsync(fs.fsync(file.ino, file), lost)
+  await t.throwsAsync(fs.fsync(file.ino, again), { code: 'ESTALE' })
+})

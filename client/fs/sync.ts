@@ -45,8 +45,12 @@ function report(context: Context, ino: Ino, file: OpenFile | undefined, lost: bo
     context.inodes.get(ino)?.lose()
     context.pages.forget(ino)
   }
-  const told = file === undefined ? null : handleOf(file).takeLoss()
-  if (!lost && told !== true) return
+  const handle = file === undefined ? null : handleOf(file)
+  const news = handle?.takeLoss() ?? false
+  if (!lost && !news) {
+    handle?.assertThere()
+    return
+  }
   const text = `a server of file ${ino} lost power: data written since the last fsync may be lost`
   throw new PosixError('EIO', text)
 }

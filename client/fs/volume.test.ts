@@ -365,6 +365,22 @@ test('an entry whose inode vanished between two requests is looked up again', as
   t.false(cluster.store.inodes.has(ino))
 })
 
+test('open files outlast a session that the server forgot, but for those it has removed', async t => {
+  const { cluster, fs } = await setUp(t)
+  const [kept, removed] = [await make(fs, 'kept'), await make(fs, 'removed')]
+  await fs.write(removed, 0, bytes(2 * blockBytes), {})
+  await fs.unlink(fs.root, Buffer.from('removed'))
+  cluster.sessions.clear()
+  cluster.store.inodes.delete(removed.ino)
+  await fs.write(kept, 0, bytes(10), {})
+  same(t, await readAll(fs, kept), bytes(10))
+  await t.throwsAsync(fs.write(removed, 0, bytes(10), {}), { code: 'ESTALE' })
+  const written = cluster.count('writeBlock')
+  await t.throwsAsync(fs.write(removed, 0, bytes(10), {}), { code: 'ESTALE' })
+  t.is(cluster.count('writeBlock'), written, 'no more blocks for it')
+  for (const file of [kept, removed]) fs.release(file)
+})
+
 test('a closed file refuses to be used, and its server hears of it', async t => {
   const { cluster, fs } = await setUp(t)
   const file = await make(fs, 'f')

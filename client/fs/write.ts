@@ -50,6 +50,10 @@ export async function write(
   if (turn !== undefined) await turn
   try {
     await writeInTurn(context, { inode, data, offset, append, killPrivileges })
+  } catch (error) {
+    // No more blocks for it: whoever purged it would not find them.
+    if (error instanceof PosixError && error.code === 'ESTALE') context.inodes.wentAway(inode)
+    throw error
   } finally {
     inode.turns.leave(shared)
   }
