@@ -106,7 +106,8 @@ export const levelWriteBufferBytes = 32 * MiB
 export const maxPageRecords = 65_536
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
 export const maxEntryHints = 65_536
-/** Client: inodes with writes on other servers that fsync has to visit; older ones share one record. */
+/** Client: inodes with changes not synced yet, at some 400 bytes each; older ones share records by
+ * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
