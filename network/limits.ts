@@ -106,7 +106,7 @@ export const levelWriteBufferBytes = 32 * MiB
 export const maxPageRecords = 65_536
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
 export const maxEntryHints = 65_536
-/** Client: inodes with changes not synced yet, at some 400 bytes each; older ones share records by
+/** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by
  * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384
 /** Blocks of one read or write that are on their way at a time. */
