@@ -22,26 +22,25 @@ interface Base {
   readonly attributes: Attributes
   /** Inline data that has to move to block 0; null when the file is in blocks already. */
   readonly spilling: Uint8Array | null
-  /** No block may be sent after this moment: others may append by then. */
+  /** No block may be sent after this moment: others may append, or move the inline data, by then. */
   readonly notAfterMs: number
 }
 
 /** @throws ClusterError STALE_WRITE, PosixError. */
 export async function writeBlocks(context: Context, writing: Writing): Promise<void> {
-  if (!writing.append) {
-    const base = await baseOf(context, writing)
-    await putBlocks(context, base, writing.offset, writing.data)
-    return commit(context, writing, base, writing.offset)
-  }
-  let base: Base
+  const { append, inode, data } = writing
+  let base: Base | null = null
+  let offset: number
   try {
-    base = await appendBaseOf(context, writing)
-    await putBlocks(context, base, base.attributes.size, writing.data)
+    base = await (append ? appendBaseOf(context, writing) : baseOf(context, writing))
+    offset = append ? base.attributes.size : writing.offset
+    await putBlocks(context, base, offset, data)
   } catch (error) {
-    await giveBack(context, writing.inode)
+    const spills = base !== null && base.spilling !== null
+    if (append || spills) await giveBack(context, inode)
     throw error
   }
-  return commit(context, writing, base, base.attributes.size)
+  return commit(context, writing, base, offset)
 }
 
 async function commit(
@@ -109,7 +108,7 @@ async function reserve(
     partitionOfIno(ino),
     request,
   )
-  const notAfterMs = exclusive ? sentMs + appendWritesMs : Infinity
+  const notAfterMs = exclusive || body.inline ? sentMs + appendWritesMs : Infinity
   const { attributes } = body
   inode.learn(attributes)
   if (!body.inline) return { attributes, spilling: null, notAfterMs }
@@ -118,7 +117,7 @@ async function reserve(
   throw new PosixError('EIO', `the data of file ${ino} does not match its checksum`)
 }
 
-/** Ends the reservation of an append, so that others need not wait for its deadline. */
+/** Ends the reservation of an append or a spill, so that others need not wait for its deadline. */
 async function giveBack(context: Context, { ino }: OpenInode): Promise<void> {
   const request = { ino, reach: 0, exclusive: false }
   try {

@@ -162,11 +162,11 @@ const writeInline: Act<'writeInline'> = ({ store }, request, data) => {
 }
 
 const reserve: Act<'reserve'> = ({ store, client, grants }, { ino, reach, exclusive }) => {
-  const holder = grants.get(ino)
-  if (exclusive && holder !== undefined) throw new ClusterError('CONFLICT', 'another appends')
-  if (exclusive) grants.set(ino, client)
-  else if (holder === client) grants.delete(ino)
   const inode = store.get(ino)
+  if (!exclusive && grants.get(ino) === client) grants.delete(ino)
+  const granted = exclusive || (inode.attributes.reach === 0 && reach > 0)
+  if (granted && grants.has(ino)) throw new ClusterError('CONFLICT', 'another appends or spills')
+  if (granted) grants.set(ino, client)
   inode.reserved = Math.max(inode.reserved, reach)
   if (inode.attributes.reach > 0) inode.attributes.reach = inode.reserved
   return inlineReply(inode)
@@ -179,7 +179,7 @@ const commitWrite: Act<'commitWrite'> = ({ store, client, grants }, request) => 
   const holder = grants.get(ino)
   if (holder === client) {
     grants.delete(ino)
-    inode.attributes.cuts++
+    if (reach > 0) inode.attributes.cuts++
   }
   const same =
     request.generation === generation &&

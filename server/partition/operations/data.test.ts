@@ -346,6 +346,23 @@ test('while one appends, nobody else raises the size, and nobody else appends', 
   t.notThrows(() => commit(room, ino, { end: block + 9 }, 'one'))
 })
 
+test('inline data is moved to blocks by one client at a time', async t => {
+  const room = await openRoom()
+  const { ino } = room.file('f')
+  const { change } = write(room, ino, 0, 'inline').attributes
+  reserved(room, ino, 1, false, 'one')
+  t.is(
+    refused(t, () => reserved(room, ino, 1, false, 'two')),
+    'CONFLICT',
+  )
+  t.true(commit(room, ino, { end: 99, spilled: change }, 'one').written)
+  t.false(reserved(room, ino, 1, false, 'two').body.inline)
+  const other = room.file('g')
+  reserved(room, other.ino, 1, false, 'one')
+  reserved(room, other.ino, 0, false, 'one')
+  t.true(reserved(room, other.ino, 1, false, 'two').body.inline)
+})
+
 test('an append that is refused gives its grant back', async t => {
   const room = await openRoom()
   const ino = inBlocks(room, 'f', 1)

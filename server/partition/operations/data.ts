@@ -72,9 +72,11 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   }
   if (!request.exclusive) grants.release(inode.ino, client)
   checkCut(context, inode)
-  if (request.exclusive) grants.grant(inode.ino, client, request.slot)
-  const reserved = Math.max(inode.reserved, request.reach)
   const inline = inode.reach === 0
+  // Two clients that both move the inline data to block 0 would put it over what the other has written.
+  const exclusive = request.exclusive || (inline && request.reach > 0)
+  if (exclusive) grants.grant(inode.ino, client, request.slot)
+  const reserved = Math.max(inode.reserved, request.reach)
   const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
   if (reserved > inode.reserved) writeInode(batch, changed)
   const attributes = attributesOf(changed)
@@ -98,7 +100,7 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
     ...inode,
     reserved,
     reach: reserved,
-    cuts: appends ? inode.cuts + 1 : inode.cuts,
+    cuts: appends && inode.reach > 0 ? inode.cuts + 1 : inode.cuts,
   }
   const size = Math.max(inode.size, request.end)
   return { body: written(context, changed, request.end, size, request), payload: noPayload }
