@@ -56,7 +56,7 @@ export interface RunningServer {
  */
 export async function startServer(init: ServerInit): Promise<RunningServer> {
   const identity = await claimDirectories(init)
-  const store = await openMetadata(init.metaDirectory)
+  const store = await openMetadata(init.metaDirectory, identity)
   const server = new Server(init, identity, store)
   try {
     await server.start()

@@ -57,7 +57,23 @@ test('a directory that holds something else is left alone', async t => {
 test('a metadata directory is open once at a time', async t => {
   const at = await scratch(t)
   await claimDirectories(at('a'))
-  const store = await openMetadata(at('a').metaDirectory)
-  t.is(await refused(t, openMetadata(at('a').metaDirectory)), 'IN_USE')
+  const store = await openMetadata(at('a').metaDirectory, { id: '' })
+  t.is(await refused(t, openMetadata(at('a').metaDirectory, { id: '' })), 'IN_USE')
   await store.close()
+})
+
+test('a server whose metadata is gone does not begin with none', async t => {
+  const at = await scratch(t)
+  const { metaDirectory } = at('a')
+  await claimDirectories(at('a'))
+  await (await openMetadata(metaDirectory, { id: '' })).close()
+  await claimDirectories(at('a'), identity('a'))
+  await (await openMetadata(metaDirectory, identity('a'))).close()
+  for (const name of await readdir(join(metaDirectory, 'level'))) {
+    await rm(join(metaDirectory, 'level', name))
+  }
+  t.is(await refused(t, openMetadata(metaDirectory, identity('a'))), 'DISK')
+  await rm(join(metaDirectory, 'level'), { recursive: true })
+  t.is(await refused(t, openMetadata(metaDirectory, identity('a'))), 'DISK')
+  t.false((await readdir(metaDirectory)).includes('level'))
 })

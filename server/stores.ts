@@ -1,4 +1,5 @@
 /** A server's two directories: claimed for it, and opened. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClusterError } from '../network/errors.ts'
 import { claimDirectory, type Stamp } from '../network/membership/stamp.ts'
@@ -42,7 +43,19 @@ function assertPair(meta: Stamp, metaDirectory: string, data: Stamp, dataDirecto
   throw new ClusterError('FOREIGN_DIRECTORY', text)
 }
 
-/** @throws ClusterError IN_USE, DISK. */
-export function openMetadata(metaDirectory: string): Promise<KeyValueStore> {
-  return openLevelStore(join(metaDirectory, levelDirectory))
+/**
+ * A server that has joined had a store: without it, an empty one would be served as all there ever was, and
+ * the blocks be taken for free space.
+ * @throws ClusterError IN_USE, DISK.
+ */
+export async function openMetadata(
+  metaDirectory: string,
+  { id }: Pick<ServerIdentity, 'id'>,
+): Promise<KeyValueStore> {
+  const directory = join(metaDirectory, levelDirectory)
+  if (id !== '' && !existsSync(directory)) {
+    const text = `the metadata of server ${id} is not in ${metaDirectory}: restore it from a backup`
+    throw new ClusterError('DISK', text)
+  }
+  return await openLevelStore(directory, id === '')
 }

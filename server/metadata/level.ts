@@ -11,13 +11,17 @@ type ByteLevel = AbstractLevel<Buffer | Uint8Array | string, Buffer, Uint8Array>
 
 const encodings = { keyEncoding: 'buffer', valueEncoding: 'view' } as const
 
-/** @throws ClusterError IN_USE when another process has it open, DISK otherwise. */
-export async function openLevelStore(directory: string): Promise<KeyValueStore> {
+/**
+ * @param mayBeNew make it when it is not there.
+ * @throws ClusterError IN_USE when another process has it open, DISK otherwise.
+ */
+export async function openLevelStore(directory: string, mayBeNew = true): Promise<KeyValueStore> {
   const level = new Level<Buffer, Uint8Array>(directory, {
     ...encodings,
     cacheSize: levelBlockCacheBytes,
     writeBufferSize: levelWriteBufferBytes,
     compression: true,
+    createIfMissing: mayBeNew,
   })
   try {
     await level.open()
