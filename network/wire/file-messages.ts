@@ -1,0 +1,233 @@
+/** Requests and replies about names, inodes and small files: what a partition's primary answers. */
+import type { Attributes } from './attributes.ts'
+import type { Ino } from './ids.ts'
+import type { Mutation, Name } from './message.ts'
+
+export interface LookupRequest {
+  readonly parent: Ino
+  readonly name: Name
+}
+/** Without attributes when the inode lives in another partition: ask there with `getattr`. */
+export interface EntryReply {
+  readonly ino: Ino
+  readonly attributes: Attributes | null
+}
+export interface InoRequest {
+  readonly ino: Ino
+}
+/** Server to server: which directory holds this directory's entry? The asker's own locks do not count. */
+export interface ParentRequest {
+  readonly ino: Ino
+  readonly transaction: string
+}
+export interface ParentReply {
+  readonly parent: Ino
+}
+export interface AttributesReply {
+  readonly attributes: Attributes
+}
+/** Absent fields stay as they are. Times: nanoseconds since 1970, or 'now' for the server's clock. */
+export interface SetattrRequest extends Mutation {
+  readonly ino: Ino
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly size?: number
+  readonly atimeNs?: bigint | 'now'
+  readonly mtimeNs?: bigint | 'now'
+  readonly ctimeNs?: bigint
+  /** Clear setuid and setgid as a write or chown by an ordinary user does (FATTR_KILL_SUIDGID). */
+  readonly killPrivileges?: boolean
+}
+/** open(O_CREAT), mknod(2), symlink(2): everything that gets its inode beside its entry. */
+export interface CreateRequest extends Mutation {
+  readonly parent: Ino
+  readonly name: Name
+  /** Type and permission bits, the umask already applied. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly rdev: number
+  /** Target of a symbolic link, else empty. */
+  readonly target: Uint8Array
+  /** Fail with EEXIST when the name exists; otherwise an existing regular file is the answer. */
+  readonly exclusive: boolean
+  /** Count the file as open by this client, as `open` does. */
+  readonly open: boolean
+}
+export interface CreateReply {
+  readonly attributes: Attributes
+  readonly created: boolean
+}
+export interface MkdirRequest extends Mutation {
+  readonly parent: Ino
+  readonly name: Name
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** Settings of a new volume; a directory inherits its parent's. */
+  readonly blockBytes?: number
+  readonly inlineBytes?: number
+}
+export interface RemoveRequest extends Mutation {
+  readonly parent: Ino
+  readonly name: Name
+}
+export interface RemoveReply {
+  /** Of the removed name's inode. */
+  readonly ino: Ino
+}
+export interface LinkRequest extends Mutation {
+  readonly parent: Ino
+  readonly name: Name
+  readonly ino: Ino
+}
+/** Flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE. */
+export interface RenameRequest extends Mutation {
+  readonly parent: Ino
+  readonly name: Name
+  readonly newParent: Ino
+  readonly newName: Name
+  readonly flags: number
+}
+export interface RenameReply {
+  readonly ino: Ino
+}
+export interface ReadlinkReply {
+  readonly target: Uint8Array
+}
+export interface ReaddirRequest {
+  readonly ino: Ino
+  /** Cookie of the last entry seen; 0 from the start. */
+  readonly cookie: number
+  /** Rough bound on the reply: entries stop when their names and records pass it. */
+  readonly limitBytes: number
+  /** With attributes, where the inode lives in this partition. */
+  readonly plus: boolean
+}
+export interface DirectoryEntry {
+  readonly name: Name
+  readonly ino: Ino
+  /** File type bits, as `fileType`. */
+  readonly type: number
+  /** 1 to 2^52: position after this entry, stable while it exists. */
+  readonly cookie: number
+  readonly attributes: Attributes | null
+}
+export interface ReaddirReply {
+  readonly entries: readonly DirectoryEntry[]
+  readonly end: boolean
+}
+export interface OpenRequest extends Mutation {
+  readonly ino: Ino
+  /** O_TRUNC in the same step. */
+  readonly truncate: boolean
+  /** Send the data along when the file is inline. */
+  readonly wantData: boolean
+}
+/** Payload: the inline data, when wanted and `inline`, checksummed by `checksum`. */
+export interface OpenReply {
+  readonly attributes: Attributes
+  readonly inline: boolean
+  readonly checksum: Uint8Array
+}
+/** Handles of this client that were closed: a notice, or a call where it must be known to be done. */
+export interface ReleaseRequest {
+  readonly inos: readonly Ino[]
+}
+export interface ReadInlineRequest {
+  readonly ino: Ino
+}
+/** Payload: the data of the whole file when `inline`, else none. */
+export interface ReadInlineReply {
+  readonly attributes: Attributes
+  readonly inline: boolean
+  readonly checksum: Uint8Array
+}
+/**
+ * Payload: the data, its xxHash64 in `checksum`. Written when the file is still inline and stays within
+ * its inline limit; `written: false` tells the client to take the way of blocks.
+ */
+export interface WriteInlineRequest extends Mutation {
+  readonly ino: Ino
+  readonly offset: number
+  /** Write at the end instead (O_APPEND). */
+  readonly append: boolean
+  readonly checksum: Uint8Array
+  readonly killPrivileges: boolean
+}
+export interface WriteReply {
+  readonly written: boolean
+  /** Where an append began. */
+  readonly offset: number
+  readonly attributes: Attributes
+  /** `change` before this write: a cache that was valid under it is valid under the new one. */
+  readonly previousChange: number
+}
+/**
+ * "Blocks up to `reach` may be written": recorded before the first of them is, so that a purge finds
+ * them all. The payload of the reply is the inline data that the client has to put into block 0.
+ */
+export interface ReserveRequest extends Mutation {
+  readonly ino: Ino
+  readonly reach: number
+  /**
+   * For an append, whose blocks are written where nobody else may commit meanwhile. Granted to one
+   * client at a time (others: CONFLICT) until its next `commitWrite` of this inode, whatever comes of
+   * it, its next `reserve` without this, the end of its session, or `operationDeadlineMs`. As long as
+   * it holds, a `commitWrite` of anyone else that would raise the size is refused with STALE_WRITE.
+   * Granted likewise to who moves inline data to blocks, asked for or not, unless `reach` is 0.
+   */
+  readonly exclusive: boolean
+}
+export interface ReserveReply {
+  readonly attributes: Attributes
+  readonly inline: boolean
+  readonly checksum: Uint8Array
+}
+/**
+ * The blocks of a write are in place: make it visible. Refused with STALE_WRITE when the file was
+ * truncated since (`generation`, `cuts`), when `spilled` and the inline data changed since, or when
+ * `expectedSize` is given and no longer true: the client then writes again on the newer attributes.
+ */
+export interface CommitWriteRequest extends Mutation {
+  readonly ino: Ino
+  /** Offset behind the last byte written. */
+  readonly end: number
+  readonly generation: number
+  readonly cuts: number
+  /** `change` under which the inline data was moved to block 0; 0 when nothing was moved. */
+  readonly spilled: number
+  /** The size on which the offset was chosen (append, and a write that leaves a hole); -1 if any. */
+  readonly expectedSize: number
+  /** Reserve up to here as well, ahead of the next write; 0 for no more than there is. */
+  readonly reach: number
+  readonly killPrivileges: boolean
+}
+/** One server's share, in bytes of its data disk. */
+export interface StatfsReply {
+  /** Names the disk: servers that share one share its free space too. */
+  readonly disk: string
+  readonly usedBytes: number
+  readonly freeBytes: number
+  readonly files: number
+}
+export interface GetxattrRequest {
+  readonly ino: Ino
+  readonly name: Name
+}
+export interface XattrReply {
+  readonly value: Uint8Array
+}
+/** Flags of setxattr(2): 1 XATTR_CREATE, 2 XATTR_REPLACE. */
+export interface SetxattrRequest extends Mutation {
+  readonly ino: Ino
+  readonly name: Name
+  readonly value: Uint8Array
+  readonly flags: number
+}
+/** Value: the names, each closed by a NUL, as listxattr(2) gives them. */
+export interface RemovexattrRequest extends Mutation {
+  readonly ino: Ino
+  readonly name: Name
+}

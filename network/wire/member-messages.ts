@@ -1,0 +1,96 @@
+/** Requests and replies between members: hellos, sessions, transactions, membership. */
+import type { Ino } from './ids.ts'
+import type { MemberReport, MemberRole, MemberStatus, View } from './view.ts'
+
+/** A leg of a transaction, sent by the coordinator to a participant; see server/transactions. */
+export interface PrepareRequest {
+  readonly transaction: string
+  /** Partition of the coordinator: whom recovery asks. */
+  readonly coordinator: number
+  /** Name of the leg in server/transactions/legs.ts, and its argument. */
+  readonly leg: string
+  readonly argument: unknown
+}
+export interface PrepareReply {
+  readonly result: unknown
+}
+export interface DecideRequest {
+  readonly transaction: string
+  readonly commit: boolean
+}
+export interface OutcomeRequest {
+  readonly transaction: string
+}
+export interface OutcomeReply {
+  readonly outcome: 'committed' | 'aborted' | 'undecided'
+}
+
+/** First on every connection, both ways. */
+export interface HelloRequest {
+  readonly version: number
+  /** Cluster id; empty from one who asks a manager for it. */
+  readonly cluster: string
+  readonly role: MemberRole | 'manager' | 'admin'
+  /** Member or client id; empty for an administrator. */
+  readonly id: string
+}
+/** Opens or renews a client's session with one server; `opens` are the files it holds open there. */
+export interface SessionRequest {
+  readonly opens: readonly { readonly ino: Ino; readonly count: number }[]
+}
+export interface SessionReply {
+  readonly timeoutMs: number
+  /** Of the server's machine: with another one, whatever was not synced before may be gone. */
+  readonly boot: string
+}
+export interface SyncReply {
+  /** As in SessionReply. */
+  readonly boot: string
+}
+/** Server status for people: counts by partition. */
+export interface PartitionReport {
+  readonly partition: number
+  readonly epoch: number
+  readonly inodes: number
+  readonly blocks: number
+  readonly blockBytes: number
+}
+export interface ServerStatusReply {
+  readonly member: string
+  readonly partitions: readonly PartitionReport[]
+  readonly report: MemberReport
+  readonly purgeQueue: number
+  readonly transactions: number
+}
+
+export interface JoinRequest {
+  readonly role: MemberRole
+  /** Empty for a newcomer: the manager hands one out. */
+  readonly id: string
+  readonly name: string
+  readonly addresses: readonly string[]
+  readonly host: string
+  readonly domain: string
+  readonly weight: number
+}
+export interface JoinReply {
+  readonly id: string
+  readonly cluster: string
+  readonly partitionCount: number
+  readonly heartbeatIntervalMs: number
+}
+export interface HeartbeatRequest {
+  /** Epoch of the view that the member has; the manager pushes a newer one. */
+  readonly epoch: number
+  readonly report: MemberReport | null
+}
+export interface ViewReply {
+  /** null until enough servers have joined. */
+  readonly view: View | null
+}
+export interface ManagerStatusReply {
+  readonly cluster: string
+  readonly view: View | null
+  readonly members: readonly MemberStatus[]
+  readonly serversWanted: number
+}
