@@ -134,7 +134,7 @@ export class MetadataService {
   async #finishCut(partition: Partition, ino: Ino): Promise<void> {
     await this.#run(partition, '', null, ({ batch }) => {
       if (findInode(batch, ino) === undefined || !hasPendingCut(batch, ino)) return
-      return this.#init.truncations.carryOut(partition, ino, Promise.resolve())
+      return this.#init.truncations.takeUp(partition, ino)
     })
   }
 

@@ -9,7 +9,7 @@
  */
 import { ClusterError } from '../../network/errors.ts'
 import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
-import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import { encodeInode } from '../metadata/inode.ts'
 import {
@@ -23,6 +23,7 @@ import {
 import type { Coordinator } from '../transactions/coordinator.ts'
 import type { Participant } from '../transactions/participant.ts'
 import { decodeDecision, decodeIntent } from '../transactions/records.ts'
+import { LockedKey } from './key-locks.ts'
 import { newInode } from './new-inode.ts'
 import { Partition, type PartitionInit } from './partition.ts'
 import type { Purger } from './purge.ts'
@@ -114,13 +115,25 @@ export class Partitions {
     }
     for await (const [key] of recordsOf(partition, keyKind.cut)) {
       const ino = inoOfKey(key)
-      truncations.carryOut(partition, ino, Promise.resolve()).catch(error => {
+      takeUpCut(truncations, partition, ino).catch(error => {
         log(`cannot finish the truncation of inode ${ino}`, error)
       })
     }
     for await (const _ of recordsOf(partition, keyKind.purge)) {
       purger.wake(partition)
       break
+    }
+  }
+}
+
+/** A promise may hold the inode of a cut that had failed: until it is carried out nobody writes there. */
+async function takeUpCut(truncations: Truncations, partition: Partition, ino: Ino): Promise<void> {
+  for (;;) {
+    try {
+      return await truncations.takeUp(partition, ino)
+    } catch (error) {
+      if (!(error instanceof LockedKey)) throw error
+      await error.released
     }
   }
 }

@@ -119,12 +119,16 @@ test('a truncation that cannot be finished never cuts what is written later', as
   // What has nothing to do with the data goes on.
   await cluster.passing(cluster.mutate('setattr', 0, { ino, mode: 0o600 }))
   t.is(cuts.length, 1)
-  // Another truncation tries again, from the lower of the two ends.
+  // Another truncation tries again, from the lower of the two ends, and takes what was written away.
+  const { generation, cuts: seen } = await attributes(cluster, ino)
   const longer = truncate(cluster, ino, 9_000)
   await cluster.env.advance(1)
   t.like(cuts[1]!.request, { block: 0, offset: 1_000 })
   cuts[1]!.end.resolve()
   t.is((await cluster.passing(longer)).body.attributes.size, 9_000)
+  const late = { ino, end: 5_000, generation, cuts: seen, spilled: 0, expectedSize: -1, reach: 4 }
+  const committed = cluster.mutate('commitWrite', 0, { ...late, killPrivileges: false })
+  await t.throwsAsync(cluster.passing(committed), { code: 'STALE_WRITE' })
   await t.notThrowsAsync(write(cluster, ino, 10_000))
 })
 

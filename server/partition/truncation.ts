@@ -9,6 +9,7 @@ import { cutEverywhere } from '../blocks/cuts.ts'
 import { decodeInode } from '../metadata/inode.ts'
 import { cutKey, inodeKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
+import { findInode, writeInode } from './inodes.ts'
 import type { Partition } from './partition.ts'
 import { endOfCut } from './resize.ts'
 
@@ -21,7 +22,18 @@ export class Truncations {
     this.#partitionCount = partitionCount
   }
 
-  /** To be called in the tick in which the record was staged or found. */
+  /**
+   * Takes up a cut that was left undone. What was written since without being committed may go with it: its
+   * writers have to find that out, and write again. @throws LockedKey
+   */
+  takeUp(partition: Partition, ino: Ino): Promise<void> {
+    const { batch } = partition.contextFor('')
+    const inode = findInode(batch, ino)
+    if (inode !== undefined) writeInode(batch, { ...inode, cuts: inode.cuts + 1 })
+    return this.carryOut(partition, ino, partition.stage(batch))
+  }
+
+  /** To be called in the tick in which the record was staged. */
   async carryOut(partition: Partition, ino: Ino, recorded: Promise<void>): Promise<void> {
     const key = inodeKey(partition.id, ino)
     const owner = `cut ${ino}`
