@@ -199,9 +199,13 @@ class Rooms implements ServerRooms {
     await this.#peers.close()
     await this.#purger.stop()
     await this.#reaper.stop()
-    await this.syncPoint.sync()
-    await this.#blocks.close()
-    await this.#store.close()
+    try {
+      await this.syncPoint.sync()
+    } finally {
+      // Also when the disks have failed: others may want the directories.
+      await this.#blocks.close()
+      await this.#store.close()
+    }
   }
 
   #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
