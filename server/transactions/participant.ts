@@ -33,6 +33,8 @@ export class Participant {
   readonly #promised = new Map<string, Promised>()
   /** Promises whose coordinator has been asked and has not answered yet. */
   readonly #asked = new Set<Promised>()
+  /** Promises that the log has told of: once is enough, however long their coordinator is away. */
+  readonly #logged = new WeakSet<Promised>()
 
   constructor(env: Env, peers: Peers, log: (message: string, error?: unknown) => void) {
     this.#env = env
@@ -126,6 +128,8 @@ export class Participant {
       if (body.outcome === 'undecided') return
       await this.decide(promised.partition, transaction, body.outcome === 'committed')
     } catch (error) {
+      if (this.#logged.has(promised)) return
+      this.#logged.add(promised)
       this.#log(`cannot learn the outcome of transaction ${transaction} yet`, error)
     }
   }

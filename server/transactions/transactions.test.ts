@@ -346,6 +346,8 @@ test('a coordinator that does not answer holds up only its own promises', async 
   cluster.loses = (name, to) => name === 'outcome' && to === 'server0'
   await cluster.env.advance(2_500)
   t.is(server.participant.promisedCount, 1)
+  await cluster.env.advance(40_000)
+  t.is(cluster.logged.filter(entry => JSON.stringify(entry).includes('learn')).length, 1)
   cluster.loses = () => false
   await cluster.env.advance(15_000)
   t.is(server.participant.promisedCount, 0)
