@@ -3,6 +3,7 @@
  *
  * 1. A connection stands for one member at a time: the one that joined over it.
  * 2. Of several connections of one member the last one counts.
+ * 3. One server joins from one place at a time: also while its join is being saved.
  */
 import { ClusterError } from '../../network/errors.ts'
 import type { Log } from '../../network/log.ts'
@@ -20,6 +21,8 @@ export class MemberService {
   readonly #log: Log
   readonly #peers = new Map<MemberId, Peer>()
   readonly #idOf = new Map<Peer, MemberId>()
+  /** Joins of known servers that are being saved. */
+  readonly #joining = new Map<MemberId, JoinRequest>()
 
   constructor({ roster, log }: { readonly roster: Roster; readonly log: Log }) {
     this.#roster = roster
@@ -50,22 +53,33 @@ export class MemberService {
       throw new ClusterError('MALFORMED', `a ${peer.hello.role} cannot join as ${request.role}`)
     }
     this.#assertNotElsewhere(peer, request)
-    const reply = await this.#roster.join(request)
-    this.#bind(peer, reply.id)
-    return reply
+    const { id } = request
+    if (id !== '') this.#joining.set(id, request)
+    try {
+      const reply = await this.#roster.join(request)
+      this.#bind(peer, reply.id)
+      return reply
+    } finally {
+      if (this.#joining.get(id) === request) this.#joining.delete(id)
+    }
   }
 
   /** One directory, copied or started twice, would be two servers that each believe to be the one. */
   #assertNotElsewhere(peer: Peer, request: JoinRequest): void {
+    if (request.role !== 'server') return
+    const joining = this.#joining.get(request.id)
+    if (joining !== undefined && !samePlace(joining, request)) this.#refuse(joining, request)
     const other = this.#peers.get(request.id)
     const known = this.#roster.find(request.id)
     if (other === undefined || other === peer || known === undefined) return
-    if (request.role !== 'server' || !this.#roster.isAlive(request.id)) return
-    if (samePlace(known, request)) return
+    if (this.#roster.isAlive(request.id) && !samePlace(known, request)) this.#refuse(known, request)
+  }
+
+  #refuse(first: Place, { id, addresses }: JoinRequest): never {
     const text =
-      `server ${request.id} is up at ${known.addresses.join(', ')}: stop that one first, or give this ` +
-      'one a directory of its own'
-    this.#log.warn({ server: request.id, refused: request.addresses }, 'a server was started twice')
+      `server ${id} is up at ${first.addresses.join(', ')}: stop that one first, or give this one a ` +
+      'directory of its own'
+    this.#log.warn({ server: id, refused: addresses }, 'a server was started twice')
     throw new ClusterError('IN_USE', text)
   }
 
@@ -94,7 +108,9 @@ export class MemberService {
   }
 }
 
-function samePlace(known: Member, request: JoinRequest): boolean {
+type Place = Pick<Member, 'host' | 'addresses'>
+
+function samePlace(known: Place, request: Place): boolean {
   return (
     known.host === request.host &&
     known.addresses.length === request.addresses.length &&
