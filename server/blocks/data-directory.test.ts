@@ -56,3 +56,18 @@ test('a path that cannot be a directory is told as a disk error that names it', 
   const error = await t.throwsAsync(open(path, new IndexDouble()), { code: 'DISK' })
   t.true(error?.message.includes(path))
 })
+
+test('a data directory whose blocks are missing is refused, also the next time', async t => {
+  const path = await emptyDirectory(t)
+  const index = new IndexDouble()
+  const store = await open(path, index)
+  const data = [Buffer.alloc(1000, 1)]
+  const change = await store.write(key, 0, data, checksumsOf(data, 0, chunkBytes))
+  index.stage(change.mutations)
+  change.staged()
+  await store.close()
+  await rm(join(path, 'blocks.dat'))
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await t.throwsAsync(open(path, index), { message: /DISK: blocks.dat with 1 blocks is not in / })
+  }
+})

@@ -1,5 +1,6 @@
 /** A server's data directory: one file, `blocks.dat`, that holds the blocks. */
-import { mkdir } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../../network/errors.ts'
 import { openFileDevice, syncDirectory } from '../device/file.ts'
@@ -12,7 +13,7 @@ export type DataDirectoryOptions = Omit<BlockStoreOptions, 'device'>
 
 /**
  * The directory is made when it is missing; that it belongs to this server is for the caller to see to.
- * @throws ClusterError DISK.
+ * @throws ClusterError DISK; also when the file of blocks is missing though the index names some.
  */
 export async function openDataDirectory(
   path: string,
@@ -23,13 +24,26 @@ export async function openDataDirectory(
   } catch (cause) {
     throw new ClusterError('DISK', `cannot make data directory ${path}`, { cause })
   }
-  const device = await openFileDevice(join(path, blocksFileName))
+  const file = join(path, blocksFileName)
+  const missing = !existsSync(file)
+  const device = await openFileDevice(file)
   try {
-    return await openBlockStore({ ...options, device })
+    const store = await openBlockStore({ ...options, device })
+    if (missing) await assertNoBlocks(store, path)
+    return store
   } catch (error) {
     await device.close()
+    // An empty file in its place would pass for the real one at the next start.
+    if (missing) await rm(file, { force: true })
     throw error
   }
+}
+
+async function assertNoBlocks(store: BlockStore, path: string): Promise<void> {
+  const { blocks } = await store.statistics()
+  if (blocks === 0) return
+  const text = `${blocksFileName} with ${blocks} blocks is not in ${path}: mount its disk, or restore it`
+  throw new ClusterError('DISK', text)
 }
 
 async function makeDirectories(path: string): Promise<void> {
