@@ -66,7 +66,7 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   const blocks = await openDataDirectory(init.dataDirectory, {
     env: init.env,
     index: store,
-    partitions: Array(partitionCount).keys(),
+    partitions: [...Array(partitionCount).keys()],
     log: { error: (fields, message) => init.log.warn(fields, message) },
     fallenBack: fell => recounted(store, fell),
     onPressure: () => void syncPoint?.sync().catch(init.onFailure),

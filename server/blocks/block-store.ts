@@ -53,7 +53,7 @@ export interface BlockStoreOptions {
   /** What is staged must be seen by `get`; `range` is used while the store is opened. */
   readonly index: BlockIndex
   /** Partitions whose blocks the index may hold. */
-  readonly partitions: Iterable<number>
+  readonly partitions: readonly number[]
   /** Called while the store is opened; what it gives is committed with the record of the block. */
   readonly fallenBack: (block: FallenBack) => Iterable<KeyMutation>
   readonly log: StoreLog

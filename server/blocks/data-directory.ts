@@ -1,11 +1,12 @@
 /** A server's data directory: one file, `blocks.dat`, that holds the blocks. */
 import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../../network/errors.ts'
 import { openFileDevice, syncDirectory } from '../device/file.ts'
 import { type BlockStoreOptions, openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
+import { partitionBlockRange } from './index.ts'
 
 export const blocksFileName = 'blocks.dat'
 
@@ -25,25 +26,27 @@ export async function openDataDirectory(
     throw new ClusterError('DISK', `cannot make data directory ${path}`, { cause })
   }
   const file = join(path, blocksFileName)
-  const missing = !existsSync(file)
+  if (!existsSync(file) && (await namesBlocks(options))) {
+    // Before anything is made in its place, or given up as lost with the power.
+    const text = `${blocksFileName} is not in ${path}, but there are blocks in it: mount its disk, or restore it`
+    throw new ClusterError('DISK', text)
+  }
   const device = await openFileDevice(file)
   try {
-    const store = await openBlockStore({ ...options, device })
-    if (missing) await assertNoBlocks(store, path)
-    return store
+    return await openBlockStore({ ...options, device })
   } catch (error) {
     await device.close()
-    // An empty file in its place would pass for the real one at the next start.
-    if (missing) await rm(file, { force: true })
     throw error
   }
 }
 
-async function assertNoBlocks(store: BlockStore, path: string): Promise<void> {
-  const { blocks } = await store.statistics()
-  if (blocks === 0) return
-  const text = `${blocksFileName} with ${blocks} blocks is not in ${path}: mount its disk, or restore it`
-  throw new ClusterError('DISK', text)
+/** Whether the index has a record of any block. */
+async function namesBlocks({ index, partitions }: DataDirectoryOptions): Promise<boolean> {
+  for (const partition of partitions) {
+    const [from, to] = partitionBlockRange(partition)
+    for await (const _ of index.range(from, to)) return true
+  }
+  return false
 }
 
 async function makeDirectories(path: string): Promise<void> {
