@@ -1,6 +1,6 @@
 /** `rookery manager`: one manager, in the foreground. */
 import { Command } from 'commander'
-import { maxPartitionCount } from '../network/limits.ts'
+import { defaultPartitionCount, maxPartitionCount } from '../network/limits.ts'
 import { collect, countBetween, parseAddress } from './arguments.ts'
 import { logLevelOption } from './options.ts'
 
@@ -19,7 +19,12 @@ export function managerCommand(): Command {
     .requiredOption('--dir <dir>', 'where it keeps its state')
     .requiredOption('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
     .option('--servers <count>', 'servers to wait for at the start', countBetween(1, 1024), 3)
-    .option('--partitions <count>', 'for ever', countBetween(1, maxPartitionCount), 256)
+    .option(
+      '--partitions <count>',
+      'for ever',
+      countBetween(1, maxPartitionCount),
+      defaultPartitionCount,
+    )
     .option(
       '--replicas <count>',
       'copies of each partition (this version keeps one)',

@@ -5,6 +5,7 @@
  * 2. What was started is stopped, in order, however this ends.
  */
 import { statfs } from 'node:fs/promises'
+import { defaultPartitionCount } from '../network/limits.ts'
 import { formatBytes } from './arguments.ts'
 import { Failure } from './failure.ts'
 import {
@@ -28,7 +29,6 @@ import type { UpOptions } from './up.ts'
 /** Asked now: the line to the one who waits for the mount is cut when it is there. */
 const inBackground = hasSupervisor()
 const defaultServers = 3
-const defaultPartitions = 256
 /** Less than this and a server could not even write its logs. */
 const leastFreeBytes = 64 * 1024 * 1024
 
@@ -140,7 +140,7 @@ async function settleSettings(home: Home, servers: number | undefined): Promise<
     const settings = {
       format: 1 as const,
       servers: servers ?? defaultServers,
-      partitions: defaultPartitions,
+      partitions: defaultPartitionCount,
       replicas: 1,
       formatted: false,
     }

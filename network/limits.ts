@@ -89,9 +89,6 @@ export const recoveryIntervalMs = 1_000
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
 
-/** Group commit: mutations of one Level batch; a larger group only adds latency. */
-export const maxCommitMutations = 16_384
-
 /** Purging: blocks deleted in one batch, so that foreground operations are not held up. */
 export const purgeBatchBlocks = 256
 

@@ -1,7 +1,8 @@
 /**
  * The participant's side: promises kept until the coordinator's decision.
  *
- * 1. A promise is on the disk before it is given, with everything needed to keep it after a crash.
+ * 1. A promise is committed before it is given, with everything needed to keep it after the end of the
+ *    process. It is not synced: a loss of power may take it.
  * 2. From then on its keys are locked: nobody sees or changes them until the decision has been carried out.
  * 3. A decision is carried out once: with the promise gone, a repeat finds nothing to do.
  */
