@@ -3,7 +3,7 @@
  * goes on after errors, once the directory answers again, and ends when its standard input does.
  */
 import { appendFileSync } from 'node:fs'
-import { mkdir, open, rename, stat, unlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chance } from '../posix/bytes.ts'
 import { type Content, contentOf, type Intent, type Line } from './journal.ts'
@@ -30,17 +30,7 @@ async function perform(intent: Intent, synced: boolean): Promise<void> {
     case 'write':
       return await writeFile(path, contentOf(intent.content), { flush: synced })
     case 'append':
-      return await append(path, contentOf(intent.content.slice(-1)), synced)
-  }
-}
-
-async function append(path: string, data: Buffer, synced: boolean): Promise<void> {
-  const handle = await open(path, 'a')
-  try {
-    await handle.write(data)
-    if (synced) await handle.sync()
-  } finally {
-    await handle.close()
+      return await appendFile(path, contentOf(intent.content.slice(-1)), { flush: synced })
   }
 }
 
