@@ -84,6 +84,9 @@ export const maxKeptReplyBytes = 1 * KiB
 /** Transactions: how long a participant's answer is awaited, and how often a conflict is retried. */
 export const prepareDeadlineMs = 5_000
 export const recoveryIntervalMs = 1_000
+/** Decisions carried out that a coordinator keeps, at some 300 bytes each, before it has its participants
+ * sync although the time for that has not come. */
+export const maxToldTransactions = 4096
 
 /** Entries of a directory that share one 48-bit hash; the cookie has 4 bits for them. */
 export const maxBucketEntries = 16

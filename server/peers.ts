@@ -42,6 +42,29 @@ export class Peers {
     this.#init = init
   }
 
+  /** Whether the partition is served by this very server now, out of the same store. */
+  isOwn(partition: number): boolean {
+    return this.#init.view()?.partitions[partition]?.primary === this.#init.self
+  }
+
+  /**
+   * Has the servers of these partitions put all they have on their disks.
+   * @returns the boot of each partition's machine; nothing for one that did not answer.
+   */
+  async sync(partitions: Iterable<number>): Promise<ReadonlyMap<number, string>> {
+    const byServer = Map.groupBy(
+      partitions,
+      partition => this.#init.view()?.partitions[partition]?.primary ?? null,
+    )
+    const boots = new Map<number, string>()
+    const asked = [...byServer.values()].map(async held => {
+      const { boot } = (await this.call('sync', held[0]!, {})).body
+      for (const partition of held) boots.set(partition, boot)
+    })
+    await Promise.allSettled(asked)
+    return boots
+  }
+
   /** One attempt. @throws what the other side threw, or ClusterError about the way there. */
   async call<N extends OperationName>(
     name: N,

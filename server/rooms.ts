@@ -99,6 +99,7 @@ class Rooms implements ServerRooms {
   readonly #blocks: BlockStore
   readonly #sessions: Sessions
   readonly #peers: Peers
+  readonly #coordinator: Coordinator
   readonly #participant: Participant
   readonly #partitions: Partitions
   readonly #purger: Purger
@@ -136,7 +137,7 @@ class Rooms implements ServerRooms {
       forgotten: () => slots.forget(),
       log,
     })
-    const coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
+    this.#coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
     this.#participant = new Participant(env, this.#peers, log)
     this.#purger = new Purger(this.#peers, partitionCount, log)
     const truncations = new Truncations(this.#peers, partitionCount)
@@ -148,33 +149,30 @@ class Rooms implements ServerRooms {
       touched: () => syncPoint.touched(),
       purgeQueued: partition => this.#purger.wake(partition),
       self: membership.id,
-      coordinator,
+      coordinator: this.#coordinator,
       participant: this.#participant,
       truncations,
       purger: this.#purger,
       log,
     })
-    this.status = new ServerStatus({
-      member: membership.id,
-      host: init.dialler.host,
-      metaDirectory: init.metaDirectory,
-      dataDirectory: init.dataDirectory,
-      blocks,
-      partitions: () => this.#partitions.all(),
-      epochOf: partition => this.#partitions.epochOf(partition),
-      purgeQueue: () => this.#purger.waitingCount,
-      transactions: () => coordinator.activeCount + this.#participant.promisedCount,
-    })
+    this.status = this.#statusOf(init)
     const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     const isFull = () => this.status.metaIsFull
-    const metadata = new MetadataService({ env, admit, slots, coordinator, truncations, isFull })
+    const metadata = new MetadataService({
+      env,
+      admit,
+      slots,
+      coordinator: this.#coordinator,
+      truncations,
+      isFull,
+    })
     this.service = createService({
       view: () => membership.view,
       sessions: this.#sessions,
       metadata,
       blocks: new BlockService(blocks),
       slots,
-      coordinator,
+      coordinator: this.#coordinator,
       participant: this.#participant,
       syncPoint,
       status: this.status,
@@ -182,7 +180,7 @@ class Rooms implements ServerRooms {
       connectionOf: peer => this.#connections.get(peer) ?? 0,
       admit,
     })
-    this.#asking = env.timers.every(recoveryIntervalMs, () => void this.#participant.askOutcomes())
+    this.#asking = env.timers.every(recoveryIntervalMs, () => this.#resolve(init))
   }
 
   accepted(peer: Peer): void {
@@ -191,6 +189,26 @@ class Rooms implements ServerRooms {
 
   follow(view: View): Promise<void> {
     return this.#partitions.follow(view)
+  }
+
+  #statusOf(init: RoomsInit): ServerStatus {
+    return new ServerStatus({
+      member: init.membership.id,
+      host: init.dialler.host,
+      metaDirectory: init.metaDirectory,
+      dataDirectory: init.dataDirectory,
+      blocks: this.#blocks,
+      partitions: () => this.#partitions.all(),
+      epochOf: partition => this.#partitions.epochOf(partition),
+      purgeQueue: () => this.#purger.waitingCount,
+      transactions: () => this.#coordinator.activeCount + this.#participant.promisedCount,
+    })
+  }
+
+  /** Brings transactions to their end that wait for somebody. */
+  #resolve({ onFailure }: RoomsInit): void {
+    void this.#participant.askOutcomes()
+    this.#coordinator.settle().catch(onFailure)
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,6 @@ import type { OperationName, ServerStatusReply } from '../network/wire/operation
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
 import type { Sessions } from './leases/sessions.ts'
-import { decisionKey } from './metadata/keys.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
 import { getattr, setattr } from './partition/operations/attributes.ts'
@@ -159,6 +158,7 @@ function transactionOperations({
   coordinator,
   participant,
   metadata,
+  boot,
 }: ServiceInit): Service {
   return {
     async prepare(incoming) {
@@ -170,16 +170,11 @@ function transactionOperations({
     async decide(incoming) {
       const { transaction, commit } = incoming.body
       await participant.decide(admit(incoming), transaction, commit)
-      return done
+      return { body: { boot }, payload: noPayload }
     },
-    outcome(incoming) {
-      const partition = admit(incoming)
+    async outcome(incoming) {
       const { transaction } = incoming.body
-      const outcome = coordinator.isActive(transaction)
-        ? ('undecided' as const)
-        : partition.store.get(decisionKey(partition.id, transaction)) === undefined
-          ? ('aborted' as const)
-          : ('committed' as const)
+      const outcome = await coordinator.outcome(admit(incoming), transaction)
       return { body: { outcome }, payload: noPayload }
     },
   }

@@ -18,6 +18,10 @@ export interface DecideRequest {
   readonly transaction: string
   readonly commit: boolean
 }
+export interface DecideReply {
+  /** Of the machine that has carried it out, and may lose that again with its power. As in SessionReply. */
+  readonly boot: string
+}
 export interface OutcomeRequest {
   readonly transaction: string
 }

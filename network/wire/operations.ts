@@ -49,6 +49,7 @@ import type {
   XattrReply,
 } from './file-messages.ts'
 import type {
+  DecideReply,
   DecideRequest,
   HeartbeatRequest,
   HelloRequest,
@@ -108,7 +109,7 @@ export interface Operations {
   cutBlocks: { request: CutBlocksRequest; reply: Empty }
 
   prepare: { request: PrepareRequest; reply: PrepareReply }
-  decide: { request: DecideRequest; reply: Empty }
+  decide: { request: DecideRequest; reply: DecideReply }
   outcome: { request: OutcomeRequest; reply: OutcomeReply }
 
   join: { request: JoinRequest; reply: JoinReply }

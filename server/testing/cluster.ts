@@ -40,6 +40,7 @@ export class TestCluster {
   /** A message that this says is lost never arrives. */
   loses: (name: OperationName, to: MemberId) => boolean = () => false
   readonly #slowestMs: number
+  readonly #boots = new Map<MemberId, number>()
   #sequence = 0
 
   constructor({ seed = 1, servers, partitions, slowestMs = 0 }: TestClusterInit) {
@@ -69,6 +70,22 @@ export class TestCluster {
   crash(id: MemberId): void {
     this.servers.get(id)?.die()
     this.servers.delete(id)
+  }
+
+  /**
+   * Ends the servers as a loss of power does: of what was not synced the last `lost` batches are lost, all
+   * unless given.
+   */
+  losePower(ids: Iterable<MemberId>, lost?: number): void {
+    for (const id of ids) {
+      this.#boots.set(id, (this.#boots.get(id) ?? 0) + 1)
+      this.servers.get(id)?.store.losePower(lost)
+      this.crash(id)
+    }
+  }
+
+  bootOf(id: MemberId): string {
+    return `boot ${this.#boots.get(id) ?? 0}`
   }
 
   step(server: MemberId, what: string): void {

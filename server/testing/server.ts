@@ -113,11 +113,14 @@ export class TestServer {
       participant: this.participant,
       syncPoint: new SyncPoint(noBlocks, this.metadata),
       status: this.#status(),
-      boot: 'boot',
+      boot: cluster.bootOf(id),
       connectionOf: () => 0,
       admit,
     })
-    this.#asking = env.timers.every(recoveryIntervalMs, () => void this.participant.askOutcomes())
+    this.#asking = env.timers.every(recoveryIntervalMs, () => {
+      void this.participant.askOutcomes()
+      void this.coordinator.settle()
+    })
   }
 
   /** The promise, or CLOSED when the server ends before. */

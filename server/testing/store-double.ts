@@ -11,6 +11,8 @@ export class StoreDouble implements KeyValueStore {
   readonly written: WrittenBatch[] = []
   /** Called before and after a batch takes effect. */
   onBatch: (when: 'before' | 'after') => void = () => undefined
+  /** What each batch since the last synced one replaced, oldest first. */
+  #replaced: KeyMutation[][] = []
   #held: PromiseWithResolvers<void>[] | null = null
   #failure: Error | null = null
   #dead = false
@@ -54,16 +56,23 @@ export class StoreDouble implements KeyValueStore {
     this.#dead = true
   }
 
+  /** The machine is gone: of what was not synced the last `lost` batches are lost, all unless given. */
+  losePower(lost: number = this.#replaced.length): void {
+    this.#dead = true
+    for (const replaced of this.#replaced.splice(-lost, lost).reverse()) {
+      for (const mutation of replaced.reverse()) this.#apply(mutation)
+    }
+  }
+
   async batch(mutations: readonly KeyMutation[], { sync }: { sync: boolean }): Promise<void> {
     await this.#turn()
     if (this.#failure !== null) throw this.#failure
     this.onBatch('before')
     if (this.#dead) return await new Promise(() => undefined)
     this.written.push({ mutations, sync })
-    for (const { key, value } of mutations) {
-      if (value === null) this.content.delete(key)
-      else this.content.set(key, Uint8Array.from(value))
-    }
+    this.#replaced.push(mutations.map(({ key }) => ({ key, value: this.content.get(key) ?? null })))
+    for (const mutation of mutations) this.#apply(mutation)
+    if (sync) this.#replaced = []
     this.onBatch('after')
     if (this.#dead) await new Promise(() => undefined)
   }
@@ -75,6 +84,11 @@ export class StoreDouble implements KeyValueStore {
   }
 
   async close(): Promise<void> {}
+
+  #apply({ key, value }: KeyMutation): void {
+    if (value === null) this.content.delete(key)
+    else this.content.set(key, Uint8Array.from(value))
+  }
 
   async #turn(): Promise<void> {
     if (this.#held === null) return

@@ -6,11 +6,18 @@
  * 2. No decision on the disk means abort: a participant that asks and finds none forgets its promise.
  *    A decision that could not be written may be there nevertheless: nobody is told until a restart shows.
  * 3. A transaction never waits for a lock while it holds one: it lets go of all and begins again.
- * 4. The decision stays until every participant has acted on it.
+ * 4. The decision is on the disk before another server hears of it, and stays until every participant has
+ *    acted on it and has that on its own disk: a loss of power, of whomever, leaves the whole or nothing.
+ *    The caller is answered before: what was not synced may be lost, as a whole.
  */
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { prepareDeadlineMs, retryFirstDelayMs, retryLongestDelayMs } from '../../network/limits.ts'
+import {
+  maxToldTransactions,
+  prepareDeadlineMs,
+  retryFirstDelayMs,
+  retryLongestDelayMs,
+} from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
@@ -102,9 +109,18 @@ class Attempt implements Transaction {
   }
 }
 
+/** A decision that all participants have acted on, and the boots of the machines that they did it under. */
+interface Told {
+  readonly partition: Partition
+  readonly transaction: string
+  readonly boots: ReadonlyMap<number, string>
+}
+
 export class Coordinator {
   readonly #init: CoordinatorInit
   readonly #active = new Set<string>()
+  #told: Told[] = []
+  #settling: Promise<void> | null = null
 
   constructor(init: CoordinatorInit) {
     this.#init = init
@@ -152,17 +168,81 @@ export class Coordinator {
     }
   }
 
+  /** What a participant is told who asks. */
+  async outcome(
+    partition: Partition,
+    transaction: string,
+  ): Promise<'undecided' | 'aborted' | 'committed'> {
+    if (this.isActive(transaction)) return 'undecided'
+    if (partition.store.get(decisionKey(partition.id, transaction)) === undefined) return 'aborted'
+    await partition.store.sync()
+    return 'committed'
+  }
+
   /** Tells the participants of a decision until all have acted on it. */
   async tell(
     partition: Partition,
     transaction: string,
-    participants: Iterable<number>,
+    participants: readonly number[],
   ): Promise<void> {
-    const told = [...participants].map(participant =>
-      this.#init.peers.callUntilDone('decide', participant, { transaction, commit: true }),
-    )
+    const { peers } = this.#init
+    const others = participants.filter(participant => !peers.isOwn(participant))
+    if (others.length > 0) await partition.store.sync()
+    const boots = new Map<number, string>()
+    const told = participants.map(async participant => {
+      const request = { transaction, commit: true }
+      const { body } = await peers.callUntilDone('decide', participant, request)
+      if (others.includes(participant)) boots.set(participant, body.boot)
+    })
     await Promise.all(told)
-    await partition.stageMutations([{ key: decisionKey(partition.id, transaction), value: null }])
+    if (others.length === 0) return await this.#forget(partition, [transaction])
+    this.#told.push({ partition, transaction, boots })
+    if (this.#told.length >= maxToldTransactions) void this.settle()
+  }
+
+  /**
+   * Forgets the decisions whose participants have all they were told on their disks. To be called every so
+   * often: their servers are asked to sync.
+   */
+  settle(): Promise<void> {
+    this.#settling ??= this.#settle().finally(() => {
+      this.#settling = null
+    })
+    return this.#settling
+  }
+
+  async #settle(): Promise<void> {
+    const told = this.#told
+    if (told.length === 0) return
+    this.#told = []
+    const participants = new Set(told.flatMap(({ boots }) => [...boots.keys()]))
+    const synced = await this.#init.peers.sync(participants)
+    const done = new Map<Partition, string[]>()
+    for (const each of told) {
+      const { partition, transaction, boots } = each
+      const answers = [...boots].map(([participant, boot]) => [boot, synced.get(participant)])
+      if (answers.every(([before, now]) => before === now)) {
+        done.set(partition, [...(done.get(partition) ?? []), transaction])
+      } else if (answers.some(([before, now]) => now !== undefined && before !== now)) {
+        // Its machine lost power: what it was told of may be a promise again.
+        this.#tellLater(partition, transaction, [...boots.keys()])
+      } else this.#told.push(each)
+    }
+    for (const [partition, transactions] of done) await this.#forget(partition, transactions)
+  }
+
+  #tellLater(partition: Partition, transaction: string, participants: readonly number[]): void {
+    this.tell(partition, transaction, participants).catch(error => {
+      this.#init.log(`transaction ${transaction} is committed; its participants will ask`, error)
+    })
+  }
+
+  #forget(partition: Partition, transactions: readonly string[]): Promise<void> {
+    const mutations = transactions.map(transaction => ({
+      key: decisionKey(partition.id, transaction),
+      value: null,
+    }))
+    return partition.stageMutations(mutations)
   }
 
   async #commit(partition: Partition, attempt: Attempt, more: KeyMutation[]): Promise<void> {
@@ -179,9 +259,7 @@ export class Coordinator {
     await committed
     this.#active.delete(id)
     if (remote.size === 0) return
-    this.tell(partition, id, remote).catch(error => {
-      this.#init.log(`transaction ${id} is committed; its participants will ask`, error)
-    })
+    this.#tellLater(partition, id, [...remote])
   }
 
   #abort(attempt: Attempt): void {
