@@ -52,7 +52,7 @@ export function createService(init: ServiceInit): Service {
     ...metadataOperations(init.metadata),
     ...blockOperations(init),
     ...forServers({
-      parent: init.metadata.read(parent, request => request.transaction),
+      parent: init.metadata.look(parent, request => request.transaction),
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
       ...transactionOperations(init),
     }),
@@ -113,12 +113,12 @@ function metadataOperations(metadata: MetadataService): Service {
   const opens: Handler<'open'> = incoming =>
     incoming.body.truncate ? openTruncating(incoming) : openOnly(incoming)
   return {
-    lookup: metadata.read(lookup),
-    getattr: metadata.read(getattr),
-    readlink: metadata.read(readlink),
-    readInline: metadata.read(readInline),
-    getxattr: metadata.read(getxattr),
-    listxattr: metadata.read(listxattr),
+    lookup: metadata.look(lookup),
+    getattr: metadata.look(getattr),
+    readlink: metadata.look(readlink),
+    readInline: metadata.look(readInline),
+    getxattr: metadata.look(getxattr),
+    listxattr: metadata.look(listxattr),
     readdir: metadata.readAsync(async (partition, request) => ({
       body: await readdir(partition, request),
       payload: noPayload,

@@ -79,6 +79,19 @@ test('locked keys are open to their owner only, for reading and for writing', as
   }
 })
 
+test('who only looks sees keys about which nothing is decided, and waits for promised ones', async t => {
+  const { store, locks } = await setUp('a')
+  locks.acquire(['a'], 'me', 'undecided')
+  locks.acquire(['b'], 'me', 'promised')
+  const looking = new Batch(store, locks, null, true)
+  t.notThrows(() => looking.get('a'))
+  t.throws(() => looking.get('b'), { instanceOf: LockedKey })
+  t.throws(() => new Batch(store, locks).get('a'), { instanceOf: LockedKey })
+  t.false(locks.isPromised('a'))
+  t.notThrows(() => locks.checkPrefix('a'))
+  t.throws(() => locks.checkPrefix('b'), { instanceOf: LockedKey })
+})
+
 test('who waits for a key is told when all keys let go with it are free', async t => {
   const locks = new KeyLocks()
   locks.acquire(['a'], 'me')
@@ -98,11 +111,11 @@ test('a key that somebody holds stays theirs', t => {
   locks.acquire(['a'], 'me')
   locks.acquire(['a', 'b'], 'you')
   locks.release(['a', 'b'], 'you')
-  t.true(locks.has('a'))
-  t.false(locks.has('b'))
+  t.true(locks.isPromised('a'))
+  t.false(locks.isPromised('b'))
 })
 
-test('a prefix is free when no key that begins so is held', t => {
+test('a prefix is free when no key that begins so is promised', t => {
   const locks = new KeyLocks()
   locks.acquire(['abc'], 'me')
   t.throws(() => locks.checkPrefix('ab'), { instanceOf: LockedKey })

@@ -14,16 +14,26 @@ export class Batch implements KeyReader {
   readonly #store: MetadataStore
   readonly #locks: KeyLocks
   readonly #owner: string | null
+  readonly #onlyReads: boolean
   readonly #writes = new Map<Key, Uint8Array | null>()
   readonly #read: Set<Key> | null
   #sawStaged = false
   readonly counts: CountChange = { inodes: 0, blocks: 0, blockBytes: 0 }
 
-  /** @param owner the transaction it runs for: its locks are open to it, and what it reads is remembered. */
-  constructor(store: MetadataStore, locks: KeyLocks, owner: string | null = null) {
+  /**
+   * @param owner the transaction it runs for: its locks are open to it, and what it reads is remembered.
+   * @param onlyReads it sees also what others are about to change without having decided it.
+   */
+  constructor(
+    store: MetadataStore,
+    locks: KeyLocks,
+    owner: string | null = null,
+    onlyReads = false,
+  ) {
     this.#store = store
     this.#locks = locks
     this.#owner = owner
+    this.#onlyReads = onlyReads
     this.#read = owner === null ? null : new Set()
   }
 
@@ -31,7 +41,8 @@ export class Batch implements KeyReader {
   get(key: Key): Uint8Array | undefined {
     const own = this.#writes.get(key)
     if (own !== undefined) return own ?? undefined
-    this.#locks.check(key, this.#owner)
+    if (this.#onlyReads) this.#locks.checkRead(key, this.#owner)
+    else this.#locks.check(key, this.#owner)
     this.#read?.add(key)
     if (!this.#sawStaged && this.#store.isStaged(key)) this.#sawStaged = true
     return this.#store.get(key)

@@ -1,9 +1,9 @@
-/** Reading and changing directories inside an operation: the inode and its entries, both in one partition. */
+/** Reading and changing the entries of directories inside an operation. */
 import { PosixError } from '../../network/errors.ts'
 import { maxNameBytes } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
-import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 import {
   decodeEntries,
@@ -15,8 +15,8 @@ import {
 import type { Inode } from '../metadata/inode.ts'
 import { entriesKey } from '../metadata/keys.ts'
 import type { Batch } from './batch.ts'
-import { changeInode, findInode } from './inodes.ts'
-import type { OperationContext } from './operation.ts'
+import { findInode } from './inodes.ts'
+import type { ShardPlace } from './shards.ts'
 
 const slash = 0x2f
 const dot = 0x2e
@@ -39,27 +39,27 @@ export function checkNewName(name: Name): void {
   }
 }
 
-export function findChild(batch: Batch, directory: Ino, name: Name): Entry | undefined {
+export function findChild(batch: Batch, shard: ShardPlace, name: Name): Entry | undefined {
   if (name.length > maxNameBytes) throw new PosixError('ENAMETOOLONG')
-  const key = entriesKey(partitionOfIno(directory), directory, entryHash(name))
+  const key = entriesKey(shard.partition, shard.directory, entryHash(name))
   return findEntry(decodeEntries(batch.get(key)), name)
 }
 
 /** @throws PosixError ENOENT */
-export function readChild(batch: Batch, directory: Ino, name: Name): Entry {
-  const entry = findChild(batch, directory, name)
+export function readChild(batch: Batch, shard: ShardPlace, name: Name): Entry {
+  const entry = findChild(batch, shard, name)
   if (entry === undefined) throw new PosixError('ENOENT')
   return entry
 }
 
-/** Adds or replaces the entry; the directory's own inode is the caller's to change (`touchDirectory`). */
+/** Adds or replaces the entry; what the shard counts is the caller's to change (`touchShard`). */
 export function putChild(
   batch: Batch,
-  directory: Ino,
+  shard: ShardPlace,
   name: Name,
   child: { readonly ino: Ino; readonly mode: number },
 ): void {
-  const key = entriesKey(partitionOfIno(directory), directory, entryHash(name))
+  const key = entriesKey(shard.partition, shard.directory, entryHash(name))
   const entries = decodeEntries(batch.get(key))
   const old = findEntry(entries, name)
   const kept = entries.filter(entry => entry !== old)
@@ -68,24 +68,11 @@ export function putChild(
   batch.put(key, encodeEntries([...kept, { name, ino: child.ino, type, place }]))
 }
 
-export function deleteChild(batch: Batch, directory: Ino, name: Name): void {
-  const key = entriesKey(partitionOfIno(directory), directory, entryHash(name))
+export function deleteChild(batch: Batch, shard: ShardPlace, name: Name): void {
+  const key = entriesKey(shard.partition, shard.directory, entryHash(name))
   const entries = decodeEntries(batch.get(key))
   const old = findEntry(entries, name)
   const kept = entries.filter(entry => entry !== old)
   if (kept.length === 0) batch.delete(key)
   else batch.put(key, encodeEntries(kept))
-}
-
-/** Records that entries came or went: size counts entries, nlink counts subdirectories and 2. */
-export function touchDirectory(
-  context: OperationContext,
-  directory: Inode,
-  delta: { readonly entries: number; readonly subdirectories: number },
-): Inode {
-  return changeInode(context, directory, {
-    size: directory.size + delta.entries,
-    nlink: directory.nlink + delta.subdirectories,
-    mtimeNs: context.nowNs,
-  })
 }

@@ -1,6 +1,11 @@
 /**
- * Which keys a transaction has promised not to let anyone else see or change. Ordinary operations hold
- * no locks: they run in one tick.
+ * Which keys a transaction does not let anyone else change. Ordinary operations hold no locks: they run in
+ * one tick.
+ *
+ * 1. `promised`: what is decided about these keys is decided elsewhere, and may be decided already: nobody
+ *    sees them until it is known.
+ * 2. `undecided`: nothing is decided before the tick that releases them, so what they show until then is
+ *    true: readers need not wait.
  */
 import type { Key } from '../metadata/contract.ts'
 
@@ -15,8 +20,11 @@ export class LockedKey extends Error {
   }
 }
 
+export type LockKind = 'promised' | 'undecided'
+
 interface Lock {
   readonly owner: string
+  readonly kind: LockKind
   readonly released: PromiseWithResolvers<void>
 }
 
@@ -34,21 +42,32 @@ export class KeyLocks {
     if (lock !== undefined && lock.owner !== owner) throw new LockedKey(key, lock.released.promise)
   }
 
-  has(key: Key): boolean {
-    return this.#locks.has(key)
+  /** As `check`, for who only looks. @throws LockedKey when another than `owner` has promised the key. */
+  checkRead(key: Key, owner: string | null): void {
+    if (this.#locks.size === 0) return
+    const lock = this.#locks.get(key)
+    if (lock === undefined || lock.owner === owner || lock.kind === 'undecided') return
+    throw new LockedKey(key, lock.released.promise)
   }
 
-  /** @throws LockedKey when any key that begins so is held. */
+  /** Whether what the key shows may be out of date already. */
+  isPromised(key: Key): boolean {
+    return this.#locks.get(key)?.kind === 'promised'
+  }
+
+  /** @throws LockedKey when any key that begins so is promised. */
   checkPrefix(prefix: Key): void {
-    for (const [key, lock] of this.#locks) {
-      if (key.startsWith(prefix)) throw new LockedKey(key, lock.released.promise)
+    for (const [key, { kind, released }] of this.#locks) {
+      if (kind === 'promised' && key.startsWith(prefix)) throw new LockedKey(key, released.promise)
     }
   }
 
   /** To be called in the tick in which `check` found the keys free. */
-  acquire(keys: Iterable<Key>, owner: string): void {
+  acquire(keys: Iterable<Key>, owner: string, kind: LockKind = 'promised'): void {
     const released = Promise.withResolvers<void>()
-    for (const key of keys) if (!this.#locks.has(key)) this.#locks.set(key, { owner, released })
+    for (const key of keys) {
+      if (!this.#locks.has(key)) this.#locks.set(key, { owner, kind, released })
+    }
   }
 
   release(keys: Iterable<Key>, owner: string): void {

@@ -45,20 +45,38 @@ export class MetadataService {
     if (this.#init.isFull()) throw new PosixError('ENOSPC', 'the metadata disk of a server is full')
   }
 
-  /** An operation that changes nothing but what is in memory. */
-  read<N extends OperationName>(
+  /** An operation that changes nothing: what others have not decided yet it sees as it was. */
+  look<N extends OperationName>(
     operation: Operation<N>,
     ownerOf: (request: RequestOf<N>) => string | null = () => null,
   ): Handler<N> {
     return incoming => {
       const partition = this.#admit(incoming)
-      const { body, payload, peer } = incoming
-      const owner = ownerOf(body)
-      return this.#run(partition, peer.hello.id, owner, context => {
-        const reply = operation(context, body, payload)
-        return context.batch.sawStaged ? settled(partition, reply) : reply
-      })
+      const { body, peer } = incoming
+      const begin = () => partition.readingContextFor(peer.hello.id, ownerOf(body))
+      return this.#read(partition, incoming, begin, operation)
     }
+  }
+
+  /** An operation that changes nothing but what is in memory. */
+  read<N extends OperationName>(operation: Operation<N>): Handler<N> {
+    return incoming => {
+      const partition = this.#admit(incoming)
+      const begin = () => partition.contextFor(incoming.peer.hello.id)
+      return this.#read(partition, incoming, begin, operation)
+    }
+  }
+
+  #read<N extends OperationName>(
+    partition: Partition,
+    { body, payload }: Incoming<N>,
+    begin: () => OperationContext,
+    operation: Operation<N>,
+  ): Reply<N> | Promise<Reply<N>> {
+    return this.#run(partition, begin, context => {
+      const reply = operation(context, body, payload)
+      return context.batch.sawStaged ? settled(partition, reply) : reply
+    })
   }
 
   /** An operation of its own store: not synchronous, but in the same order and under the same locks. */
@@ -80,7 +98,8 @@ export class MetadataService {
     return incoming => {
       const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
-      return this.#run(partition, peer.hello.id, null, context =>
+      const begin = () => partition.contextFor(peer.hello.id)
+      return this.#run(partition, begin, context =>
         this.#stage(partition, context, operation(context, body, payload), null),
       )
     }
@@ -97,7 +116,8 @@ export class MetadataService {
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
         if (grows) this.admitGrowth()
-        return this.#run(partition, client, null, context =>
+        const begin = () => partition.contextFor(client)
+        return this.#run(partition, begin, context =>
           this.#stage(partition, context, operation(context, body, payload), keep),
         )
       })
@@ -118,7 +138,8 @@ export class MetadataService {
         if (pending && body.size !== undefined && body.size > 0) {
           await this.#finishCut(partition, body.ino)
         }
-        return this.#run(partition, client, null, context => {
+        const begin = () => partition.contextFor(client)
+        return this.#run(partition, begin, context => {
           const reply = operation(context, body, payload)
           const cuts = body.size !== undefined && hasPendingCut(context.batch, body.ino)
           if (!cuts) return this.#stage(partition, context, reply, keep)
@@ -132,7 +153,8 @@ export class MetadataService {
 
   /** Makes up for a truncation whose blocks could not be cut. @throws what it fails with again. */
   async #finishCut(partition: Partition, ino: Ino): Promise<void> {
-    await this.#run(partition, '', null, ({ batch }) => {
+    const begin = () => partition.contextFor('')
+    await this.#run(partition, begin, ({ batch }) => {
       if (findInode(batch, ino) === undefined || !hasPendingCut(batch, ino)) return
       return this.#init.truncations.takeUp(partition, ino)
     })
@@ -184,15 +206,14 @@ export class MetadataService {
   /** Runs the step, again each time it met a locked key that has been released. */
   #run<T>(
     partition: Partition,
-    client: string,
-    owner: string | null,
+    begin: () => OperationContext,
     step: (context: OperationContext) => T | Promise<T>,
   ): T | Promise<T> {
     try {
-      return attempt(partition, client, owner, step)
+      return attempt(partition, begin(), step)
     } catch (error) {
       if (!(error instanceof LockedKey)) throw error
-      return this.#unlocked(() => attempt(partition, client, owner, step), error)
+      return this.#unlocked(() => attempt(partition, begin(), step), error)
     }
   }
 
@@ -227,11 +248,9 @@ function homeOf(request: object): Ino {
 /** One run of the step. What it throws waits, too, until what it rests on is committed. */
 function attempt<T>(
   partition: Partition,
-  client: string,
-  owner: string | null,
+  context: OperationContext,
   step: (context: OperationContext) => T | Promise<T>,
 ): T | Promise<T> {
-  const context = partition.contextFor(client, owner)
   try {
     return step(context)
   } catch (error) {

@@ -48,6 +48,11 @@ export class Partition {
     return this.withBatch(client, new Batch(this.#init.store, this.locks, owner))
   }
 
+  /** For an operation that changes nothing. @param owner as in `contextFor`. */
+  readingContextFor(client: string, owner: string | null = null): OperationContext {
+    return this.withBatch(client, new Batch(this.#init.store, this.locks, owner, true))
+  }
+
   withBatch(client: string, batch: Batch): OperationContext {
     const { env, sessions, grants } = this.#init
     return { batch, facts: this.facts, sessions, grants, client, nowNs: env.clock.wallNs() }

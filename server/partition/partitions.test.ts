@@ -83,7 +83,7 @@ test('a promise whose coordinator never decided is given up after a restart', as
   cluster.crash(server.id)
   const again = await cluster.startServer(server.id)
   t.is(again.participant.promisedCount, 1)
-  t.true(again.partitions.get(0, 1).locks.has(inodeKey(0, ino)))
+  t.true(again.partitions.get(0, 1).locks.isPromised(inodeKey(0, ino)))
   await cluster.env.advance(3_000)
   t.is(again.participant.promisedCount, 0)
   t.is(again.store.get(intentKey(0, transaction)), undefined)

@@ -18,6 +18,8 @@ import { Partition } from '../partition/partition.ts'
 import { StoreDouble } from './store-double.ts'
 
 export const root = clusterRootIno
+/** Where its entries are. */
+export const rootShard = { directory: root, partition: 0 } as const
 export const slot = { slot: 0, sequence: 1 } as const
 
 export interface Room {

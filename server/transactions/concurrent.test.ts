@@ -129,3 +129,32 @@ for (const [title, sky] of Object.entries(skies)) {
     }
   })
 }
+
+test('a stream of transactions in a directory keeps nobody from reading it', async t => {
+  const cluster = new TestCluster({ servers: 2, partitions: 4, slowestMs: 3 })
+  await cluster.start()
+  const parent = await makeDirectory(cluster, clusterRootIno, cluster.nameIn(clusterRootIno, 1))
+  let made = 0
+  let stopped = false
+  const make = async (stream: number) => {
+    for (let count = 0; !stopped; count++) {
+      const name = cluster.nameIn(parent, 2, `${stream}.${count}.`)
+      await cluster.mutate('mkdir', 1, { parent, name, mode: 0o755, uid: 0, gid: 0 })
+      made++
+    }
+  }
+  const streams = [make(0), make(1), make(2)]
+  const request = { ino: parent, cookie: 0, limitBytes: 100_000, plus: false }
+  for (let reading = 0; reading < 20; reading++) {
+    await cluster.env.advance(7)
+    const before = made
+    const { body } = await cluster.passing(cluster.ask('readdir', 1, request))
+    t.true(body.entries.length >= before)
+    const { attributes } = (await cluster.passing(cluster.ask('getattr', 1, { ino: parent }))).body
+    t.true(attributes.size >= body.entries.length)
+    t.true(made - before <= 6, `${made - before} directories were made before the listing`)
+  }
+  stopped = true
+  await cluster.passing(Promise.all(streams))
+  t.true(made > 20)
+})

@@ -78,7 +78,7 @@ class Attempt implements Transaction {
 
   local<T>(step: (context: OperationContext) => T): T {
     const result = step(this.context)
-    this.#partition.locks.acquire(this.context.batch.touched(), this.id)
+    this.#partition.locks.acquire(this.context.batch.touched(), this.id, 'undecided')
     return result
   }
 

@@ -8,13 +8,7 @@ import { type Attributes, fileType, isDirectory } from '../../network/wire/attri
 import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
 import { attributesOf } from '../metadata/inode.ts'
 import { factsKey } from '../metadata/keys.ts'
-import {
-  checkNewName,
-  findChild,
-  putChild,
-  readDirectory,
-  touchDirectory,
-} from '../partition/directories.ts'
+import { checkNewName, findChild, putChild } from '../partition/directories.ts'
 import {
   addLink as addLinkTo,
   changeInode,
@@ -25,6 +19,7 @@ import {
 } from '../partition/inodes.ts'
 import { newInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
+import { shardOf, touchShard } from '../partition/shards.ts'
 
 const number = z.number()
 const name = z.custom<Uint8Array>(value => value instanceof Uint8Array)
@@ -109,15 +104,15 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
 
   placeEntry(context, { parent, name, moved, flags }) {
     const { batch } = context
-    const directory = readDirectory(batch, parent)
+    const shard = shardOf(context, parent, name)
     checkNewName(name)
-    const entry = findChild(batch, parent, name)
+    const entry = findChild(batch, shard, name)
     const replaced = entry === undefined ? null : { ino: entry.ino, mode: entry.type }
     checkReplacement(moved, replaced, flags)
     if (replaced?.ino === moved.ino) return { replaced }
-    putChild(batch, parent, name, moved)
+    putChild(batch, shard, name, moved)
     const subdirectories = countDirectory(moved) - countDirectory(replaced)
-    touchDirectory(context, directory, { entries: replaced === null ? 1 : 0, subdirectories })
+    touchShard(context, shard, { entries: replaced === null ? 1 : 0, subdirectories })
     return { replaced }
   },
 

@@ -3,14 +3,9 @@ import { PosixError } from '../../network/errors.ts'
 import { maxPathBytes } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { RenameRequest } from '../../network/wire/operations.ts'
-import {
-  deleteChild,
-  putChild,
-  readChild,
-  readDirectory,
-  touchDirectory,
-} from '../partition/directories.ts'
+import { deleteChild, putChild, readChild } from '../partition/directories.ts'
 import { noPayload } from '../partition/operation.ts'
+import { shardOf, touchShard } from '../partition/shards.ts'
 import type { Script, Transaction } from './coordinator.ts'
 import {
   countDirectory,
@@ -25,9 +20,8 @@ export const rename: Script<'rename'> = async (transaction, request) => {
   if (flags !== 0 && flags !== renameNoReplace && flags !== renameExchange) {
     throw new PosixError('EINVAL', `rename flags ${flags}`)
   }
-  const moved = transaction.local(({ batch }) => {
-    readDirectory(batch, parent)
-    const entry = readChild(batch, parent, name)
+  const moved = transaction.local(context => {
+    const entry = readChild(context.batch, shardOf(context, parent, name), name)
     return { ino: entry.ino, mode: entry.type }
   })
   if (parent !== newParent && (countDirectory(moved) === 1 || flags === renameExchange)) {
@@ -56,11 +50,11 @@ async function settle(
     await checkOutside(transaction, exchanged.ino, parent)
   }
   transaction.local(context => {
-    if (exchanged === null) deleteChild(context.batch, parent, name)
-    else putChild(context.batch, parent, name, exchanged)
+    const shard = shardOf(context, parent, name)
+    if (exchanged === null) deleteChild(context.batch, shard, name)
+    else putChild(context.batch, shard, name, exchanged)
     const subdirectories = countDirectory(exchanged) - countDirectory(moved)
-    const directory = readDirectory(context.batch, parent)
-    touchDirectory(context, directory, { entries: exchanged === null ? -1 : 0, subdirectories })
+    touchShard(context, shard, { entries: exchanged === null ? -1 : 0, subdirectories })
   })
   const moves = [
     transaction.run(partitionOfIno(moved.ino), 'renamed', { ino: moved.ino, parent: newParent }),

@@ -5,28 +5,27 @@ import { partitionOfDirectory } from '../../network/placement/locate.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
 import type { MkdirRequest } from '../../network/wire/operations.ts'
-import type { Inode } from '../metadata/inode.ts'
 import {
   checkNewName,
   deleteChild,
   findChild,
   putChild,
   readChild,
-  readDirectory,
-  touchDirectory,
 } from '../partition/directories.ts'
+import type { Inherited } from '../partition/new-inode.ts'
 import { noPayload } from '../partition/operation.ts'
 import { checkAttributes } from '../partition/operations/attributes.ts'
+import { shardOf, touchShard } from '../partition/shards.ts'
 import type { Script } from './coordinator.ts'
 
 export const mkdir: Script<'mkdir'> = async (transaction, request) => {
   const { name, mode, uid, gid } = request
   checkAttributes({ mode, uid, gid })
-  const parent = transaction.local(({ batch }) => {
-    const directory = readDirectory(batch, request.parent)
-    if (findChild(batch, directory.ino, name) !== undefined) throw new PosixError('EEXIST')
+  const parent = transaction.local(context => {
+    const shard = shardOf(context, request.parent, name)
+    if (findChild(context.batch, shard, name) !== undefined) throw new PosixError('EEXIST')
     checkNewName(name)
-    return directory
+    return shard.inherited
   })
   const partition = partitionOfDirectory(parent.ino, name, transaction.partitionCount)
   const attributes = await transaction.run(partition, 'makeDirectory', {
@@ -36,16 +35,16 @@ export const mkdir: Script<'mkdir'> = async (transaction, request) => {
     gid,
   })
   transaction.local(context => {
-    putChild(context.batch, parent.ino, name, attributes)
-    const directory = readDirectory(context.batch, parent.ino)
-    touchDirectory(context, directory, { entries: 1, subdirectories: 1 })
+    const shard = shardOf(context, parent.ino, name)
+    putChild(context.batch, shard, name, attributes)
+    touchShard(context, shard, { entries: 1, subdirectories: 1 })
   })
   return { body: { attributes }, payload: noPayload }
 }
 
 /** A directory has its parent's settings; a volume may bring its own. */
 function settings(
-  parent: Inode,
+  parent: Inherited,
   request: MkdirRequest,
 ): { blockBytes: number; inlineBytes: number } {
   const blockBytes = request.blockBytes ?? parent.blockBytes
@@ -69,11 +68,11 @@ function isPowerOfTwo(value: number): boolean {
 
 export const rmdir: Script<'rmdir'> = async (transaction, request) => {
   const entry = transaction.local(context => {
-    const directory = readDirectory(context.batch, request.parent)
-    const child = readChild(context.batch, directory.ino, request.name)
+    const shard = shardOf(context, request.parent, request.name)
+    const child = readChild(context.batch, shard, request.name)
     if (child.type !== fileType.directory) throw new PosixError('ENOTDIR')
-    deleteChild(context.batch, directory.ino, request.name)
-    touchDirectory(context, directory, { entries: -1, subdirectories: -1 })
+    deleteChild(context.batch, shard, request.name)
+    touchShard(context, shard, { entries: -1, subdirectories: -1 })
     return child
   })
   await transaction.run(partitionOfIno(entry.ino), 'removeDirectory', { ino: entry.ino })
@@ -82,11 +81,11 @@ export const rmdir: Script<'rmdir'> = async (transaction, request) => {
 
 export const unlink: Script<'unlink'> = async (transaction, request) => {
   const entry = transaction.local(context => {
-    const directory = readDirectory(context.batch, request.parent)
-    const child = readChild(context.batch, directory.ino, request.name)
+    const shard = shardOf(context, request.parent, request.name)
+    const child = readChild(context.batch, shard, request.name)
     if (child.type === fileType.directory) throw new PosixError('EISDIR')
-    deleteChild(context.batch, directory.ino, request.name)
-    touchDirectory(context, directory, { entries: -1, subdirectories: 0 })
+    deleteChild(context.batch, shard, request.name)
+    touchShard(context, shard, { entries: -1, subdirectories: 0 })
     return child
   })
   await transaction.run(partitionOfIno(entry.ino), 'dropLink', { ino: entry.ino })
@@ -94,17 +93,17 @@ export const unlink: Script<'unlink'> = async (transaction, request) => {
 }
 
 export const link: Script<'link'> = async (transaction, request) => {
-  transaction.local(({ batch }) => {
-    readDirectory(batch, request.parent)
-    if (findChild(batch, request.parent, request.name) !== undefined) throw new PosixError('EEXIST')
+  transaction.local(context => {
+    const shard = shardOf(context, request.parent, request.name)
+    if (findChild(context.batch, shard, request.name) !== undefined) throw new PosixError('EEXIST')
     checkNewName(request.name)
   })
   const partition = partitionOfIno(request.ino)
   const attributes = await transaction.run(partition, 'addLink', { ino: request.ino })
   transaction.local(context => {
-    putChild(context.batch, request.parent, request.name, attributes)
-    const directory = readDirectory(context.batch, request.parent)
-    touchDirectory(context, directory, { entries: 1, subdirectories: 0 })
+    const shard = shardOf(context, request.parent, request.name)
+    putChild(context.batch, shard, request.name, attributes)
+    touchShard(context, shard, { entries: 1, subdirectories: 0 })
   })
   return { body: { attributes }, payload: noPayload }
 }

@@ -5,7 +5,7 @@ import { makeIno } from '../../../network/wire/ids.ts'
 import type { DirectoryEntry, ReaddirRequest } from '../../../network/wire/operations.ts'
 import { cookieOf, decodeEntries, encodeEntries } from '../../metadata/entries.ts'
 import { entriesKey, inodeKey } from '../../metadata/keys.ts'
-import { codeOf, openRoom, type Room, root } from '../../testing/room.ts'
+import { codeOf, openRoom, type Room, root, rootShard } from '../../testing/room.ts'
 import { deleteChild, findChild, putChild } from '../directories.ts'
 import { LockedKey } from '../key-locks.ts'
 import { parent, readdir } from './directory.ts'
@@ -20,7 +20,7 @@ function names(entries: readonly DirectoryEntry[]): string[] {
 
 async function deleteName(room: Room, name: string): Promise<void> {
   const { batch } = room.partition.contextFor('me')
-  deleteChild(batch, root, Buffer.from(name))
+  deleteChild(batch, rootShard, Buffer.from(name))
   await room.partition.stage(batch)
 }
 
@@ -82,7 +82,7 @@ test('a reply is bounded whatever limit is asked for', async t => {
   const { batch } = room.partition.contextFor('me')
   for (let index = 0; index < 3_000; index++) {
     const name = Buffer.from(`${index}`.padEnd(100, 'x'))
-    putChild(batch, root, name, { ino: 100 + index, mode: 0o100644 })
+    putChild(batch, rootShard, name, { ino: 100 + index, mode: 0o100644 })
   }
   await room.partition.stage(batch)
   const { entries, end } = await read(room, { limitBytes: Number.POSITIVE_INFINITY })
@@ -95,7 +95,7 @@ test('attributes come along where the inode is here and nobody holds it', async 
   const here = room.file('here')
   const held = room.file('held')
   const { batch } = room.partition.contextFor('me')
-  putChild(batch, root, Buffer.from('far'), { ino: makeIno(9, 16), mode: 0o100644 })
+  putChild(batch, rootShard, Buffer.from('far'), { ino: makeIno(9, 16), mode: 0o100644 })
   await room.partition.stage(batch)
   room.partition.locks.acquire([inodeKey(0, held.ino)], 'transaction')
   const { entries } = await read(room, { plus: true })
@@ -116,8 +116,8 @@ test('names that share a hash are apart, and keep their cookies', async t => {
   const bucket = [...decodeEntries(room.partition.store.get(key)), twin]
   await room.partition.stageMutations([{ key, value: encodeEntries(bucket) }])
   const { batch } = room.partition.contextFor('me')
-  putChild(batch, root, name, { ino: 600, mode: 0o100644 })
-  t.is(findChild(batch, root, name)?.ino, 600)
+  putChild(batch, rootShard, name, { ino: 600, mode: 0o100644 })
+  t.is(findChild(batch, rootShard, name)?.ino, 600)
   t.is(decodeEntries(batch.get(key)).find(entry => entry.ino === 500)?.place, 3)
   await room.partition.stage(batch)
   const { entries } = await read(room)

@@ -27,12 +27,12 @@ import type { Partition } from '../partition.ts'
 const entryBytes = 24
 const attributesBytes = 120
 
-/** @throws LockedKey when a transaction is about to change the directory. */
+/** @throws LockedKey when the directory may have been changed by a transaction decided elsewhere. */
 export async function readdir(
   partition: Partition,
   request: ReaddirRequest,
 ): Promise<ReaddirReply> {
-  readDirectory(partition.contextFor('').batch, request.ino)
+  readDirectory(partition.readingContextFor('').batch, request.ino)
   const prefix = inoPrefix(partition.id, keyKind.entries, request.ino)
   const from = entriesKey(partition.id, request.ino, hashOfCookie(request.cookie))
   partition.locks.checkPrefix(prefix)
@@ -61,7 +61,7 @@ function describe(
 ): DirectoryEntry {
   const here = plus && partitionOfIno(ino) === partition.id
   const key = inodeKey(partition.id, ino)
-  const record = here && !partition.locks.has(key) ? partition.store.get(key) : undefined
+  const record = here && !partition.locks.isPromised(key) ? partition.store.get(key) : undefined
   const attributes = record === undefined ? null : attributesOf(decodeInode(record))
   return { name, ino, type, cookie, attributes }
 }

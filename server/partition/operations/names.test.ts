@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { fileType } from '../../../network/wire/attributes.ts'
 import { makeIno } from '../../../network/wire/ids.ts'
 import type { CreateRequest } from '../../../network/wire/operations.ts'
-import { codeOf, creation, openRoom, type Room, root, slot } from '../../testing/room.ts'
+import { codeOf, creation, openRoom, type Room, root, rootShard, slot } from '../../testing/room.ts'
 import { putChild } from '../directories.ts'
 import { getattr } from './attributes.ts'
 import { create, lookup, readlink } from './names.ts'
@@ -39,8 +39,8 @@ test('create answers with an existing file, unless it is to be new or is somethi
     'EEXIST',
   )
   const { batch } = room.partition.contextFor('me')
-  putChild(batch, root, Buffer.from('d'), { ino: makeIno(3, 20), mode: fileType.directory })
-  putChild(batch, root, Buffer.from('far'), { ino: makeIno(3, 21), mode: fileType.regular })
+  putChild(batch, rootShard, Buffer.from('d'), { ino: makeIno(3, 20), mode: fileType.directory })
+  putChild(batch, rootShard, Buffer.from('far'), { ino: makeIno(3, 21), mode: fileType.regular })
   await room.partition.stage(batch)
   t.is(
     refused(t, () => room.run(create, { ...again, name: Buffer.from('d') })),

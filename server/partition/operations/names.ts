@@ -6,24 +6,18 @@ import { partitionOfIno } from '../../../network/wire/ids.ts'
 import type { CreateReply, CreateRequest } from '../../../network/wire/operations.ts'
 import type { Entry } from '../../metadata/entries.ts'
 import { attributesOf } from '../../metadata/inode.ts'
-import {
-  checkNewName,
-  findChild,
-  putChild,
-  readChild,
-  readDirectory,
-  touchDirectory,
-} from '../directories.ts'
+import { checkNewName, findChild, putChild, readChild } from '../directories.ts'
 import { findInode, readInode, writeInode } from '../inodes.ts'
 import { newInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
+import { shardOf, touchShard } from '../shards.ts'
 import { checkAttributes } from './attributes.ts'
 
-export const lookup: Operation<'lookup'> = ({ batch }, request) => {
-  readDirectory(batch, request.parent)
-  const { ino } = readChild(batch, request.parent, request.name)
-  const inode =
-    partitionOfIno(ino) === partitionOfIno(request.parent) ? findInode(batch, ino) : undefined
+export const lookup: Operation<'lookup'> = (context, request) => {
+  const { batch } = context
+  const shard = shardOf(context, request.parent, request.name)
+  const { ino } = readChild(batch, shard, request.name)
+  const inode = partitionOfIno(ino) === shard.partition ? findInode(batch, ino) : undefined
   const attributes = inode === undefined ? null : attributesOf(inode)
   return { body: { ino, attributes }, payload: noPayload }
 }
@@ -36,18 +30,26 @@ export const create: Operation<'create'> = (context, request) => {
   const type = request.mode & fileType.mask
   if (type === fileType.directory || type === 0) throw new PosixError('EINVAL', 'no file type')
   if (request.target.length > maxSymlinkBytes) throw new PosixError('ENAMETOOLONG')
-  const parent = readDirectory(batch, request.parent)
-  const existing = findChild(batch, request.parent, request.name)
+  const shard = shardOf(context, request.parent, request.name)
+  const existing = findChild(batch, shard, request.name)
   if (existing !== undefined)
     return { body: openExisting(context, request, existing), payload: noPayload }
   checkNewName(request.name)
 
   const { mode, uid, gid, rdev, target } = request
   const ino = facts.allocateIno()
-  const inode = newInode(parent, { ino, mode, uid, gid, rdev, target, nowNs: context.nowNs })
+  const inode = newInode(shard.inherited, {
+    ino,
+    mode,
+    uid,
+    gid,
+    rdev,
+    target,
+    nowNs: context.nowNs,
+  })
   writeInode(batch, inode)
-  putChild(batch, parent.ino, request.name, inode)
-  touchDirectory(context, parent, { entries: 1, subdirectories: 0 })
+  putChild(batch, shard, request.name, inode)
+  touchShard(context, shard, { entries: 1, subdirectories: 0 })
   batch.counts.inodes += 1
   if (request.open) context.sessions.opened(context.client, ino)
   return { body: { attributes: attributesOf(inode), created: true }, payload: noPayload }
@@ -64,7 +66,7 @@ function openExisting(
 ): CreateReply {
   if (request.exclusive) throw new PosixError('EEXIST')
   if (entry.type === fileType.directory) throw new PosixError('EISDIR')
-  const local = partitionOfIno(entry.ino) === partitionOfIno(request.parent)
+  const local = partitionOfIno(entry.ino) === context.facts.partition
   if (entry.type !== fileType.regular || !local) throw new PosixError('EEXIST')
   const inode = readInode(context.batch, entry.ino)
   if (request.open) context.sessions.opened(context.client, inode.ino)
