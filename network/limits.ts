@@ -16,6 +16,16 @@ export const maxPartitionCount = 4096
 /** Inode numbers of one partition: 2^40, so that 4096 partitions fit below 2^52. */
 export const inoSequenceLimit = 2 ** 40
 
+/** Inode numbers that a loss of power may take at most, in one partition: more than can be made between two
+ * syncs. So many are left out after each boot of a machine; 2^20 boots use them up. */
+export const inosPerSync = 2 ** 20
+/** Room for the changes of one inode, and the generations of one file, under one boot of its machine; so
+ * that what a loss of power took is told from what comes later. Of so many boots, which keeps a change
+ * counter a safe integer and a generation below 2^32. */
+export const changesPerBoot = 2 ** 36
+export const generationsPerBoot = 2 ** 16
+export const bootsToldApart = 2 ** 15
+
 /** Longest name and path, as on Linux (limits.h). */
 export const maxNameBytes = 255
 export const maxPathBytes = 4096

@@ -149,6 +149,7 @@ class Rooms implements ServerRooms {
       touched: () => syncPoint.touched(),
       purgeQueued: partition => this.#purger.wake(partition),
       self: membership.id,
+      boot: init.boot,
       coordinator: this.#coordinator,
       participant: this.#participant,
       truncations,

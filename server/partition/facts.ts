@@ -1,13 +1,26 @@
-/** What a partition knows of itself: how much it holds, and the next inode number. One small record. */
+/**
+ * What a partition knows of itself: how much it holds, and the next inode number. One small record.
+ *
+ * 1. No number is given out twice, though a loss of power may take what carried it: others may remember it,
+ *    or hold blocks of it. So under each boot of the machine numbers begin beyond all that earlier boots can
+ *    have given out, and the record says so on the disk before the partition serves.
+ */
 import { ClusterError } from '../../network/errors.ts'
-import { inoSequenceLimit } from '../../network/limits.ts'
+import {
+  bootsToldApart,
+  changesPerBoot,
+  generationsPerBoot,
+  inoSequenceLimit,
+  inosPerSync,
+} from '../../network/limits.ts'
+import { checksum64 } from '../../network/wire/checksum.ts'
 import { firstSequence, type Ino, makeIno } from '../../network/wire/ids.ts'
 import type { Key, KeyMutation, KeyReader } from '../metadata/contract.ts'
 import { factsKey } from '../metadata/keys.ts'
 import type { CountChange } from './batch.ts'
 
-/** f64 each, little-endian: next sequence, inodes, blocks, bytes in blocks. */
-const recordBytes = 32
+/** f64 each, little-endian: next sequence, inodes, blocks, bytes in blocks, boots; then u64: hash of the last boot. */
+const recordBytes = 48
 
 export class PartitionFacts {
   readonly partition: number
@@ -16,6 +29,9 @@ export class PartitionFacts {
   #inodes = 0
   #blocks = 0
   #blockBytes = 0
+  /** Boots of the machine under which the partition was served. */
+  #boots = 0
+  #boot = 0n
   #changed = false
 
   constructor(partition: number, reader: KeyReader) {
@@ -28,6 +44,37 @@ export class PartitionFacts {
     this.#inodes = view.getFloat64(8, true)
     this.#blocks = view.getFloat64(16, true)
     this.#blockBytes = view.getFloat64(24, true)
+    this.#boots = view.getFloat64(32, true)
+    this.#boot = view.getBigUint64(40, true)
+  }
+
+  /**
+   * To be called before anything is given out.
+   * @param boot another one after every loss of power.
+   * @returns whether it is another one: then what `mutations` gives has to be on the disk first.
+   */
+  startUnder(boot: string): boolean {
+    const hash = checksum64(Buffer.from(boot))
+    if (this.#boots > 0 && this.#boot === hash) return false
+    if (this.#boots > 0) this.#nextSequence += inosPerSync
+    this.#boots++
+    this.#boot = hash
+    this.#changed = true
+    return true
+  }
+
+  /** No change counter of an inode that moves on is lower from now on. */
+  get changeFloor(): number {
+    return this.#earlierBoots * changesPerBoot
+  }
+
+  /** No new generation of a file's blocks is lower from now on. */
+  get generationFloor(): number {
+    return this.#earlierBoots * generationsPerBoot
+  }
+
+  get #earlierBoots(): number {
+    return Math.min(Math.max(this.#boots - 1, 0), bootsToldApart)
   }
 
   get inodes(): number {
@@ -69,6 +116,8 @@ export class PartitionFacts {
     view.setFloat64(8, this.#inodes, true)
     view.setFloat64(16, this.#blocks, true)
     view.setFloat64(24, this.#blockBytes, true)
+    view.setFloat64(32, this.#boots, true)
+    view.setBigUint64(40, this.#boot, true)
     yield { key: this.#key, value: record }
   }
 }

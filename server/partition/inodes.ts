@@ -45,7 +45,7 @@ export function changeInode(
 ): Inode {
   return writeInode(context.batch, {
     ...inode,
-    change: inode.change + 1,
+    change: Math.max(inode.change + 1, context.facts.changeFloor),
     ctimeNs: context.nowNs,
     ...changes,
   })

@@ -73,6 +73,40 @@ test('a partition that is lost and regained while it starts is taken up once', a
   t.is(partitions.epochOf(0), 3)
 })
 
+test('numbers that a loss of power took are never given out again, however often it goes', async t => {
+  const { cluster, server } = await makeWorld()
+  await makeFile(cluster, clusterRootIno, 'kept')
+  await cluster.passing(server.metadata.sync())
+  const given = new Set<number>()
+  for (let round = 0; round < 4; round++) {
+    for (const name of ['a', 'b']) given.add(await makeFile(cluster, clusterRootIno, name))
+    cluster.losePower([server.id])
+    await cluster.startServer(server.id)
+    t.is(treeIn(cluster.contents.values()).size, 1)
+  }
+  t.is(given.size, 8)
+})
+
+test('neither do a change or a generation that was lost come again', async t => {
+  const { cluster, server } = await makeWorld()
+  const ino = await makeFile(cluster, clusterRootIno, 'f')
+  await cluster.passing(cluster.mutate('reserve', 0, { ino, reach: 3, exclusive: false }))
+  await cluster.passing(cluster.mutate('setattr', 0, { ino, size: 5 }))
+  await cluster.passing(server.metadata.sync())
+  const empty = async () => {
+    const request = { ino, truncate: true, wantData: false }
+    return (await cluster.passing(cluster.mutate('open', 0, request))).body.attributes
+  }
+  const mode = async () =>
+    (await cluster.passing(cluster.mutate('setattr', 0, { ino, mode: 0o600 }))).body.attributes
+  const lost = [await empty(), await mode()]
+  cluster.losePower([server.id])
+  await cluster.startServer(server.id)
+  const later = [await mode(), await empty()]
+  t.true(later[0]!.change > lost[1]!.change)
+  t.true(later[1]!.generation > lost[0]!.generation)
+})
+
 test('a promise whose coordinator never decided is given up after a restart', async t => {
   const { cluster, server } = await makeWorld()
   const ino = await makeFile(cluster, clusterRootIno, 'f')

@@ -31,6 +31,8 @@ import type { Truncations } from './truncation.ts'
 
 export interface PartitionsInit extends PartitionInit {
   readonly self: MemberId
+  /** Of this machine. */
+  readonly boot: string
   readonly coordinator: Coordinator
   readonly participant: Participant
   readonly truncations: Truncations
@@ -95,6 +97,10 @@ export class Partitions {
   async #takeUp(id: number): Promise<void> {
     this.#taken.set(id, null)
     const partition = new Partition(id, this.#init)
+    if (partition.facts.startUnder(this.#init.boot)) {
+      void partition.stageMutations([])
+      await partition.store.sync()
+    }
     await this.#recover(partition)
     if (id === partitionOfIno(clusterRootIno)) await format(partition)
     this.#taken.set(id, partition)

@@ -32,11 +32,12 @@ export function resize(context: OperationContext, inode: Inode, size: number): P
   return { ...times, size, cuts }
 }
 
-function withoutBlocks({ batch }: OperationContext, inode: Inode): Partial<Inode> {
+function withoutBlocks({ batch, facts }: OperationContext, inode: Inode): Partial<Inode> {
   if (inode.reserved === 0) return {}
   if (hasPendingCut(batch, inode.ino)) batch.delete(cutKey(partitionOfIno(inode.ino), inode.ino))
   queuePurge(batch, inode)
-  return { reach: 0, reserved: 0, generation: inode.generation + 1 }
+  const generation = Math.max(inode.generation + 1, facts.generationFloor)
+  return { reach: 0, reserved: 0, generation }
 }
 
 /** Where an earlier cut could not be carried out, both are done at the lower end. */

@@ -89,6 +89,7 @@ export class TestServer {
       touched: () => undefined,
       purgeQueued: partition => this.purger.wake(partition),
       self: id,
+      boot: cluster.bootOf(id),
       coordinator: this.coordinator,
       participant: this.participant,
       truncations,
