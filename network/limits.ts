@@ -202,6 +202,16 @@ export const reportDeadlineMs = 500
 export const maxRememberedSlots = 65_536
 /** Files whose blocks are being purged at a time. */
 export const maxPurgesInFlight = 16
+/** Files that have gone are gathered so long before their blocks go: one sync of the metadata does for all. */
+export const purgeDelayMs = 250
+/** Longest pause before what could not be purged is tried again. */
+export const purgeRetryLongestMs = 60_000
+/** Files purged whose records wait for a sync of other servers, at some 200 bytes each. */
+export const maxPurgesUnsettled = 16_384
+/** Generations that a server of blocks remembers to be purged, at some 100 bytes each, and for how long: a
+ * write of before can still be on its way. */
+export const maxPurgedRemembered = 65_536
+export const purgedRememberedMs = operationDeadlineMs + callDeadlineMs
 /** What was written is on the disk at the latest after this long, also when nobody asks for it. */
 export const backgroundSyncIntervalMs = 5_000
 /** A metadata disk with less free space takes nothing new: deleting must remain possible. */

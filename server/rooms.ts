@@ -139,7 +139,7 @@ class Rooms implements ServerRooms {
     })
     this.#coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
     this.#participant = new Participant(env, this.#peers, log)
-    this.#purger = new Purger(this.#peers, partitionCount, log)
+    this.#purger = new Purger({ env, peers: this.#peers, partitionCount, log })
     const truncations = new Truncations(this.#peers, partitionCount)
     this.#partitions = new Partitions({
       env,
@@ -171,7 +171,7 @@ class Rooms implements ServerRooms {
       view: () => membership.view,
       sessions: this.#sessions,
       metadata,
-      blocks: new BlockService(blocks),
+      blocks: new BlockService(env, blocks),
       slots,
       coordinator: this.#coordinator,
       participant: this.#participant,

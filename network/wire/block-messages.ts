@@ -34,4 +34,8 @@ export interface CutBlocksRequest {
   readonly block: number
   readonly offset: number
   readonly reach: number
+  /** Nobody is to write blocks of this generation any more: what is still on its way is refused. */
+  readonly purge: boolean
+  /** Answer when it is on the disk, not only safe from the end of the process. */
+  readonly durable: boolean
 }

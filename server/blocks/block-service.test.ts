@@ -15,7 +15,7 @@ import { openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
 
 const file = { ino: 2 ** 40 + 9, generation: 0 }
-const everything = { ...file, block: 0, offset: 0, reach: 2 ** 30 }
+const everything = { ...file, block: 0, offset: 0, reach: 2 ** 30, purge: false, durable: false }
 
 interface Fixture {
   readonly blocks: BlockStore
@@ -49,7 +49,7 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     touched: () => undefined,
     purgeQueued: () => undefined,
   })
-  const service = new BlockService(blocks)
+  const service = new BlockService(env, blocks)
   const write = (block: number, chunks: number) => {
     const data = [Buffer.alloc(chunks * chunkBytes, block + 1)]
     const checksums = checksumsOf(data, 0, chunkBytes)
@@ -98,4 +98,23 @@ test('blocks that were cut make room at once, also while the next one is still b
   changing.abandoned()
   await cutting
   t.is(partition.facts.blocks, 1)
+})
+
+test('a block of a generation that was purged is refused, also when it was under way before', async t => {
+  const { service, partition, blocks, write } = await setUp(8)
+  await write(0, 1)
+  const late = write(1, 1)
+  await service.cut(partition, { ...everything, purge: true })
+  await t.throwsAsync(late, { code: 'STALE_WRITE' })
+  await t.throwsAsync(write(2, 1), { code: 'STALE_WRITE' })
+  t.is(partition.facts.blocks, 0)
+  t.is((await blocks.statistics()).usedBytes, 0, 'what it was given is free again')
+})
+
+test('a cut that is to be durable is answered when it is on the disk', async t => {
+  const double = new StoreDouble()
+  const { service, partition, write } = await setUp(8, double)
+  await write(0, 1)
+  await service.cut(partition, { ...everything, durable: true })
+  t.true(double.written.at(-1)!.sync)
 })

@@ -1,4 +1,5 @@
 /** Blocks as clients and other servers ask for them: each change is committed with its slot. */
+import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
@@ -13,14 +14,17 @@ import type { Partition } from '../partition/partition.ts'
 import type { Keep } from '../partition/slots.ts'
 import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
 import { blockKeyOf, blockRange, parseBlockKey } from './index.ts'
+import { PurgedGenerations } from './purged-generations.ts'
 
 const noChecksums = new Uint8Array(0)
 
 export class BlockService {
   readonly #blocks: BlockStore
+  readonly #purged: PurgedGenerations
 
-  constructor(blocks: BlockStore) {
+  constructor(env: Env, blocks: BlockStore) {
     this.#blocks = blocks
+    this.#purged = new PurgedGenerations(env)
   }
 
   async read(partition: Partition, request: ReadBlockRequest): Promise<Reply<'readBlock'>> {
@@ -42,7 +46,15 @@ export class BlockService {
   ): Promise<Reply<'writeBlock'>> {
     const { offset, checksums } = request
     checkRange(offset, 0)
-    const staged = await this.#blocks.write(keyOf(partition, request), offset, payload, checksums)
+    const key = keyOf(partition, request)
+    this.#purged.check(key)
+    const staged = await this.#blocks.write(key, offset, payload, checksums)
+    try {
+      this.#purged.check(key)
+    } catch (error) {
+      staged.abandoned()
+      throw error
+    }
     const reply = { body: {}, payload: noPayload }
     await stage(partition, staged, [keep(reply)])
     return reply
@@ -54,6 +66,7 @@ export class BlockService {
    */
   async cut(partition: Partition, request: CutBlocksRequest): Promise<Reply<'cutBlocks'>> {
     const { ino, generation, block, offset, reach } = request
+    if (request.purge) this.#purged.add(request)
     const [from, to] = blockRange(partition.id, ino, generation)
     let count = 0
     for await (const [key] of partition.store.range(from, to)) {
@@ -65,7 +78,7 @@ export class BlockService {
       const committed = stage(partition, change, [])
       if (++count % purgeBatchBlocks === 0) await committed
     }
-    await partition.store.settled()
+    await (request.durable ? partition.store.sync() : partition.store.settled())
     return { body: {}, payload: noPayload }
   }
 }

@@ -6,22 +6,32 @@ import type { Peers } from '../peers.ts'
 /** Blocks are counted out one by one up to this many for each partition; beyond, every partition is asked. */
 const countedPerPartition = 4
 
-/** Resolves when every partition that may hold one of these blocks has cut what it had. */
+/** Resolves when every partition among `holders` has cut what it had, and has that on its disk. */
 export async function cutEverywhere(
   peers: Peers,
-  partitionCount: number,
-  request: CutBlocksRequest,
+  holders: readonly number[],
+  request: Omit<CutBlocksRequest, 'purge' | 'durable'>,
 ): Promise<void> {
-  const asked = [...partitionsOf(request, partitionCount)]
-  await Promise.all(asked.map(partition => peers.callUntilDone('cutBlocks', partition, request)))
+  const cuts = holders.map(holder => {
+    // What a server asks of itself is in its log before what it makes of the answer.
+    const durable = !peers.isOwn(holder)
+    return peers.callUntilDone('cutBlocks', holder, { ...request, purge: false, durable })
+  })
+  await Promise.all(cuts)
 }
 
-function partitionsOf(request: CutBlocksRequest, partitionCount: number): Iterable<number> {
+/** The partitions that may hold one of these blocks. */
+export function partitionsOf(
+  request: Omit<CutBlocksRequest, 'purge' | 'durable'>,
+  partitionCount: number,
+): readonly number[] {
   const { ino, generation, block, reach } = request
-  if (reach - block > countedPerPartition * partitionCount) return Array(partitionCount).keys()
+  if (reach - block > countedPerPartition * partitionCount) {
+    return [...Array(partitionCount).keys()]
+  }
   const partitions = new Set<number>()
   for (let index = block; index < reach; index++) {
     partitions.add(partitionOfBlock(ino, generation, index, partitionCount))
   }
-  return partitions
+  return [...partitions]
 }

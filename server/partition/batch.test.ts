@@ -3,6 +3,7 @@ import test from 'ava'
 import { ClusterError } from '../../network/errors.ts'
 import { inoSequenceLimit } from '../../network/limits.ts'
 import { firstSequence, makeIno } from '../../network/wire/ids.ts'
+import { factsKey } from '../metadata/keys.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { StoreDouble } from '../testing/store-double.ts'
 import { Batch } from './batch.ts'
@@ -154,4 +155,10 @@ test('a partition without numbers left says so', async t => {
   await store.commit([{ key, value: record }])
   const full = new PartitionFacts(0, store)
   t.throws(() => full.allocateIno(), { instanceOf: ClusterError, message: /INTERNAL/ })
+})
+
+test('the record of another version is refused', async t => {
+  const { store } = await setUp()
+  await store.commit([{ key: factsKey(5), value: new Uint8Array(32) }])
+  t.throws(() => new PartitionFacts(5, store), { code: 'MALFORMED', message: /partition 5/ })
 })

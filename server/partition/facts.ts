@@ -39,6 +39,10 @@ export class PartitionFacts {
     this.#key = factsKey(partition)
     const record = reader.get(this.#key)
     if (record === undefined) return
+    if (record.length !== recordBytes) {
+      const text = `partition ${partition} was written by a version of Rookery that this one cannot read`
+      throw new ClusterError('MALFORMED', text)
+    }
     const view = new DataView(record.buffer, record.byteOffset, record.byteLength)
     this.#nextSequence = view.getFloat64(0, true)
     this.#inodes = view.getFloat64(8, true)

@@ -1,6 +1,11 @@
 import test from 'ava'
 import { ClusterError } from '../../network/errors.ts'
-import { maxPurgesInFlight } from '../../network/limits.ts'
+import {
+  backgroundSyncIntervalMs,
+  maxPurgesInFlight,
+  purgeDelayMs,
+  purgeRetryLongestMs,
+} from '../../network/limits.ts'
 import type { CutBlocksRequest } from '../../network/wire/operations.ts'
 import { purgeKey } from '../metadata/keys.ts'
 import { TestCluster } from '../testing/cluster.ts'
@@ -34,16 +39,18 @@ async function makeWorld(
   return { cluster, server, partition, queue, left }
 }
 
+const ofFile100 = { ino: 100, generation: 1, block: 0, offset: 0, reach: 2 }
+
 test('the blocks of files that are gone are cut, and the queue empties', async t => {
   const cuts: CutBlocksRequest[] = []
   const { cluster, server, left } = await makeWorld(3, async request => {
     cuts.push(request)
   })
-  await cluster.env.advance(10)
+  await cluster.env.advance(1_000)
   t.is(left(), 0)
   t.is(server.purger.doneCount, 3)
   t.is(server.purger.waitingCount, 0)
-  t.deepEqual(cuts[0], { ino: 100, generation: 1, block: 0, offset: 0, reach: 2 })
+  t.deepEqual(cuts[0], { ...ofFile100, purge: true, durable: false })
 })
 
 test('only so many files are purged at a time', async t => {
@@ -54,32 +61,42 @@ test('only so many files are purged at a time', async t => {
     await cluster.env.timers.sleep(1)
     running--
   })
-  await cluster.env.advance(100)
+  await cluster.env.advance(1_000)
   t.is(left(), 0)
   t.is(most, maxPurgesInFlight)
 })
 
-test('a file that cannot be purged stays queued, and holds up no other', async t => {
+test('a file that cannot be purged holds up no other, and is tried again less and less often', async t => {
+  const tries: number[] = []
   let broken = true
-  const { cluster, server, partition, left } = await makeWorld(40, async ({ ino }, { cluster }) => {
+  const { cluster, server, left } = await makeWorld(40, async ({ ino }, { cluster }) => {
+    if (ino === 100) tries.push(cluster.env.clock.monotonicMs())
     if (broken && ino < 103) throw new ClusterError('DISK', 'unreadable')
     await cluster.env.timers.sleep(1)
   })
-  await cluster.env.advance(100)
+  await cluster.env.advance(1_000)
   t.is(left(), 3)
-  t.true(cluster.logged.length > 0)
-  t.is(server.purger.waitingCount, 0)
+  t.is(cluster.logged.length, 1)
+  t.is(server.purger.waitingCount, 1)
+  await cluster.env.advance(600_000)
+  const pauses = tries.slice(1).map((at, index) => at - tries[index]!)
+  t.true(pauses[0]! <= 3 * purgeDelayMs, `${pauses}`)
+  t.true(pauses.at(-1)! >= purgeRetryLongestMs, `${pauses}`)
+  t.true(
+    pauses.every(pause => pause <= purgeRetryLongestMs + 2 * purgeDelayMs),
+    `${pauses}`,
+  )
   broken = false
-  server.purger.wake(partition)
-  await cluster.env.advance(100)
+  await cluster.env.advance(2 * purgeRetryLongestMs)
   t.is(left(), 0)
+  t.is(server.purger.waitingCount, 0)
 })
 
 test('what is queued while a partition is purged is purged, too', async t => {
   const { cluster, left } = await makeWorld(1, async ({ ino }, { queue }) => {
     if (ino === 100) await queue(300)
   })
-  await cluster.env.advance(10)
+  await cluster.env.advance(1_000)
   t.is(left(), 0)
 })
 
@@ -87,10 +104,71 @@ test('a purger that stops leaves the rest for the next start', async t => {
   const { cluster, server, partition, left } = await makeWorld(40, (_, { cluster }) =>
     cluster.env.timers.sleep(50),
   )
-  await cluster.env.advance(1)
+  await cluster.env.advance(purgeDelayMs + 1)
   const stopped = server.purger.stop()
   await cluster.passing(stopped)
   server.purger.wake(partition)
   await cluster.env.advance(200)
   t.true(left() >= 40 - maxPurgesInFlight && left() < 40)
+})
+
+/** Partition 0 purges file 100, whose blocks are in partition 1, on another server. */
+async function makeTwo() {
+  const cluster = new TestCluster({ servers: 2, partitions: 2 })
+  await cluster.start()
+  const [home, other] = [cluster.serverOf(0), cluster.serverOf(1)]
+  const key = purgeKey(0, 100, 1)
+  const isQueued = () => cluster.contents.get(home.id)!.has(key)
+  let cuts = 0
+  const onCut = { now: () => undefined as undefined | Promise<void> }
+  const cutBlocks = async () => {
+    cuts++
+    await onCut.now()
+    return { body: {}, payload: [] }
+  }
+  for (const server of [home, other]) server.service = { ...server.service, cutBlocks }
+  const reach = Buffer.alloc(8)
+  reach.writeDoubleLE(40)
+  await home.partitions.get(0, 1).stageMutations([{ key, value: reach }])
+  return { cluster, home, other, isQueued, onCut, cuts: () => cuts }
+}
+
+test('no block goes elsewhere before the loss of power could no longer bring its file back', async t => {
+  const { cluster, home, isQueued, onCut, cuts } = await makeTwo()
+  onCut.now = async () => {
+    if (isQueued()) cluster.losePower([home.id])
+  }
+  await cluster.env.advance(purgeDelayMs + 1)
+  t.true(cuts() > 0)
+  t.true(isQueued())
+})
+
+test('a file stays queued until the servers of its blocks have synced what they deleted', async t => {
+  const { cluster, home, other, isQueued, cuts } = await makeTwo()
+  const syncing = Promise.withResolvers<void>()
+  const { sync } = other.service
+  const held: typeof sync = async incoming => {
+    await syncing.promise
+    return await sync!(incoming)
+  }
+  other.service = { ...other.service, sync: held }
+  await cluster.env.advance(backgroundSyncIntervalMs + 100)
+  const before = cuts()
+  t.true(isQueued())
+  t.is(home.purger.doneCount, 1)
+  syncing.resolve()
+  await cluster.env.advance(2 * backgroundSyncIntervalMs)
+  t.false(isQueued())
+  t.is(cuts(), before, 'it is not purged again')
+})
+
+test('a server that is down holds up its own blocks only, and these until it is back', async t => {
+  const { cluster, home, other, isQueued, onCut } = await makeTwo()
+  onCut.now = () => Promise.reject(new ClusterError('UNREACHABLE', `${other.id} is down`))
+  await cluster.env.advance(60_000)
+  t.true(isQueued())
+  t.is(home.purger.waitingCount, 1)
+  onCut.now = () => undefined
+  await cluster.env.advance(2 * purgeRetryLongestMs)
+  t.false(isQueued())
 })

@@ -1,35 +1,68 @@
-/** Deletes, in the background, the blocks of files that are gone: from a queue that outlives the server. */
-import { maxPurgesInFlight } from '../../network/limits.ts'
-import type { Ino } from '../../network/wire/ids.ts'
-import { cutEverywhere } from '../blocks/cuts.ts'
+/**
+ * Deletes, in the background, the blocks of files that are gone: from a queue that outlives the server.
+ *
+ * 1. No block on another server goes before its record is on the disk here: a loss of power that brings the
+ *    file back would find it full of zeros.
+ * 2. A record goes when the servers of its blocks have synced what they deleted: else blocks came back that
+ *    nobody names.
+ * 3. What cannot be purged stays queued, and is tried again after a growing pause.
+ */
+import type { Env, Timer } from '../../network/env/env.ts'
+import {
+  backgroundSyncIntervalMs,
+  maxPurgesInFlight,
+  maxPurgesUnsettled,
+  purgeDelayMs,
+  purgeRetryLongestMs,
+} from '../../network/limits.ts'
+import type { CutBlocksRequest } from '../../network/wire/operations.ts'
+import { partitionsOf } from '../blocks/cuts.ts'
 import type { Key } from '../metadata/contract.ts'
 import { endOf, generationOfPurgeKey, inoOfKey, keyKind, kindPrefix } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
 import type { Partition } from './partition.ts'
 
+export interface PurgerInit {
+  readonly env: Env
+  readonly peers: Peers
+  readonly partitionCount: number
+  readonly log: (message: string, error?: unknown) => void
+}
+
+/** A file whose blocks are to be deleted. */
+interface Queued {
+  readonly partition: Partition
+  readonly key: Key
+  readonly request: CutBlocksRequest
+  /** Partitions that may hold some. */
+  readonly holders: readonly number[]
+}
+
 export class Purger {
-  readonly #peers: Peers
-  readonly #partitionCount: number
-  readonly #log: (message: string, error?: unknown) => void
-  /** Partitions that may have something queued. */
+  readonly #init: PurgerInit
+  /** Partitions that may have something queued that was not tried yet. */
   readonly #waiting = new Set<Partition>()
+  /** Those where something failed. */
+  readonly #failed = new Set<Partition>()
+  /** Purged, but the servers of the blocks may lose that again. */
+  readonly #unsettled = new Map<Key, Queued>()
+  readonly #settling: Timer
+  #starting: Timer | null = null
+  #retrying: Timer | null = null
+  #retryMs = purgeDelayMs
   #working: Promise<void> | null = null
   #done = 0
   #stopped = false
 
-  constructor(
-    peers: Peers,
-    partitionCount: number,
-    log: (message: string, error?: unknown) => void,
-  ) {
-    this.#peers = peers
-    this.#partitionCount = partitionCount
-    this.#log = log
+  constructor(init: PurgerInit) {
+    this.#init = init
+    this.#settling = init.env.timers.every(backgroundSyncIntervalMs, () => this.#settleSoon())
   }
 
   /** Partitions with files still to be purged. */
   get waitingCount(): number {
-    return this.#waiting.size + (this.#working === null ? 0 : 1)
+    const both = [...this.#failed].filter(partition => this.#waiting.has(partition)).length
+    return this.#waiting.size + this.#failed.size - both + (this.#working === null ? 0 : 1)
   }
 
   /** Files purged since the start. */
@@ -40,55 +73,131 @@ export class Purger {
   wake(partition: Partition): void {
     if (this.#stopped) return
     this.#waiting.add(partition)
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null
-      if (this.#waiting.size > 0 && !this.#stopped) this.wake([...this.#waiting][0]!)
-    })
+    this.#startSoon()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
+    for (const timer of [this.#settling, this.#starting, this.#retrying]) timer?.cancel()
     this.#waiting.clear()
     await this.#working
   }
 
-  async #work(): Promise<void> {
-    for (const partition of this.#waiting) {
-      this.#waiting.delete(partition)
-      try {
-        await this.#purgePartition(partition)
-      } catch (error) {
-        if (this.#stopped) return
-        this.#log(`cannot purge in partition ${partition.id}: it stays queued`, error)
-      }
-    }
+  #startSoon(): void {
+    if (this.#stopped || this.#starting !== null) return
+    this.#starting = this.#init.env.timers.after(purgeDelayMs, () => {
+      this.#starting = null
+      this.#begin(() => this.#purgeWaiting())
+    })
   }
 
-  async #purgePartition(partition: Partition): Promise<void> {
-    const prefix = kindPrefix(partition.id, keyKind.purge)
+  #settleSoon(): void {
+    if (this.#unsettled.size > 0) this.#begin(() => this.#settle())
+  }
+
+  /** One thing at a time: what comes meanwhile is found waiting afterwards. */
+  #begin(work: () => Promise<void>): void {
+    if (this.#stopped || this.#working !== null) return
+    const failed = (error: unknown) => this.#init.log('cannot purge: it stays queued', error)
+    this.#working = work()
+      .catch(error => (this.#stopped ? undefined : failed(error)))
+      .finally(() => {
+        this.#working = null
+        if (this.#waiting.size > 0) this.#startSoon()
+      })
+  }
+
+  async #purgeWaiting(): Promise<void> {
+    const partitions = [...this.#waiting]
+    this.#waiting.clear()
+    const queued = await this.#gather(partitions)
+    const { peers } = this.#init
+    const others = queued.filter(({ holders }) => holders.some(holder => !peers.isOwn(holder)))
+    const stores = new Set(others.map(({ partition }) => partition.store))
+    await Promise.all([...stores].map(store => store.sync()))
+    const failing = await this.#purgeAll(queued)
+    for (const partition of partitions) if (!failing.has(partition)) this.#failed.delete(partition)
+    if (this.#failed.size === 0) this.#retryMs = purgeDelayMs
+    if (this.#unsettled.size >= maxPurgesUnsettled) await this.#settle()
+  }
+
+  async #gather(partitions: readonly Partition[]): Promise<Queued[]> {
+    const queued: Queued[] = []
+    for (const partition of partitions) {
+      const prefix = kindPrefix(partition.id, keyKind.purge)
+      for await (const [key, value] of partition.store.range(prefix, endOf(prefix))) {
+        if (this.#unsettled.has(key)) continue
+        if (this.#unsettled.size + queued.length >= maxPurgesUnsettled) {
+          this.#waiting.add(partition)
+          break
+        }
+        queued.push(this.#queuedOf(partition, key, value))
+      }
+    }
+    return queued
+  }
+
+  #queuedOf(partition: Partition, key: Key, value: Uint8Array): Queued {
+    const ino = inoOfKey(key)
+    const generation = generationOfPurgeKey(key)
+    const reach = Buffer.from(value.buffer, value.byteOffset, value.byteLength).readDoubleLE(0)
+    const request = { ino, generation, block: 0, offset: 0, reach, purge: true, durable: false }
+    return { partition, key, request, holders: partitionsOf(request, this.#init.partitionCount) }
+  }
+
+  /** @returns where something failed. */
+  async #purgeAll(queued: readonly Queued[]): Promise<ReadonlySet<Partition>> {
+    const failing = new Set<Partition>()
     const running = new Set<Promise<void>>()
-    for await (const [key, value] of partition.store.range(prefix, endOf(prefix))) {
+    for (const each of queued) {
       if (this.#stopped) break
-      const purge = this.#purgeFile(partition, key, value)
-        .catch(error => this.#failed(inoOfKey(key), error))
+      const purge = this.#purge(each)
+        .catch(error => {
+          failing.add(each.partition)
+          this.#fail(each, error)
+        })
         .finally(() => running.delete(purge))
       running.add(purge)
       if (running.size >= maxPurgesInFlight) await Promise.race(running)
     }
     await Promise.all(running)
+    return failing
   }
 
-  #failed(ino: Ino, error: unknown): void {
-    if (!this.#stopped) this.#log(`cannot purge inode ${ino}: it stays queued`, error)
-  }
-
-  async #purgeFile(partition: Partition, key: Key, value: Uint8Array): Promise<void> {
-    const ino = inoOfKey(key)
-    const generation = generationOfPurgeKey(key)
-    const reach = Buffer.from(value.buffer, value.byteOffset, value.byteLength).readDoubleLE(0)
-    const request = { ino, generation, block: 0, offset: 0, reach }
-    await cutEverywhere(this.#peers, this.#partitionCount, request)
-    await partition.stageMutations([{ key, value: null }])
+  async #purge(queued: Queued): Promise<void> {
+    const { peers } = this.#init
+    const { partition, key, request, holders } = queued
+    await Promise.all(holders.map(holder => peers.call('cutBlocks', holder, request)))
     this.#done++
+    if (holders.every(holder => peers.isOwn(holder))) {
+      await partition.stageMutations([{ key, value: null }])
+    } else this.#unsettled.set(key, queued)
+  }
+
+  #fail({ partition, request }: Queued, error: unknown): void {
+    if (this.#stopped) return
+    if (!this.#failed.has(partition)) {
+      this.#failed.add(partition)
+      this.#init.log(`cannot purge inode ${request.ino}: it stays queued`, error)
+    }
+    if (this.#retrying !== null) return
+    this.#retryMs = Math.min(2 * this.#retryMs, purgeRetryLongestMs)
+    this.#retrying = this.#init.env.timers.after(this.#retryMs, () => {
+      this.#retrying = null
+      for (const failed of this.#failed) this.wake(failed)
+    })
+  }
+
+  /** Forgets what was purged when it has been synced where the blocks were. */
+  async #settle(): Promise<void> {
+    const holders = new Set([...this.#unsettled.values()].flatMap(queued => queued.holders))
+    const synced = await this.#init.peers.sync(holders)
+    const settled: Promise<void>[] = []
+    for (const [key, queued] of this.#unsettled) {
+      if (!queued.holders.every(holder => synced.has(holder))) continue
+      settled.push(queued.partition.stageMutations([{ key, value: null }]))
+      this.#unsettled.delete(key)
+    }
+    await Promise.all(settled)
   }
 }

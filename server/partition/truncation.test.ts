@@ -59,7 +59,7 @@ test('a truncation cuts from its end on, and nobody sees the file before that is
   t.false(seen)
   t.deepEqual(
     cuts.map(({ request }) => request),
-    [{ ino, generation: 1, block: 1, offset: 7, reach: 4 }],
+    [{ ino, generation: 1, block: 1, offset: 7, reach: 4, purge: false, durable: false }],
   )
   t.true(server.store.content.has(cutKey(0, ino)))
   cuts[0]!.end.resolve()
@@ -175,4 +175,44 @@ test('a truncation that a server left undone is finished at its next start, and 
   // Its client had no answer and asks again: it is the truncation of before.
   t.is((await cluster.passing(truncated)).body.attributes.change, change + 1)
   t.is((await attributes(cluster, ino)).change, change + 1)
+})
+
+/** A file of 40 blocks, synced, whose blocks are on both servers, and what to do after the other has cut its. */
+async function makeTwo() {
+  const cluster = new TestCluster({ servers: 2, partitions: 2 })
+  await cluster.start()
+  const [home, other] = [cluster.serverOf(0), cluster.serverOf(1)]
+  const ino = await makeFile(cluster, clusterRootIno, 'f')
+  await write(cluster, ino, 40 * block)
+  await cluster.passing(home.metadata.sync())
+  const afterCut: { now: () => void } = { now: () => undefined }
+  const { cutBlocks } = other.service
+  const handler: typeof cutBlocks = async incoming => {
+    const reply = await cutBlocks!(incoming)
+    afterCut.now()
+    return reply
+  }
+  other.service = { ...other.service, cutBlocks: handler }
+  return { cluster, home, other, ino, afterCut }
+}
+
+test('a truncation is on the disk before another server cuts blocks', async t => {
+  const { cluster, home, ino, afterCut } = await makeTwo()
+  afterCut.now = () => {
+    cluster.losePower([home.id])
+    const content = cluster.contents.get(home.id)!
+    t.is(decodeInode(content.get(inodeKey(0, ino))!).size, 1_000)
+    t.true(content.has(cutKey(0, ino)), 'it is finished at the next start')
+    void cluster.startServer(home.id)
+    afterCut.now = () => undefined
+  }
+  await cluster.passing(truncate(cluster, ino, 1_000))
+  t.false(cluster.contents.get(home.id)!.has(cutKey(0, ino)))
+})
+
+test('another server has on its disk what it cut before a truncation is done', async t => {
+  const { cluster, other, ino, afterCut } = await makeTwo()
+  afterCut.now = () => t.true(other.store.written.at(-1)!.sync)
+  await cluster.passing(truncate(cluster, ino, 1_000))
+  t.plan(1)
 })

@@ -3,9 +3,13 @@
  * changes the inode: else a crash would have blocks cut again that were written under the new state.
  * A server that ends in between finds the record at its next start and goes on. A cut that fails leaves
  * its record: until another truncation has made up for it, nobody may write blocks of the file.
+ *
+ * 1. The new size is on the disk before blocks on other servers are cut, and what these have cut is on
+ *    theirs before the record goes. So no loss of power leaves the old size with zeros behind the cut, or
+ *    bytes behind the new one that come back when the file grows.
  */
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import { cutEverywhere } from '../blocks/cuts.ts'
+import { cutEverywhere, partitionsOf } from '../blocks/cuts.ts'
 import { decodeInode } from '../metadata/inode.ts'
 import { cutKey, inodeKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
@@ -56,6 +60,9 @@ export class Truncations {
     const block = Math.floor(end / blockBytes)
     const offset = end % blockBytes
     const request = { ino, generation, block, offset, reach: reserved }
-    await cutEverywhere(this.#peers, this.#partitionCount, request)
+    const holders = partitionsOf(request, this.#partitionCount)
+    const isElsewhere = holders.some(holder => !this.#peers.isOwn(holder))
+    if (isElsewhere) await partition.store.sync()
+    await cutEverywhere(this.#peers, holders, request)
   }
 }

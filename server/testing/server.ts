@@ -79,7 +79,7 @@ export class TestServer {
     })
     this.coordinator = new Coordinator({ env, peers: this.peers, partitionCount, log })
     this.participant = new Participant(env, this.peers, log)
-    this.purger = new Purger(this.peers, partitionCount, log)
+    this.purger = new Purger({ env, peers: this.peers, partitionCount, log })
     const truncations = new Truncations(this.peers, partitionCount)
     this.partitions = new Partitions({
       env,
@@ -108,7 +108,7 @@ export class TestServer {
         truncations,
         isFull: () => this.isFull,
       }),
-      blocks: new BlockService(noBlocks),
+      blocks: new BlockService(env, noBlocks),
       slots: this.slots,
       coordinator: this.coordinator,
       participant: this.participant,
