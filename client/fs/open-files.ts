@@ -42,7 +42,8 @@ export async function create(
 ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
   checkName(name)
   const home = partitionOfIno(parent)
-  const { body, boot } = await context.cluster.mutate('create', home, {
+  const { exclusive, truncate } = options
+  const creating = context.cluster.mutate('create', home, {
     parent,
     name,
     mode: (mode & ~fileType.mask) | fileType.regular,
@@ -50,9 +51,10 @@ export async function create(
     gid: caller.gid,
     rdev: 0,
     target: noBytes,
-    exclusive: options.exclusive,
+    exclusive,
     open: true,
   })
+  const { body, boot } = await (exclusive ? creating : creating.catch(lookAgain))
   const { attributes, created } = body
   if (created) {
     context.dirty.mark(parent, home, boot)
@@ -61,7 +63,16 @@ export async function create(
     file.inode.learnInline(attributes, noBytes)
     return { file, attributes }
   }
-  return openExisting(context, attributes, options.truncate)
+  return openExisting(context, attributes, truncate)
+}
+
+/**
+ * Something that is not opened by its name took it after the caller had looked: a link, a pipe, a file of
+ * another partition. ESTALE has the kernel and the library go by what is there now.
+ */
+function lookAgain(cause: unknown): never {
+  if (!(cause instanceof PosixError && cause.code === 'EEXIST')) throw cause
+  throw new PosixError('ESTALE', 'the name was taken meanwhile', { cause })
 }
 
 async function openExisting(
@@ -70,7 +81,7 @@ async function openExisting(
   truncate: boolean,
 ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
   try {
-    if (!isRegular(found.mode)) throw new PosixError('EEXIST', 'not a regular file')
+    if (!isRegular(found.mode)) lookAgain(new PosixError('EEXIST', 'not a regular file'))
     const attributes = truncate ? await setattr(context, found.ino, { size: 0 }) : found
     return { file: handOut(context, attributes), attributes }
   } catch (error) {

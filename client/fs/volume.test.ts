@@ -69,6 +69,16 @@ async function seenAfresh(other: ClusterClient, name: string): Promise<Buffer> {
   return data
 }
 
+test('a create that meets a link made meanwhile asks to look again, unless it was to be new', async t => {
+  const { fs } = await setUp(t)
+  const name = Buffer.from('taken')
+  await fs.symlink(fs.root, name, Buffer.from('target'), caller)
+  const open = { exclusive: false, truncate: true }
+  const race = fs.create(fs.root, name, 0o100644, caller, open)
+  await t.throwsAsync(race, { code: 'ESTALE' })
+  await t.throwsAsync(fs.create(fs.root, name, 0o100644, caller, anew), { code: 'EEXIST' })
+})
+
 test('volumes are made with settings, listed, and deleted when empty', async t => {
   const { client, fs } = await setUp(t)
   const other = client()

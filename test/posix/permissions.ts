@@ -74,6 +74,32 @@ const checks: Checks = {
     t.is(permissions(await stat(fs, `${directory}/program`)) & 0o6000, 0)
   },
 
+  'chown takes setuid and setgid away from all but directories, also when it changes nothing':
+    async (t, fs, directory) => {
+      await fs.chmod(directory, 0o755)
+      await run(directory, '/bin/sh', [
+        '-c',
+        ': > file; mkfifo pipe; mknod device c 1 3; mkdir dir',
+      ])
+      for (const [name, kept] of [
+        ['file', 0],
+        ['pipe', 0],
+        ['device', 0],
+        ['dir', 0o6000],
+      ] as const) {
+        const path = `${directory}/${name}`
+        for (const [uid, gid] of [
+          [1_234, -1],
+          [-1, 5_678],
+          [-1, -1],
+        ] as const) {
+          await fs.chmod(path, 0o6755)
+          await fs.chown(path, uid, gid)
+          t.is(permissions(await stat(fs, path)), 0o755 | kept, `${name} ${uid} ${gid}`)
+        }
+      }
+    },
+
   'the owner of a file opened read-only by mode writes what it just created': async (
     t,
     fs,

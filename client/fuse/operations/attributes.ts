@@ -42,7 +42,8 @@ function readChanges(request: Request): SetAttributes {
       mtimeNs: has(setattrFlag.mtimeNow) ? 'now' : time(request, 40, 60),
     }),
     ...(has(setattrFlag.ctime) && { ctimeNs: time(request, 48, 64) }),
-    ...(has(setattrFlag.killSuidgid) && { killPrivileges: true }),
+    /** Without any: chown(2) that names neither owner nor group, yet takes privileges away. */
+    ...((valid === 0 || has(setattrFlag.killSuidgid)) && { killPrivileges: true }),
   }
 }
 

@@ -1,7 +1,7 @@
 /** getattr and setattr: chmod(2), chown(2), truncate(2), utimensat(2). */
 
 import { PosixError } from '../../../network/errors.ts'
-import { fileType, isRegular } from '../../../network/wire/attributes.ts'
+import { fileType } from '../../../network/wire/attributes.ts'
 import type { Mutation, SetattrRequest } from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
 import { changeInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
@@ -57,12 +57,12 @@ function refuse(field: string, value: unknown): never {
   throw new PosixError('EINVAL', `a ${field} that is ${typeof value} ${String(value).slice(0, 40)}`)
 }
 
-/** A change of owner takes setuid and setgid away, as the kernel's own file systems do (chown(2)). */
+/** A change of owner takes setuid and setgid away from all but directories, as Linux has it (chown(2)). */
 function ownership(inode: Inode, request: SetattrRequest): Partial<Inode> {
   const { mode, uid, gid } = request
   const permissions = mode === undefined ? inode.mode : withPermissions(inode.mode, mode)
   const chown = (uid !== undefined || gid !== undefined) && mode === undefined
-  const kill = (request.killPrivileges === true || chown) && isRegular(inode.mode)
+  const kill = request.killPrivileges === true || chown
   return {
     mode: kill ? withoutPrivileges(permissions) : permissions,
     ...(uid === undefined ? {} : { uid }),
