@@ -145,18 +145,13 @@ test('no block goes elsewhere before the loss of power could no longer bring its
 
 test('a file stays queued until the servers of its blocks have synced what they deleted', async t => {
   const { cluster, home, other, isQueued, cuts } = await makeTwo()
-  const syncing = Promise.withResolvers<void>()
-  const { sync } = other.service
-  const held: typeof sync = async incoming => {
-    await syncing.promise
-    return await sync!(incoming)
-  }
-  other.service = { ...other.service, sync: held }
+  const { service } = other
+  other.service = { ...service, sync: () => Promise.reject(new ClusterError('CLOSED', 'down')) }
   await cluster.env.advance(backgroundSyncIntervalMs + 100)
   const before = cuts()
   t.true(isQueued())
   t.is(home.purger.doneCount, 1)
-  syncing.resolve()
+  other.service = { ...other.service, ...(service.sync && { sync: service.sync }) }
   await cluster.env.advance(2 * backgroundSyncIntervalMs)
   t.false(isQueued())
   t.is(cuts(), before, 'it is not purged again')
