@@ -126,9 +126,11 @@ export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
 /** A write that others overtake is done again this often, then fails with EIO. */
 export const maxWriteRedos = 64
-/** An append sends blocks this long after asking for its reservation, which lasts twice as long: what is on
- * its way when the client is stopped has the rest to arrive. */
-export const appendWritesMs = operationDeadlineMs / 2
+/** How long an append has a file to itself: less than an operation's time, so that another one outlasts an
+ * appender that is gone. It sends blocks for the first half of it: what is on its way when the client is
+ * stopped has the rest to arrive. */
+export const appendGrantMs = 20_000
+export const appendWritesMs = appendGrantMs / 2
 /** A read that meets truncations is done again this often, then fails with EIO. */
 export const maxReadRedos = 16
 /** Attribute requests that one readdir has on their way. */

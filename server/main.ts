@@ -10,7 +10,7 @@ import {
   protocolVersion,
 } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
-import { bootIdentity, hostIdentity } from '../network/membership/host.ts'
+import { bootIdentity, hostIdentity, machineUpMs } from '../network/membership/host.ts'
 import { joinCluster, type Membership } from '../network/membership/membership.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
@@ -198,6 +198,7 @@ class Server implements RunningServer {
       membership,
       dialler: { env, transports, membership, role: 'server', host, log },
       boot,
+      upMs: machineUpMs(),
       metaDirectory,
       dataDirectory,
       onFailure: error => this.#fail(error),

@@ -44,6 +44,8 @@ export interface RoomsInit extends Directories {
   readonly dialler: Dialler
   /** Identity of this boot of the machine. */
   readonly boot: string
+  /** For how long the machine has been up. */
+  readonly upMs: number
   /** A disk failed: nothing here can be relied on any longer. */
   readonly onFailure: (error: Error) => void
 }
@@ -121,7 +123,7 @@ class Rooms implements ServerRooms {
       own: () => this.service,
     })
     const slots = new Slots(store)
-    const grants = new AppendGrants(env)
+    const grants = new AppendGrants(env, init.upMs)
     const events = {
       closed: (ino: Ino) => this.#reaper.closed(ino),
       expired: (client: string) => {
@@ -133,6 +135,7 @@ class Rooms implements ServerRooms {
     this.#reaper = new Reaper({
       env,
       sessions: this.#sessions,
+      grants,
       partitions: () => this.#partitions.all(),
       forgotten: () => slots.forget(),
       log,

@@ -1,7 +1,7 @@
 /** The identity of this machine, and in which order to dial a member's addresses from it. */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { hostname, uptime } from 'node:os'
 import type { Random } from '../env/env.ts'
 import type { Member } from '../wire/view.ts'
 
@@ -35,6 +35,11 @@ export async function hostIdentity(
 export async function bootIdentity(random: Random, file: string = bootFile): Promise<string> {
   const boot = await firstContent([file])
   return boot === '' ? random.id() : boot
+}
+
+/** For how long this machine has been up, by its own clock. */
+export function machineUpMs(): number {
+  return uptime() * 1000
 }
 
 /**

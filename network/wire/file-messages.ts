@@ -174,7 +174,7 @@ export interface ReserveRequest extends Mutation {
   /**
    * For an append, whose blocks are written where nobody else may commit meanwhile. Granted to one
    * client at a time (others: CONFLICT) until its next `commitWrite` of this inode, whatever comes of
-   * it, its next `reserve` without this, the end of its session, or `operationDeadlineMs`. As long as
+   * it, its next `reserve` without this, the end of its session, or `appendGrantMs`. As long as
    * it holds, a `commitWrite` of anyone else that would raise the size is refused with STALE_WRITE.
    * Granted likewise to who moves inline data to blocks, asked for or not, unless `reach` is 0.
    */

@@ -1,6 +1,6 @@
 /**
  * Removes what was kept for clients that no longer need it: inodes without a name that nobody has open,
- * and the slots of clients that are gone.
+ * and the slots and append grants of clients that are gone.
  */
 import type { Env, Timer } from '../../network/env/env.ts'
 import { sessionTimeoutMs } from '../../network/limits.ts'
@@ -18,11 +18,13 @@ import {
 import { findInode, removeInode } from '../partition/inodes.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import type { Partition } from '../partition/partition.ts'
+import type { AppendGrants } from './append-grants.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface ReaperInit {
   readonly env: Env
   readonly sessions: Sessions
+  readonly grants: AppendGrants
   readonly partitions: () => Iterable<Partition>
   /** The slots of a client were deleted. */
   readonly forgotten: () => void
@@ -77,6 +79,7 @@ export class Reaper {
         for await (const [key] of partition.store.range(orphans, endOf(orphans))) {
           this.#reap(partition, inoOfKey(key))
         }
+        await this.#deleteGrants(partition)
         const slots = kindPrefix(partition.id, keyKind.slot)
         await this.#deleteSlots(partition, slots, client => !this.#init.sessions.has(client))
       }
@@ -84,6 +87,16 @@ export class Reaper {
     } catch (error) {
       this.#init.log('cannot sweep up behind clients that are gone', error)
     }
+  }
+
+  async #deleteGrants(partition: Partition): Promise<void> {
+    const found: [string, Ino][] = []
+    const prefix = kindPrefix(partition.id, keyKind.grant)
+    for await (const [key] of partition.store.range(prefix, endOf(prefix))) {
+      found.push([key, inoOfKey(key)])
+    }
+    const ended = [...this.#init.grants.ended(found)]
+    if (ended.length > 0) await partition.stageMutations(ended)
   }
 
   async #deleteSlots(

@@ -22,6 +22,8 @@ export const keyKind = {
   purge: 'p',
   /** ino → a truncation whose blocks are still being cut. */
   cut: 'c',
+  /** ino → who may append blocks to it now. */
+  grant: 'g',
   /** client, slot → sequence and reply of its last mutation. */
   slot: 's',
   /** transaction → what a participant has promised. */
@@ -73,6 +75,7 @@ export const orphanKey = (partition: number, ino: Ino): Key =>
 export const xattrsKey = (partition: number, ino: Ino): Key =>
   inoKey(partition, keyKind.xattrs, ino)
 export const cutKey = (partition: number, ino: Ino): Key => inoKey(partition, keyKind.cut, ino)
+export const grantKey = (partition: number, ino: Ino): Key => inoKey(partition, keyKind.grant, ino)
 export const factsKey = (partition: number): Key => partitionPrefix(partition) + keyKind.facts
 
 /** @param hash 48 bits: `entryHash` of the name. */

@@ -109,7 +109,10 @@ export class Partitions {
   }
 
   async #recover(partition: Partition): Promise<void> {
-    const { coordinator, participant, truncations, purger, log } = this.#init
+    const { coordinator, participant, truncations, purger, grants, log } = this.#init
+    for await (const [key, value] of recordsOf(partition, keyKind.grant)) {
+      grants.restore(inoOfKey(key), value)
+    }
     for await (const [key, value] of recordsOf(partition, keyKind.intent)) {
       participant.restore(partition, transactionOfKey(key), decodeIntent(value))
     }

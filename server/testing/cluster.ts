@@ -88,6 +88,11 @@ export class TestCluster {
     return `boot ${this.#boots.get(id) ?? 0}`
   }
 
+  /** How long its machine has been up when the server is started. */
+  upMsOf(id: MemberId): number {
+    return this.#boots.has(id) ? 0 : Number.POSITIVE_INFINITY
+  }
+
   step(server: MemberId, what: string): void {
     if (this.servers.has(server)) this.onStep({ server, what })
   }
@@ -113,10 +118,11 @@ export class TestCluster {
     partition: number,
     request: Omit<RequestOf<N>, keyof Mutation>,
     payload: readonly Uint8Array[] = [],
+    as = client,
   ): Promise<Reply<N>> {
     const sequence = ++this.#sequence
     const whole = { ...request, slot: sequence % 256, sequence } as unknown as RequestOf<N>
-    return await this.ask(name, partition, whole, payload)
+    return await this.ask(name, partition, whole, payload, as)
   }
 
   async ask<N extends OperationName>(
@@ -124,13 +130,14 @@ export class TestCluster {
     partition: number,
     body: RequestOf<N>,
     payload: readonly Uint8Array[] = [],
+    as = client,
   ): Promise<Reply<N>> {
     for (;;) {
       try {
         const server = this.serverOf(partition)
-        if (!server.sessions.has(client)) server.sessions.renew(client, [])
+        if (!server.sessions.has(as)) server.sessions.renew(as, [])
         const handler = server.service[name] as Handler<N>
-        const peer = { ...unusedPeer, hello: { ...unusedPeer.hello, id: client } }
+        const peer = { ...unusedPeer, hello: { ...unusedPeer.hello, id: as } }
         const reply = (async () => handler({ peer, partition, epoch: 1, body, payload }))()
         return await server.during(reply)
       } catch (error) {

@@ -61,7 +61,7 @@ export class TestServer {
       dial: async server => cluster.peer(this, server),
       own: () => this.service,
     })
-    const grants = new AppendGrants(env)
+    const grants = new AppendGrants(env, cluster.upMsOf(id))
     this.slots = new Slots(this.metadata)
     this.sessions = new Sessions(env, {
       closed: ino => this.reaper.closed(ino),
@@ -73,6 +73,7 @@ export class TestServer {
     this.reaper = new Reaper({
       env,
       sessions: this.sessions,
+      grants,
       partitions: () => this.partitions.all(),
       forgotten: () => this.slots.forget(),
       log,

@@ -70,12 +70,12 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   if (request.reach * inode.blockBytes > maxFileBytes + inode.blockBytes) {
     throw new PosixError('EFBIG')
   }
-  if (!request.exclusive) grants.release(inode.ino, client)
+  if (!request.exclusive) grants.release(batch, inode.ino, client)
   checkCut(context, inode)
   const inline = inode.reach === 0
   // Two clients that both move the inline data to block 0 would put it over what the other has written.
   const exclusive = request.exclusive || (inline && request.reach > 0)
-  if (exclusive) grants.grant(inode.ino, client, request.slot)
+  if (exclusive) grants.grant(batch, inode.ino, client, request.slot)
   const reserved = Math.max(inode.reserved, request.reach)
   const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
   if (reserved > inode.reserved) writeInode(batch, changed)
@@ -91,7 +91,8 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   checkCount(request.end)
   const inode = readRegular(batch, request.ino)
   const appends = grants.holds(inode.ino, client)
-  if (appends) grants.release(inode.ino, client)
+  if (appends) grants.release(batch, inode.ino, client)
+  else if (request.end > inode.size) grants.assertAllKnown()
   checkCut(context, inode)
   checkUndisturbed(context, inode, request)
   if (request.spilled > 0) writeInlineData(batch, inode.ino, new Uint8Array(0))
