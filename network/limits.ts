@@ -52,6 +52,8 @@ export const maxXattrValueBytes = 64 * KiB
 export const maxXattrListBytes = 64 * KiB
 /** All attributes of one inode: they are one value of the metadata store. */
 export const maxXattrRecordBytes = 256 * KiB
+/** An access control list: the kernel reads no more than a page of 4 KiB (fuse_get_acl). */
+export const maxAclBytes = 4 * KiB
 
 /** Frames: the largest payload is one block; a body holds names and attributes, never file data. */
 export const maxFrameBodyBytes = 1 * MiB

@@ -22,6 +22,7 @@ const attributes: Attributes = {
   reach: 0,
   blockBytes: 1 << 20,
   inlineBytes: 8192,
+  xattrFlags: 0,
 }
 
 const fileName = new TextEncoder().encode('file.mdtest.0.1234')
@@ -32,6 +33,7 @@ const messages = {
     parent: 5 * 2 ** 40 + 16,
     name: fileName,
     mode: 0o100644,
+    umask: 0o022,
     uid: 1000,
     gid: 1000,
     rdev: 0,

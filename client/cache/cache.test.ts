@@ -26,6 +26,7 @@ function attributes(changes: Partial<Attributes>): Attributes {
     reach: 0,
     blockBytes,
     inlineBytes: 4096,
+    xattrFlags: 0,
     ...changes,
   }
 }

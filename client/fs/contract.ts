@@ -10,6 +10,8 @@ import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
 export interface Caller {
   readonly uid: number
   readonly gid: number
+  /** Taken off the mode of what they make, unless its directory has a default ACL (umask(2)); none if absent. */
+  readonly umask?: number
 }
 
 export interface SetAttributes {
@@ -39,6 +41,11 @@ export interface WriteOptions {
   readonly killPrivileges?: boolean
 }
 
+export interface SetXattrOptions {
+  /** With an access ACL: clear the setgid bit. */
+  readonly killSetgid: boolean
+}
+
 /** Of the whole volume, in bytes. */
 export interface SpaceReport {
   readonly totalBytes: number
@@ -54,6 +61,11 @@ export interface FileSystem {
   readonly cache: CacheAuthority
   /** No data is written behind: surfaces need not call `flush`, as fsync has its errors to report, too. */
   readonly writesThrough?: boolean
+  /**
+   * Access control lists are kept in step with modes and handed down to what is made, and file capabilities
+   * end with a write: the kernel has only to obey them.
+   */
+  readonly keepsAcls?: boolean
 
   /** `.` and `..` are not entries: the kernel and the surfaces resolve them. */
   lookup(parent: Ino, name: Name): Promise<Attributes>
@@ -63,7 +75,7 @@ export interface FileSystem {
 
   /**
    * Creates a regular file and opens it; opens the one that is there unless `exclusive`.
-   * @param mode type and permission bits, the umask applied.
+   * @param mode type and permission bits.
    */
   create(
     parent: Ino,
@@ -107,7 +119,13 @@ export interface FileSystem {
   ): Promise<{ readonly entries: readonly DirectoryEntry[]; readonly end: boolean }>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>
-  setxattr(ino: Ino, name: Name, value: Uint8Array, flags: number): Promise<void>
+  setxattr(
+    ino: Ino,
+    name: Name,
+    value: Uint8Array,
+    flags: number,
+    options?: SetXattrOptions,
+  ): Promise<void>
   /** Names, each closed by a NUL. */
   listxattr(ino: Ino): Promise<Uint8Array>
   removexattr(ino: Ino, name: Name): Promise<void>

@@ -65,6 +65,7 @@ async function make(
     parent,
     name,
     mode: what.mode,
+    umask: caller.umask ?? 0,
     uid: caller.uid,
     gid: caller.gid,
     rdev: what.rdev,
@@ -121,8 +122,8 @@ export async function mkdir(
 ): Promise<Attributes> {
   checkName(name)
   const partition = partitionOfIno(parent)
-  const { uid, gid } = caller
-  const request = { parent, name, mode, uid, gid }
+  const { umask = 0, uid, gid } = caller
+  const request = { parent, name, mode, umask, uid, gid }
   const { body, boot } = await context.cluster.mutate('mkdir', partition, request)
   const { attributes } = body
   markBoth(context, parent, attributes.ino, boot)

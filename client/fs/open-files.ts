@@ -47,6 +47,7 @@ export async function create(
     parent,
     name,
     mode: (mode & ~fileType.mask) | fileType.regular,
+    umask: caller.umask ?? 0,
     uid: caller.uid,
     gid: caller.gid,
     rdev: 0,

@@ -43,6 +43,7 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     root,
     cache: cacheOf(context),
     writesThrough: true,
+    keepsAcls: true,
     lookup: (parent, name) => lookup(context, parent, name),
     getattr: ino => getattr(context, ino),
     setattr: (ino, changes) => setattr(context, ino, changes),
@@ -66,7 +67,8 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     release: file => release(context, file),
     readdir: (ino, cookie, options) => readdir(context, ino, cookie, options),
     getxattr: (ino, name) => getxattr(context, ino, name),
-    setxattr: (ino, name, value, flags) => setxattr(context, ino, name, value, flags),
+    setxattr: (ino, name, value, flags, options) =>
+      setxattr(context, ino, name, value, flags, options),
     listxattr: ino => listxattr(context, ino),
     removexattr: (ino, name) => removexattr(context, ino, name),
     statfs: () => statfs(context),

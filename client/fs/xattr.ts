@@ -1,14 +1,16 @@
 /** Extended attributes: xattr(7). */
 import { PosixError } from '../../network/errors.ts'
-import { maxXattrNameBytes, maxXattrValueBytes } from '../../network/limits.ts'
+import { maxXattrValueBytes } from '../../network/limits.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
+import { xattrNameOf } from '../../network/wire/xattr-names.ts'
 import type { Context } from './context.ts'
+import type { SetXattrOptions } from './contract.ts'
 
 const flagsKnown = 3
 
 export async function getxattr(context: Context, ino: Ino, name: Name): Promise<Uint8Array> {
-  checkXattrName(name)
+  xattrNameOf(name)
   const { cluster } = context
   return (await cluster.query('getxattr', partitionOfIno(ino), { ino, name })).body.value
 }
@@ -19,11 +21,13 @@ export async function setxattr(
   name: Name,
   value: Uint8Array,
   flags: number,
+  options?: SetXattrOptions,
 ): Promise<void> {
-  checkXattrName(name)
+  xattrNameOf(name)
   if (value.length > maxXattrValueBytes) throw new PosixError('E2BIG')
   if (flags < 0 || flags >= flagsKnown) throw new PosixError('EINVAL', `flags ${flags} of setxattr`)
-  const request = { ino, name, value, flags }
+  const killSetgid = options?.killSetgid === true
+  const request = { ino, name, value, flags, ...(killSetgid && { killSetgid }) }
   const home = partitionOfIno(ino)
   const { boot } = await context.cluster.mutate('setxattr', home, request)
   context.dirty.mark(ino, home, boot)
@@ -34,15 +38,8 @@ export async function listxattr(context: Context, ino: Ino): Promise<Uint8Array>
 }
 
 export async function removexattr(context: Context, ino: Ino, name: Name): Promise<void> {
-  checkXattrName(name)
+  xattrNameOf(name)
   const home = partitionOfIno(ino)
   const { boot } = await context.cluster.mutate('removexattr', home, { ino, name })
   context.dirty.mark(ino, home, boot)
-}
-
-/** @throws PosixError ERANGE, as the kernel has it for a name that is empty or too long. */
-function checkXattrName(name: Name): void {
-  if (name.length === 0 || name.length > maxXattrNameBytes) {
-    throw new PosixError('ERANGE', `the name of an extended attribute has ${name.length} bytes`)
-  }
 }

@@ -48,8 +48,12 @@ function attachAsRoot(options: MountOptions): Device {
  * Checking permissions costs the kernel a GETATTR for each directory on the way, again and again while it
  * may keep nothing. Where nobody but root may enter, root passes every check, so it is spared.
  */
+export function checksPermissions(options: Pick<MountOptions, 'allowOther'>): boolean {
+  return options.allowOther || !isRoot()
+}
+
 function commonOptions(options: MountOptions): string {
-  const checked = options.allowOther || !isRoot() ? 'default_permissions,' : ''
+  const checked = checksPermissions(options) ? 'default_permissions,' : ''
   return `${checked}max_read=${maxFuseDataBytes}${options.allowOther ? ',allow_other' : ''}`
 }
 

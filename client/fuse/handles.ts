@@ -35,10 +35,11 @@ export class Handles {
     if (this.size >= maxFuseHandles) throw new PosixError('ENOMEM', 'too many open files')
   }
 
-  addFile(file: OpenFile): number {
+  /** @param writable as far as the kernel knows, something may be written through it. */
+  addFile(file: OpenFile, writable = true): number {
     this.#last += 1
     this.#files.set(this.#last, file)
-    this.told.opened(file.attributes)
+    this.told.opened(file.attributes, writable)
     return this.#last
   }
 

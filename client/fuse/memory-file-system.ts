@@ -282,7 +282,8 @@ export class MemoryFileSystem implements FileSystem {
     // In a setgid directory the group is the directory's, and subdirectories are setgid too (inode(7)).
     const inherits = (directory.mode & setgid) !== 0
     const owner = inherits ? { uid: caller.uid, gid: directory.attributes().gid } : caller
-    const inode = this.#make(inherits && isDirectory(mode) ? mode | setgid : mode, owner, rdev)
+    const bits = (mode & fileType.mask) === fileType.symlink ? mode : mode & ~(caller.umask ?? 0)
+    const inode = this.#make(inherits && isDirectory(mode) ? bits | setgid : bits, owner, rdev)
     this.#add(parent, name, inode)
     return inode
   }

@@ -66,6 +66,7 @@ export class MemoryInode {
       reach: 0,
       blockBytes,
       inlineBytes: 0,
+      xattrFlags: 0,
     }
   }
 

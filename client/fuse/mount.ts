@@ -10,10 +10,10 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem } from '../fs/contract.ts'
 import { type ChannelStatistics, DeviceChannel } from './channel.ts'
 import type { Mount, Mounted, MountOptions } from './contract.ts'
-import { attachDevice, type Device, detachPath } from './device.ts'
+import { attachDevice, checksPermissions, type Device, detachPath } from './device.ts'
 import { raiseKernelReadAhead } from './kernel-read-ahead.ts'
 import { checkMountpoint, mountedPath, mountsAt } from './mountpoint.ts'
-import { Session } from './session.ts'
+import { Session, type SessionEvents } from './session.ts'
 
 export interface DirectOptions extends MountOptions {
   /** How long to spin for the next request before sleeping; 0 never. */
@@ -93,10 +93,11 @@ class ChannelMount implements DirectMounted {
         },
       },
     )
-    this.#session = new Session(fileSystem, this.#channel, {
+    const events: SessionEvents = {
       onReady: error => (error === null ? ready.resolve() : ready.reject(error)),
       onUnexpected: (error, during) => log.warn({ error, during }, 'unexpected on the mount'),
-    })
+    }
+    this.#session = new Session(fileSystem, this.#channel, events, checksPermissions(options))
     process.on('exit', this.#onExit)
   }
 

@@ -88,6 +88,11 @@ export class FakeChannel implements Channel {
     return 0
   }
 
+  notifyNow(message: Uint8Array): number {
+    this.notices.push(Buffer.from(message).toString('hex'))
+    return 0
+  }
+
   close(): void {}
 }
 

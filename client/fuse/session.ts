@@ -15,8 +15,14 @@ import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
 import { handlers } from './operations/table.ts'
-import { entryNotice, inodeNotice } from './protocol/notice.ts'
-import { inHeaderBytes, opcodeLimit, outHeaderBytes, rootNode } from './protocol/numbers.ts'
+import { attributesNotice, entryNotice, inodeNotice } from './protocol/notice.ts'
+import {
+  inHeaderBytes,
+  opcodeLimit,
+  openFlag,
+  outHeaderBytes,
+  rootNode,
+} from './protocol/numbers.ts'
 import { Reply } from './protocol/reply.ts'
 import { Request } from './protocol/request.ts'
 
@@ -38,11 +44,21 @@ export class Session {
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)
+  /** The kernel checks permissions on this mount (default_permissions). */
+  readonly permissionsChecked: boolean
+  /** What was agreed upon at INIT: bits of `initFlag`. */
+  agreed = 0
   readonly #channel: Channel
   readonly #requests: Request[] = []
   #ended = false
 
-  constructor(fileSystem: FileSystem, channel: Channel, events: SessionEvents) {
+  constructor(
+    fileSystem: FileSystem,
+    channel: Channel,
+    events: SessionEvents,
+    permissionsChecked = true,
+  ) {
+    this.permissionsChecked = permissionsChecked
     this.fileSystem = fileSystem
     this.events = events
     this.#channel = channel
@@ -70,10 +86,12 @@ export class Session {
 
   /**
    * The number that the kernel knows an opened file by.
+   * @param flags of open(2).
    * @throws PosixError ENODEV when the mount ended while it was being opened: nobody would close it.
    */
-  opened(file: OpenFile): number {
-    if (!this.#ended) return this.handles.addFile(file)
+  opened(file: OpenFile, flags: number): number {
+    const writable = (flags & openFlag.accessMode) !== 0
+    if (!this.#ended) return this.handles.addFile(file, writable)
     this.fileSystem.release(file)
     throw new PosixError('ENODEV', 'the mount has ended')
   }
@@ -142,13 +160,25 @@ export class Session {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
   }
 
+  /**
+   * Attributes and ACLs of this inode are no longer true. To be called before a reply to a request about
+   * the same inode, the kernel does not keep what the reply says of them. Waits for nothing.
+   */
+  forgetAttributes(ino: Ino): void {
+    const errno = this.#channel.notifyNow(attributesNotice(this.nodeOf(ino)))
+    this.#checkNotice(errno, 'forget attributes')
+  }
+
   /** The same for a name in a directory, or for its absence. */
   async invalidateEntry(parent: Ino, name: Uint8Array): Promise<void> {
     await this.#notify(entryNotice(this.nodeOf(parent), name), 'invalidate entry')
   }
 
   async #notify(message: Uint8Array, during: string): Promise<void> {
-    const errno = await this.#channel.notify(message)
+    this.#checkNotice(await this.#channel.notify(message), during)
+  }
+
+  #checkNotice(errno: number, during: string): void {
     /** ENOENT: the kernel knows no such thing, so it keeps nothing. */
     if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
     throw new PosixError('EIO', `${during}: the kernel refused it, errno ${errno}`)

@@ -4,10 +4,13 @@
  *
  * 1. When `change` differs while size and mtime do not, the pages are suspect until an invalidation that
  *    began after that has succeeded.
- * 2. Kept for open files only: at an open the kernel drops pages, unless it was told that they are true.
+ * 2. That a file has no capabilities is said of files open for writing, once for each time that attributes
+ *    were told: then the kernel may ask before a write. Whoever asks else wants to know what is so now.
+ * 3. Kept for open files only: at an open the kernel drops pages, unless it was told that they are true.
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import { xattrFlag } from '../../network/wire/xattr-names.ts'
 
 interface Told {
   opens: number
@@ -16,20 +19,27 @@ interface Told {
   mtimeNs: bigint
   /** `change` that made the pages suspect; null while they are not. */
   suspect: number | null
+  /** Somebody opened it for writing. */
+  writable: boolean
+  /** The attributes last told say that there are no file capabilities, and nobody has used that yet. */
+  noCapability: boolean
 }
 
 export class ToldAttributes {
   readonly #told = new Map<Ino, Told>()
 
-  opened(attributes: Attributes): void {
+  opened(attributes: Attributes, writable: boolean): void {
     this.tell(attributes)
     const told = this.#told.get(attributes.ino)
     if (told !== undefined) {
       told.opens += 1
+      told.writable ||= writable
       return
     }
     const { ino, change, size, mtimeNs } = attributes
-    this.#told.set(ino, { opens: 1, change, size, mtimeNs, suspect: null })
+    const noCapability = lacksCapability(attributes)
+    const suspect = null
+    this.#told.set(ino, { opens: 1, change, size, mtimeNs, suspect, writable, noCapability })
   }
 
   closed(ino: Ino): void {
@@ -42,7 +52,9 @@ export class ToldAttributes {
   /** To be called with all attributes that the kernel gets. */
   tell(attributes: Attributes): void {
     const told = this.#told.get(attributes.ino)
-    if (told === undefined || told.change === attributes.change) return
+    if (told === undefined) return
+    told.noCapability = lacksCapability(attributes)
+    if (told.change === attributes.change) return
     const { change, size, mtimeNs } = attributes
     if (told.size === size && told.mtimeNs === mtimeNs) told.suspect = change
     Object.assign(told, { change, size, mtimeNs })
@@ -59,7 +71,19 @@ export class ToldAttributes {
     if (told?.suspect === suspicion) told.suspect = null
   }
 
+  /** Whether the file is open for writing and was last told to have no capabilities; true once. */
+  takeNoCapability(ino: Ino): boolean {
+    const told = this.#told.get(ino)
+    if (told === undefined || !told.writable || !told.noCapability) return false
+    told.noCapability = false
+    return true
+  }
+
   clear(): void {
     this.#told.clear()
   }
+}
+
+function lacksCapability({ xattrFlags }: Attributes): boolean {
+  return (xattrFlags & xattrFlag.capability) === 0
 }

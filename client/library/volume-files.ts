@@ -62,12 +62,10 @@ export class VolumeFiles {
   readonly constants = constants
   readonly #fileSystem: FileSystem
   readonly #caller: Caller
-  readonly #umask: number
 
   constructor({ fileSystem, caller, umask }: FilesInit) {
     this.#fileSystem = fileSystem
-    this.#caller = caller
-    this.#umask = umask
+    this.#caller = { ...caller, umask }
   }
 
   async open(path: Path, flags: string | number = 'r', mode = 0o666): Promise<FileHandle> {
@@ -132,7 +130,7 @@ export class VolumeFiles {
   ): Promise<string | undefined> {
     const given = typeof options === 'number' ? { mode: options } : options
     const { recursive = false, mode = 0o777 } = given ?? {}
-    const bits = mode & permissionBits & ~this.#umask
+    const bits = mode & permissionBits
     return this.#do('mkdir', path, async () => {
       if (recursive) return makeDirectories(this.#fileSystem, path, bits, this.#caller)
       const { parent, name, attributes } = await resolve(this.#fileSystem, path, { follow: false })
@@ -343,7 +341,7 @@ export class VolumeFiles {
     const { parent, name, attributes } = await resolve(this.#fileSystem, path, { follow })
     if (attributes === null) {
       if (!create || name === null) throw new PosixError('ENOENT')
-      const bits = fileType.regular | (mode & permissionBits & ~this.#umask)
+      const bits = fileType.regular | (mode & permissionBits)
       const options = { exclusive, truncate }
       return (await this.#fileSystem.create(parent, name, bits, this.#caller, options)).file
     }

@@ -66,6 +66,7 @@ export class Store {
       reach: 0,
       blockBytes: settings.blockBytes,
       inlineBytes: settings.inlineBytes,
+      xattrFlags: 0,
     }
     const none = new Uint8Array(0)
     const inode = {

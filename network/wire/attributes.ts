@@ -39,6 +39,8 @@ export interface Attributes {
   readonly blockBytes: number
   /** Longest file that is kept inline; of a directory, what its new files get. */
   readonly inlineBytes: number
+  /** Which extended attributes that the system obeys are there: bits of `xattrFlag` (xattr-names.ts). */
+  readonly xattrFlags: number
 }
 
 export function isDirectory(mode: number): boolean {

@@ -29,6 +29,7 @@ const attributes = {
   reach: 3,
   blockBytes: 1 << 20,
   inlineBytes: 8192,
+  xattrFlags: 0,
 }
 
 test('attributes come back as they were: times as bigints, inode numbers as numbers', t => {

@@ -43,8 +43,10 @@ export interface SetattrRequest extends Mutation {
 export interface CreateRequest extends Mutation {
   readonly parent: Ino
   readonly name: Name
-  /** Type and permission bits, the umask already applied. */
+  /** Type and permission bits. */
   readonly mode: number
+  /** Taken off the mode where the directory has no default ACL (umask(2)); none when absent. */
+  readonly umask?: number
   readonly uid: number
   readonly gid: number
   readonly rdev: number
@@ -63,6 +65,8 @@ export interface MkdirRequest extends Mutation {
   readonly parent: Ino
   readonly name: Name
   readonly mode: number
+  /** As in CreateRequest. */
+  readonly umask?: number
   readonly uid: number
   readonly gid: number
   /** Settings of a new volume; a directory inherits its parent's. */
@@ -225,6 +229,8 @@ export interface SetxattrRequest extends Mutation {
   readonly name: Name
   readonly value: Uint8Array
   readonly flags: number
+  /** With an access ACL: clear setgid, as its setter is no member of the group (chmod(2)). */
+  readonly killSetgid?: boolean
 }
 /** Value: the names, each closed by a NUL, as listxattr(2) gives them. */
 export interface RemovexattrRequest extends Mutation {

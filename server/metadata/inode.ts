@@ -1,4 +1,4 @@
-/** What the metadata store keeps of an inode, and its encoding (version 1). */
+/** What the metadata store keeps of an inode, and its encoding (version 2). */
 import { ClusterError } from '../../network/errors.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -13,8 +13,8 @@ export interface Inode extends Attributes {
 }
 
 /** Little-endian: u8 version, u8 log2 of blockBytes, u16 mode, then the fields below, then the target. */
-const recordVersion = 1
-const fixedBytes = 112
+const recordVersion = 2
+const fixedBytes = 113
 
 export function encodeInode(inode: Inode): Uint8Array {
   const record = Buffer.allocUnsafe(fixedBytes + inode.target.length)
@@ -37,6 +37,7 @@ export function encodeInode(inode: Inode): Uint8Array {
   record.writeDoubleLE(inode.reach, 88)
   record.writeDoubleLE(inode.reserved, 96)
   record.writeDoubleLE(inode.parent, 104)
+  record[112] = inode.xattrFlags
   record.set(inode.target, fixedBytes)
   return record
 }
@@ -62,6 +63,7 @@ export function decodeInode(bytes: Uint8Array): Inode {
     reach: record.readDoubleLE(88),
     blockBytes: 2 ** record[1]!,
     inlineBytes: record.readUInt32LE(20),
+    xattrFlags: record[112]!,
     reserved: record.readDoubleLE(96),
     parent: record.readDoubleLE(104),
     target: record.subarray(fixedBytes),
@@ -93,5 +95,6 @@ export function attributesOf(inode: Inode): Attributes {
     reach: inode.reach,
     blockBytes: inode.blockBytes,
     inlineBytes: inode.inlineBytes,
+    xattrFlags: inode.xattrFlags,
   }
 }

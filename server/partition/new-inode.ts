@@ -2,12 +2,18 @@
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Inode } from '../metadata/inode.ts'
+import { defaultAclOf, writeInheriting } from './acls.ts'
+import type { Batch } from './batch.ts'
+import { writeInode } from './inodes.ts'
 
 const setgid = 0o2000
 
 export interface NewInode {
   readonly ino: Ino
+  /** Type and permission bits. */
   readonly mode: number
+  /** Taken off the mode where the parent has no default ACL. */
+  readonly umask: number
   readonly uid: number
   readonly gid: number
   readonly rdev: number
@@ -15,21 +21,41 @@ export interface NewInode {
   readonly nowNs: bigint
 }
 
+/** All that a create needs to know of its directory: a small record that can be sent to where it is made. */
+export interface Inherited
+  extends Pick<Attributes, 'ino' | 'mode' | 'gid' | 'blockBytes' | 'inlineBytes'> {
+  /** As in the extended attribute; empty when there is none. */
+  readonly defaultAcl: Uint8Array
+}
+
 /** What a directory hands down to what is made in it. */
-export type Inherited = Pick<Attributes, 'ino' | 'mode' | 'gid' | 'blockBytes' | 'inlineBytes'>
+export function inheritedOf(batch: Batch, directory: Inode): Inherited {
+  const { ino, mode, gid, blockBytes, inlineBytes } = directory
+  return { ino, mode, gid, blockBytes, inlineBytes, defaultAcl: defaultAclOf(batch, directory) }
+}
+
+/** Stages a new inode with everything it inherits. */
+export function addInode(batch: Batch, parent: Inherited, init: NewInode): Inode {
+  batch.counts.inodes += 1
+  const inode = newInode(parent, init)
+  const inherits = parent.defaultAcl.length > 0 && !isSymlink(init.mode)
+  return inherits ? writeInheriting(batch, inode, parent.defaultAcl) : writeInode(batch, inode)
+}
 
 /** In a setgid directory the group is the directory's, and subdirectories are setgid too (inode(7)). */
 export function newInode(parent: Inherited, init: NewInode): Inode {
   const directory = isDirectory(init.mode)
+  const masks = parent.defaultAcl.length === 0 && !isSymlink(init.mode)
+  const mode = masks ? init.mode & ~init.umask : init.mode
   const inherits = (parent.mode & setgid) !== 0
   return {
     ino: init.ino,
-    mode: inherits && directory ? init.mode | setgid : init.mode,
+    mode: inherits && directory ? mode | setgid : mode,
     nlink: directory ? 2 : 1,
     uid: init.uid,
     gid: inherits ? parent.gid : init.gid,
     rdev: init.rdev,
-    size: (init.mode & fileType.mask) === fileType.symlink ? init.target.length : 0,
+    size: isSymlink(init.mode) ? init.target.length : 0,
     atimeNs: init.nowNs,
     mtimeNs: init.nowNs,
     ctimeNs: init.nowNs,
@@ -40,7 +66,12 @@ export function newInode(parent: Inherited, init: NewInode): Inode {
     reserved: 0,
     blockBytes: parent.blockBytes,
     inlineBytes: parent.inlineBytes,
+    xattrFlags: 0,
     parent: directory ? parent.ino : 0,
     target: init.target,
   }
+}
+
+function isSymlink(mode: number): boolean {
+  return (mode & fileType.mask) === fileType.symlink
 }

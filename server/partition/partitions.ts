@@ -161,9 +161,10 @@ async function format(partition: Partition): Promise<void> {
   if (partition.store.get(key) !== undefined) return
   const { nowNs } = partition.contextFor('')
   const settings = { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes }
-  const parent = { ino: clusterRootIno, mode: 0, gid: 0, ...settings }
-  const target = new Uint8Array(0)
-  const init = { ino: clusterRootIno, mode: 0o040755, uid: 0, gid: 0, rdev: 0, target, nowNs }
+  const none = new Uint8Array(0)
+  const parent = { ino: clusterRootIno, mode: 0, gid: 0, defaultAcl: none, ...settings }
+  const owner = { umask: 0, uid: 0, gid: 0 }
+  const init = { ino: clusterRootIno, mode: 0o040755, ...owner, rdev: 0, target: none, nowNs }
   partition.facts.add({ inodes: 1, blocks: 0, blockBytes: 0 })
   await partition.stageMutations([{ key, value: encodeInode(newInode(parent, init)) }])
 }

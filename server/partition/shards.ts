@@ -7,7 +7,7 @@ import type { Name } from '../../network/wire/operations.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { readDirectory } from './directories.ts'
 import { changeInode } from './inodes.ts'
-import type { Inherited } from './new-inode.ts'
+import { type Inherited, inheritedOf } from './new-inode.ts'
 import type { OperationContext } from './operation.ts'
 
 /** Whose entries, and which partition holds them. */
@@ -25,7 +25,16 @@ export interface Shard extends ShardPlace {
 /** The shard of a name. @throws PosixError ENOENT when the directory was removed, ENOTDIR. */
 export function shardOf({ batch }: OperationContext, directory: Ino, _name: Name): Shard {
   const inode = readDirectory(batch, directory)
-  return { directory, partition: partitionOfIno(directory), inherited: inode, inode }
+  const partition = partitionOfIno(directory)
+  return {
+    directory,
+    partition,
+    inode,
+    // Only a create wants it.
+    get inherited() {
+      return inheritedOf(batch, inode)
+    },
+  }
 }
 
 /** Records that entries came or went: size counts entries, nlink counts subdirectories and 2. */

@@ -15,14 +15,14 @@ import {
   dropLink as dropLinkOf,
   readInode,
   removeInode,
-  writeInode,
 } from '../partition/inodes.ts'
-import { newInode } from '../partition/new-inode.ts'
+import { addInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import { shardOf, touchShard } from '../partition/shards.ts'
 
 const number = z.number()
-const name = z.custom<Uint8Array>(value => value instanceof Uint8Array)
+const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array)
+const name = bytes
 
 /** What stands at a name: enough to decide whether another may take its place. */
 const occupant = z.object({ ino: number, mode: number })
@@ -36,8 +36,10 @@ const schemas = {
       gid: number,
       blockBytes: number,
       inlineBytes: number,
+      defaultAcl: bytes,
     }),
     mode: number,
+    umask: number,
     uid: number,
     gid: number,
   }),
@@ -67,13 +69,11 @@ export interface LegResults {
 type Leg<L extends LegName> = (context: OperationContext, argument: LegArgument<L>) => LegResults[L]
 
 const legs: { readonly [L in LegName]: Leg<L> } = {
-  makeDirectory(context, { parent, mode, uid, gid }) {
+  makeDirectory(context, { parent, mode, umask, uid, gid }) {
     const { batch, facts, nowNs } = context
     const target = new Uint8Array(0)
-    const init = { ino: facts.allocateIno(), mode, uid, gid, rdev: 0, target, nowNs }
-    const inode = writeInode(batch, newInode(parent, init))
-    batch.counts.inodes += 1
-    return attributesOf(inode)
+    const init = { ino: facts.allocateIno(), mode, umask, uid, gid, rdev: 0, target, nowNs }
+    return attributesOf(addInode(batch, parent, init))
   },
 
   removeDirectory({ batch }, { ino }) {

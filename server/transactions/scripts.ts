@@ -19,8 +19,8 @@ import { shardOf, touchShard } from '../partition/shards.ts'
 import type { Script } from './coordinator.ts'
 
 export const mkdir: Script<'mkdir'> = async (transaction, request) => {
-  const { name, mode, uid, gid } = request
-  checkAttributes({ mode, uid, gid })
+  const { name, mode, umask = 0, uid, gid } = request
+  checkAttributes({ mode, umask, uid, gid })
   const parent = transaction.local(context => {
     const shard = shardOf(context, request.parent, name)
     if (findChild(context.batch, shard, name) !== undefined) throw new PosixError('EEXIST')
@@ -29,8 +29,9 @@ export const mkdir: Script<'mkdir'> = async (transaction, request) => {
   })
   const partition = partitionOfDirectory(parent.ino, name, transaction.partitionCount)
   const attributes = await transaction.run(partition, 'makeDirectory', {
-    parent: { ino: parent.ino, mode: parent.mode, gid: parent.gid, ...settings(parent, request) },
+    parent: { ...parent, ...settings(parent, request) },
     mode: (mode & ~fileType.mask) | fileType.directory,
+    umask,
     uid,
     gid,
   })

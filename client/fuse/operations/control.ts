@@ -32,6 +32,9 @@ const wanted =
   initFlag.maxPages |
   initFlag.handleKillPrivilegesV2
 
+/** Of a file system that keeps access control lists: umasks are its business, too. */
+const wantedWithAcls = initFlag.dontMask | initFlag.extendedSetxattr
+
 export function init(session: Session, request: Request): undefined {
   const [major, minor, readahead] = [request.u32(0), request.u32(4), request.u32(8)]
   const { reply } = session
@@ -59,12 +62,19 @@ function writeInit(session: Session, minor: number, readahead: number, offered: 
   reply.u32(at, protocolMajor)
   reply.u32(at + 4, minor)
   reply.u32(at + 8, Math.min(readahead, maxFuseDataBytes))
-  reply.u32(at + 12, (offered & wanted) >>> 0)
+  session.agreed = offered & (wanted | aclFlags(session))
+  reply.u32(at + 12, session.agreed >>> 0)
   reply.u16(at + 16, maxFuseBackground)
   reply.u16(at + 18, Math.floor((maxFuseBackground * 3) / 4))
   reply.u32(at + 20, maxFuseDataBytes)
   reply.u32(at + 24, 1)
   reply.u16(at + 28, maxPages)
+}
+
+/** With FUSE_POSIX_ACL the kernel would check permissions also where it was asked for no checks. */
+function aclFlags(session: Session): number {
+  if (session.fileSystem.keepsAcls !== true) return 0
+  return session.permissionsChecked ? wantedWithAcls | initFlag.posixAcl : wantedWithAcls
 }
 
 export function destroy(session: Session, request: Request): undefined {

@@ -14,13 +14,14 @@ import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
 export async function open(session: Session, request: Request): Promise<void> {
-  const truncate = (request.u32(0) & openFlag.truncate) !== 0
+  const flags = request.u32(0)
+  const truncate = (flags & openFlag.truncate) !== 0
   const killPrivileges = (request.u32(4) & openKillSuidgid) !== 0
   const ino = session.inoOf(request.node)
   session.handles.reserve()
   if (truncate && killPrivileges) await session.fileSystem.setattr(ino, { killPrivileges })
   const file = await session.fileSystem.open(ino, { truncate })
-  const handle = session.opened(file)
+  const handle = session.opened(file, flags)
   session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, file))
   session.send(request, outHeaderBytes + openReplyBytes)
 }

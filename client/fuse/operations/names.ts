@@ -38,9 +38,9 @@ export async function create(session: Session, request: Request): Promise<void> 
     truncate: (flags & openFlag.truncate) !== 0,
   }
   const mode = fileType.regular | (request.u32(4) & 0o7777)
-  const caller = callerOf(request)
+  const caller = callerOf(request, 8)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
-  const handle = session.opened(opened.file)
+  const handle = session.opened(opened.file, flags)
   session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
   session.reply.opened(outHeaderBytes + entryBytes, handle, openFlagsOf(session, opened.file))
   session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
@@ -50,7 +50,7 @@ export async function mknod(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const [mode, rdev] = [request.u32(0), request.u32(4)]
   const name = request.name(16)
-  const caller = callerOf(request)
+  const caller = callerOf(request, 8)
   const attributes = await session.fileSystem.mknod(parent, name, mode, rdev, caller)
   session.sendEntry(request, parent, name, attributes)
 }
@@ -59,7 +59,8 @@ export async function mkdir(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const name = request.name(8)
   const mode = request.u32(0) & 0o7777
-  const attributes = await session.fileSystem.mkdir(parent, name, mode, callerOf(request))
+  const caller = callerOf(request, 4)
+  const attributes = await session.fileSystem.mkdir(parent, name, mode, caller)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -68,7 +69,8 @@ export async function symlink(session: Session, request: Request): Promise<void>
   const end = request.textEnd(0)
   const name = request.text(0, end)
   const target = request.text(end + 1, request.textEnd(end + 1))
-  const attributes = await session.fileSystem.symlink(parent, name, target, callerOf(request))
+  const { uid, gid } = request
+  const attributes = await session.fileSystem.symlink(parent, name, target, { uid, gid })
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -111,6 +113,6 @@ async function renameNames(
   session.done(request)
 }
 
-function callerOf(request: Request): Caller {
-  return { uid: request.uid, gid: request.gid }
+function callerOf(request: Request, umaskAt: number): Caller {
+  return { uid: request.uid, gid: request.gid, umask: request.u32(umaskAt) & 0o777 }
 }

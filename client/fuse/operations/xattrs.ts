@@ -1,31 +1,56 @@
 /**
- * Requests about extended attributes (xattr(7)). File capabilities and access control lists are refused,
- * not stored: nobody would obey them here (the mount is nosuid, the kernel checks mode bits only), and a
- * list that protects nothing is worse than none.
+ * Requests about extended attributes (xattr(7)).
+ *
+ * 1. As long as the kernel may keep no attributes, it keeps no ACL longer than the check that it asked for
+ *    it: another mount may change it at any moment, and an open file is not looked up again.
+ * 2. The kernel asks whether a file has capabilities to take away before it writes, each time it has been
+ *    told attributes (security_inode_need_killpriv: a GETXATTR of size 0). The servers take them away by
+ *    themselves, so those attributes are answer enough.
+ * 3. Where the file system keeps no ACLs, they and file capabilities are refused, not stored: a list that
+ *    protects nothing is worse than none.
  */
 import { PosixError } from '../../../network/errors.ts'
-import { outHeaderBytes } from '../protocol/numbers.ts'
+import type { Ino } from '../../../network/wire/ids.ts'
+import { accessAclName, capabilityName, defaultAclName } from '../../../network/wire/xattr-names.ts'
+import { initFlag, outHeaderBytes, setxattrKillSetgid } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
-const capability = Buffer.from('security.capability')
+const accessAcl = Buffer.from(accessAclName)
+const defaultAcl = Buffer.from(defaultAclName)
+const capability = Buffer.from(capabilityName)
 const system = Buffer.from('system.')
 
 export async function getxattr(session: Session, request: Request): Promise<void> {
   const size = request.u32(0)
   const name = request.name(8)
-  if (isRefused(name)) throw new PosixError('ENODATA')
-  sendValue(
-    session,
-    request,
-    await session.fileSystem.getxattr(session.inoOf(request.node), name),
-    size,
-  )
+  const ino = session.inoOf(request.node)
+  if (isRefused(session, name)) throw new PosixError('ENODATA')
+  if (size === 0 && capability.equals(name) && session.handles.told.takeNoCapability(ino)) {
+    throw new PosixError('ENODATA')
+  }
+  const asked = session.fileSystem.getxattr(ino, name)
+  const value = await (isAcl(name) ? asked.finally(() => forgetAcl(session, ino)) : asked)
+  sendValue(session, request, value, size)
+}
+
+/** To be called before the reply, which the kernel keeps only if it was told nothing meanwhile (__get_acl). */
+function forgetAcl(session: Session, ino: Ino): void {
+  const keeps = (session.agreed & initFlag.posixAcl) !== 0
+  if (keeps && session.fileSystem.cache.attributesMs(ino) === 0) session.forgetAttributes(ino)
 }
 
 export async function listxattr(session: Session, request: Request): Promise<void> {
   const size = request.u32(0)
-  sendValue(session, request, await session.fileSystem.listxattr(session.inoOf(request.node)), size)
+  const list = await session.fileSystem.listxattr(session.inoOf(request.node))
+  sendValue(session, request, request.uid === 0 ? list : withoutTrusted(list), size)
+}
+
+/** Nobody but root sees that there are trusted attributes. */
+function withoutTrusted(list: Uint8Array): Uint8Array {
+  const names = Buffer.from(list).toString('latin1').split('\0').slice(0, -1)
+  const seen = names.filter(name => !name.startsWith('trusted.'))
+  return Buffer.from(seen.map(name => `${name}\0`).join(''), 'latin1')
 }
 
 /** Size 0 asks how much there is (fuse_getxattr_out). */
@@ -40,23 +65,35 @@ function sendValue(session: Session, request: Request, value: Uint8Array, size: 
   session.sendPieces(request, [value], value.length)
 }
 
+/** struct fuse_setxattr_in, or its beginning when no more was agreed upon. */
 export async function setxattr(session: Session, request: Request): Promise<void> {
   const [size, flags] = [request.u32(0), request.u32(4)]
-  const end = request.textEnd(8)
-  const name = request.text(8, end)
-  if (isRefused(name)) throw new PosixError('EOPNOTSUPP')
+  const extended = (session.agreed & initFlag.extendedSetxattr) !== 0
+  const killSetgid = extended && (request.u32(8) & setxattrKillSetgid) !== 0
+  const nameAt = extended ? 16 : 8
+  const end = request.textEnd(nameAt)
+  const name = request.text(nameAt, end)
+  if (isRefused(session, name)) throw new PosixError('EOPNOTSUPP')
   const value = Uint8Array.from(request.data(end + 1, size))
-  await session.fileSystem.setxattr(session.inoOf(request.node), name, value, flags)
+  const ino = session.inoOf(request.node)
+  session.handles.told.takeNoCapability(ino)
+  await session.fileSystem.setxattr(ino, name, value, flags, { killSetgid })
+  session.handles.told.takeNoCapability(ino)
   session.done(request)
 }
 
 export async function removexattr(session: Session, request: Request): Promise<void> {
   const name = request.name(0)
-  if (isRefused(name)) throw new PosixError('ENODATA')
+  if (isRefused(session, name)) throw new PosixError('ENODATA')
   await session.fileSystem.removexattr(session.inoOf(request.node), name)
   session.done(request)
 }
 
-function isRefused(name: Uint8Array): boolean {
+function isAcl(name: Uint8Array): boolean {
+  return accessAcl.equals(name) || defaultAcl.equals(name)
+}
+
+function isRefused(session: Session, name: Uint8Array): boolean {
+  if (session.fileSystem.keepsAcls === true) return false
   return capability.equals(name) || system.equals(name.subarray(0, system.length))
 }

@@ -56,14 +56,17 @@ export const initFlag = {
   asyncRead: 1 << 0,
   atomicTruncate: 1 << 3,
   bigWrites: 1 << 5,
+  dontMask: 1 << 6,
   autoInvalidateData: 1 << 12,
   readdirplus: 1 << 13,
   readdirplusAuto: 1 << 14,
   asyncDirect: 1 << 15,
   parallelDirops: 1 << 18,
+  posixAcl: 1 << 20,
   abortError: 1 << 21,
   maxPages: 1 << 22,
   handleKillPrivilegesV2: 1 << 28,
+  extendedSetxattr: 1 << 29,
 } as const
 
 export const setattrFlag = {
@@ -87,8 +90,16 @@ export const openKillSuidgid = 1 << 0
 
 export const writeFlag = { cache: 1 << 0, killSuidgid: 1 << 2 } as const
 
+/** FUSE_SETXATTR_ACL_KILL_SGID: who sets the ACL is no member of the inode's group. */
+export const setxattrKillSetgid = 1 << 0
+
 /** Flags of open(2), as this kernel has them on x86 and arm64. */
-export const openFlag = { exclusive: 0o200, truncate: 0o1000, append: 0o2000 } as const
+export const openFlag = {
+  accessMode: 0o3,
+  exclusive: 0o200,
+  truncate: 0o1000,
+  append: 0o2000,
+} as const
 
 export const notice = { invalidateInode: 2, invalidateEntry: 3 } as const
 

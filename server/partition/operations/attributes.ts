@@ -1,14 +1,17 @@
 /** getattr and setattr: chmod(2), chown(2), truncate(2), utimensat(2). */
 
 import { PosixError } from '../../../network/errors.ts'
-import { fileType } from '../../../network/wire/attributes.ts'
+import { fileType, isDirectory } from '../../../network/wire/attributes.ts'
 import type { Mutation, SetattrRequest } from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
+import { chmodAcl } from '../acls.ts'
 import { changeInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { resize } from '../resize.ts'
+import { withoutCapability } from '../xattrs.ts'
 
 const maxMode = 0xffff
+const maxUmask = 0o777
 const maxOwner = 2 ** 32 - 2
 
 export const getattr: Operation<'getattr'> = ({ batch }, request) => ({
@@ -24,19 +27,24 @@ export const setattr: Operation<'setattr'> = (context, request) => {
       ? readInode(context.batch, request.ino)
       : readRegular(context.batch, request.ino)
   const changes: Partial<Inode> = {
+    ...capability(context, inode, request),
     ...(size === undefined ? {} : resize(context, inode, size)),
     ...ownership(inode, request),
     ...times(context, request),
   }
+  if (request.mode !== undefined) chmodAcl(context.batch, inode, request.mode)
   const changed = changeInode(context, inode, changes)
   return { body: { attributes: attributesOf(changed) }, payload: noPayload }
 }
 
 /** Peers are not trusted: a record that cannot be written, or read again, is refused. */
-export function checkAttributes(attributes: Omit<SetattrRequest, 'ino' | keyof Mutation>): void {
-  const { mode, uid, gid, size, atimeNs, mtimeNs, ctimeNs } = attributes
+export function checkAttributes(
+  attributes: Omit<SetattrRequest, 'ino' | keyof Mutation> & { readonly umask?: number },
+): void {
+  const { mode, umask, uid, gid, size, atimeNs, mtimeNs, ctimeNs } = attributes
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) refuse('size', size)
   if (mode !== undefined && !isUpTo(maxMode, mode)) refuse('mode', mode)
+  if (umask !== undefined && !isUpTo(maxUmask, umask)) refuse('umask', umask)
   // The highest number stands for "as it was" (chown(2)), and never gets here.
   if (uid !== undefined && !isUpTo(maxOwner, uid)) refuse('uid', uid)
   if (gid !== undefined && !isUpTo(maxOwner, gid)) refuse('gid', gid)
@@ -68,6 +76,16 @@ function ownership(inode: Inode, request: SetattrRequest): Partial<Inode> {
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
   }
+}
+
+function capability(
+  { batch }: OperationContext,
+  inode: Inode,
+  { size, uid, gid, killPrivileges }: SetattrRequest,
+): Partial<Inode> {
+  const ends =
+    size !== undefined || uid !== undefined || gid !== undefined || killPrivileges === true
+  return ends && !isDirectory(inode.mode) ? withoutCapability(batch, inode) : {}
 }
 
 function withPermissions(old: number, mode: number): number {

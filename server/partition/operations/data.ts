@@ -12,12 +12,17 @@ import {
 import { changeInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { hasPendingCut, resize } from '../resize.ts'
+import { withoutCapability } from '../xattrs.ts'
 
 const noChecksum = new Uint8Array(0)
 
 export const open: Operation<'open'> = (context, request) => {
   let inode = readRegular(context.batch, request.ino)
-  if (request.truncate) inode = changeInode(context, inode, resize(context, inode, 0))
+  if (request.truncate)
+    inode = changeInode(context, inode, {
+      ...resize(context, inode, 0),
+      ...withoutCapability(context.batch, inode),
+    })
   context.sessions.opened(context.client, inode.ino)
   const attributes = attributesOf(inode)
   if (inode.reach > 0 || !request.wantData) {
@@ -146,6 +151,7 @@ function written(
     size,
     mtimeNs: context.nowNs,
     mode: request.killPrivileges ? withoutPrivileges(inode.mode) : inode.mode,
+    ...withoutCapability(context.batch, inode),
   })
   const attributes = attributesOf(changed)
   return { written: true, offset, attributes, previousChange: inode.change }

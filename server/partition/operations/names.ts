@@ -7,8 +7,8 @@ import type { CreateReply, CreateRequest } from '../../../network/wire/operation
 import type { Entry } from '../../metadata/entries.ts'
 import { attributesOf } from '../../metadata/inode.ts'
 import { checkNewName, findChild, putChild, readChild } from '../directories.ts'
-import { findInode, readInode, writeInode } from '../inodes.ts'
-import { newInode } from '../new-inode.ts'
+import { findInode, readInode } from '../inodes.ts'
+import { addInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { shardOf, touchShard } from '../shards.ts'
 import { checkAttributes } from './attributes.ts'
@@ -36,21 +36,12 @@ export const create: Operation<'create'> = (context, request) => {
     return { body: openExisting(context, request, existing), payload: noPayload }
   checkNewName(request.name)
 
-  const { mode, uid, gid, rdev, target } = request
+  const { mode, umask = 0, uid, gid, rdev, target } = request
   const ino = facts.allocateIno()
-  const inode = newInode(shard.inherited, {
-    ino,
-    mode,
-    uid,
-    gid,
-    rdev,
-    target,
-    nowNs: context.nowNs,
-  })
-  writeInode(batch, inode)
+  const init = { ino, mode, umask, uid, gid, rdev, target, nowNs: context.nowNs }
+  const inode = addInode(batch, shard.inherited, init)
   putChild(batch, shard, request.name, inode)
   touchShard(context, shard, { entries: 1, subdirectories: 0 })
-  batch.counts.inodes += 1
   if (request.open) context.sessions.opened(context.client, ino)
   return { body: { attributes: attributesOf(inode), created: true }, payload: noPayload }
 }

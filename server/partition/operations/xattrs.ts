@@ -1,24 +1,31 @@
 /** Extended attributes: getxattr(2), setxattr(2), listxattr(2), removexattr(2). */
 import { PosixError } from '../../../network/errors.ts'
+import { maxXattrValueBytes } from '../../../network/limits.ts'
+import { isDirectory, isRegular } from '../../../network/wire/attributes.ts'
 import {
-  maxXattrListBytes,
-  maxXattrNameBytes,
-  maxXattrRecordBytes,
-  maxXattrValueBytes,
-} from '../../../network/limits.ts'
-import { type Ino, partitionOfIno } from '../../../network/wire/ids.ts'
-import { xattrsKey } from '../../metadata/keys.ts'
-import { decodeXattrs, encodeXattrs, type Xattrs } from '../../metadata/xattrs.ts'
-import type { Batch } from '../batch.ts'
+  flagOfXattr,
+  isAclName,
+  isUserName,
+  xattrNameOf,
+} from '../../../network/wire/xattr-names.ts'
+import type { Inode } from '../../metadata/inode.ts'
+import { checkBearer, setAcl } from '../acls.ts'
 import { changeInode, readInode } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
+import { readXattrs, writeXattrs } from '../xattrs.ts'
 
 const createOnly = 1
 const replaceOnly = 2
+const nothing = new Uint8Array(0)
+const done = { body: {}, payload: noPayload } as const
 
 export const getxattr: Operation<'getxattr'> = ({ batch }, request) => {
-  readInode(batch, request.ino)
-  const value = readXattrs(batch, request.ino).get(nameOf(request.name))
+  const inode = readInode(batch, request.ino)
+  const name = xattrNameOf(request.name)
+  if (isAclName(name)) checkBearer(inode)
+  const flag = flagOfXattr(name)
+  if (flag !== 0 && (inode.xattrFlags & flag) === 0) throw new PosixError('ENODATA')
+  const value = readXattrs(batch, request.ino).get(name)
   if (value === undefined) throw new PosixError('ENODATA')
   return { body: { value }, payload: noPayload }
 }
@@ -32,47 +39,40 @@ export const listxattr: Operation<'listxattr'> = ({ batch }, request) => {
 
 export const setxattr: Operation<'setxattr'> = (context, request) => {
   const { batch } = context
-  if (request.name.length === 0 || request.name.length > maxXattrNameBytes) {
-    throw new PosixError('ERANGE', 'an attribute name has 1 to 255 bytes')
-  }
-  if (request.value.length > maxXattrValueBytes) throw new PosixError('E2BIG')
+  const { flags, value, killSetgid = false } = request
+  const name = xattrNameOf(request.name)
+  if (value.length > maxXattrValueBytes) throw new PosixError('E2BIG')
   const inode = readInode(batch, request.ino)
+  if (isAclName(name)) {
+    setAcl(context, inode, name, value, { killSetgid })
+    return done
+  }
+  checkUserAttribute(inode, name)
   const xattrs = readXattrs(batch, request.ino)
-  const name = nameOf(request.name)
-  if (request.flags === createOnly && xattrs.has(name)) throw new PosixError('EEXIST')
-  if (request.flags === replaceOnly && !xattrs.has(name)) throw new PosixError('ENODATA')
-  xattrs.set(name, request.value)
-  writeXattrs(batch, request.ino, xattrs)
-  changeInode(context, inode, {})
-  return { body: {}, payload: noPayload }
+  if (flags === createOnly && xattrs.has(name)) throw new PosixError('EEXIST')
+  if (flags === replaceOnly && !xattrs.has(name)) throw new PosixError('ENODATA')
+  xattrs.set(name, value)
+  changeInode(context, inode, writeXattrs(batch, request.ino, xattrs))
+  return done
 }
 
 export const removexattr: Operation<'removexattr'> = (context, request) => {
+  const name = xattrNameOf(request.name)
   const inode = readInode(context.batch, request.ino)
-  const xattrs = readXattrs(context.batch, request.ino)
-  if (!xattrs.delete(nameOf(request.name))) throw new PosixError('ENODATA')
-  writeXattrs(context.batch, request.ino, xattrs)
-  changeInode(context, inode, {})
-  return { body: {}, payload: noPayload }
-}
-
-function nameOf(name: Uint8Array): string {
-  return Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1')
-}
-
-function readXattrs(batch: Batch, ino: Ino): Xattrs {
-  return decodeXattrs(batch.get(xattrsKey(partitionOfIno(ino), ino)))
-}
-
-/** @throws PosixError ENOSPC when they are more than one inode may have. */
-function writeXattrs(batch: Batch, ino: Ino, xattrs: Xattrs): void {
-  let listBytes = 0
-  for (const name of xattrs.keys()) listBytes += name.length + 1
-  const record = encodeXattrs(xattrs)
-  if (listBytes > maxXattrListBytes || record.length > maxXattrRecordBytes) {
-    throw new PosixError('ENOSPC', 'too many extended attributes on one inode')
+  if (isAclName(name)) {
+    // To remove an ACL that is not there is no error, unlike with other attributes.
+    setAcl(context, inode, name, nothing, { killSetgid: false })
+    return done
   }
-  const key = xattrsKey(partitionOfIno(ino), ino)
-  if (xattrs.size === 0) batch.delete(key)
-  else batch.put(key, record)
+  checkUserAttribute(inode, name)
+  const xattrs = readXattrs(context.batch, request.ino)
+  if (!xattrs.delete(name)) throw new PosixError('ENODATA')
+  changeInode(context, inode, writeXattrs(context.batch, request.ino, xattrs))
+  return done
+}
+
+/** Anybody may write to a symbolic link or a device, so users' attributes would be nobody's (xattr(7)). */
+function checkUserAttribute(inode: Inode, name: string): void {
+  if (!isUserName(name) || isRegular(inode.mode) || isDirectory(inode.mode)) return
+  throw new PosixError('EPERM', 'only files and directories have user attributes')
 }
