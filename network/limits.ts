@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 /** Format of a member's directories on disk; a directory with a higher number is refused. */
 export const diskFormat = 1
@@ -194,6 +194,9 @@ export const fuseSlotBytes = maxFuseDataBytes + 4 * KiB
 export const maxFuseRequests = 128
 /** Of these, requests that no program waits for directly (read-ahead, release). */
 export const maxFuseBackground = 64
+/** Inodes whose attributes are remembered for programs that still refer to them when they are gone, at some
+ * 300 bytes each. */
+export const maxLastAttributes = 16_384
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
 /** Files and directories that one mount may have open; as many as Linux lets a process have. */

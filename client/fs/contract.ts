@@ -4,7 +4,7 @@
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
+import type { Name, ReaddirReply } from '../../network/wire/operations.ts'
 
 /** On whose behalf: new inodes belong to them. */
 export interface Caller {
@@ -111,12 +111,13 @@ export interface FileSystem {
   /**
    * Entries behind `cookie` (0: from the start), without `.` and `..`.
    * @param plus fetch attributes too; null remains only for entries that vanished meanwhile.
+   * @returns also, from the start, the number that `..` has.
    */
   readdir(
     ino: Ino,
     cookie: number,
     options: { readonly plus: boolean; readonly limitBytes: number },
-  ): Promise<{ readonly entries: readonly DirectoryEntry[]; readonly end: boolean }>
+  ): Promise<ReaddirReply>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>
   setxattr(

@@ -1,6 +1,6 @@
 /** readdir(3), with attributes where they are wanted: those of subdirectories live elsewhere. */
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
-import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, ReaddirReply } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { attributesIfThere } from './attributes.ts'
@@ -16,8 +16,10 @@ export async function readdir(
   const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
   const request = { ino, cookie, limitBytes, plus }
   const { body } = await context.cluster.query('readdir', partitionOfIno(ino), request)
-  if (!plus) return body
-  return { entries: await withAttributes(context, body.entries), end: body.end }
+  // Volumes do not lie in one another: the top of one is its own `..`.
+  const parent = body.parent === clusterRootIno ? ino : body.parent
+  const entries = plus ? await withAttributes(context, body.entries) : body.entries
+  return { entries, end: body.end, parent }
 }
 
 async function withAttributes(

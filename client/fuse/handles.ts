@@ -4,11 +4,14 @@ import { maxFuseHandles } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { OpenFile } from '../fs/contract.ts'
+import { LastAttributes } from './last-attributes.ts'
 import { ToldAttributes } from './told.ts'
 
 /** A directory being read: the last batch of entries that the file system gave, and where it stands. */
 export interface OpenDirectory {
   readonly ino: Ino
+  /** Number of `..`, known when the first batch was fetched. */
+  parent: Ino
   entries: readonly DirectoryEntry[]
   /** Cookie behind which `entries` begin. */
   start: number
@@ -22,6 +25,7 @@ export interface OpenDirectory {
 
 export class Handles {
   readonly told = new ToldAttributes()
+  readonly last = new LastAttributes()
   readonly #files = new Map<number, OpenFile>()
   readonly #directories = new Map<number, OpenDirectory>()
   #last = 0
@@ -45,7 +49,7 @@ export class Handles {
 
   addDirectory(ino: Ino): number {
     this.#last += 1
-    const directory = { ino, entries: [], start: -1, end: false, fresh: false, next: 0 }
+    const directory = { ino, parent: 0, entries: [], start: -1, end: false, fresh: false, next: 0 }
     this.#directories.set(this.#last, directory)
     return this.#last
   }
@@ -81,6 +85,7 @@ export class Handles {
     this.#files.clear()
     this.#directories.clear()
     this.told.clear()
+    this.last.clear()
     return files
   }
 }

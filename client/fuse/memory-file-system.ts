@@ -8,7 +8,7 @@
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
+import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
 import type {
   CacheAuthority,
   Caller,
@@ -52,7 +52,8 @@ export class MemoryFileSystem implements FileSystem {
     this.cache = options.cache ?? noCaching
     this.#wallNs = options.wallNs
     this.#nextIno = this.root
-    this.#make(fileType.directory | 0o755, { uid: 0, gid: 0 }, 0).nlink = 2
+    const top = this.#make(fileType.directory | 0o755, { uid: 0, gid: 0 }, 0)
+    Object.assign(top, { nlink: 2, parent: this.root })
   }
 
   /** Files and directories that exist, and inodes kept only because they are open. */
@@ -213,12 +214,13 @@ export class MemoryFileSystem implements FileSystem {
     ino: Ino,
     cookie: number,
     options: { readonly plus: boolean; readonly limitBytes: number },
-  ): Promise<{ readonly entries: readonly DirectoryEntry[]; readonly end: boolean }> {
+  ): Promise<ReaddirReply> {
     const entries: DirectoryEntry[] = []
     let bytes = 0
-    for (const [name, entry] of this.#directory(ino).entries) {
+    const { entries: all, parent } = this.#directory(ino)
+    for (const [name, entry] of all) {
       if (entry.cookie <= cookie) continue
-      if (bytes >= options.limitBytes) return { entries, end: false }
+      if (bytes >= options.limitBytes) return { entries, end: false, parent }
       const inode = this.#inode(entry.ino)
       bytes += name.length + 32 + (options.plus ? 128 : 0)
       entries.push({
@@ -229,7 +231,7 @@ export class MemoryFileSystem implements FileSystem {
         attributes: options.plus ? inode.attributes() : null,
       })
     }
-    return { entries, end: true }
+    return { entries, end: true, parent }
   }
 
   async getxattr(ino: Ino, name: Name): Promise<Uint8Array> {
@@ -290,6 +292,7 @@ export class MemoryFileSystem implements FileSystem {
 
   #add(parent: Ino, name: Name, inode: MemoryInode): void {
     this.#directory(parent).add(latin1(name), inode.ino, this.#wallNs())
+    inode.parent = parent
   }
 
   #remove(parent: Ino, name: Name, inode: MemoryInode): void {

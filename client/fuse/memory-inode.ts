@@ -14,6 +14,8 @@ export class MemoryInode {
   readonly entries = new Map<string, { readonly ino: Ino; readonly cookie: number }>()
   readonly xattrs = new Map<string, Uint8Array>()
   mode: number
+  /** Of a directory: the one that holds it. */
+  parent: Ino = 0
   nlink = 1
   opens = 0
   size = 0

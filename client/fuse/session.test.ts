@@ -11,6 +11,7 @@ const wallNs = () => 1_700_000_000_123_456_789n
 const enoent = -2
 const eio = -5
 const enosys = -38
+const estale = -116
 
 function start(options: { cache?: CacheAuthority; fileSystem?: MemoryFileSystem } = {}) {
   const cache = options.cache ?? noCaching
@@ -81,6 +82,20 @@ test('times before 1970 travel as negative seconds and positive nanoseconds', as
   const reply = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
   t.is(reply.body.readBigInt64LE(16 + 32), -1n)
   t.is(reply.body.readUInt32LE(16 + 52), 999_999_999)
+})
+
+test('a directory that is gone keeps its attributes for who still refers to it', async t => {
+  const { channel, session, fileSystem } = start()
+  const made = await channel.ask(session, opcode.mkdir, 1, [u32(0o755), u32(0), text('d')])
+  const node = Number(made.body.readBigUInt64LE(0))
+  await fileSystem.rmdir(fileSystem.root, Buffer.from('d'))
+  const reply = await channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
+  t.is(reply.error, 0)
+  t.is(reply.body.readBigUInt64LE(16), BigInt(node))
+  t.is(reply.body.readUInt32LE(16 + 60), 0o40755)
+  t.is(reply.body.readUInt32LE(16 + 64), 0, 'no links')
+  const unknown = await channel.ask(session, opcode.getattr, node + 1, [u32(0), u32(0), u64(0n)])
+  t.is(unknown.error, estale)
 })
 
 test('a miss is ENOENT without authority, and a negative entry with it', async t => {

@@ -129,6 +129,7 @@ export class Session {
   sendAttributes(request: Request, attributes: Attributes): void {
     const { ino } = attributes
     this.handles.told.tell(attributes)
+    this.handles.last.tell(attributes)
     this.reply.attributesReply(outHeaderBytes, attributes, this.fileSystem.cache.attributesMs(ino))
     this.send(request, outHeaderBytes + 104)
   }
@@ -136,6 +137,7 @@ export class Session {
   writeEntry(at: number, parent: Ino, name: Uint8Array, attributes: Attributes): void {
     const { cache } = this.fileSystem
     this.handles.told.tell(attributes)
+    this.handles.last.tell(attributes)
     this.reply.entry(at, this.nodeOf(attributes.ino), attributes, {
       entryMs: cache.entryMs(parent, name),
       attributesMs: cache.attributesMs(attributes.ino),

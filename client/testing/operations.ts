@@ -143,7 +143,7 @@ const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) =
       attributes: plus && near ? { ...attributes } : null,
     }
   })
-  return reply({ entries, end: names.length <= count })
+  return reply({ entries, end: names.length <= count, parent: 0 })
 }
 
 const writeInline: Act<'writeInline'> = ({ store }, request, data) => {

@@ -121,6 +121,8 @@ export interface DirectoryEntry {
 export interface ReaddirReply {
   readonly entries: readonly DirectoryEntry[]
   readonly end: boolean
+  /** The directory that holds this one, for `..`: with the page from the start, else 0. */
+  readonly parent: Ino
 }
 export interface OpenRequest extends Mutation {
   readonly ino: Ino

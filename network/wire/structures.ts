@@ -53,7 +53,7 @@ export const structures: readonly (readonly string[])[] = [
   ['target'],
   ['ino', 'cookie', 'limitBytes', 'plus'],
   ['name', 'ino', 'type', 'cookie', 'attributes'],
-  ['entries', 'end'],
+  ['entries', 'end', 'parent'],
   ['ino', 'truncate', 'wantData', 'slot', 'sequence'],
   ['attributes', 'inline', 'checksum'],
   ['inos'],

@@ -15,6 +15,7 @@ import { namesAndPaths } from './names.ts'
 import { openUnlinked } from './open-unlinked.ts'
 import { permissionChecks } from './permissions.ts'
 import { programs } from './programs.ts'
+import { removed } from './removed.ts'
 import { rename } from './rename.ts'
 import { times } from './times.ts'
 import { truncate } from './truncate.ts'
@@ -38,6 +39,7 @@ const families: Readonly<Record<string, Checks>> = {
 const kernelFamilies: Readonly<Record<string, Checks>> = {
   programs,
   permissions: permissionChecks,
+  removed,
   xattr,
   locks,
 }

@@ -1,4 +1,7 @@
 /** Requests about one inode's attributes: GETATTR, SETATTR, READLINK, STATFS. */
+import { posixCodeOf } from '../../../network/errors.ts'
+import type { Attributes } from '../../../network/wire/attributes.ts'
+import type { Ino } from '../../../network/wire/ids.ts'
 import type { SetAttributes } from '../../fs/contract.ts'
 import { outHeaderBytes, setattrFlag } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
@@ -7,7 +10,7 @@ import type { Session } from '../session.ts'
 const nsPerSecond = 1_000_000_000n
 
 export async function getattr(session: Session, request: Request): Promise<void> {
-  const attributes = await session.fileSystem.getattr(session.inoOf(request.node))
+  const attributes = await attributesOf(session, session.inoOf(request.node))
   const { told } = session.handles
   told.tell(attributes)
   const suspicion = told.suspicion(attributes.ino)
@@ -17,6 +20,16 @@ export async function getattr(session: Session, request: Request): Promise<void>
     told.invalidated(attributes.ino, suspicion)
   }
   session.sendAttributes(request, attributes)
+}
+
+async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
+  try {
+    return await session.fileSystem.getattr(ino)
+  } catch (error) {
+    const gone = posixCodeOf(error) === 'ESTALE' ? session.handles.last.gone(ino) : undefined
+    if (gone === undefined) throw error
+    return gone
+  }
 }
 
 export async function setattr(session: Session, request: Request): Promise<void> {

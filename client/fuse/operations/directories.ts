@@ -15,8 +15,6 @@ import type { Session } from '../session.ts'
 
 const dot = Buffer.from('.')
 const dotDot = Buffer.from('..')
-/** What FUSE file systems say of `..`, whose number they do not know (libfuse FUSE_UNKNOWN_INO). */
-const unknownIno = 0xffffffff
 const never = { entryMs: 0, attributesMs: 0 }
 /** Fixed part of a fuse_dirent. */
 const recordBytes = 24
@@ -46,9 +44,11 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
   if (offset === 0 || !seek(directory, cookie)) {
     const options = { plus: wanted, limitBytes: readdirLimitBytes }
     const batch = await session.fileSystem.readdir(directory.ino, cookie, options)
-    Object.assign(directory, batch, { start: cookie, next: 0, fresh: true })
+    const { entries, end } = batch
+    Object.assign(directory, { entries, end, start: cookie, next: 0, fresh: true })
+    if (cookie === 0) directory.parent = batch.parent
   }
-  let at = writeDots(session, directory.ino, { offset, limit, plus })
+  let at = writeDots(session, directory, { offset, limit, plus })
   while (directory.next < directory.entries.length) {
     const entry = directory.entries[directory.next]!
     const after = writeEntry(session, at, { entry, directory, limit, plus })
@@ -80,7 +80,7 @@ interface Room {
   readonly plus: boolean
 }
 
-function writeDots(session: Session, ino: number, room: Room): number {
+function writeDots(session: Session, { ino, parent }: OpenDirectory, room: Room): number {
   let at = outHeaderBytes
   const type = fileType.directory
   if (room.offset === 0) {
@@ -88,7 +88,7 @@ function writeDots(session: Session, ino: number, room: Room): number {
     at = writeRecord(session, at, entry, room.plus)
   }
   if (room.offset <= 1 && at + entryBytes + recordBytes + 8 <= room.limit) {
-    at = writeRecord(session, at, { name: dotDot, ino: unknownIno, type, cookie: 2 }, room.plus)
+    at = writeRecord(session, at, { name: dotDot, ino: parent, type, cookie: 2 }, room.plus)
   }
   return at
 }

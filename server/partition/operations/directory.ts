@@ -32,7 +32,8 @@ export async function readdir(
   partition: Partition,
   request: ReaddirRequest,
 ): Promise<ReaddirReply> {
-  readDirectory(partition.readingContextFor('').batch, request.ino)
+  const directory = readDirectory(partition.readingContextFor('').batch, request.ino)
+  const parent = request.cookie === 0 ? directory.parent : 0
   const prefix = inoPrefix(partition.id, keyKind.entries, request.ino)
   const from = entriesKey(partition.id, request.ino, hashOfCookie(request.cookie))
   partition.locks.checkPrefix(prefix)
@@ -44,12 +45,12 @@ export async function readdir(
     for (const entry of decodeEntries(value).sort((a, b) => a.place - b.place)) {
       const cookie = cookieOf(hash, entry.place)
       if (cookie <= request.cookie) continue
-      if (entries.length > 0 && !(bytes < limit)) return { entries, end: false }
+      if (entries.length > 0 && !(bytes < limit)) return { entries, end: false, parent }
       entries.push(describe(partition, entry, cookie, request.plus))
       bytes += entry.name.length + entryBytes + (request.plus ? attributesBytes : 0)
     }
   }
-  return { entries, end: true }
+  return { entries, end: true, parent }
 }
 
 /** With attributes where they are at hand: not for other partitions' inodes nor for promised ones. */
