@@ -117,7 +117,7 @@ test("other files, a server's directory and a newer format are refused untouched
   t.is((await t.throwsAsync<ClusterError>(start(join(parent, 'server')))).code, 'FOREIGN_DIRECTORY')
 
   await mkdir(join(parent, 'newer'))
-  await writeFile(join(parent, 'newer', 'rookery.json'), '{"format": 2}')
+  await writeFile(join(parent, 'newer', 'rookery.json'), '{"format": 99}')
   t.is((await t.throwsAsync<ClusterError>(start(join(parent, 'newer')))).code, 'NEWER_FORMAT')
 })
 

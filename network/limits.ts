@@ -6,8 +6,8 @@ const MiB = 1024 * KiB
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
 export const protocolVersion = 2
 
-/** Format of a member's directories on disk; a directory with a higher number is refused. */
-export const diskFormat = 1
+/** Format of a member's directories on disk; a directory with another number is refused. */
+export const diskFormat = 2
 
 /** Partitions: chosen at format. 4096 keeps `partition * 2^40 + sequence` a safe integer. */
 export const defaultPartitionCount = 256

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { type Benchmark, printTable } from './table.ts'
 
 /** Modules that export `name` and `run`. Each also runs alone. */
-const modules = ['checksum', 'codec', 'transport', 'store', 'fuse']
+const modules = ['checksum', 'codec', 'transport', 'store', 'metadata', 'fuse']
 
 const asked = process.argv.slice(2)
 for (const module of asked.length > 0 ? asked : modules) {

@@ -61,6 +61,11 @@ export function decodeState(text: string, where: string): ClusterState {
         `this one knows format ${diskFormat}: run the newer one`,
     )
   }
+  if (found.success && found.data.format < diskFormat) {
+    const format = `format ${found.data.format}, of a Rookery before the first release`
+    const text = `the manager's state in ${where} has ${format}: this one reads ${diskFormat} only`
+    throw new ClusterError('DISK', text)
+  }
   const result = record.safeParse(content)
   if (!result.success) throw damaged(where, z.prettifyError(result.error))
   const { format: _, ...state } = result.data

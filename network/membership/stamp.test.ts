@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import test from 'ava'
 import type { ClusterCode, ClusterError } from '../errors.ts'
+import { diskFormat } from '../limits.ts'
 import type { Claim } from './stamp.ts'
 import { claimDirectory, readStamp, stampFile } from './stamp.ts'
 
@@ -25,7 +26,7 @@ async function refused(t: ExecutionContext, code: ClusterCode, directory: string
 test('an absent directory is made for its owner only and stamped', async t => {
   const directory = join(await scratch(t), 'a', 'b')
   const stamp = await claimDirectory(directory, server)
-  t.deepEqual(stamp, { format: 1, cluster: 'c1', role: 'server', id: 's1', kind: 'meta' })
+  t.deepEqual(stamp, { format: diskFormat, cluster: 'c1', role: 'server', id: 's1', kind: 'meta' })
   t.is((await stat(directory)).mode & 0o777, 0o700)
   t.deepEqual(await readdir(directory), [stampFile])
   t.deepEqual(await readStamp(directory), stamp)
@@ -72,14 +73,21 @@ test('a directory of another role, member or kind is refused', async t => {
 
 test('a newer format is refused, whatever else it holds', async t => {
   const directory = await scratch(t)
-  await writeFile(join(directory, stampFile), '{"format": 2, "shape": "unknown"}')
+  await writeFile(join(directory, stampFile), '{"format": 99, "shape": "unknown"}')
   const error = await refused(t, 'NEWER_FORMAT', directory)
-  t.regex(error.message, /format 2.*format 1/)
+  t.regex(error.message, /format 99.*format 2/)
+})
+
+test('an older format is refused, whatever else it holds', async t => {
+  const directory = await scratch(t)
+  await writeFile(join(directory, stampFile), '{"format": 1, "shape": "unknown"}')
+  const error = await refused(t, 'DISK', directory)
+  t.regex(error.message, /format 1.*format 2/)
 })
 
 test('a damaged, empty or oversized stamp is an error, not a claim', async t => {
   const directory = await scratch(t)
-  for (const content of ['', '{"format": 1', '{"format": 1, "cluster": 3}', ' '.repeat(70_000)]) {
+  for (const content of ['', '{"format": 2', '{"format": 2, "cluster": 3}', ' '.repeat(70_000)]) {
     await writeFile(join(directory, stampFile), content)
     await refused(t, 'DISK', directory)
   }

@@ -77,6 +77,13 @@ export async function readStamp(directory: string): Promise<Stamp | null> {
         `format ${diskFormat}: run the newer one`,
     )
   }
+  if (format.success && format.data.format < diskFormat) {
+    fail(
+      'DISK',
+      `${directory} has format ${format.data.format}, of a Rookery before the first release; this ` +
+        `one reads format ${diskFormat} only: copy the files with the old one`,
+    )
+  }
   const stamp = stampSchema.safeParse(content)
   if (stamp.success) return stamp.data
   return fail('DISK', `${file} is damaged: ${z.prettifyError(stamp.error)}`)

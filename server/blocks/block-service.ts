@@ -8,7 +8,7 @@ import type {
   ReadBlockRequest,
   WriteBlockRequest,
 } from '../../network/wire/operations.ts'
-import type { KeyMutation } from '../metadata/contract.ts'
+import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { noPayload } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Keep } from '../partition/slots.ts'
@@ -69,7 +69,7 @@ export class BlockService {
     if (request.purge) this.#purged.add(request)
     const [from, to] = blockRange(partition.id, ino, generation)
     let count = 0
-    for await (const [key] of partition.store.range(from, to)) {
+    for await (const key of blocksIn(partition, from, to)) {
       const found = parseBlockKey(key)
       if (found.block < block || found.block >= reach) continue
       const change = await this.#blocks.cut(found, found.block === block ? offset : 0)
@@ -81,6 +81,14 @@ export class BlockService {
     await (request.durable ? partition.store.sync() : partition.store.settled())
     return { body: {}, payload: noPayload }
   }
+}
+
+/** Also those whose record is damaged. */
+async function* blocksIn(partition: Partition, from: Key, to: Key): AsyncGenerator<Key> {
+  const damaged: Key[] = []
+  const onDamaged = (key: Key): void => void damaged.push(key)
+  for await (const [key] of partition.store.range(from, to, { onDamaged })) yield key
+  yield* damaged
 }
 
 /** The change is seen when this returns, and outlasts the process when the promise resolves. */

@@ -474,6 +474,21 @@ test('records that share space, lie outside or cannot be read are told and serve
   t.is((await f.store.statistics()).usedBytes, (25 + 1 + 1) * 4096)
 })
 
+test('a record that has decayed is told and served as an error, until its block is removed', async t => {
+  const f = await setUp()
+  await put(f, block(0), 0, bytes(1000, 1))
+  await put(f, block(1), 0, bytes(1000, 2))
+  f.index.rotten.add(blockKeyOf(block(0)))
+  await open(f)
+  t.is(f.logged.length, 1 + 1)
+  await t.throwsAsync(f.store.read(block(0), 0, 10), { code: 'CHECKSUM' })
+  t.true((await get(f, block(1), 0, 1000))!.equals(bytes(1000, 2)))
+  const removal = await f.store.cut(block(0), 0)
+  t.is(removal?.blockDelta, -1)
+  commit(f, removal!)
+  t.is(await get(f, block(0), 0, 10), null)
+})
+
 test('a disk that grows gives its new room', async t => {
   const f = await setUp({ capacityBytes: MiB })
   await put(f, block(0), 0, bytes(MiB, 1))

@@ -248,10 +248,20 @@ class ExtentBlockStore implements BlockStore {
 
   /** Its units may be somebody else's too: they stay used until the store is opened again. */
   #removalOfDamaged(name: Key): Change | null {
-    const value = this.#index.get(name)
-    if (!value) return null
-    const before = decodeRecord(value) ?? []
+    const before = this.#damagedRecord(name)
+    if (before === null) return null
     return { key: name, before, after: [], blockDelta: -1, taken: [], replaced: [] }
+  }
+
+  /** As far as it can be read; null when there is none. */
+  #damagedRecord(name: Key): BlockRecord | null {
+    try {
+      const value = this.#index.get(name)
+      return value === undefined ? null : (decodeRecord(value) ?? [])
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'CHECKSUM') return []
+      throw error
+    }
   }
 
   #kept({ key, replaced, blockDelta }: Change): void {

@@ -1,5 +1,6 @@
 /** An index in memory for the block store's tests: what is staged is seen, what is synced survives. */
-import type { Key, KeyMutation } from '../metadata/contract.ts'
+import { ClusterError } from '../../network/errors.ts'
+import type { Key, KeyMutation, RangeOptions } from '../metadata/contract.ts'
 import type { BlockIndex } from './scan.ts'
 
 type Change = readonly KeyMutation[]
@@ -8,18 +9,28 @@ export class IndexDouble implements BlockIndex {
   #durable = new Map<Key, Uint8Array>()
   #staged = new Map<Key, Uint8Array>()
   #unsynced: Change[] = []
+  /** Keys whose values are not what was written. */
+  readonly rotten = new Set<Key>()
 
   get(key: Key): Uint8Array | undefined {
+    if (this.rotten.has(key)) throw new ClusterError('CHECKSUM', 'rotten')
     return this.#staged.get(key)
   }
 
-  async *range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
-    const pairs = [...this.#staged].filter(([key]) => from <= key && key < to)
+  async *range(
+    from: Key,
+    to: Key,
+    { onDamaged }: RangeOptions = {},
+  ): AsyncIterable<readonly [Key, Uint8Array]> {
+    const within = [...this.#staged].filter(([key]) => from <= key && key < to)
+    const pairs = within.filter(([key]) => !this.rotten.has(key))
+    for (const [key] of within) if (this.rotten.has(key)) onDamaged?.(key)
     yield* pairs.toSorted(([a], [b]) => (a < b ? -1 : 1))
   }
 
   stage(mutations: Change): void {
     apply(this.#staged, mutations)
+    for (const { key } of mutations) this.rotten.delete(key)
     this.#unsynced.push(mutations)
   }
 

@@ -94,9 +94,12 @@ async function* recordsOf(
 ): AsyncIterable<readonly [Key, BlockRecord | null]> {
   for (const partition of partitions) {
     const [from, to] = partitionBlockRange(partition)
-    for await (const [key, value] of index.range(from, to)) {
+    const damaged: Key[] = []
+    const onDamaged = (key: Key): void => void damaged.push(key)
+    for await (const [key, value] of index.range(from, to, { onDamaged })) {
       yield [key, uncertainRecord(value, synced)]
     }
+    for (const key of damaged) yield [key, null]
   }
 }
 

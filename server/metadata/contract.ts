@@ -14,13 +14,19 @@ export interface KeyMutation {
 
 /** What an operation may see: one consistent state. */
 export interface KeyReader {
+  /** @throws ClusterError DISK; CHECKSUM when the value is not what was written. */
   get(key: Key): Uint8Array | undefined
+}
+
+export interface RangeOptions {
+  /** Told of each key whose value is not what was written; without it the range ends with CHECKSUM there. */
+  readonly onDamaged?: (key: Key) => void
 }
 
 export interface KeyValueStore extends KeyReader {
   /** All or nothing. With `sync`, on the disk when it resolves. @throws ClusterError DISK. */
   batch(mutations: readonly KeyMutation[], options: { readonly sync: boolean }): Promise<void>
   /** Pairs with `from <= key < to` in order, as they were when the call was made. */
-  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]>
+  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]>
   close(): Promise<void>
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { Level } from 'level'
 import { ClusterError } from '../../network/errors.ts'
 import { StoreDouble } from '../testing/store-double.ts'
 import { keyValueCompliance, plain } from './compliance.ts'
@@ -60,4 +61,57 @@ test('a closed store takes nothing and says so', async t => {
   t.throws(() => store.get('a'))
   const written = store.batch([{ key: 'a', value: null }], { sync: false })
   t.is((await t.throwsAsync(written, { instanceOf: ClusterError }))?.code, 'DISK')
+})
+
+test('a value that is not what was written is an error, never a value, and harms no other', async t => {
+  const directory = await scratch(t)
+  const store = await openLevelStore(directory)
+  const value = Buffer.from('a size and a name')
+  await store.batch(
+    [...'abc'].map(key => ({ key, value })),
+    { sync: false },
+  )
+  await store.close()
+  const damage = async (key: string, change: (record: Buffer) => Uint8Array): Promise<void> => {
+    const level = new Level<string, Buffer>(directory, { valueEncoding: 'buffer' })
+    const record = (await level.get(key))!
+    await level.put(key, Buffer.from(change(record)))
+    await level.close()
+    const damaged = await openLevelStore(directory)
+    t.throws(() => damaged.get(key), { code: 'CHECKSUM', message: /62/ })
+    t.is(Buffer.compare(damaged.get('a')!, value), 0)
+    const [keys, bad]: string[][] = [[], []]
+    const onDamaged = (each: string) => void bad!.push(each)
+    for await (const [each] of damaged.range('a', 'z', { onDamaged })) keys!.push(each)
+    t.deepEqual([keys, bad], [['a', 'c'], ['b']])
+    await t.throwsAsync(
+      async () => {
+        for await (const _ of damaged.range('a', 'z'));
+      },
+      { code: 'CHECKSUM' },
+    )
+    await damaged.close()
+    const again = new Level<string, Buffer>(directory, { valueEncoding: 'buffer' })
+    await again.put(key, record)
+    await again.close()
+  }
+  for (let at = 0; at < value.length + 8; at++) {
+    await damage('b', record => record.with(at, record[at]! ^ 4))
+  }
+  await damage('b', record => record.subarray(0, 5))
+  const other = Buffer.from('another value, sound where it belongs')
+  const moved = await openLevelStore(directory)
+  await moved.batch(
+    [
+      { key: 'a', value },
+      { key: 'x', value: other },
+    ],
+    { sync: false },
+  )
+  await moved.close()
+  const level = new Level<string, Buffer>(directory, { valueEncoding: 'buffer' })
+  const elsewhere = (await level.get('x'))!
+  await level.del('x')
+  await level.close()
+  await damage('b', () => elsewhere)
 })

@@ -4,8 +4,9 @@ import { Level } from 'level'
 import { MemoryLevel } from 'memory-level'
 import { ClusterError } from '../../network/errors.ts'
 import { levelBlockCacheBytes, levelWriteBufferBytes } from '../../network/limits.ts'
-import type { Key, KeyMutation, KeyValueStore } from './contract.ts'
+import type { Key, KeyMutation, KeyValueStore, RangeOptions } from './contract.ts'
 import { syncOlderLogs } from './older-logs.ts'
+import { sealed, unsealed } from './sealed.ts'
 
 type ByteLevel = AbstractLevel<Buffer | Uint8Array | string, Buffer, Uint8Array>
 
@@ -59,19 +60,23 @@ class LevelStore implements KeyValueStore {
   }
 
   get(key: Key): Uint8Array | undefined {
+    const bytes = Buffer.from(key, 'latin1')
+    let record: Uint8Array | undefined
     try {
-      return this.#level.getSync(Buffer.from(key, 'latin1'))
+      record = this.#level.getSync(bytes)
     } catch (error) {
       throw this.#failed('read', error)
     }
+    return record === undefined ? undefined : (unsealed(bytes, record) ?? failAt(key))
   }
 
   async batch(mutations: readonly KeyMutation[], options: { sync: boolean }): Promise<void> {
-    const operations = mutations.map(({ key, value }) =>
-      value === null
-        ? { type: 'del' as const, key: Buffer.from(key, 'latin1') }
-        : { type: 'put' as const, key: Buffer.from(key, 'latin1'), value },
-    )
+    const operations = mutations.map(({ key: text, value }) => {
+      const key = Buffer.from(text, 'latin1')
+      return value === null
+        ? { type: 'del' as const, key }
+        : { type: 'put' as const, key, value: sealed(key, value) }
+    })
     try {
       await this.#level.batch(operations, options as object)
       if (options.sync) await this.#syncOlder()
@@ -80,9 +85,13 @@ class LevelStore implements KeyValueStore {
     }
   }
 
-  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+  range(
+    from: Key,
+    to: Key,
+    { onDamaged }: RangeOptions = {},
+  ): AsyncIterable<readonly [Key, Uint8Array]> {
     const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
-    return pairsOf(this.#level.iterator(range))
+    return pairsOf(this.#level.iterator(range), onDamaged ?? failAt)
   }
 
   close(): Promise<void> {
@@ -95,15 +104,28 @@ class LevelStore implements KeyValueStore {
   }
 }
 
+function failAt(key: Key): never {
+  const text = `the metadata under ${Buffer.from(key, 'latin1').toString('hex')} is damaged`
+  throw new ClusterError('CHECKSUM', text)
+}
+
 type ByteIterator = AbstractIterator<ByteLevel, Buffer, Uint8Array>
 
 /** An iterator shows the state in which it was made. */
-async function* pairsOf(iterator: ByteIterator): AsyncGenerator<readonly [Key, Uint8Array]> {
+async function* pairsOf(
+  iterator: ByteIterator,
+  onDamaged: (key: Key) => void,
+): AsyncGenerator<readonly [Key, Uint8Array]> {
   try {
     for (;;) {
       const pairs = await iterator.nextv(rangeStep)
       if (pairs.length === 0) return
-      for (const [key, value] of pairs) yield [key.toString('latin1'), value]
+      for (const [bytes, record] of pairs) {
+        const key = bytes.toString('latin1')
+        const value = unsealed(bytes, record)
+        if (value === null) onDamaged(key)
+        else yield [key, value]
+      }
     }
   } finally {
     await iterator.close()

@@ -8,7 +8,7 @@
  * 4. When a batch fails, the state in memory is ahead of the disk for ever: the store refuses everything
  *    from then on, and the server ends (`failed`).
  */
-import type { Key, KeyMutation, KeyReader, KeyValueStore } from './contract.ts'
+import type { Key, KeyMutation, KeyReader, KeyValueStore, RangeOptions } from './contract.ts'
 
 interface Group {
   readonly mutations: Map<Key, Uint8Array | null>
@@ -76,8 +76,8 @@ export class MetadataStore implements KeyReader {
   }
 
   /** Stored and staged pairs with `from <= key < to` in order, as they were when the call was made. */
-  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
-    return merged(this.#stagedRange(from, to), this.#store.range(from, to))
+  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]> {
+    return merged(this.#stagedRange(from, to), this.#store.range(from, to, options))
   }
 
   async close(): Promise<void> {
