@@ -60,10 +60,10 @@ export class ProcessCluster {
   }
 
   /** One more mount, in the foreground of a process of its own, until the test ends. */
-  async mountAgain(name: string): Promise<string> {
+  async mountAgain(name: string, options: readonly string[] = []): Promise<string> {
     const mountpoint = `${this.directory}/${name}`
     await mkdir(mountpoint)
-    void this.rookery('mount', mountpoint, '--home', this.home)
+    void this.rookery('mount', mountpoint, '--home', this.home, ...options)
     await eventually(`${mountpoint} is mounted`, () => isMounted(mountpoint))
     return mountpoint
   }

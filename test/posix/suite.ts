@@ -3,6 +3,7 @@
  * `node:fs/promises`; `kernel` needs a directory that other programs can see.
  */
 import type { ExecutionContext, TestFn } from 'ava'
+import { acl } from './acl.ts'
 import { attributes, owners } from './attributes.ts'
 import type { Check, Checks, Fs } from './check.ts'
 import { create } from './create.ts'
@@ -41,6 +42,7 @@ const kernelFamilies: Readonly<Record<string, Checks>> = {
   permissions: permissionChecks,
   removed,
   xattr,
+  acl,
   locks,
 }
 
