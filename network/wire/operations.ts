@@ -18,6 +18,7 @@ import type {
   CommitWriteRequest,
   CreateReply,
   CreateRequest,
+  CreateTemporaryRequest,
   EntryReply,
   GetxattrRequest,
   InoRequest,
@@ -84,6 +85,7 @@ export interface Operations {
   parent: { request: ParentRequest; reply: ParentReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
+  createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
   mkdir: { request: MkdirRequest; reply: AttributesReply }
   unlink: { request: RemoveRequest; reply: RemoveReply }
   rmdir: { request: RemoveRequest; reply: RemoveReply }
@@ -151,6 +153,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   listxattr: 37,
   removexattr: 38,
   parent: 39,
+  createTemporary: 40,
   readBlock: 64,
   writeBlock: 65,
   cutBlocks: 66,

@@ -18,6 +18,7 @@ import { permissionChecks } from './permissions.ts'
 import { programs } from './programs.ts'
 import { removed } from './removed.ts'
 import { rename } from './rename.ts'
+import { temporary } from './temporary.ts'
 import { times } from './times.ts'
 import { truncate } from './truncate.ts'
 import { xattr } from './xattr.ts'
@@ -41,6 +42,7 @@ const kernelFamilies: Readonly<Record<string, Checks>> = {
   programs,
   permissions: permissionChecks,
   removed,
+  temporary,
   xattr,
   acl,
   locks,

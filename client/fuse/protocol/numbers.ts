@@ -36,6 +36,7 @@ export const opcode = {
   batchForget: 42,
   readdirplus: 44,
   rename2: 45,
+  tmpfile: 51,
 } as const
 
 export type OperationLabel = keyof typeof opcode
