@@ -56,10 +56,21 @@ export class OpenInode {
     }
     const known = this.#attributes
     if (attributes.change < known.change) return
-    // A reservation raises `reach` without being a change of the file.
-    if (attributes.change === known.change && attributes.reach <= known.reach) return
+    if (attributes.change === known.change) {
+      this.#advance(attributes)
+      return
+    }
     this.#attributes = attributes
-    if (attributes.change !== known.change) this.#inline = null
+    this.#inline = null
+  }
+
+  /** A reservation raises `reach`, and a read the access time, without being a change of the file. */
+  #advance(attributes: Attributes): void {
+    const known = this.#attributes
+    const { reach, atimeNs } = attributes
+    if (reach <= known.reach && atimeNs <= known.atimeNs) return
+    const later = atimeNs > known.atimeNs ? attributes : known
+    this.#attributes = { ...later, reach: Math.max(reach, known.reach) }
   }
 
   /** @param data may be shorter than the file: the rest is zeros. */

@@ -61,7 +61,7 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     rename: (parent, name, newParent, newName, flags) =>
       rename(context, parent, name, newParent, newName, flags),
     open: (ino, options) => open(context, ino, options),
-    read: (file, offset, length) => read(context, file, offset, length),
+    read: (file, offset, length, options) => read(context, file, offset, length, options),
     write: (file, offset, data, options) => write(context, file, offset, data, options),
     fsync: (ino, file) => fsync(context, ino, file),
     // Writes go through: their errors were reported at the call.

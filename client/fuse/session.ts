@@ -162,6 +162,11 @@ export class Session {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
   }
 
+  /** The same for its first page alone. */
+  async invalidateStart(ino: Ino): Promise<void> {
+    await this.#notify(inodeNotice(this.nodeOf(ino), 1), 'invalidate first page')
+  }
+
   /**
    * Attributes and ACLs of this inode are no longer true. To be called before a reply to a request about
    * the same inode, the kernel does not keep what the reply says of them. Waits for nothing.

@@ -68,7 +68,8 @@ function written(store: Store, inode: StoredInode, offset: number, end: number) 
 }
 
 const create: Act<'create'> = ({ store }, request) => {
-  const { parent, name, mode, exclusive } = request
+  const { parent, name, umask = 0, exclusive } = request
+  const mode = request.mode & ~umask
   const directory = store.directory(parent)
   const found = directory.entries.get(keyOf(name))
   if (found !== undefined && exclusive) throw new PosixError('EEXIST')
@@ -86,7 +87,8 @@ const create: Act<'create'> = ({ store }, request) => {
 }
 
 const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
-  const { parent, name, mode, uid, gid } = request
+  const { parent, name, umask = 0, uid, gid } = request
+  const mode = request.mode & ~umask
   const inherited = store.directory(parent).attributes
   const { blockBytes = inherited.blockBytes, inlineBytes = inherited.inlineBytes } = request
   const ino = store.newIno(partitionOfDirectory(parent, name, partitionCount))
