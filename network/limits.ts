@@ -121,8 +121,6 @@ export const maxEntryHints = 65_536
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by
  * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384
-/** Client: requests that move access times on their way at a time. */
-export const maxAccessRequests = 256
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
 /** Read-ahead of one open file, and of all of one client together. */
@@ -174,6 +172,10 @@ export const maxDataDiskBytes = 16 * 1024 * 1024 * MiB
  * stop the machine (logs, metadata); a sixteenth of it where that is less. */
 export const diskReserveBytes = 1024 * MiB
 export const diskReserveFraction = 1 / 16
+/** Kept on a data disk for changes that give back as much as they take: some blocks of the largest size at
+ * a time; a sixty-fourth of a small disk. */
+export const replacingReserveBytes = 64 * MiB
+export const replacingReserveFraction = 1 / 64
 /** Changes that may wait for one block: a client has no more in flight than this. */
 export const maxBlockChangesQueued = 1024
 /** A change waits for the ones before it, and for space that a sync would free, at most this long. */

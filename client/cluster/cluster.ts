@@ -379,6 +379,5 @@ function isSilent(error: unknown): boolean {
 }
 
 function opensFile(name: OperationName, request: object): boolean {
-  if (name === 'open' || name === 'createTemporary') return true
-  return name === 'create' && (request as CreateRequest).open
+  return name === 'open' || (name === 'create' && (request as CreateRequest).open)
 }

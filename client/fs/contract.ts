@@ -32,13 +32,6 @@ export interface OpenFile {
   readonly attributes: Attributes
   /** Pages that the kernel (or anyone) cached for this inode earlier are still true. */
   readonly keepPages: boolean
-  /** The first read will move the access time. */
-  readonly accessDue: boolean
-}
-
-export interface ReadOptions {
-  /** Leave the access time alone (O_NOATIME). */
-  readonly quiet?: boolean
 }
 
 export interface WriteOptions {
@@ -51,6 +44,15 @@ export interface WriteOptions {
 export interface SetXattrOptions {
   /** With an access ACL: clear the setgid bit. */
   readonly killSetgid: boolean
+}
+
+/** What fallocate(2) makes of a range: space for it, a hole, or zeros with space. */
+export type AllocateMode = 'allocate' | 'punch' | 'zero'
+
+export interface AllocateOptions {
+  /** The size of the file stays (FALLOC_FL_KEEP_SIZE); of a punched one it always does. */
+  readonly keepSize: boolean
+  readonly killPrivileges?: boolean
 }
 
 /** Of the whole volume, in bytes. */
@@ -91,16 +93,6 @@ export interface FileSystem {
     caller: Caller,
     options: { readonly exclusive: boolean; readonly truncate: boolean },
   ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }>
-  /**
-   * Opens a new regular file that has no name (O_TMPFILE).
-   * @param options.linkable whether `link` may give it one, once.
-   */
-  createTemporary(
-    parent: Ino,
-    mode: number,
-    caller: Caller,
-    options: { readonly linkable: boolean },
-  ): Promise<OpenFile>
   /** @param mode type and permission bits; a regular file, FIFO, socket or device node. */
   mknod(parent: Ino, name: Name, mode: number, rdev: number, caller: Caller): Promise<Attributes>
   symlink(parent: Ino, name: Name, target: Uint8Array, caller: Caller): Promise<Attributes>
@@ -113,14 +105,25 @@ export interface FileSystem {
 
   open(ino: Ino, options: { readonly truncate: boolean }): Promise<OpenFile>
   /** Up to `length` bytes in pieces; fewer only at the end of the file. */
-  read(
-    file: OpenFile,
-    offset: number,
-    length: number,
-    options?: ReadOptions,
-  ): Promise<readonly Uint8Array[]>
+  read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]>
   /** All of it is on the servers when this resolves. `data` must not change until then. */
   write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
+  /**
+   * fallocate(2). Space that was allocated is there for later writes; a hole gives back the space of the
+   * chunks (64 KiB) that it covers. Throws ENOSPC; what had been allocated till then stays, as on ext4.
+   */
+  allocate(
+    file: OpenFile,
+    mode: AllocateMode,
+    offset: number,
+    length: number,
+    options: AllocateOptions,
+  ): Promise<void>
+  /**
+   * lseek(2) SEEK_DATA and SEEK_HOLE. Holes are told by pages of 4 KiB, and may be shown as data within
+   * a chunk that has some. @throws PosixError ENXIO at or behind the end, or when no data follows.
+   */
+  seek(file: OpenFile, wanted: 'data' | 'hole', offset: number): Promise<number>
   /**
    * Data and metadata of this inode are on the servers' disks.
    * @param file the open file that asks: each is told once of what a server's loss of power took.
@@ -138,7 +141,7 @@ export interface FileSystem {
   readdir(
     ino: Ino,
     cookie: number,
-    options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
+    options: { readonly plus: boolean; readonly limitBytes: number },
   ): Promise<ReaddirReply>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>

@@ -3,13 +3,15 @@ import { PosixError } from '../../network/errors.ts'
 import { isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import type { Cluster } from '../cluster/contract.ts'
+import { allocate } from './allocate.ts'
 import { getattr, readlink, setattr } from './attributes.ts'
 import { type Context, contextOf } from './context.ts'
 import type { CacheAuthority, FileSystem } from './contract.ts'
 import { readdir } from './directory.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
-import { create, createTemporary, open, release } from './open-files.ts'
+import { create, open, release } from './open-files.ts'
 import { read } from './read.ts'
+import { seek } from './seek.ts'
 import { statfs } from './statfs.ts'
 import { flush, fsync } from './sync.ts'
 import { write } from './write.ts'
@@ -50,8 +52,6 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     readlink: ino => readlink(context, ino),
     create: (parent, name, mode, caller, options) =>
       create(context, parent, name, mode, caller, options),
-    createTemporary: (parent, mode, caller, options) =>
-      createTemporary(context, parent, mode, caller, options),
     mknod: (parent, name, mode, rdev, caller) => mknod(context, parent, name, mode, rdev, caller),
     symlink: (parent, name, target, caller) => symlink(context, parent, name, target, caller),
     link: (ino, parent, name) => link(context, ino, parent, name),
@@ -61,8 +61,11 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     rename: (parent, name, newParent, newName, flags) =>
       rename(context, parent, name, newParent, newName, flags),
     open: (ino, options) => open(context, ino, options),
-    read: (file, offset, length, options) => read(context, file, offset, length, options),
+    read: (file, offset, length) => read(context, file, offset, length),
     write: (file, offset, data, options) => write(context, file, offset, data, options),
+    allocate: (file, mode, offset, length, options) =>
+      allocate(context, file, { mode, offset, length, ...options }),
+    seek: (file, wanted, offset) => seek(context, file, wanted, offset),
     fsync: (ino, file) => fsync(context, ino, file),
     // Writes go through: their errors were reported at the call.
     flush: file => flush(context, file),

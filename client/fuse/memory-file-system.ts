@@ -10,6 +10,8 @@ import { type Attributes, fileType, isDirectory } from '../../network/wire/attri
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
 import type {
+  AllocateMode,
+  AllocateOptions,
   CacheAuthority,
   Caller,
   FileSystem,
@@ -99,13 +101,6 @@ export class MemoryFileSystem implements FileSystem {
     return { file, attributes: file.attributes }
   }
 
-  async createTemporary(parent: Ino, mode: number, caller: Caller): Promise<OpenFile> {
-    this.#directory(parent)
-    const inode = this.#make(fileType.regular | (mode & 0o7777), caller, 0)
-    inode.nlink = 0
-    return this.open(inode.ino, { truncate: false })
-  }
-
   async mknod(
     parent: Ino,
     name: Name,
@@ -185,7 +180,7 @@ export class MemoryFileSystem implements FileSystem {
     if (options.truncate) inode.change({ size: 0 }, this.#wallNs())
     inode.opens += 1
     const attributes = inode.attributes()
-    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes), accessDue: false }
+    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes) }
   }
 
   async read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]> {
@@ -201,6 +196,27 @@ export class MemoryFileSystem implements FileSystem {
     const inode = this.#inode(file.ino)
     inode.write(options.append === true ? inode.size : offset, data, this.#wallNs())
     if (options.killPrivileges === true) inode.killPrivileges()
+  }
+
+  async allocate(
+    file: OpenFile,
+    mode: AllocateMode,
+    offset: number,
+    length: number,
+    { keepSize, killPrivileges }: AllocateOptions,
+  ): Promise<void> {
+    const inode = this.#inode(file.ino)
+    const end = offset + length
+    if (mode !== 'allocate') inode.zero(offset, Math.min(end, inode.size), this.#wallNs())
+    if (!keepSize && end > inode.size) inode.change({ size: end }, this.#wallNs())
+    if (killPrivileges === true) inode.killPrivileges()
+  }
+
+  /** Everything is data. */
+  async seek(file: OpenFile, wanted: 'data' | 'hole', offset: number): Promise<number> {
+    const { size } = this.#inode(file.ino)
+    if (offset >= size) throw new PosixError('ENXIO')
+    return wanted === 'data' ? offset : size
   }
 
   async fsync(ino: Ino): Promise<void> {

@@ -90,8 +90,9 @@ export class Session {
    * @throws PosixError ENODEV when the mount ended while it was being opened: nobody would close it.
    */
   opened(file: OpenFile, flags: number): number {
-    const writable = (flags & openFlag.accessMode) !== 0
-    if (!this.#ended) return this.handles.addFile(file, writable)
+    const access = flags & openFlag.accessMode
+    const readWrite = access === openFlag.readWrite
+    if (!this.#ended) return this.handles.addFile(file, access !== 0, readWrite)
     this.fileSystem.release(file)
     throw new PosixError('ENODEV', 'the mount has ended')
   }
@@ -160,11 +161,6 @@ export class Session {
    */
   async invalidateInode(ino: Ino): Promise<void> {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
-  }
-
-  /** The same for its first page alone. */
-  async invalidateStart(ino: Ino): Promise<void> {
-    await this.#notify(inodeNotice(this.nodeOf(ino), 1), 'invalidate first page')
   }
 
   /**

@@ -61,17 +61,6 @@ export interface CreateReply {
   readonly attributes: Attributes
   readonly created: boolean
 }
-/** open(O_TMPFILE): a regular file without a name, open for this client. */
-export interface CreateTemporaryRequest extends Mutation {
-  /** The directory that it takes its settings, group and default ACL from. */
-  readonly parent: Ino
-  readonly mode: number
-  readonly umask: number
-  readonly uid: number
-  readonly gid: number
-  /** Whether linkat(2) may give it a name: not with O_EXCL. */
-  readonly linkable: boolean
-}
 export interface MkdirRequest extends Mutation {
   readonly parent: Ino
   readonly name: Name
@@ -119,8 +108,6 @@ export interface ReaddirRequest {
   readonly limitBytes: number
   /** With attributes, where the inode lives in this partition. */
   readonly plus: boolean
-  /** Leave the directory's access time alone (O_NOATIME). */
-  readonly quiet?: boolean
 }
 export interface DirectoryEntry {
   readonly name: Name
@@ -175,6 +162,13 @@ export interface WriteInlineRequest extends Mutation {
   readonly checksum: Uint8Array
   readonly killPrivileges: boolean
 }
+/** Makes bytes of an inline file zeros, its size unchanged; `written: false` when it is in blocks. */
+export interface PunchInlineRequest extends Mutation {
+  readonly ino: Ino
+  readonly offset: number
+  readonly length: number
+  readonly killPrivileges: boolean
+}
 export interface WriteReply {
   readonly written: boolean
   /** Where an append began. */
@@ -222,6 +216,8 @@ export interface CommitWriteRequest extends Mutation {
   /** Reserve up to here as well, ahead of the next write; 0 for no more than there is. */
   readonly reach: number
   readonly killPrivileges: boolean
+  /** What the blocks' servers said that they took for it, or gave back: added to the inode's `allocated`. */
+  readonly allocated: number
 }
 /** One server's share, in bytes of its data disk. */
 export interface StatfsReply {

@@ -8,9 +8,14 @@
  * 3. Names are raw bytes as Linux has them, not text: any byte but NUL and '/'.
  */
 import type {
+  AllocateBlockRequest,
   CutBlocksRequest,
+  PunchBlocksRequest,
   ReadBlockReply,
   ReadBlockRequest,
+  SeekBlocksReply,
+  SeekBlocksRequest,
+  SpaceReply,
   WriteBlockRequest,
 } from './block-messages.ts'
 import type {
@@ -18,7 +23,6 @@ import type {
   CommitWriteRequest,
   CreateReply,
   CreateRequest,
-  CreateTemporaryRequest,
   EntryReply,
   GetxattrRequest,
   InoRequest,
@@ -29,6 +33,7 @@ import type {
   OpenRequest,
   ParentReply,
   ParentRequest,
+  PunchInlineRequest,
   ReaddirReply,
   ReaddirRequest,
   ReadInlineReply,
@@ -83,10 +88,8 @@ export interface Operations {
   lookup: { request: LookupRequest; reply: EntryReply }
   getattr: { request: InoRequest; reply: AttributesReply }
   parent: { request: ParentRequest; reply: ParentReply }
-  accessed: { request: InoRequest; reply: AttributesReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
-  createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
   mkdir: { request: MkdirRequest; reply: AttributesReply }
   unlink: { request: RemoveRequest; reply: RemoveReply }
   rmdir: { request: RemoveRequest; reply: RemoveReply }
@@ -98,6 +101,7 @@ export interface Operations {
   release: { request: ReleaseRequest; reply: Empty }
   readInline: { request: ReadInlineRequest; reply: ReadInlineReply }
   writeInline: { request: WriteInlineRequest; reply: WriteReply }
+  punchInline: { request: PunchInlineRequest; reply: WriteReply }
   reserve: { request: ReserveRequest; reply: ReserveReply }
   commitWrite: { request: CommitWriteRequest; reply: WriteReply }
   sync: { request: Empty; reply: SyncReply }
@@ -108,8 +112,11 @@ export interface Operations {
   removexattr: { request: RemovexattrRequest; reply: Empty }
 
   readBlock: { request: ReadBlockRequest; reply: ReadBlockReply }
-  writeBlock: { request: WriteBlockRequest; reply: Empty }
-  cutBlocks: { request: CutBlocksRequest; reply: Empty }
+  writeBlock: { request: WriteBlockRequest; reply: SpaceReply }
+  cutBlocks: { request: CutBlocksRequest; reply: SpaceReply }
+  punchBlocks: { request: PunchBlocksRequest; reply: SpaceReply }
+  allocateBlock: { request: AllocateBlockRequest; reply: SpaceReply }
+  seekBlocks: { request: SeekBlocksRequest; reply: SeekBlocksReply }
 
   prepare: { request: PrepareRequest; reply: PrepareReply }
   decide: { request: DecideRequest; reply: DecideReply }
@@ -154,11 +161,13 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   listxattr: 37,
   removexattr: 38,
   parent: 39,
-  createTemporary: 40,
-  accessed: 41,
+  punchInline: 60,
   readBlock: 64,
   writeBlock: 65,
   cutBlocks: 66,
+  punchBlocks: 67,
+  allocateBlock: 68,
+  seekBlocks: 69,
   prepare: 80,
   decide: 81,
   outcome: 82,

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
-import { chunkBytes } from '../../network/limits.ts'
+import { chunkBytes, replacingReserveFraction } from '../../network/limits.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import { MemoryDevice } from '../device/memory.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
@@ -33,7 +33,10 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
   const store = new MetadataStore(double ?? (await openMemoryStore()), unexpected)
   const blocks: BlockStore = await openBlockStore({
     env,
-    device: new MemoryDevice({ env, capacityBytes: capacityChunks * chunkBytes }),
+    device: new MemoryDevice({
+      env,
+      capacityBytes: capacityChunks * chunkBytes * (1 + replacingReserveFraction),
+    }),
     index: store,
     partitions: [1],
     fallenBack: () => [],

@@ -15,8 +15,8 @@ import {
   purgeDelayMs,
   purgeRetryLongestMs,
 } from '../../network/limits.ts'
+import { partitionsOfBlocks } from '../../network/placement/locate.ts'
 import type { CutBlocksRequest } from '../../network/wire/operations.ts'
-import { partitionsOf } from '../blocks/cuts.ts'
 import type { Key } from '../metadata/contract.ts'
 import { endOf, generationOfPurgeKey, inoOfKey, keyKind, kindPrefix } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
@@ -142,7 +142,8 @@ export class Purger {
     const generation = generationOfPurgeKey(key)
     const reach = Buffer.from(value.buffer, value.byteOffset, value.byteLength).readDoubleLE(0)
     const request = { ino, generation, block: 0, offset: 0, reach, purge: true, durable: false }
-    return { partition, key, request, holders: partitionsOf(request, this.#init.partitionCount) }
+    const holders = partitionsOfBlocks(request, this.#init.partitionCount)
+    return { partition, key, request, holders }
   }
 
   /** @returns where something failed. */

@@ -1,6 +1,9 @@
 /** A whole cluster in this process: a manager, servers and clients over Unix sockets and temporary directories. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import type { Cluster } from '../../client/cluster/contract.ts'
+import type { FileSystem } from '../../client/fs/contract.ts'
+import { openVolume } from '../../client/fs/volume.ts'
 import { createVolume } from '../../client/fs/volumes.ts'
 import { type Connection, connect } from '../../client/library.ts'
 import { connectClient } from '../../client/main.ts'
@@ -22,6 +25,7 @@ export class InProcessCluster implements AsyncDisposable {
   readonly #start: StartServer
   readonly #manager: RunningManager
   readonly #connections: Connection[] = []
+  readonly #clients: Cluster[] = []
   /** Rookery's own timers do not keep a process alive. */
   readonly #alive = setInterval(() => {}, 2 ** 30)
 
@@ -77,6 +81,13 @@ export class InProcessCluster implements AsyncDisposable {
     return connection
   }
 
+  /** The volume as its surfaces see it, through a client of its own; closed with the cluster. */
+  async openFileSystem(): Promise<FileSystem> {
+    const client = await connectClient({ env, log, managers: this.#manager.addresses })
+    this.#clients.push(client)
+    return await openVolume(client, volume)
+  }
+
   /** Stops all servers and starts them again, as if on machines in that boot. */
   async restart(boot: string): Promise<void> {
     for (const [index, server] of this.#servers.entries()) {
@@ -87,6 +98,7 @@ export class InProcessCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) await connection.close()
+    for (const client of this.#clients) await client.close()
     for (const server of this.#servers) await server.close()
     await this.#manager.close()
     clearInterval(this.#alive)
