@@ -100,8 +100,15 @@ export interface FileSystem {
   mkdir(parent: Ino, name: Name, mode: number, caller: Caller): Promise<Attributes>
   unlink(parent: Ino, name: Name): Promise<void>
   rmdir(parent: Ino, name: Name): Promise<void>
-  /** @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE. */
-  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number): Promise<void>
+  /** @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE, 4 RENAME_WHITEOUT (for a `caller`). */
+  rename(
+    parent: Ino,
+    name: Name,
+    newParent: Ino,
+    newName: Name,
+    flags: number,
+    caller?: Caller,
+  ): Promise<void>
 
   open(ino: Ino, options: { readonly truncate: boolean }): Promise<OpenFile>
   /** Up to `length` bytes in pieces; fewer only at the end of the file. */

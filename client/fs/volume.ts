@@ -58,8 +58,8 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     mkdir: (parent, name, mode, caller) => mkdir(context, parent, name, mode, caller),
     unlink: (parent, name) => unlink(context, parent, name),
     rmdir: (parent, name) => rmdir(context, parent, name),
-    rename: (parent, name, newParent, newName, flags) =>
-      rename(context, parent, name, newParent, newName, flags),
+    rename: (parent, name, newParent, newName, flags, caller) =>
+      rename(context, parent, name, newParent, newName, flags, caller),
     open: (ino, options) => open(context, ino, options),
     read: (file, offset, length) => read(context, file, offset, length),
     write: (file, offset, data, options) => write(context, file, offset, data, options),

@@ -93,6 +93,8 @@ export interface RenameRequest extends Mutation {
   readonly newParent: Ino
   readonly newName: Name
   readonly flags: number
+  /** Leave a whiteout of this owner at the old name (RENAME_WHITEOUT); not together with EXCHANGE. */
+  readonly whiteout?: { readonly uid: number; readonly gid: number }
 }
 export interface RenameReply {
   readonly ino: Ino
