@@ -70,7 +70,7 @@ function written(store: Store, inode: StoredInode, offset: number, end: number) 
 }
 
 const create: Act<'create'> = ({ store }, request) => {
-  const { parent, name, mode, exclusive } = request
+  const { parent, name, mode, umask = 0, exclusive } = request
   const directory = store.directory(parent)
   const found = directory.entries.get(keyOf(name))
   if (found !== undefined && exclusive) throw new PosixError('EEXIST')
@@ -79,7 +79,8 @@ const create: Act<'create'> = ({ store }, request) => {
     if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
     return reply({ attributes: { ...attributes }, created: false })
   }
-  const inode = store.add(store.newIno(partitionOfIno(parent)), mode, directory.attributes)
+  const bits = (mode & fileType.mask) === fileType.symlink ? mode : mode & ~umask
+  const inode = store.add(store.newIno(partitionOfIno(parent)), bits, directory.attributes)
   Object.assign(inode.attributes, { uid: request.uid, gid: request.gid, rdev: request.rdev })
   inode.target = request.target
   inode.attributes.size = request.target.length
@@ -88,12 +89,12 @@ const create: Act<'create'> = ({ store }, request) => {
 }
 
 const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
-  const { parent, name, mode, uid, gid } = request
+  const { parent, name, mode, umask = 0, uid, gid } = request
   const inherited = store.directory(parent).attributes
   const { blockBytes = inherited.blockBytes, inlineBytes = inherited.inlineBytes } = request
   const ino = store.newIno(partitionOfDirectory(parent, name, partitionCount))
   enter(store, parent, name, ino)
-  const inode = store.add(ino, fileType.directory | mode, { blockBytes, inlineBytes })
+  const inode = store.add(ino, fileType.directory | (mode & ~umask), { blockBytes, inlineBytes })
   Object.assign(inode.attributes, { uid, gid })
   return reply({ attributes: { ...inode.attributes } })
 }
