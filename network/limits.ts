@@ -63,6 +63,9 @@ export const sendHighWaterBytes = 16 * MiB
 /** A peer that leaves this much unread is cut off, whatever the sender does about back-pressure. */
 export const sendLimitBytes = 256 * MiB
 
+/** What a peer may send on one stream of libp2p before it was read: enough for the largest frame to keep moving. */
+export const maxStreamWindowBytes = 16 * MiB
+
 /** Connections one listener holds open: a tenth of the file descriptors a service usually may have. */
 export const maxConnectionsAccepted = 8192
 
