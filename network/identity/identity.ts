@@ -1,4 +1,5 @@
 /** Who a member is: an Ed25519 key that never leaves its machine, and the peer id that is made of its public half. */
+import { randomUUID } from 'node:crypto'
 import { link, open, readFile, rm, stat } from 'node:fs/promises'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
@@ -49,8 +50,7 @@ function readKey(path: string, text: string): Identity {
 async function createFile(path: string): Promise<void> {
   const { privateKey } = await makeIdentity()
   const key = Buffer.from(privateKeyToProtobuf(privateKey)).toString('base64')
-  const draft = `${path}.${process.pid}.new`
-  await rm(draft, { force: true })
+  const draft = `${path}.${randomUUID()}.new`
   const file = await open(draft, 'wx', 0o600)
   try {
     await file.writeFile(`${firstWord} ${key}\n`)
