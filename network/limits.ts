@@ -126,6 +126,8 @@ export const maxEntryHints = 65_536
 export const maxDirtyInodes = 16_384
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
+/** One copy_file_range: a program waits for it, and the kernel keeps others off the target meanwhile. */
+export const maxCopyBytes = 64 * MiB
 /** Read-ahead of one open file, and of all of one client together. */
 export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB

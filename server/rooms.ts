@@ -11,6 +11,7 @@ import type { OperationName } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import { BlockService } from './blocks/block-service.ts'
 import type { BlockStore } from './blocks/contract.ts'
+import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
 import { AppendGrants } from './leases/append-grants.ts'
@@ -174,7 +175,7 @@ class Rooms implements ServerRooms {
       view: () => membership.view,
       sessions: this.#sessions,
       metadata,
-      blocks: new BlockService(env, blocks),
+      blocks: new BlockService(env, blocks, new CopySources(this.#peers, partitionCount)),
       slots,
       coordinator: this.#coordinator,
       participant: this.#participant,

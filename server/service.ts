@@ -158,6 +158,14 @@ function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Servi
         blocks.punch(partition, body, keep),
       )
     },
+    copyBlock(incoming) {
+      const partition = admit(incoming)
+      const { peer, body } = incoming
+      return slots.once<'copyBlock'>(partition.id, peer.hello.id, body, async keep => {
+        metadata.admitGrowth()
+        return await blocks.copy(partition, body, keep)
+      })
+    },
     allocateBlock(incoming) {
       const partition = admit(incoming)
       const { peer, body } = incoming

@@ -27,9 +27,11 @@ export interface Allocation extends AllocateOptions {
   readonly length: number
 }
 
-const sizeKept = { end: 0, expectedSize: -1, reach: 0, killPrivileges: false } as const
+/** A commit that leaves the size as it is. */
+export const sizeKept = { end: 0, expectedSize: -1, reach: 0, killPrivileges: false } as const
 
-function undisturbed(attributes: Attributes): Base {
+/** A base that has nothing to move to blocks. */
+export function undisturbed(attributes: Attributes): Base {
   return { attributes, spilling: null, notAfterMs: Infinity }
 }
 
@@ -132,7 +134,7 @@ async function checkRoom(context: Context, { ino }: OpenInode, length: number): 
 }
 
 /** Attributes of the file when its data is in blocks, and they reach `end`. */
-async function movedToBlocks(
+export async function movedToBlocks(
   context: Context,
   inode: OpenInode,
   offset: number,
@@ -192,7 +194,7 @@ async function allocateExtent(
 }
 
 /** Also what a failure leaves behind is counted; the failure itself is what its caller hears. */
-async function tellingSpace(
+export async function tellingSpace(
   context: Context,
   inode: OpenInode,
   attributes: Attributes,

@@ -55,6 +55,10 @@ export interface AllocateOptions {
   readonly killPrivileges?: boolean
 }
 
+export interface CopyOptions {
+  readonly killPrivileges?: boolean
+}
+
 /** Of the whole volume, in bytes. */
 export interface SpaceReport {
   readonly totalBytes: number
@@ -126,6 +130,17 @@ export interface FileSystem {
     length: number,
     options: AllocateOptions,
   ): Promise<void>
+  /**
+   * copy_file_range(2), within this file system: data goes from server to server where it can.
+   * @param range the two must not overlap within one file.
+   * @returns how many bytes were copied: fewer at the source's end, and where very many were asked for.
+   */
+  copyRange(
+    source: OpenFile,
+    target: OpenFile,
+    range: { readonly from: number; readonly to: number; readonly length: number },
+    options: CopyOptions,
+  ): Promise<number>
   /**
    * lseek(2) SEEK_DATA and SEEK_HOLE. Holes are told by pages of 4 KiB, and may be shown as data within
    * a chunk that has some. @throws PosixError ENXIO at or behind the end, or when no data follows.

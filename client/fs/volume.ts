@@ -7,6 +7,7 @@ import { allocate } from './allocate.ts'
 import { getattr, readlink, setattr } from './attributes.ts'
 import { type Context, contextOf } from './context.ts'
 import type { CacheAuthority, FileSystem } from './contract.ts'
+import { copyRange } from './copy-range.ts'
 import { readdir } from './directory.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, open, release } from './open-files.ts'
@@ -65,6 +66,8 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     write: (file, offset, data, options) => write(context, file, offset, data, options),
     allocate: (file, mode, offset, length, options) =>
       allocate(context, file, { mode, offset, length, ...options }),
+    copyRange: (source, target, range, options) =>
+      copyRange(context, source, target, { ...range, ...options }),
     seek: (file, wanted, offset) => seek(context, file, wanted, offset),
     fsync: (ino, file) => fsync(context, ino, file),
     // Writes go through: their errors were reported at the call.

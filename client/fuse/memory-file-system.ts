@@ -14,6 +14,7 @@ import type {
   AllocateOptions,
   CacheAuthority,
   Caller,
+  CopyOptions,
   FileSystem,
   OpenFile,
   SetAttributes,
@@ -210,6 +211,17 @@ export class MemoryFileSystem implements FileSystem {
     if (mode !== 'allocate') inode.zero(offset, Math.min(end, inode.size), this.#wallNs())
     if (!keepSize && end > inode.size) inode.change({ size: end }, this.#wallNs())
     if (killPrivileges === true) inode.killPrivileges()
+  }
+
+  async copyRange(
+    source: OpenFile,
+    target: OpenFile,
+    { from, to, length }: { readonly from: number; readonly to: number; readonly length: number },
+    options: CopyOptions,
+  ): Promise<number> {
+    const data = Buffer.concat(this.#inode(source.ino).read(from, length))
+    await this.write(target, to, data, options)
+    return data.length
   }
 
   /** Everything is data. */

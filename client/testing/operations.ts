@@ -252,6 +252,17 @@ const punchBlocks: Act<'punchBlocks'> = ({ store, partitionCount, partition }, r
   return reply({ allocated })
 }
 
+const copyBlock: Act<'copyBlock'> = ({ store }, request) => {
+  const { sourceIno: ino, sourceGeneration: generation, sourceBlock: block } = request
+  const { offset, length, sourceOffset } = request
+  const source = store.blocks.get(store.blockKey({ ino, generation, block }))
+  const data = new Uint8Array(length)
+  data.set(source?.subarray(sourceOffset, sourceOffset + length) ?? none)
+  const key = store.blockKey(request)
+  const spaced = spaceReply(store, key, patched(store.blocks.get(key) ?? none, offset, data))
+  return reply({ ...spaced.body, present: source !== undefined })
+}
+
 const seekBlocks: Act<'seekBlocks'> = ({ store, partitionCount, partition }, request) => {
   const { ino, generation, block, offset, reach, hole } = request
   const endOf = (index: number) =>
@@ -344,6 +355,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   readBlock,
   writeBlock,
   allocateBlock,
+  copyBlock,
   punchBlocks,
   punchInline,
   seekBlocks,

@@ -48,6 +48,7 @@ const ofBlocks: ReadonlySet<OperationName> = new Set([
   'writeBlock',
   'punchBlocks',
   'allocateBlock',
+  'copyBlock',
   'seekBlocks',
 ])
 

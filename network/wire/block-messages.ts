@@ -46,6 +46,21 @@ export interface AllocateBlockRequest extends BlockRequest, Mutation {
   readonly zero: boolean
 }
 /**
+ * Copies `length` bytes of another block into this one: its server asks the source's. Where there is no
+ * source, which is a hole or was truncated since (`present: false`), a hole is made.
+ */
+export interface CopyBlockRequest extends BlockRequest, Mutation {
+  readonly offset: number
+  readonly length: number
+  readonly sourceIno: Ino
+  readonly sourceGeneration: number
+  readonly sourceBlock: number
+  readonly sourceOffset: number
+}
+export interface CopyBlockReply extends SpaceReply {
+  readonly present: boolean
+}
+/**
  * The first byte of data (or of a hole) at or behind `offset` of `block`, among the blocks below `reach`
  * that live in the partition addressed; a hole is looked for in `block` alone.
  */

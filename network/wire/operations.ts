@@ -9,6 +9,8 @@
  */
 import type {
   AllocateBlockRequest,
+  CopyBlockReply,
+  CopyBlockRequest,
   CutBlocksRequest,
   PunchBlocksRequest,
   ReadBlockReply,
@@ -116,6 +118,7 @@ export interface Operations {
   cutBlocks: { request: CutBlocksRequest; reply: SpaceReply }
   punchBlocks: { request: PunchBlocksRequest; reply: SpaceReply }
   allocateBlock: { request: AllocateBlockRequest; reply: SpaceReply }
+  copyBlock: { request: CopyBlockRequest; reply: CopyBlockReply }
   seekBlocks: { request: SeekBlocksRequest; reply: SeekBlocksReply }
 
   prepare: { request: PrepareRequest; reply: PrepareReply }
@@ -168,6 +171,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   punchBlocks: 67,
   allocateBlock: 68,
   seekBlocks: 69,
+  copyBlock: 70,
   prepare: 80,
   decide: 81,
   outcome: 82,

@@ -5,6 +5,7 @@ import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type {
   AllocateBlockRequest,
+  CopyBlockRequest,
   CutBlocksRequest,
   PunchBlocksRequest,
   ReadBlockRequest,
@@ -18,6 +19,7 @@ import { noPayload } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Keep } from '../partition/slots.ts'
 import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
+import type { CopySources } from './copying.ts'
 import { blockKeyOf, blockRange, parseBlockKey } from './index.ts'
 import { PurgedGenerations } from './purged-generations.ts'
 
@@ -31,9 +33,11 @@ const noChecksums = new Uint8Array(0)
 export class BlockService {
   readonly #blocks: BlockStore
   readonly #purged: PurgedGenerations
+  readonly #sources: CopySources
 
-  constructor(env: Env, blocks: BlockStore) {
+  constructor(env: Env, blocks: BlockStore, sources: CopySources) {
     this.#blocks = blocks
+    this.#sources = sources
     this.#purged = new PurgedGenerations(env)
   }
 
@@ -131,6 +135,33 @@ export class BlockService {
     return await this.#make(partition, keyOf(partition, request), keep, key =>
       this.#blocks.allocate(key, { offset, length }, zero === true),
     )
+  }
+
+  /** Takes bytes of another block, from its server or this one, or a hole where there is no such block. */
+  async copy(
+    partition: Partition,
+    request: CopyBlockRequest,
+    keep: Keep<'copyBlock'>,
+  ): Promise<Reply<'copyBlock'>> {
+    const { offset, length, sourceOffset } = request
+    const { sourceIno: ino, sourceGeneration: generation, sourceBlock: block } = request
+    const target = keyOf(partition, request)
+    keyOf(partition, { ino, generation, block })
+    checkRange(offset, length)
+    checkRange(sourceOffset, length)
+    if (length === 0) throw new ClusterError('MALFORMED', 'a copy of no bytes')
+    const source = await this.#sources.read(request)
+    const present = source !== null
+    const spaced = await this.#make(
+      partition,
+      target,
+      ({ body, payload }) => keep({ body: { ...body, present }, payload }),
+      key =>
+        present
+          ? this.#blocks.write(key, offset, source.pieces, source.checksums)
+          : this.#blocks.punch(key, { offset, length }),
+    )
+    return { body: { ...spaced.body, present }, payload: noPayload }
   }
 
   async seek(partition: Partition, request: SeekBlocksRequest): Promise<Reply<'seekBlocks'>> {

@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import type { AllocateMode, FileSystem, OpenFile } from '../../client/fs/contract.ts'
 import { chunkBytes } from '../../network/limits.ts'
-import { chance } from '../posix/bytes.ts'
+import { bytesOf, chance } from '../posix/bytes.ts'
 import { eventually } from './eventually.ts'
 import { InProcessCluster } from './in-process.ts'
 
@@ -73,7 +73,8 @@ class Run {
     else if (kind < 11) await this.#allocate(opened, 'punch', true)
     else if (kind < 13) await this.#allocate(opened, 'zero', next(2) === 0)
     else if (kind < 15) await this.#allocate(opened, 'allocate', next(2) === 0)
-    else if (kind < 18) await this.#seek(opened)
+    else if (kind < 17) await this.#seek(opened)
+    else if (kind < 18) await this.#copy(opened)
     else if (kind < 19) await this.#reopen(opened)
     else await opened.fs.fsync(opened.file.ino, opened.file)
     await this.#read()
@@ -112,6 +113,18 @@ class Run {
     const from = Math.ceil(offset / chunkBytes) * chunkBytes
     if (from + chunkBytes > offset + length || from >= after.size || after.reach === 0) return
     this.#t.is(await fs.seek(file, 'hole', from), from, `${this.#last}: a hole at ${from}`)
+  }
+
+  async #copy({ fs, file }: Opened): Promise<void> {
+    const from = this.#offset()
+    const { offset: to, length: wanted } = this.#range()
+    const length = Math.min(wanted, this.#model.length - from)
+    if (length <= 0 || (from < to + length && to < from + length)) return
+    this.#did(`copy ${length} from ${from} to ${to}`)
+    const copied = await fs.copyRange(file, file, { from, to, length: wanted }, {})
+    this.#t.is(copied, length, this.#last)
+    this.#grow(to + length)
+    this.#model.copy(this.#model, to, from, from + length)
   }
 
   async #seek({ fs, file }: Opened): Promise<void> {
@@ -226,6 +239,34 @@ test.serial('in a vast hole the data is found at once, and hole after hole', asy
   t.is((await fs.getattr(file.ino)).allocated, 3 * pageBytes)
   fs.release(file)
 })
+
+test.serial(
+  'a copy goes from server to server whatever the offsets, and is bounded by the source',
+  async t => {
+    const [fs] = clients as [FileSystem]
+    const how = { exclusive: true, truncate: false }
+    const source = (await fs.create(fs.root, Buffer.from('from'), 0o100644, caller, how)).file
+    const target = (await fs.create(fs.root, Buffer.from('to'), 0o100644, caller, how)).file
+    const content = Buffer.from(bytesOf(1, 3 * 2 ** 20 + 777))
+    await fs.write(source, 0, content, {})
+    await fs.setattr(source.ino, { size: 8 * 2 ** 20 })
+    const expected = Buffer.alloc(10 * 2 ** 20)
+    content.copy(expected, 123)
+    const range = { from: 0, to: 123, length: 2 ** 40 }
+    t.is(await fs.copyRange(source, target, range, {}), 8 * 2 ** 20)
+    t.is(
+      await fs.copyRange(source, target, { from: 2 ** 20, to: 9 * 2 ** 20, length: 2 ** 20 }, {}),
+      2 ** 20,
+    )
+    content.copy(expected, 9 * 2 ** 20, 2 ** 20, 2 * 2 ** 20)
+    t.true(Buffer.concat(await fs.read(target, 0, 2 ** 24)).equals(expected))
+    t.is(await fs.copyRange(source, target, { from: 8 * 2 ** 20, to: 0, length: 5 }, {}), 0)
+    t.is(await fs.copyRange(source, target, { from: 8 * 2 ** 20 - 2, to: 0, length: 5 }, {}), 2)
+    fs.release(source)
+    await t.throwsAsync(fs.copyRange(source, target, range, {}), { code: 'EBADF' })
+    fs.release(target)
+  },
+)
 
 test.serial('what was allocated and punched is so after a restart of the servers', async t => {
   const [fs] = clients as [FileSystem]

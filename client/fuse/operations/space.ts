@@ -1,5 +1,6 @@
-/** Requests about where a file has data: FALLOCATE, LSEEK. */
+/** Requests about where a file has data: FALLOCATE, LSEEK, COPY_FILE_RANGE. */
 import { PosixError } from '../../../network/errors.ts'
+import { maxCopyBytes } from '../../../network/limits.ts'
 import type { AllocateMode } from '../../fs/contract.ts'
 import { fallocateMode, outHeaderBytes, whence } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
@@ -44,5 +45,18 @@ export async function lseek(session: Session, request: Request): Promise<void> {
   const wanted = kind === whence.data ? 'data' : 'hole'
   const offset = await session.fileSystem.seek(file, wanted, request.u64(8))
   session.reply.u64(outHeaderBytes, offset)
+  session.send(request, outHeaderBytes + 8)
+}
+
+/** struct fuse_copy_file_range_in. The kernel has written dirty pages of both ranges, and drops the target's. */
+export async function copyFileRange(session: Session, request: Request): Promise<void> {
+  const source = session.handles.file(request.u64(0))
+  const target = session.handles.file(request.u64(24))
+  const length = Math.min(request.u64(40), maxCopyBytes)
+  const range = { from: request.u64(8), to: request.u64(32), length }
+  const options = { killPrivileges: request.uid !== 0 }
+  const copied = await session.fileSystem.copyRange(source, target, range, options)
+  session.reply.u32(outHeaderBytes, copied)
+  session.reply.u32(outHeaderBytes + 4, 0)
   session.send(request, outHeaderBytes + 8)
 }

@@ -38,6 +38,7 @@ export const opcode = {
   readdirplus: 44,
   rename2: 45,
   lseek: 46,
+  copyFileRange: 47,
 } as const
 
 export type OperationLabel = keyof typeof opcode
