@@ -1,10 +1,9 @@
 /** What is agreed upon with the kernel about ACLs, umasks and file capabilities. */
 import test from 'ava'
-import { PosixError } from '../../network/errors.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import { accessAclName, capabilityName, xattrFlag } from '../../network/wire/xattr-names.ts'
-import type { CacheAuthority, Caller, SetXattrOptions } from '../fs/contract.ts'
-import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
+import type { Caller, SetXattrOptions } from '../fs/contract.ts'
+import { MemoryFileSystem } from './memory-file-system.ts'
 import { initFlag, opcode } from './protocol/numbers.ts'
 import { FakeChannel, text, u32, u64 } from './session.test-support.ts'
 import { Session } from './session.ts'
@@ -45,15 +44,14 @@ class AclFileSystem extends MemoryFileSystem {
 interface Options {
   readonly keepsAcls?: boolean
   readonly permissionsChecked?: boolean
-  readonly cache?: CacheAuthority
   /** What the kernel offers at INIT. */
   readonly offered?: number
 }
 
 async function start(options: Options = {}) {
-  const { keepsAcls = true, permissionsChecked = true, cache = noCaching, offered = -1 } = options
-  const acls = new AclFileSystem({ wallNs, cache })
-  const fileSystem = keepsAcls ? acls : new MemoryFileSystem({ wallNs, cache })
+  const { keepsAcls = true, permissionsChecked = true, offered = -1 } = options
+  const acls = new AclFileSystem({ wallNs })
+  const fileSystem = keepsAcls ? acls : new MemoryFileSystem({ wallNs })
   const channel = new FakeChannel()
   const events = { onReady: () => undefined, onUnexpected: () => undefined }
   const session = new Session(fileSystem, channel, events, permissionsChecked)
@@ -79,27 +77,17 @@ test('the kernel is to obey ACLs where it checks permissions and they are kept',
 
 const get = (name: string, size: number) => [u32(size), u32(0), text(name)]
 
-test('the kernel is told to forget an ACL before it gets it, also that there is none', async t => {
+test('an ACL is asked for each time, and no notice is sent for it', async t => {
   const { acls, channel, session } = await start()
-  const none = await channel.ask(session, opcode.getxattr, 1, get(accessAclName, 4096))
-  t.is(none.error, enodata)
-  const notice = `${'28000000'}${'02000000'}${'00'.repeat(8)}${'01'}${'00'.repeat(7)}${'ff'.repeat(8)}${'00'.repeat(8)}`
-  t.deepEqual(channel.notices, [notice])
+  for (let time = 0; time < 2; time += 1) {
+    const none = await channel.ask(session, opcode.getxattr, 1, get(accessAclName, 4096))
+    t.is(none.error, enodata)
+  }
   await acls.setxattr(acls.root, Buffer.from(accessAclName), Buffer.from('list'), 0)
   const list = await channel.ask(session, opcode.getxattr, 1, get(accessAclName, 4096))
   t.is(list.body.toString(), 'list')
-  t.is(channel.notices.length, 2)
-  await channel.ask(session, opcode.getxattr, 1, get('user.other', 10))
-  t.is(channel.notices.length, 2)
-})
-
-test('the kernel keeps ACLs where it may keep attributes, and where it obeys none', async t => {
-  const cached = await start({ cache: { ...noCaching, attributesMs: () => 1000 } })
-  const unchecked = await start({ permissionsChecked: false })
-  for (const { channel, session } of [cached, unchecked]) {
-    await channel.ask(session, opcode.getxattr, 1, get(accessAclName, 4096))
-    t.deepEqual(channel.notices, [])
-  }
+  t.deepEqual(acls.asked, [accessAclName, accessAclName, accessAclName])
+  t.deepEqual(channel.notices, [])
 })
 
 test('SETXATTR says whether setgid goes, where that was agreed upon', async t => {
@@ -202,13 +190,4 @@ test('whether a file has capabilities is asked when it has, and when nobody writ
   await channel.ask(session, opcode.open, attributes.ino, [u32(1), u32(0)])
   await channel.ask(session, opcode.getattr, attributes.ino, [u32(0), u32(0), u64(0n)])
   t.is(await query(), 1, 'it has')
-})
-
-test('an unknown failure of the file system is passed on when an ACL is asked for', async t => {
-  const { acls, channel, session } = await start()
-  acls.getxattr = async () => {
-    throw new PosixError('EIO', 'no server')
-  }
-  t.is((await channel.ask(session, opcode.getxattr, 1, get(accessAclName, 4096))).error, -5)
-  t.is(channel.notices.length, 1)
 })

@@ -91,11 +91,6 @@ export class FakeChannel implements Channel {
     return 0
   }
 
-  notifyNow(message: Uint8Array): number {
-    this.notices.push(Buffer.from(message).toString('hex'))
-    return 0
-  }
-
   close(): void {}
 }
 

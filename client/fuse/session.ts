@@ -15,7 +15,7 @@ import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
 import { handlers } from './operations/table.ts'
-import { attributesNotice, entryNotice, inodeNotice } from './protocol/notice.ts'
+import { entryNotice, inodeNotice } from './protocol/notice.ts'
 import {
   inHeaderBytes,
   opcodeLimit,
@@ -163,25 +163,13 @@ export class Session {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
   }
 
-  /**
-   * Attributes and ACLs of this inode are no longer true. To be called before a reply to a request about
-   * the same inode, the kernel does not keep what the reply says of them. Waits for nothing.
-   */
-  forgetAttributes(ino: Ino): void {
-    const errno = this.#channel.notifyNow(attributesNotice(this.nodeOf(ino)))
-    this.#checkNotice(errno, 'forget attributes')
-  }
-
   /** The same for a name in a directory, or for its absence. */
   async invalidateEntry(parent: Ino, name: Uint8Array): Promise<void> {
     await this.#notify(entryNotice(this.nodeOf(parent), name), 'invalidate entry')
   }
 
   async #notify(message: Uint8Array, during: string): Promise<void> {
-    this.#checkNotice(await this.#channel.notify(message), during)
-  }
-
-  #checkNotice(errno: number, during: string): void {
+    const errno = await this.#channel.notify(message)
     /** ENOENT: the kernel knows no such thing, so it keeps nothing. */
     if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
     throw new PosixError('EIO', `${during}: the kernel refused it, errno ${errno}`)

@@ -1,8 +1,8 @@
 /**
  * Requests about extended attributes (xattr(7)).
  *
- * 1. As long as the kernel may keep no attributes, it keeps no ACL longer than the check that it asked for
- *    it: another mount may change it at any moment, and an open file is not looked up again.
+ * 1. The kernel keeps an ACL until it is told attributes of the inode again. It may not be told to forget it
+ *    sooner: a notice has it drop the attributes that are on their way, and check and read by older ones.
  * 2. The kernel asks whether a file has capabilities to take away before it writes, each time it has been
  *    told attributes (security_inode_need_killpriv: a GETXATTR of size 0). The servers take them away by
  *    themselves, so those attributes are answer enough.
@@ -10,14 +10,11 @@
  *    protects nothing is worse than none.
  */
 import { PosixError } from '../../../network/errors.ts'
-import type { Ino } from '../../../network/wire/ids.ts'
-import { accessAclName, capabilityName, defaultAclName } from '../../../network/wire/xattr-names.ts'
+import { capabilityName } from '../../../network/wire/xattr-names.ts'
 import { initFlag, outHeaderBytes, setxattrKillSetgid } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
-const accessAcl = Buffer.from(accessAclName)
-const defaultAcl = Buffer.from(defaultAclName)
 const capability = Buffer.from(capabilityName)
 const system = Buffer.from('system.')
 
@@ -29,15 +26,7 @@ export async function getxattr(session: Session, request: Request): Promise<void
   if (size === 0 && capability.equals(name) && session.handles.told.takeNoCapability(ino)) {
     throw new PosixError('ENODATA')
   }
-  const asked = session.fileSystem.getxattr(ino, name)
-  const value = await (isAcl(name) ? asked.finally(() => forgetAcl(session, ino)) : asked)
-  sendValue(session, request, value, size)
-}
-
-/** To be called before the reply, which the kernel keeps only if it was told nothing meanwhile (__get_acl). */
-function forgetAcl(session: Session, ino: Ino): void {
-  const keeps = (session.agreed & initFlag.posixAcl) !== 0
-  if (keeps && session.fileSystem.cache.attributesMs(ino) === 0) session.forgetAttributes(ino)
+  sendValue(session, request, await session.fileSystem.getxattr(ino, name), size)
 }
 
 export async function listxattr(session: Session, request: Request): Promise<void> {
@@ -87,10 +76,6 @@ export async function removexattr(session: Session, request: Request): Promise<v
   if (isRefused(session, name)) throw new PosixError('ENODATA')
   await session.fileSystem.removexattr(session.inoOf(request.node), name)
   session.done(request)
-}
-
-function isAcl(name: Uint8Array): boolean {
-  return accessAcl.equals(name) || defaultAcl.equals(name)
 }
 
 function isRefused(session: Session, name: Uint8Array): boolean {

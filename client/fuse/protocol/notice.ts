@@ -8,14 +8,6 @@ export function inodeNotice(node: number): Uint8Array {
   return message
 }
 
-/** The same for attributes and ACLs alone: with a negative offset, pages stay. */
-export function attributesNotice(node: number): Uint8Array {
-  const message = begin(outHeaderBytes + 24, notice.invalidateInode)
-  message.writeBigUInt64LE(BigInt(node), outHeaderBytes)
-  message.writeBigInt64LE(-1n, outHeaderBytes + 8)
-  return message
-}
-
 /** fuse_notify_inval_entry_out, and the name closed by a NUL. */
 export function entryNotice(parent: number, name: Uint8Array): Uint8Array {
   const message = begin(outHeaderBytes + 16 + name.length + 1, notice.invalidateEntry)
