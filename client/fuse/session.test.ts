@@ -146,7 +146,7 @@ test('an unknown handle is EBADF', async t => {
 
 test('an unknown opcode is ENOSYS', async t => {
   const { channel, session } = start()
-  t.is((await channel.ask(session, 47, 1, [])).error, enosys)
+  t.is((await channel.ask(session, 48, 1, [])).error, enosys)
   t.is((await channel.ask(session, 4096, 1, [])).error, enosys)
 })
 
