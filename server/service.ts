@@ -19,6 +19,7 @@ import {
 } from './partition/operations/data.ts'
 import { parent, readdir } from './partition/operations/directory.ts'
 import { create, lookup, readlink } from './partition/operations/names.ts'
+import { createTemporary } from './partition/operations/temporary.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './partition/operations/xattrs.ts'
 import type { Partition } from './partition/partition.ts'
 import type { Slots } from './partition/slots.ts'
@@ -133,6 +134,7 @@ function metadataOperations(metadata: MetadataService): Service {
     open: opens,
     reserve: metadata.repeatable(reserve),
     create: metadata.mutation(create, grows),
+    createTemporary: metadata.mutation(createTemporary, grows),
     writeInline: metadata.mutation(writeInline, grows),
     punchInline: metadata.mutation(punchInline, shrinks),
     commitWrite: metadata.mutation(commitWrite, shrinks),

@@ -379,5 +379,6 @@ function isSilent(error: unknown): boolean {
 }
 
 function opensFile(name: OperationName, request: object): boolean {
-  return name === 'open' || (name === 'create' && (request as CreateRequest).open)
+  if (name === 'open' || name === 'createTemporary') return true
+  return name === 'create' && (request as CreateRequest).open
 }

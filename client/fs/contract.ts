@@ -97,6 +97,16 @@ export interface FileSystem {
     caller: Caller,
     options: { readonly exclusive: boolean; readonly truncate: boolean },
   ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }>
+  /**
+   * Opens a new regular file that has no name (O_TMPFILE).
+   * @param options.linkable whether `link` may give it one, once.
+   */
+  createTemporary(
+    parent: Ino,
+    mode: number,
+    caller: Caller,
+    options: { readonly linkable: boolean },
+  ): Promise<OpenFile>
   /** @param mode type and permission bits; a regular file, FIFO, socket or device node. */
   mknod(parent: Ino, name: Name, mode: number, rdev: number, caller: Caller): Promise<Attributes>
   symlink(parent: Ino, name: Name, target: Uint8Array, caller: Caller): Promise<Attributes>

@@ -67,6 +67,26 @@ export async function create(
   return openExisting(context, attributes, truncate)
 }
 
+/** A new file without a name, which is gone when it is closed, unless `link` gave it one. */
+export async function createTemporary(
+  context: Context,
+  parent: Ino,
+  mode: number,
+  caller: Caller,
+  options: { readonly linkable: boolean },
+): Promise<OpenFile> {
+  const { uid, gid, umask = 0 } = caller
+  const { linkable } = options
+  const home = partitionOfIno(parent)
+  const regular = (mode & ~fileType.mask) | fileType.regular
+  const request = { parent, mode: regular, umask, uid, gid, linkable }
+  const { body, boot } = await context.cluster.mutate('createTemporary', home, request)
+  context.dirty.markNew(body.attributes.ino, home, boot)
+  const file = handOut(context, body.attributes)
+  file.inode.learnInline(body.attributes, noBytes)
+  return file
+}
+
 /**
  * Something that is not opened by its name took it after the caller had looked: a link, a pipe, a file of
  * another partition. ESTALE has the kernel and the library go by what is there now.

@@ -10,7 +10,7 @@ import type { CacheAuthority, FileSystem } from './contract.ts'
 import { copyRange } from './copy-range.ts'
 import { readdir } from './directory.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
-import { create, open, release } from './open-files.ts'
+import { create, createTemporary, open, release } from './open-files.ts'
 import { read } from './read.ts'
 import { seek } from './seek.ts'
 import { statfs } from './statfs.ts'
@@ -53,6 +53,8 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     readlink: ino => readlink(context, ino),
     create: (parent, name, mode, caller, options) =>
       create(context, parent, name, mode, caller, options),
+    createTemporary: (parent, mode, caller, options) =>
+      createTemporary(context, parent, mode, caller, options),
     mknod: (parent, name, mode, rdev, caller) => mknod(context, parent, name, mode, rdev, caller),
     symlink: (parent, name, target, caller) => symlink(context, parent, name, target, caller),
     link: (ino, parent, name) => link(context, ino, parent, name),

@@ -102,6 +102,13 @@ export class MemoryFileSystem implements FileSystem {
     return { file, attributes: file.attributes }
   }
 
+  async createTemporary(parent: Ino, mode: number, caller: Caller): Promise<OpenFile> {
+    this.#directory(parent)
+    const inode = this.#make(fileType.regular | (mode & 0o7777), caller, 0)
+    inode.nlink = 0
+    return this.open(inode.ino, { truncate: false })
+  }
+
   async mknod(
     parent: Ino,
     name: Name,

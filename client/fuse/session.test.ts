@@ -98,6 +98,18 @@ test('a directory that is gone keeps its attributes for who still refers to it',
   t.is(unknown.error, estale)
 })
 
+test('TMPFILE opens a file without a name, which a link gives one', async t => {
+  const { channel, session, fileSystem } = start()
+  const body = [u32(0o2), u32(0o100640), u32(0), u32(0), text('#1')]
+  const made = await channel.ask(session, opcode.tmpfile, 1, body)
+  t.is(made.length, 16 + 128 + 16)
+  t.is(made.body.readUInt32LE(40 + 64), 0, 'no links')
+  const node = Number(made.body.readBigUInt64LE(0))
+  await t.throwsAsync(fileSystem.lookup(fileSystem.root, Buffer.from('#1')), { code: 'ENOENT' })
+  const linked = await channel.ask(session, opcode.link, 1, [u64(BigInt(node)), text('name')])
+  t.is(linked.body.readUInt32LE(40 + 64), 1)
+})
+
 test('a miss is ENOENT without authority, and a negative entry with it', async t => {
   const plain = start()
   t.is((await plain.channel.ask(plain.session, opcode.lookup, 1, [text('x')])).error, enoent)

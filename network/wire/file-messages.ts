@@ -61,6 +61,17 @@ export interface CreateReply {
   readonly attributes: Attributes
   readonly created: boolean
 }
+/** open(O_TMPFILE): a regular file without a name, open for this client. */
+export interface CreateTemporaryRequest extends Mutation {
+  /** The directory that it takes its settings, group and default ACL from. */
+  readonly parent: Ino
+  readonly mode: number
+  readonly umask: number
+  readonly uid: number
+  readonly gid: number
+  /** Whether linkat(2) may give it a name: not with O_EXCL. */
+  readonly linkable: boolean
+}
 export interface MkdirRequest extends Mutation {
   readonly parent: Ino
   readonly name: Name

@@ -25,6 +25,7 @@ import type {
   CommitWriteRequest,
   CreateReply,
   CreateRequest,
+  CreateTemporaryRequest,
   EntryReply,
   GetxattrRequest,
   InoRequest,
@@ -92,6 +93,7 @@ export interface Operations {
   parent: { request: ParentRequest; reply: ParentReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
+  createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
   mkdir: { request: MkdirRequest; reply: AttributesReply }
   unlink: { request: RemoveRequest; reply: RemoveReply }
   rmdir: { request: RemoveRequest; reply: RemoveReply }
@@ -165,6 +167,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   removexattr: 38,
   parent: 39,
   punchInline: 60,
+  createTemporary: 40,
   readBlock: 64,
   writeBlock: 65,
   cutBlocks: 66,

@@ -57,10 +57,25 @@ export function withoutPrivileges(mode: number): number {
   return mode & ~setuid & ~((mode & groupExecute) === 0 ? 0 : setgid)
 }
 
-/** @throws PosixError EMLINK */
+/** Value of the record of an inode without a name that never had one, and may get one (O_TMPFILE). */
+const linkableOrphan = Uint8Array.of(1)
+const orphan = new Uint8Array(0)
+
+/** The inode has no name: it goes as soon as nobody has it open. */
+export function keepOrphan(batch: Batch, ino: Ino, how: { readonly linkable: boolean }): void {
+  batch.put(orphanKey(partitionOfIno(ino), ino), how.linkable ? linkableOrphan : orphan)
+}
+
+/** @throws PosixError EMLINK; ENOENT for a file that has lost its last name. */
 export function addLink(context: OperationContext, inode: Inode): Inode {
   if (inode.nlink >= maxLinkCount) throw new PosixError('EMLINK')
-  if (inode.nlink === 0) context.batch.delete(orphanKey(partitionOfIno(inode.ino), inode.ino))
+  if (inode.nlink === 0) {
+    const key = orphanKey(partitionOfIno(inode.ino), inode.ino)
+    if (context.batch.get(key)?.length !== linkableOrphan.length) {
+      throw new PosixError('ENOENT', 'the file was removed')
+    }
+    context.batch.delete(key)
+  }
   return changeInode(context, inode, { nlink: inode.nlink + 1 })
 }
 
@@ -69,7 +84,7 @@ export function dropLink(context: OperationContext, inode: Inode): void {
   const left = changeInode(context, inode, { nlink: inode.nlink - 1 })
   if (left.nlink > 0) return
   if (context.sessions.mayBeOpen(inode.ino)) {
-    context.batch.put(orphanKey(partitionOfIno(inode.ino), inode.ino), new Uint8Array(0))
+    keepOrphan(context.batch, inode.ino, { linkable: false })
   } else {
     removeInode(context.batch, left)
   }

@@ -87,7 +87,6 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
   addLink(context, { ino }) {
     const inode = readInode(context.batch, ino)
     if (isDirectory(inode.mode)) throw new PosixError('EPERM', 'hard link to a directory')
-    if (inode.nlink === 0) throw new PosixError('ENOENT', 'the file was removed')
     return attributesOf(addLinkTo(context, inode))
   },
 

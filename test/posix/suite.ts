@@ -19,6 +19,7 @@ import { programs } from './programs.ts'
 import { removed } from './removed.ts'
 import { rename } from './rename.ts'
 import { space, sparse } from './sparse.ts'
+import { temporary } from './temporary.ts'
 import { times } from './times.ts'
 import { truncate } from './truncate.ts'
 import { xattr } from './xattr.ts'
@@ -43,6 +44,7 @@ const kernelFamilies: Readonly<Record<string, Checks>> = {
   programs,
   permissions: permissionChecks,
   removed,
+  temporary,
   xattr,
   acl,
   locks,

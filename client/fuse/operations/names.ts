@@ -1,7 +1,8 @@
 /** Requests about names in a directory: LOOKUP, CREATE, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME. */
 import { errnoByCode, posixCodeOf } from '../../../network/errors.ts'
-import { fileType } from '../../../network/wire/attributes.ts'
-import type { Caller } from '../../fs/contract.ts'
+import { type Attributes, fileType } from '../../../network/wire/attributes.ts'
+import type { Ino } from '../../../network/wire/ids.ts'
+import type { Caller, OpenFile } from '../../fs/contract.ts'
 import { entryBytes, openFlag, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
@@ -40,10 +41,33 @@ export async function create(session: Session, request: Request): Promise<void> 
   const mode = fileType.regular | (request.u32(4) & 0o7777)
   const caller = callerOf(request, 8)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
-  const handle = session.opened(opened.file, flags)
+  sendOpened(session, request, parent, name, opened)
+}
+
+/** The reply to CREATE and TMPFILE: fuse_entry_out and fuse_open_out. */
+function sendOpened(
+  session: Session,
+  request: Request,
+  parent: Ino,
+  name: Uint8Array,
+  opened: { readonly file: OpenFile; readonly attributes: Attributes },
+): void {
+  const handle = session.opened(opened.file, request.u32(0))
   session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
   session.reply.opened(outHeaderBytes + entryBytes, handle, openFlagsOf(session, opened.file))
   session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
+}
+
+/** O_TMPFILE; a kernel older than Linux 6.2 does not ask. */
+export async function tmpfile(session: Session, request: Request): Promise<void> {
+  const parent = session.inoOf(request.node)
+  const flags = request.u32(0)
+  session.handles.reserve()
+  const options = { linkable: (flags & openFlag.exclusive) === 0 }
+  const mode = fileType.regular | (request.u32(4) & 0o7777)
+  const caller = callerOf(request, 8)
+  const file = await session.fileSystem.createTemporary(parent, mode, caller, options)
+  sendOpened(session, request, parent, request.name(16), { file, attributes: file.attributes })
 }
 
 export async function mknod(session: Session, request: Request): Promise<void> {

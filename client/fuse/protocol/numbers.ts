@@ -39,6 +39,7 @@ export const opcode = {
   rename2: 45,
   lseek: 46,
   copyFileRange: 47,
+  tmpfile: 51,
 } as const
 
 export type OperationLabel = keyof typeof opcode
