@@ -2,16 +2,20 @@
 import { inoSequenceLimit } from '../../network/limits.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { decodeAcl, permissionBitsOf } from '../../network/wire/posix-acl.ts'
+import { accessAclName, flagOfXattr } from '../../network/wire/xattr-names.ts'
 import type { Key } from '../metadata/contract.ts'
 import { decodeEntries, type Entry } from '../metadata/entries.ts'
 import { decodeInode, type Inode } from '../metadata/inode.ts'
 import { inoOfKey, isKeyOf, keyKind } from '../metadata/keys.ts'
+import { decodeXattrs, type Xattrs } from '../metadata/xattrs.ts'
 
 interface Found {
   readonly inodes: Map<Ino, Inode>
   /** By directory. */
   readonly entries: Map<Ino, Entry[]>
   readonly orphans: Set<Ino>
+  readonly xattrs: Map<Ino, Xattrs>
   readonly facts: Map<number, { readonly nextSequence: number; readonly inodes: number }>
   readonly left: string[]
 }
@@ -24,9 +28,13 @@ export function faultsIn(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): stri
   const found = gather(contents)
   const faults = found.left.map(kind => `a record of kind ${kind} is left`)
   for (const inode of found.inodes.values()) {
+    faults.push(...xattrFaults(inode, found.xattrs.get(inode.ino) ?? new Map()))
     faults.push(
       ...(isDirectory(inode.mode) ? directoryFaults(found, inode) : fileFaults(found, inode)),
     )
+  }
+  for (const ino of found.xattrs.keys()) {
+    if (!found.inodes.has(ino)) faults.push(`attributes of ${ino}, which does not exist`)
   }
   for (const [directory, entries] of found.entries) {
     if (!found.inodes.has(directory)) faults.push(`entries of ${directory}, which does not exist`)
@@ -65,6 +73,7 @@ function gather(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): Found {
     inodes: new Map(),
     entries: new Map(),
     orphans: new Set(),
+    xattrs: new Map(),
     facts: new Map(),
     left: [],
   }
@@ -77,6 +86,7 @@ function gather(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): Found {
 function gatherOne(found: Found, key: Key, value: Uint8Array): void {
   const ino = inoOfKey(key)
   if (isKeyOf(key, keyKind.inode)) found.inodes.set(ino, decodeInode(value))
+  if (isKeyOf(key, keyKind.xattrs)) found.xattrs.set(ino, decodeXattrs(value))
   if (isKeyOf(key, keyKind.orphan)) found.orphans.add(ino)
   if (isKeyOf(key, keyKind.entries)) {
     found.entries.set(ino, [...(found.entries.get(ino) ?? []), ...decodeEntries(value)])
@@ -105,6 +115,15 @@ function* fileFaults(found: Found, { ino, nlink }: Inode): Generator<string> {
   const names = namesOf(found, ino)
   if (names.length !== nlink) yield `file ${ino} has ${names.length} names, not ${nlink}`
   if ((nlink === 0) !== found.orphans.has(ino)) yield `file ${ino} is an orphan, or is not`
+}
+
+function* xattrFaults({ ino, mode, xattrFlags }: Inode, xattrs: Xattrs): Generator<string> {
+  const flags = [...xattrs.keys()].reduce((sum, name) => sum | flagOfXattr(name), 0)
+  if (flags !== xattrFlags) yield `inode ${ino} says ${xattrFlags} of its attributes, not ${flags}`
+  const acl = decodeAcl(xattrs.get(accessAclName) ?? new Uint8Array(0))
+  if (acl !== null && permissionBitsOf(acl) !== (mode & 0o777)) {
+    yield `inode ${ino} has a mode and an ACL that differ`
+  }
 }
 
 function* entryFaults(found: Found, { ino, type }: Entry): Generator<string> {
