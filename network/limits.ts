@@ -124,6 +124,8 @@ export const maxEntryHints = 65_536
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by
  * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384
+/** Client: requests that move access times on their way at a time. */
+export const maxAccessRequests = 256
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
 /** One copy_file_range: a program waits for it, and the kernel keeps others off the target meanwhile. */

@@ -8,6 +8,7 @@ import type { BlockService } from './blocks/block-service.ts'
 import type { Sessions } from './leases/sessions.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
+import { accessed, noteAccess } from './partition/operations/access.ts'
 import { getattr, setattr } from './partition/operations/attributes.ts'
 import {
   commitWrite,
@@ -57,7 +58,7 @@ const done = { body: {}, payload: noPayload } as const
 export function createService(init: ServiceInit): Service {
   return {
     ...membershipOperations(init),
-    ...metadataOperations(init.metadata),
+    ...metadataOperations(init),
     ...blockOperations(init),
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
@@ -115,7 +116,13 @@ function membershipOperations({
   }
 }
 
-function metadataOperations(metadata: MetadataService): Service {
+function metadataOperations({ admit, metadata }: ServiceInit): Service {
+  const looksAtLink = metadata.look(readlink)
+  const readsLink: Handler<'readlink'> = incoming => {
+    const reply = looksAtLink(incoming)
+    noteAccess(admit(incoming), incoming.body.ino)
+    return reply
+  }
   const openOnly = metadata.read(open)
   const openTruncating = metadata.mutation(open, shrinks)
   const opens: Handler<'open'> = incoming =>
@@ -123,7 +130,8 @@ function metadataOperations(metadata: MetadataService): Service {
   return {
     lookup: metadata.look(lookup),
     getattr: metadata.look(getattr),
-    readlink: metadata.look(readlink),
+    readlink: readsLink,
+    accessed: metadata.repeatable(accessed),
     readInline: metadata.look(readInline),
     getxattr: metadata.look(getxattr),
     listxattr: metadata.look(listxattr),

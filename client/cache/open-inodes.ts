@@ -73,15 +73,26 @@ export class OpenInode {
     }
     const known = this.#attributes
     if (attributes.change < known.change) return
-    if (attributes.change > known.change) {
-      this.#attributes = attributes
-      this.#inline = null
+    if (attributes.change === known.change) {
+      this.#advance(attributes)
       return
     }
-    // A reservation raises `reach`, and a cut that was carried out gives back space: no changes of the file.
+    this.#attributes = attributes
+    this.#inline = null
+  }
+
+  /**
+   * A reservation raises `reach`, a cut that was carried out gives back space, and a read moves the access
+   * time: no changes of the file.
+   */
+  #advance(attributes: Attributes): void {
+    const known = this.#attributes
     const reach = Math.max(attributes.reach, known.reach)
-    if (reach === known.reach && attributes.allocated === known.allocated) return
-    this.#attributes = reach === attributes.reach ? attributes : { ...attributes, reach }
+    let { atimeNs } = known
+    if (attributes.atimeNs > atimeNs) atimeNs = attributes.atimeNs
+    const same = reach === known.reach && atimeNs === known.atimeNs
+    if (same && attributes.allocated === known.allocated) return
+    this.#attributes = { ...attributes, reach, atimeNs }
   }
 
   /** @param data may be shorter than the file: the rest is zeros. */

@@ -32,6 +32,13 @@ export interface OpenFile {
   readonly attributes: Attributes
   /** Pages that the kernel (or anyone) cached for this inode earlier are still true. */
   readonly keepPages: boolean
+  /** The first read will move the access time. */
+  readonly accessDue: boolean
+}
+
+export interface ReadOptions {
+  /** Leave the access time alone (O_NOATIME). */
+  readonly quiet?: boolean
 }
 
 export interface WriteOptions {
@@ -126,7 +133,12 @@ export interface FileSystem {
 
   open(ino: Ino, options: { readonly truncate: boolean }): Promise<OpenFile>
   /** Up to `length` bytes in pieces; fewer only at the end of the file. */
-  read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]>
+  read(
+    file: OpenFile,
+    offset: number,
+    length: number,
+    options?: ReadOptions,
+  ): Promise<readonly Uint8Array[]>
   /** All of it is on the servers when this resolves. `data` must not change until then. */
   write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
   /**
@@ -173,7 +185,7 @@ export interface FileSystem {
   readdir(
     ino: Ino,
     cookie: number,
-    options: { readonly plus: boolean; readonly limitBytes: number },
+    options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
   ): Promise<ReaddirReply>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>

@@ -64,7 +64,7 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     rename: (parent, name, newParent, newName, flags, caller) =>
       rename(context, parent, name, newParent, newName, flags, caller),
     open: (ino, options) => open(context, ino, options),
-    read: (file, offset, length) => read(context, file, offset, length),
+    read: (file, offset, length, options) => read(context, file, offset, length, options),
     write: (file, offset, data, options) => write(context, file, offset, data, options),
     allocate: (file, mode, offset, length, options) =>
       allocate(context, file, { mode, offset, length, ...options }),

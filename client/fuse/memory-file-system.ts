@@ -188,7 +188,7 @@ export class MemoryFileSystem implements FileSystem {
     if (options.truncate) inode.change({ size: 0 }, this.#wallNs())
     inode.opens += 1
     const attributes = inode.attributes()
-    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes) }
+    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes), accessDue: false }
   }
 
   async read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]> {

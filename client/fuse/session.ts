@@ -163,6 +163,11 @@ export class Session {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
   }
 
+  /** The same for its first page alone. */
+  async invalidateStart(ino: Ino): Promise<void> {
+    await this.#notify(inodeNotice(this.nodeOf(ino), 1), 'invalidate first page')
+  }
+
   /** The same for a name in a directory, or for its absence. */
   async invalidateEntry(parent: Ino, name: Uint8Array): Promise<void> {
     await this.#notify(entryNotice(this.nodeOf(parent), name), 'invalidate entry')

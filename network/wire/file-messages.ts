@@ -121,6 +121,8 @@ export interface ReaddirRequest {
   readonly limitBytes: number
   /** With attributes, where the inode lives in this partition. */
   readonly plus: boolean
+  /** Leave the directory's access time alone (O_NOATIME). */
+  readonly quiet?: boolean
 }
 export interface DirectoryEntry {
   readonly name: Name

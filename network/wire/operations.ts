@@ -91,6 +91,7 @@ export interface Operations {
   lookup: { request: LookupRequest; reply: EntryReply }
   getattr: { request: InoRequest; reply: AttributesReply }
   parent: { request: ParentRequest; reply: ParentReply }
+  accessed: { request: InoRequest; reply: AttributesReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
   createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
@@ -168,6 +169,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   parent: 39,
   punchInline: 60,
   createTemporary: 40,
+  accessed: 41,
   readBlock: 64,
   writeBlock: 65,
   cutBlocks: 66,

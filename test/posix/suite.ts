@@ -3,6 +3,7 @@
  * `node:fs/promises`; `kernel` needs a directory that other programs can see.
  */
 import type { ExecutionContext, TestFn } from 'ava'
+import { accessTimes } from './access-times.ts'
 import { acl } from './acl.ts'
 import { attributes, owners } from './attributes.ts'
 import type { Check, Checks, Fs } from './check.ts'
@@ -45,6 +46,7 @@ const kernelFamilies: Readonly<Record<string, Checks>> = {
   permissions: permissionChecks,
   removed,
   temporary,
+  'access-times': accessTimes,
   xattr,
   acl,
   locks,

@@ -100,10 +100,13 @@ export const setxattrKillSetgid = 1 << 0
 /** Flags of open(2), as this kernel has them on x86 and arm64. */
 export const openFlag = {
   accessMode: 0o3,
+  writeOnly: 0o1,
   readWrite: 2,
   exclusive: 0o200,
   truncate: 0o1000,
   append: 0o2000,
+  /** O_NOATIME: reading leaves the access time alone. */
+  quiet: 0o1000000,
 } as const
 
 /** Modes of fallocate(2) (linux/falloc.h). */
