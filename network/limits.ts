@@ -210,6 +210,8 @@ export const maxFuseBackground = 64
 export const maxLastAttributes = 16_384
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
+/** Threads of which is remembered what they were told last: more than can be in a check at a time. */
+export const maxLastChecks = 1024
 /** Files and directories that one mount may have open; as many as Linux lets a process have. */
 export const maxFuseHandles = 1_048_576
 /** Calls of one member that may wait for a newer view at a time. */

@@ -90,6 +90,56 @@ test('an ACL is asked for each time, and no notice is sent for it', async t => {
   t.deepEqual(channel.notices, [])
 })
 
+/** A thread asks for the attributes of the top, and for its access ACL. */
+const check = {
+  attributes: [u32(0), u32(0), u64(0n)],
+  acl: get(accessAclName, 4096),
+}
+
+test('a thread that was just told attributes without an ACL is not answered by the file system', async t => {
+  const { acls, channel, session } = await start()
+  const ask = async (thread: number, what: keyof typeof check) => {
+    channel.thread = thread
+    const operation = what === 'acl' ? opcode.getxattr : opcode.getattr
+    return (await channel.ask(session, operation, 1, check[what])).error
+  }
+  await ask(7, 'attributes')
+  t.is(await ask(7, 'acl'), enodata)
+  t.is(acls.asked.length, 0)
+  t.is(await ask(7, 'acl'), enodata)
+  t.is(acls.asked.length, 1, 'once')
+  await ask(7, 'attributes')
+  await ask(8, 'acl')
+  t.is(acls.asked.length, 2, 'another thread')
+  await ask(0, 'attributes')
+  await ask(0, 'acl')
+  t.is(acls.asked.length, 3, 'a thread that cannot be told from others')
+  const { getattr } = acls
+  acls.getattr = async ino => ({ ...(await getattr.call(acls, ino)), xattrFlags: 1 })
+  await ask(7, 'attributes')
+  await ask(7, 'acl')
+  t.is(acls.asked.length, 4, 'attributes with an ACL')
+})
+
+test('attributes asked for before an ACL was changed here say nothing of it', async t => {
+  const { acls, channel, session } = await start()
+  channel.thread = 7
+  const set = [u32(4), u32(0), u32(0), u32(0), text(accessAclName), Buffer.from('list')]
+  const change = () => channel.ask(session, opcode.setxattr, 1, set)
+  await channel.ask(session, opcode.getattr, 1, check.attributes)
+  await change()
+  t.is((await channel.ask(session, opcode.getxattr, 1, check.acl)).error, 0)
+  const { getattr } = acls
+  acls.getattr = async ino => {
+    const before = await getattr.call(acls, ino)
+    await acls.setxattr(ino, Buffer.from(accessAclName), Buffer.from('list'), 0)
+    session.lastChecks.aclChanged()
+    return before
+  }
+  await channel.ask(session, opcode.getattr, 1, check.attributes)
+  t.is((await channel.ask(session, opcode.getxattr, 1, check.acl)).error, 0)
+})
+
 test('SETXATTR says whether setgid goes, where that was agreed upon', async t => {
   const value = Buffer.from('list')
   const name = text(accessAclName)

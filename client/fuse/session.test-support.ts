@@ -23,6 +23,7 @@ export class FakeChannel implements Channel {
   failWith = 0
   /** Who asks. */
   uid = 0
+  thread = 0
   #unique = 2n
   #last: AnyReply | null = null
 
@@ -59,6 +60,7 @@ export class FakeChannel implements Channel {
     this.pool.writeBigUInt64LE(this.#unique, at + 8)
     this.pool.writeBigUInt64LE(node, at + 16)
     this.pool.writeUInt32LE(this.uid, at + 24)
+    this.pool.writeUInt32LE(this.thread, at + 32)
     this.pool.set(body, at + 40)
     this.taken += 1
     session.serve(Uint32Array.of(slot, Math.max(0, length - cut)), 1)

@@ -14,6 +14,7 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
+import { LastChecks } from './last-checks.ts'
 import { handlers } from './operations/table.ts'
 import { entryNotice, inodeNotice } from './protocol/notice.ts'
 import {
@@ -41,6 +42,7 @@ export class Session {
   readonly fileSystem: FileSystem
   readonly reply: Reply
   readonly handles = new Handles()
+  readonly lastChecks = new LastChecks()
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)

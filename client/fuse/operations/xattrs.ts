@@ -6,15 +6,17 @@
  * 2. The kernel asks whether a file has capabilities to take away before it writes, each time it has been
  *    told attributes (security_inode_need_killpriv: a GETXATTR of size 0). The servers take them away by
  *    themselves, so those attributes are answer enough.
- * 3. Where the file system keeps no ACLs, they and file capabilities are refused, not stored: a list that
+ * 3. That there is no access ACL is said from the attributes that the same thread has just been told.
+ * 4. Where the file system keeps no ACLs, they and file capabilities are refused, not stored: a list that
  *    protects nothing is worse than none.
  */
-import { PosixError } from '../../../network/errors.ts'
-import { capabilityName } from '../../../network/wire/xattr-names.ts'
+import { errnoByCode, PosixError } from '../../../network/errors.ts'
+import { accessAclName, capabilityName } from '../../../network/wire/xattr-names.ts'
 import { initFlag, outHeaderBytes, setxattrKillSetgid } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
+const accessAcl = Buffer.from(accessAclName)
 const capability = Buffer.from(capabilityName)
 const system = Buffer.from('system.')
 
@@ -22,11 +24,23 @@ export async function getxattr(session: Session, request: Request): Promise<void
   const size = request.u32(0)
   const name = request.name(8)
   const ino = session.inoOf(request.node)
-  if (isRefused(session, name)) throw new PosixError('ENODATA')
-  if (size === 0 && capability.equals(name) && session.handles.told.takeNoCapability(ino)) {
-    throw new PosixError('ENODATA')
+  if (isRefused(session, name) || isKnownAbsent(session, request, name, size)) {
+    session.fail(request, errnoByCode.ENODATA)
+    return
   }
   sendValue(session, request, await session.fileSystem.getxattr(ino, name), size)
+}
+
+/** What the kernel asks for often has been told it with the attributes. */
+function isKnownAbsent(
+  session: Session,
+  request: Request,
+  name: Uint8Array,
+  size: number,
+): boolean {
+  const ino = session.inoOf(request.node)
+  if (accessAcl.equals(name)) return session.lastChecks.takeNoAcl(request.thread, ino)
+  return size === 0 && capability.equals(name) && session.handles.told.takeNoCapability(ino)
 }
 
 export async function listxattr(session: Session, request: Request): Promise<void> {
@@ -66,15 +80,23 @@ export async function setxattr(session: Session, request: Request): Promise<void
   const value = Uint8Array.from(request.data(end + 1, size))
   const ino = session.inoOf(request.node)
   session.handles.told.takeNoCapability(ino)
-  await session.fileSystem.setxattr(ino, name, value, flags, { killSetgid })
-  session.handles.told.takeNoCapability(ino)
+  try {
+    await session.fileSystem.setxattr(ino, name, value, flags, { killSetgid })
+  } finally {
+    session.handles.told.takeNoCapability(ino)
+    if (accessAcl.equals(name)) session.lastChecks.aclChanged()
+  }
   session.done(request)
 }
 
 export async function removexattr(session: Session, request: Request): Promise<void> {
   const name = request.name(0)
   if (isRefused(session, name)) throw new PosixError('ENODATA')
-  await session.fileSystem.removexattr(session.inoOf(request.node), name)
+  try {
+    await session.fileSystem.removexattr(session.inoOf(request.node), name)
+  } finally {
+    if (accessAcl.equals(name)) session.lastChecks.aclChanged()
+  }
   session.done(request)
 }
 
