@@ -239,5 +239,36 @@ export const metaReserveBytes = 64 * MiB
 /** How often a server looks at the free space of its metadata disk. */
 export const diskCheckIntervalMs = 1_000
 
+/** Checking: records that a server looks at for one page, some 10 ms of work that others wait for in parts. */
+export const checkPageRecords = 2048
+/** Damaged records that one page names. */
+export const checkPageDamages = 256
+/** Data that a server reads from its disk for one page. */
+export const checkPageBytes = 16 * MiB
+/** Inodes whose names one request looks for: its body stays far below a frame's. */
+export const maxCheckNamesInos = 4096
+/** Inodes that a check holds in memory at a time, at some 300 bytes each. */
+export const checkBucketInodes = 65_536
+/** Files of facts that a check keeps beside memory; with more inodes than these hold, buckets get larger. */
+export const maxCheckBuckets = 1024
+/** Facts that are gathered before they are written to their file. */
+export const checkBufferBytes = 16 * KiB
+/** Partitions that a check looks at at a time: so the servers have something else to do as well. */
+export const maxCheckedPartitions = 4
+/** Examinations on their way at a time. */
+export const maxExaminations = 16
+/** Pages of a directory that are searched for a name that a finding is told with. */
+export const maxPathPages = 256
+/** Suspicions that a check follows up in one pass; a cluster with more is worked through pass by pass. */
+export const maxSuspicions = 16_384
+/** Findings that a check tells one by one; the others it counts. */
+export const maxFindingsTold = 10_000
+/** Looks at something that changes all the while, before it is left undecided. */
+export const maxCheckLooks = 5
+/** Repairs uncover other faults: passes over a cluster before that is given up. */
+export const maxCheckPasses = 8
+/** A transaction that is still in doubt after so long is stuck: its participants ask every second. */
+export const stuckTransactionMs = 15_000
+
 /** Kernel read-ahead of a mount: two blocks of the default size, so that one is on its way. */
 export const kernelReadAheadBytes = 2 * MiB

@@ -14,6 +14,7 @@ import type { BlockStore } from './blocks/contract.ts'
 import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
+import { Checking } from './checking/checking.ts'
 import { AppendGrants } from './leases/append-grants.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
@@ -181,6 +182,7 @@ class Rooms implements ServerRooms {
       participant: this.#participant,
       syncPoint,
       status: this.status,
+      checking: new Checking({ partitionCount, blocks }),
       boot: init.boot,
       connectionOf: peer => this.#connections.get(peer) ?? 0,
       admit,

@@ -5,6 +5,7 @@ import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.t
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
+import type { Checking } from './checking/checking.ts'
 import type { Sessions } from './leases/sessions.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
@@ -42,6 +43,7 @@ export interface ServiceInit {
   readonly participant: Participant
   readonly syncPoint: SyncPoint
   readonly status: ServerStatus
+  readonly checking: Checking
   /** Identity of this boot of the machine. */
   readonly boot: string
   /** Number of the connection that this peer is: later ones have higher numbers. */
@@ -60,6 +62,7 @@ export function createService(init: ServiceInit): Service {
     ...membershipOperations(init),
     ...metadataOperations(init),
     ...blockOperations(init),
+    ...init.checking.service(init),
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),

@@ -21,6 +21,18 @@ import type {
   WriteBlockRequest,
 } from './block-messages.ts'
 import type {
+  CheckDataReply,
+  CheckDataRequest,
+  CheckInodeReply,
+  CheckInodeRequest,
+  CheckNamesReply,
+  CheckNamesRequest,
+  CheckScanReply,
+  CheckScanRequest,
+  ExamineReply,
+  ExamineRequest,
+} from './check-messages.ts'
+import type {
   AttributesReply,
   CommitWriteRequest,
   CreateReply,
@@ -78,6 +90,7 @@ import type {
 import type { Empty } from './message.ts'
 
 export type * from './block-messages.ts'
+export type * from './check-messages.ts'
 export type * from './file-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
@@ -127,6 +140,12 @@ export interface Operations {
   prepare: { request: PrepareRequest; reply: PrepareReply }
   decide: { request: DecideRequest; reply: DecideReply }
   outcome: { request: OutcomeRequest; reply: OutcomeReply }
+
+  checkScan: { request: CheckScanRequest; reply: CheckScanReply }
+  checkNames: { request: CheckNamesRequest; reply: CheckNamesReply }
+  checkInode: { request: CheckInodeRequest; reply: CheckInodeReply }
+  checkData: { request: CheckDataRequest; reply: CheckDataReply }
+  examine: { request: ExamineRequest; reply: ExamineReply }
 
   join: { request: JoinRequest; reply: JoinReply }
   heartbeat: { request: HeartbeatRequest; reply: Empty }
@@ -180,6 +199,11 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   prepare: 80,
   decide: 81,
   outcome: 82,
+  checkScan: 112,
+  checkNames: 113,
+  checkInode: 114,
+  checkData: 115,
+  examine: 116,
   join: 96,
   heartbeat: 97,
   view: 98,

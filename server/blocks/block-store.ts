@@ -197,6 +197,10 @@ class ExtentBlockStore implements BlockStore {
     }
   }
 
+  damageOf(key: BlockKey): string | null {
+    return this.#damaged.get(blockKeyOf(key)) ?? null
+  }
+
   async sync(): Promise<readonly KeyMutation[]> {
     this.#assertOpen()
     await this.#sync.sync()

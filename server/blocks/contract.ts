@@ -107,6 +107,8 @@ export interface BlockStore {
    * @throws ClusterError DISK.
    */
   verify(key: BlockKey): Promise<boolean>
+  /** Why the block is known to be damaged whatever the disk gives; null when nothing is known. */
+  damageOf(key: BlockKey): string | null
   statistics(): Promise<BlockStoreStatistics>
   close(): Promise<void>
 }

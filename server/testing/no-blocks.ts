@@ -12,6 +12,7 @@ export const noBlocks: BlockStore = {
   stagedMark: () => 0,
   indexSynced: () => undefined,
   verify: async () => true,
+  damageOf: () => null,
   statistics: async () => ({
     capacityBytes: 0,
     freeBytes: 0,

@@ -6,6 +6,7 @@ import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import { BlockService } from '../blocks/block-service.ts'
 import { CopySources } from '../blocks/copying.ts'
+import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
@@ -116,6 +117,7 @@ export class TestServer {
       participant: this.participant,
       syncPoint: new SyncPoint(noBlocks, this.metadata),
       status: this.#status(),
+      checking: new Checking({ partitionCount, blocks: noBlocks }),
       boot: cluster.bootOf(id),
       connectionOf: () => 0,
       admit,
