@@ -8,7 +8,6 @@ import {
   logLevelOption,
   managerOption,
   privateOption,
-  suidOption,
   volumeOption,
 } from './options.ts'
 
@@ -18,7 +17,6 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly readOnly?: true
   readonly allowOther?: true
   readonly private?: true
-  readonly suid?: true
   readonly logLevel: string
 }
 
@@ -43,7 +41,6 @@ export function mountCommand(): Command {
       ),
     )
     .addOption(privateOption())
-    .addOption(suidOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (mountpoint: string, options: MountCommandOptions) => {

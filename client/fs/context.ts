@@ -1,5 +1,4 @@
 /** What the families of operations of one mounted volume share. */
-import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
 import { OpenInodes } from '../cache/open-inodes.ts'
@@ -12,7 +11,6 @@ export interface Context {
   readonly cluster: Cluster
   readonly inodes: OpenInodes
   readonly dirty: DirtyPartitions
-  readonly accesses: AccessTimes
   readonly hints: EntryHints
   readonly readAhead: ReadAheadBudget
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
@@ -37,7 +35,6 @@ function sharedOf(cluster: Cluster): Shared {
     cluster,
     inodes: new OpenInodes(),
     dirty: new DirtyPartitions(),
-    accesses: new AccessTimes(cluster),
     hints: new EntryHints(),
     readAhead: new ReadAheadBudget(),
   }

@@ -44,18 +44,13 @@ export async function cutRecord(
   return { after: withoutHolesAtEnd(after), replaced }
 }
 
-/** The chunk's first `length` bytes, where they are. @throws ClusterError CHECKSUM, DISK. */
-export async function shorten(
-  device: Device,
-  chunk: StoredChunk,
-  length: number,
-): Promise<StoredChunk> {
+async function shorten(device: Device, chunk: StoredChunk, length: number): Promise<StoredChunk> {
   if (length >= chunk.length) return chunk
   const bytes = await readChunk(device, [chunk], 0)
   const checksum = new Uint8Array(checksumBytes)
   writeChecksum(checksum, 0, [bytes.subarray(0, length)])
   const unsynced = await shortenFallback(device, chunk.unsynced, length)
-  return { ...chunk, length, checksum, extents: headOf(chunk, unitsOf(length)), unsynced }
+  return { length, checksum, extents: headOf(chunk, unitsOf(length)), unsynced }
 }
 
 /** What has decayed is no fallback any more: without it, a chunk that is lost is an error. */
@@ -84,8 +79,7 @@ function headOf({ extents }: StoredChunk, count: number): Extent[] {
   return head
 }
 
-/** What is left over when the chunk keeps its first units. */
-export function tailOf({ extents }: StoredChunk, skipped: number): Extent[] {
+function tailOf({ extents }: StoredChunk, skipped: number): Extent[] {
   const tail: Extent[] = []
   let skip = skipped
   for (const { unit, units } of extents) {

@@ -10,8 +10,6 @@ import type { Session } from '../session.ts'
 const nsPerSecond = 1_000_000_000n
 
 export async function getattr(session: Session, request: Request): Promise<void> {
-  const { lastChecks } = session
-  const asked = lastChecks.asked(request.thread)
   const attributes = await attributesOf(session, session.inoOf(request.node))
   const { told } = session.handles
   told.tell(attributes)
@@ -21,7 +19,6 @@ export async function getattr(session: Session, request: Request): Promise<void>
     await session.invalidateInode(attributes.ino)
     told.invalidated(attributes.ino, suspicion)
   }
-  lastChecks.told(request.thread, attributes, asked)
   session.sendAttributes(request, attributes)
 }
 

@@ -133,9 +133,7 @@ async function renameNames(
   const end = request.textEnd(where.names)
   const name = request.text(where.names, end)
   const newName = request.text(end + 1, request.textEnd(end + 1))
-  const { uid, gid } = request
-  const { flags } = where
-  await session.fileSystem.rename(parent, name, newParent, newName, flags, { uid, gid })
+  await session.fileSystem.rename(parent, name, newParent, newName, where.flags)
   session.done(request)
 }
 

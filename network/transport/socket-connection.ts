@@ -1,0 +1,196 @@
+/**
+ * Frames over one stream socket, TCP or Unix.
+ *
+ * 1. `#unsentBytes` counts what was queued and has not yet been taken by the kernel.
+ * 2. An orderly close ends with a goodbye frame from each side; a stream that ends otherwise was cut off.
+ * 3. `closed` is called once, after the socket is gone, and no frame is delivered after an abort.
+ */
+import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
+import type { Env } from '../env/env.ts'
+import { ClusterError } from '../errors.ts'
+import { sendHighWaterBytes, sendLimitBytes, shutdownDeadlineMs } from '../limits.ts'
+import { Deframer } from '../wire/deframer.ts'
+import { checkLengths, goodbyeKind, headerBytes, payloadLength } from '../wire/framing.ts'
+import type { Connection, ConnectionHandler, FrameHeader } from './contract.ts'
+import { Outgoing } from './outgoing.ts'
+
+const noPayload: readonly Uint8Array[] = []
+const noBody = new Uint8Array(0)
+const goodbye = { kind: goodbyeKind, callId: 0, operation: 0, partition: 0, epoch: 0 } as const
+
+type State = 'open' | 'closing' | 'aborted' | 'closed'
+
+export class SocketConnection implements Connection {
+  readonly remote: string
+  readonly #env: Env
+  readonly #socket: Socket
+  readonly #outgoing = new Outgoing()
+  readonly #deframer: Deframer
+  readonly #whenClosed = Promise.withResolvers<void>()
+  #state: State = 'open'
+  #handler: ConnectionHandler | undefined
+  #error: ClusterError | undefined
+  #peerSaidGoodbye = false
+  #flushScheduled = false
+  #unsentBytes = 0
+  #queuedBytes = 0
+  #drained: PromiseWithResolvers<void> | undefined
+
+  constructor(env: Env, socket: Socket, remote: string) {
+    this.#env = env
+    this.#socket = socket
+    this.remote = remote
+    this.#deframer = new Deframer({
+      frame: (header, body, payload) => {
+        if (this.#state === 'open' || this.#state === 'closing') {
+          this.#handler?.frame(header, body, payload)
+        }
+      },
+      goodbye: () => this.#onGoodbye(),
+    })
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', cause => this.#fail(this.#lost(cause)))
+    socket.on('close', () => this.#onClose())
+  }
+
+  start(handler: ConnectionHandler): void {
+    assert(this.#handler === undefined, 'a connection is started once')
+    this.#handler = handler
+    if (this.#state === 'closed') process.nextTick(() => handler.closed(this.#error))
+    else this.#socket.resume()
+  }
+
+  send(header: FrameHeader, body: Uint8Array, payload = noPayload): boolean {
+    if (this.#state !== 'open') throw this.#closedError()
+    const payloadBytes = payload === noPayload ? 0 : payloadLength(payload)
+    checkLengths(body.byteLength, payloadBytes)
+    const bytes = headerBytes + body.byteLength + payloadBytes
+    if (this.#unsentBytes + bytes > sendLimitBytes) {
+      this.abort(new ClusterError('OVERLOADED', `${this.remote} does not read what it is sent`))
+      throw this.#closedError()
+    }
+    this.#outgoing.add(header, body, payload, payloadBytes)
+    this.#queued(bytes)
+    return this.#unsentBytes <= sendHighWaterBytes
+  }
+
+  drained(): Promise<void> {
+    if (this.#state !== 'open') return Promise.reject(this.#closedError())
+    if (this.#unsentBytes <= sendHighWaterBytes) return Promise.resolve()
+    this.#drained ??= Promise.withResolvers()
+    return this.#drained.promise
+  }
+
+  close(): Promise<void> {
+    if (this.#state === 'open') this.#beginClose()
+    return this.#whenClosed.promise
+  }
+
+  abort(error: ClusterError): void {
+    this.#fail(error)
+  }
+
+  /** Takes bytes that arrived; they belong to the connection from now on. */
+  receive(piece: Uint8Array): void {
+    if (this.#state === 'aborted' || this.#state === 'closed') return
+    try {
+      this.#deframer.push(piece)
+    } catch (error) {
+      if (!(error instanceof ClusterError)) throw error
+      this.#fail(error)
+    }
+  }
+
+  #queued(bytes: number): void {
+    this.#unsentBytes += bytes
+    this.#queuedBytes += bytes
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    process.nextTick(flushOf, this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#flushScheduled = false
+    if (this.#state === 'aborted' || this.#state === 'closed') return
+    const bytes = this.#queuedBytes
+    this.#queuedBytes = 0
+    const pieces = this.#outgoing.take()
+    const last = pieces.length - 1
+    if (last < 0) return
+    if (last > 0) this.#socket.cork()
+    for (let i = 0; i < last; i++) this.#socket.write(pieces[i]!)
+    this.#socket.write(pieces[last]!, error => this.#sent(bytes, error))
+    if (last > 0) this.#socket.uncork()
+  }
+
+  #sent(bytes: number, error?: Error | null): void {
+    // What a broken socket drops has not been sent: 'error' or 'close' follows.
+    if (error) return
+    this.#unsentBytes -= bytes
+    if (this.#drained === undefined || this.#unsentBytes > sendHighWaterBytes) return
+    this.#drained.resolve()
+    this.#drained = undefined
+  }
+
+  #beginClose(): void {
+    this.#outgoing.add(goodbye, noBody, noPayload, 0)
+    this.#flush()
+    this.#state = 'closing'
+    this.#socket.end()
+    // The peer's last word is to be read even when nobody listens.
+    this.#socket.resume()
+    this.#rejectDrained()
+    const timer = this.#env.timers.after(shutdownDeadlineMs, () => {
+      this.#fail(new ClusterError('TIMEOUT', `${this.remote} did not take leave`))
+    })
+    this.#whenClosed.promise.then(() => timer.cancel())
+  }
+
+  #onGoodbye(): void {
+    this.#peerSaidGoodbye = true
+    if (this.#state === 'open') this.#beginClose()
+  }
+
+  #onEnd(): void {
+    if (this.#peerSaidGoodbye) return
+    this.#fail(new ClusterError('CLOSED', `${this.remote} is gone without a goodbye`))
+  }
+
+  #fail(error: ClusterError): void {
+    if (this.#state === 'aborted' || this.#state === 'closed') return
+    this.#state = 'aborted'
+    this.#error = error
+    this.#outgoing.take()
+    this.#rejectDrained()
+    this.#socket.destroy()
+  }
+
+  #onClose(): void {
+    if (this.#state === 'closed') return
+    if (this.#state === 'open') this.#error = this.#lost()
+    this.#state = 'closed'
+    this.#rejectDrained()
+    this.#handler?.closed(this.#error)
+    this.#whenClosed.resolve()
+  }
+
+  #rejectDrained(): void {
+    this.#drained?.reject(this.#closedError())
+    this.#drained = undefined
+  }
+
+  #lost(cause?: unknown): ClusterError {
+    return new ClusterError('CLOSED', `the connection to ${this.remote} was lost`, { cause })
+  }
+
+  #closedError(): ClusterError {
+    return new ClusterError('CLOSED', `the connection to ${this.remote} is closed`, {
+      cause: this.#error,
+    })
+  }
+}
+
+function flushOf(flush: () => void): void {
+  flush()
+}

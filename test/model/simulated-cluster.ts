@@ -1,0 +1,135 @@
+/**
+ * A cluster and its clients in a simulated world: the real client and the real rooms of the servers, over
+ * the memory transport and stores in memory. The same seed gives the same run.
+ */
+import { ClusterClient } from '../../client/cluster/cluster.ts'
+import type { FileSystem } from '../../client/fs/contract.ts'
+import { openVolume } from '../../client/fs/volume.ts'
+import { createVolume } from '../../client/fs/volumes.ts'
+import type { SimulatedEnv } from '../../network/env/simulated.ts'
+import { protocolVersion } from '../../network/limits.ts'
+import { silentLog } from '../../network/log.ts'
+import { connect } from '../../network/rpc/connect.ts'
+import { serve } from '../../network/rpc/serve.ts'
+import { MemoryNetwork } from '../../network/transport/memory.ts'
+import type { MemberId } from '../../network/wire/view.ts'
+import { TestCluster } from '../../server/testing/cluster.ts'
+
+export interface SimulationInit {
+  readonly seed: number
+  readonly servers?: number
+  readonly partitions?: number
+  /** Messages take up to so long, those between servers twice as long: transactions are to meet. */
+  readonly slowestMs?: number
+  /** Chance of each message between clients and servers to break its connection. */
+  readonly lossRate?: number
+}
+
+const volume = 'v'
+
+export class SimulatedCluster {
+  readonly servers: TestCluster
+  readonly env: SimulatedEnv
+  readonly #network: MemoryNetwork
+  #clientCount = 0
+
+  private constructor(init: SimulationInit) {
+    const { seed, servers = 4, partitions = 4, slowestMs = 3, lossRate = 0 } = init
+    this.servers = new TestCluster({ seed, servers, partitions, slowestMs: 2 * slowestMs })
+    this.env = this.servers.env
+    this.#network = new MemoryNetwork(this.env, {
+      leastDelayMs: 0.01,
+      mostDelayMs: slowestMs,
+      lossRate,
+    })
+  }
+
+  /** With an empty volume. */
+  static async start(init: SimulationInit): Promise<SimulatedCluster> {
+    const cluster = new SimulatedCluster(init)
+    for (const id of cluster.ids) await cluster.passing(cluster.startServer(id))
+    const client = cluster.#client()
+    await cluster.passing(createVolume(client, volume))
+    await cluster.passing(client.close())
+    return cluster
+  }
+
+  get ids(): readonly MemberId[] {
+    return [...this.servers.contents.keys()]
+  }
+
+  async startServer(id: MemberId): Promise<void> {
+    const { service } = await this.servers.startServer(id)
+    await serve({
+      env: this.env,
+      transport: this.#network.transport(id),
+      address: `memory:${id}`,
+      hello: { version: protocolVersion, cluster: this.servers.view.cluster, role: 'server', id },
+      service,
+      log: () => undefined,
+    })
+  }
+
+  /** Ends the server as a kill does. */
+  crash(id: MemberId): void {
+    this.servers.crash(id)
+    this.#network.crash(id)
+  }
+
+  /** One more client's view of the volume; `end` stops it as a kill does. */
+  async connect(): Promise<{ readonly fileSystem: FileSystem; end(): void }> {
+    const endpoint = `client${this.#clientCount}`
+    const client = this.#client()
+    const fileSystem = await this.passing(openVolume(client, volume))
+    return { fileSystem, end: () => this.end(endpoint) }
+  }
+
+  /** The connections of a client break; nothing of it gets through any more. */
+  end(endpoint: string): void {
+    for (const id of this.ids) this.#network.partition(endpoint, id)
+    this.#network.crash(endpoint)
+  }
+
+  /** Cuts all connections of a client or server: they may be made again. */
+  cut(endpoint: string): void {
+    for (const id of this.ids) {
+      this.#network.partition(endpoint, id)
+    }
+    void this.env.timers.sleep(1).then(() => {
+      for (const id of this.ids) this.#network.heal(endpoint, id)
+    })
+  }
+
+  /** Lets time pass until the promise is settled. */
+  passing<T>(promise: Promise<T>): Promise<T> {
+    return this.servers.passing(promise)
+  }
+
+  #client(): ClusterClient {
+    const { env, servers } = this
+    const index = this.#clientCount++
+    const transport = this.#network.transport(`client${index}`)
+    const id = index.toString(16).padStart(32, 'c')
+    const hello = { version: protocolVersion, cluster: servers.view.cluster, role: 'client', id }
+    return new ClusterClient({
+      env,
+      log: silentLog,
+      membership: {
+        partitionCount: servers.view.partitions.length,
+        view: servers.view,
+        onView: () => undefined,
+        adopt: () => undefined,
+        close: async () => undefined,
+      },
+      dial: server =>
+        connect({
+          env,
+          transport,
+          address: `memory:${server}`,
+          hello: { ...hello, role: 'client' },
+          service: {},
+          log: () => undefined,
+        }),
+    })
+  }
+}

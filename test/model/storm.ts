@@ -1,0 +1,191 @@
+/**
+ * A run of several clients that each do several things at a time to one small volume, with troubles on the
+ * way, and the history of what each was told. The same input gives the same history.
+ */
+import fc from 'fast-check'
+import type { FileSystem } from '../../client/fs/contract.ts'
+import { PosixError } from '../../network/errors.ts'
+import { Actor } from './actor.ts'
+import { apply } from './apply.ts'
+import type { Answer, Call } from './calls.ts'
+import { type Command, callOf, command, Knowledge } from './commands.ts'
+import type { Event } from './linearize.ts'
+import { SimulatedCluster } from './simulated-cluster.ts'
+import { World } from './world.ts'
+
+export interface Trouble {
+  readonly what: 'restart' | 'cut' | 'end client'
+  readonly atMs: number
+  /** Which of the servers or clients. */
+  readonly which: number
+  readonly downMs: number
+}
+
+export interface Plan {
+  /** Of the order of events: the delays of messages. */
+  readonly seed: number
+  readonly slowestMs: number
+  readonly lossRate: number
+  /** What each client does, in several sequences at a time. */
+  readonly clients: readonly (readonly (readonly Command[])[])[]
+  readonly troubles: readonly Trouble[]
+}
+
+export interface History {
+  readonly start: World
+  readonly events: readonly Event[]
+  /** Clients that were ended. */
+  readonly lost: ReadonlySet<string>
+  readonly cluster: SimulatedCluster
+}
+
+const trouble: fc.Arbitrary<Trouble> = fc.record({
+  what: fc.constantFrom('restart', 'restart', 'cut', 'end client'),
+  atMs: fc.nat({ max: 120 }),
+  which: fc.nat({ max: 5 }),
+  downMs: fc.nat({ max: 40 }),
+})
+
+export function planOf(options: { readonly troubles: number }): fc.Arbitrary<Plan> {
+  const lane = fc.array(command, { minLength: 1, maxLength: 5, size: 'max' })
+  const lanes = fc.array(lane, { minLength: 1, maxLength: 2, size: 'max' })
+  return fc.record({
+    seed: fc.nat({ max: 2 ** 31 }),
+    slowestMs: fc.constantFrom(1, 3, 10),
+    lossRate: options.troubles > 0 ? fc.constantFrom(0, 0.01, 0.05) : fc.constant(0),
+    clients: fc.array(lanes, { minLength: 1, maxLength: 3, size: 'max' }),
+    troubles: fc.array(trouble, { maxLength: options.troubles, size: 'max' }),
+  })
+}
+
+export async function runPlan(plan: Plan): Promise<History> {
+  const storm = await Storm.prepare(plan)
+  await storm.run()
+  return storm.history()
+}
+
+interface Client {
+  readonly name: string
+  readonly actor: Actor
+  readonly known: Knowledge
+  readonly end: () => void
+  ended: boolean
+}
+
+class Storm {
+  readonly #plan: Plan
+  readonly #cluster: SimulatedCluster
+  readonly #clients: Client[] = []
+  readonly #events: Event[] = []
+  readonly #lost = new Set<string>()
+  readonly #start: World
+  #time = 0
+
+  private constructor(plan: Plan, cluster: SimulatedCluster, fileSystem: FileSystem) {
+    this.#plan = plan
+    this.#cluster = cluster
+    this.#start = World.empty(fileSystem.root)
+  }
+
+  static async prepare(plan: Plan): Promise<Storm> {
+    const { seed, slowestMs, lossRate } = plan
+    const cluster = await SimulatedCluster.start({ seed, slowestMs, lossRate })
+    const connections = []
+    for (const _ of plan.clients) connections.push(await cluster.connect())
+    const storm = new Storm(plan, cluster, connections[0]!.fileSystem)
+    await cluster.passing(storm.#furnish(connections[0]!.fileSystem))
+    for (const [index, { fileSystem, end }] of connections.entries()) {
+      const known = new Knowledge(fileSystem.root)
+      for (const ino of storm.#start.paths().keys()) {
+        known.saw(ino, storm.#start.attributesOf(ino).mode)
+      }
+      const actor = new Actor(fileSystem, (ino, mode) => known.saw(ino, mode))
+      storm.#clients.push({ name: `c${index}`, actor, known, end, ended: false })
+    }
+    return storm
+  }
+
+  /** /d, /d/d, /a and /d/b: something to meet at from the first call on. */
+  async #furnish(fileSystem: FileSystem): Promise<void> {
+    const actor = new Actor(fileSystem)
+    const client = 'c0'
+    const perform = async (call: Call) => {
+      const { ino = 0 } = await actor.perform(call)
+      apply(this.#start, call, { client, newIno: ino })
+      return ino
+    }
+    const { root } = fileSystem
+    const upper = await perform({ name: 'mkdir', parent: root, entry: 'd', mode: 0o755 })
+    await perform({ name: 'mkdir', parent: upper, entry: 'd', mode: 0o755 })
+    const file = { name: 'create', mode: 0o644, exclusive: true } as const
+    for (const place of [
+      { parent: root, entry: 'a' },
+      { parent: upper, entry: 'b' },
+    ]) {
+      const ino = await perform({ ...file, ...place })
+      await perform({ name: 'release', ino })
+    }
+  }
+
+  async run(): Promise<void> {
+    const { clients, troubles } = this.#plan
+    const lanes = clients.flatMap((each, index) =>
+      each.map(commands => this.#lane(this.#clients[index]!, commands)),
+    )
+    const troubled = troubles.map(each => this.#trouble(each))
+    await this.#cluster.passing(Promise.all([...lanes, ...troubled]))
+  }
+
+  history(): History {
+    const events = this.#events.toSorted((a, b) => a.started - b.started)
+    return { start: this.#start, events, lost: this.#lost, cluster: this.#cluster }
+  }
+
+  async #lane(client: Client, commands: readonly Command[]): Promise<void> {
+    for (const each of commands) {
+      const call = callOf(each, client.known)
+      if (call === null) continue
+      if (call.name === 'release') client.known.closing(call.ino)
+      await this.#perform(client, call)
+      if (client.ended) return
+    }
+  }
+
+  async #perform(client: Client, call: Call): Promise<void> {
+    const started = this.#time++
+    const index = this.#events.length
+    const asked = { client: client.name, call, started }
+    this.#events.push({ ...asked, ended: Number.POSITIVE_INFINITY, answer: null })
+    const answer = await this.#answerTo(client, call)
+    if (client.ended || answer === null) return
+    client.known.learn(call, answer)
+    this.#events[index] = { ...asked, ended: this.#time++, answer }
+  }
+
+  /** null when nobody knows what became of it. */
+  async #answerTo(client: Client, call: Call): Promise<Answer | null> {
+    try {
+      return await client.actor.perform(call)
+    } catch (error) {
+      if (error instanceof PosixError && error.code === 'EIO') return null
+      throw error
+    }
+  }
+
+  async #trouble({ what, atMs, which, downMs }: Trouble): Promise<void> {
+    const cluster = this.#cluster
+    await cluster.env.timers.sleep(atMs)
+    const server = cluster.ids[which % cluster.ids.length]!
+    const client = this.#clients[which % this.#clients.length]!
+    if (what === 'restart' && cluster.servers.servers.has(server)) {
+      cluster.crash(server)
+      await cluster.env.timers.sleep(downMs)
+      await cluster.startServer(server)
+    } else if (what === 'cut') cluster.cut(`client${which % this.#clients.length}`)
+    else if (what === 'end client') {
+      client.ended = true
+      this.#lost.add(client.name)
+      client.end()
+    }
+  }
+}
