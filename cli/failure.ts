@@ -6,14 +6,20 @@ import { ClusterError, PosixError } from '../network/errors.ts'
 
 export const exitCode = { ok: 0, failure: 1, usage: 2 } as const
 
+export interface FailureOptions extends ErrorOptions {
+  readonly usage?: boolean
+  /** For commands that keep to the codes of another program. */
+  readonly exitCode?: number
+}
+
 /** An error whose message is meant for the person at the terminal, as it is. */
 export class Failure extends Error {
   override readonly name = 'Failure'
   readonly exitCode: number
 
-  constructor(message: string, options: ErrorOptions & { readonly usage?: boolean } = {}) {
+  constructor(message: string, options: FailureOptions = {}) {
     super(message, options)
-    this.exitCode = options.usage === true ? exitCode.usage : exitCode.failure
+    this.exitCode = options.usage === true ? exitCode.usage : (options.exitCode ?? exitCode.failure)
   }
 }
 

@@ -48,6 +48,13 @@ test(
   2,
   /cannot be used with/,
 )
+test(
+  'setuid through fuse-native',
+  refused,
+  ['mount', '/x', '--suid', '--fuse', 'fuse-native'],
+  1,
+  /--suid/,
+)
 test('an unknown backend', refused, ['up', '/x', '--fuse', 'kernel'], 2, /Allowed choices are/)
 test('a port beyond the last', refused, ['up', '/x', '--port', '70000'], 2, /from 1 to 65535/)
 test('a bad address', refused, ['status', '--manager', 'nowhere'], 2, /is not an address/)

@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
 import { describeError, exitCode, exitCodeOf } from './failure.ts'
+import { fsckCommand } from './fsck.ts'
 import { getCommand } from './get.ts'
 import { tellSupervisor } from './lifeline.ts'
 import { lsCommand } from './ls.ts'
@@ -34,6 +35,7 @@ function program(): Command {
     .addHelpText('after', examples)
   rookery.commandsGroup('A cluster on this machine:')
   rookery.addCommand(upCommand()).addCommand(downCommand()).addCommand(statusCommand())
+  rookery.addCommand(fsckCommand())
   rookery.commandsGroup('Mounts and volumes:')
   rookery.addCommand(mountCommand()).addCommand(umountCommand()).addCommand(volumeCommand())
   rookery.commandsGroup('Files, without a mount:')
@@ -78,7 +80,8 @@ async function run(argv: readonly string[]): Promise<number> {
   const alive = setInterval(() => {}, 2 ** 30)
   try {
     await rookery.parseAsync(argv)
-    return exitCode.ok
+    // A command may have something to say that is no error.
+    return Number(process.exitCode ?? exitCode.ok)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
     const text = describeError(error)

@@ -8,6 +8,7 @@ import {
   logLevelOption,
   managerOption,
   privateOption,
+  suidOption,
   volumeOption,
 } from './options.ts'
 
@@ -17,6 +18,7 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly readOnly?: true
   readonly allowOther?: true
   readonly private?: true
+  readonly suid?: true
   readonly logLevel: string
 }
 
@@ -41,6 +43,7 @@ export function mountCommand(): Command {
       ),
     )
     .addOption(privateOption())
+    .addOption(suidOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (mountpoint: string, options: MountCommandOptions) => {

@@ -53,6 +53,17 @@ export async function managerAddresses(options: ClusterOptions): Promise<readonl
 }
 
 /**
+ * Off unless it is asked for: any client of the cluster may make a file that is setuid root, as nobody
+ * checks who clients are.
+ */
+export function suidOption(): Option {
+  return new Option(
+    '--suid',
+    'obey setuid, setgid and file capabilities (for root, if all clients are trusted)',
+  )
+}
+
+/**
  * A private mount asks the kernel for no permission checks when root mounts it, since only root may enter: three
  * requests for a create where there are seven.
  */

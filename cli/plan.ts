@@ -51,6 +51,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
         ...toManager,
         ...['--volume', options.volume, '--fuse', options.fuse],
         ...(options.private === true ? ['--private'] : []),
+        ...(options.suid === true ? ['--suid'] : []),
       ]),
       mayFinish: true,
       stopDeadlineMs: 20_000,

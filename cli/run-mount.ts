@@ -6,7 +6,7 @@ import { mountFuseNative } from '../client/fuse/native.ts'
 import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
 import type { Log } from '../network/log.ts'
-import { codeOf } from './failure.ts'
+import { codeOf, Failure } from './failure.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
@@ -19,6 +19,7 @@ const backends: { readonly [B in FuseBackend]: (log: Log) => Mount } = {
 }
 
 export async function runMount(path: string, options: MountCommandOptions): Promise<void> {
+  checkSuid(options)
   const stop = stopRequest(orphanDelayMs.mount)
   const mountpoint = await locate(path)
   const log = openLogger('mount', options.logLevel)
@@ -39,6 +40,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     source: `rookery:${options.volume}`,
     allowOther: options.allowOther ?? (options.private !== true && process.getuid?.() === 0),
     readOnly: options.readOnly ?? false,
+    suid: options.suid ?? false,
   })
   log.info({ mountpoint, volume: options.volume, fuse: options.fuse }, 'mounted')
   await tellSupervisor('ready', mountpoint)
@@ -48,6 +50,12 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   await untilUnmounted(mounted, stop, log)
   await fileSystem.close()
   await cluster.close()
+}
+
+function checkSuid({ suid, fuse }: MountCommandOptions): void {
+  if (suid !== true) return
+  if (process.getuid?.() !== 0) throw new Failure('--suid is for root')
+  if (fuse !== 'direct') throw new Failure(`--suid does not go with --fuse ${fuse}`)
 }
 
 async function untilUnmounted(mounted: Mounted, stop: Promise<string>, log: Logger): Promise<void> {

@@ -8,6 +8,7 @@ import {
   homeOption,
   logLevelOption,
   privateOption,
+  suidOption,
   volumeOption,
 } from './options.ts'
 
@@ -18,6 +19,7 @@ export interface UpOptions {
   readonly port?: number
   readonly fuse: FuseBackend
   readonly private?: true
+  readonly suid?: true
   readonly detach?: true
   readonly quiet?: true
   readonly logLevel: string
@@ -45,6 +47,7 @@ export function upCommand(): Command {
     .option('--port <port>', 'listen on 127.0.0.1 too, from this port on', countBetween(1, 65_535))
     .addOption(fuseOption())
     .addOption(privateOption())
+    .addOption(suidOption())
     .option('--quiet', 'say nothing but errors')
     .addOption(logLevelOption())
     .addHelpText('after', examples)

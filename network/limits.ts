@@ -63,6 +63,9 @@ export const sendHighWaterBytes = 16 * MiB
 /** A peer that leaves this much unread is cut off, whatever the sender does about back-pressure. */
 export const sendLimitBytes = 256 * MiB
 
+/** What a peer may send on one stream of libp2p before it was read: enough for the largest frame to keep moving. */
+export const maxStreamWindowBytes = 16 * MiB
+
 /** Connections one listener holds open: a tenth of the file descriptors a service usually may have. */
 export const maxConnectionsAccepted = 8192
 
@@ -121,8 +124,12 @@ export const maxEntryHints = 65_536
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by
  * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384
+/** Client: requests that move access times on their way at a time. */
+export const maxAccessRequests = 256
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
+/** One copy_file_range: a program waits for it, and the kernel keeps others off the target meanwhile. */
+export const maxCopyBytes = 64 * MiB
 /** Read-ahead of one open file, and of all of one client together. */
 export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
@@ -172,6 +179,10 @@ export const maxDataDiskBytes = 16 * 1024 * 1024 * MiB
  * stop the machine (logs, metadata); a sixteenth of it where that is less. */
 export const diskReserveBytes = 1024 * MiB
 export const diskReserveFraction = 1 / 16
+/** Kept on a data disk for changes that give back as much as they take: some blocks of the largest size at
+ * a time; a sixty-fourth of a small disk. */
+export const replacingReserveBytes = 64 * MiB
+export const replacingReserveFraction = 1 / 64
 /** Changes that may wait for one block: a client has no more in flight than this. */
 export const maxBlockChangesQueued = 1024
 /** A change waits for the ones before it, and for space that a sync would free, at most this long. */
@@ -199,6 +210,8 @@ export const maxFuseBackground = 64
 export const maxLastAttributes = 16_384
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
+/** Threads of which is remembered what they were told last: more than can be in a check at a time. */
+export const maxLastChecks = 1024
 /** Files and directories that one mount may have open; as many as Linux lets a process have. */
 export const maxFuseHandles = 1_048_576
 /** Calls of one member that may wait for a newer view at a time. */
@@ -225,6 +238,37 @@ export const backgroundSyncIntervalMs = 5_000
 export const metaReserveBytes = 64 * MiB
 /** How often a server looks at the free space of its metadata disk. */
 export const diskCheckIntervalMs = 1_000
+
+/** Checking: records that a server looks at for one page, some 10 ms of work that others wait for in parts. */
+export const checkPageRecords = 2048
+/** Damaged records that one page names. */
+export const checkPageDamages = 256
+/** Data that a server reads from its disk for one page. */
+export const checkPageBytes = 16 * MiB
+/** Inodes whose names one request looks for: its body stays far below a frame's. */
+export const maxCheckNamesInos = 4096
+/** Inodes that a check holds in memory at a time, at some 300 bytes each. */
+export const checkBucketInodes = 65_536
+/** Files of facts that a check keeps beside memory; with more inodes than these hold, buckets get larger. */
+export const maxCheckBuckets = 1024
+/** Facts that are gathered before they are written to their file. */
+export const checkBufferBytes = 16 * KiB
+/** Partitions that a check looks at at a time: so the servers have something else to do as well. */
+export const maxCheckedPartitions = 4
+/** Examinations on their way at a time. */
+export const maxExaminations = 16
+/** Pages of a directory that are searched for a name that a finding is told with. */
+export const maxPathPages = 256
+/** Suspicions that a check follows up in one pass; a cluster with more is worked through pass by pass. */
+export const maxSuspicions = 16_384
+/** Findings that a check tells one by one; the others it counts. */
+export const maxFindingsTold = 10_000
+/** Looks at something that changes all the while, before it is left undecided. */
+export const maxCheckLooks = 5
+/** Repairs uncover other faults: passes over a cluster before that is given up. */
+export const maxCheckPasses = 8
+/** A transaction that is still in doubt after so long is stuck: its participants ask every second. */
+export const stuckTransactionMs = 15_000
 
 /** Kernel read-ahead of a mount: two blocks of the default size, so that one is on its way. */
 export const kernelReadAheadBytes = 2 * MiB

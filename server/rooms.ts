@@ -11,8 +11,10 @@ import type { OperationName } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import { BlockService } from './blocks/block-service.ts'
 import type { BlockStore } from './blocks/contract.ts'
+import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
+import { Checking } from './checking/checking.ts'
 import { AppendGrants } from './leases/append-grants.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
@@ -174,12 +176,13 @@ class Rooms implements ServerRooms {
       view: () => membership.view,
       sessions: this.#sessions,
       metadata,
-      blocks: new BlockService(env, blocks),
+      blocks: new BlockService(env, blocks, new CopySources(this.#peers, partitionCount)),
       slots,
       coordinator: this.#coordinator,
       participant: this.#participant,
       syncPoint,
       status: this.status,
+      checking: new Checking({ partitionCount, blocks }),
       boot: init.boot,
       connectionOf: peer => this.#connections.get(peer) ?? 0,
       admit,

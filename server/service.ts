@@ -5,11 +5,20 @@ import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.t
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
+import type { Checking } from './checking/checking.ts'
 import type { Sessions } from './leases/sessions.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
+import { accessed, noteAccess } from './partition/operations/access.ts'
 import { getattr, setattr } from './partition/operations/attributes.ts'
-import { commitWrite, open, readInline, reserve, writeInline } from './partition/operations/data.ts'
+import {
+  commitWrite,
+  open,
+  punchInline,
+  readInline,
+  reserve,
+  writeInline,
+} from './partition/operations/data.ts'
 import { parent, readdir } from './partition/operations/directory.ts'
 import { create, lookup, readlink } from './partition/operations/names.ts'
 import { createTemporary } from './partition/operations/temporary.ts'
@@ -34,6 +43,7 @@ export interface ServiceInit {
   readonly participant: Participant
   readonly syncPoint: SyncPoint
   readonly status: ServerStatus
+  readonly checking: Checking
   /** Identity of this boot of the machine. */
   readonly boot: string
   /** Number of the connection that this peer is: later ones have higher numbers. */
@@ -50,8 +60,9 @@ const done = { body: {}, payload: noPayload } as const
 export function createService(init: ServiceInit): Service {
   return {
     ...membershipOperations(init),
-    ...metadataOperations(init.metadata),
+    ...metadataOperations(init),
     ...blockOperations(init),
+    ...init.checking.service(init),
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
@@ -108,7 +119,13 @@ function membershipOperations({
   }
 }
 
-function metadataOperations(metadata: MetadataService): Service {
+function metadataOperations({ admit, metadata }: ServiceInit): Service {
+  const looksAtLink = metadata.look(readlink)
+  const readsLink: Handler<'readlink'> = incoming => {
+    const reply = looksAtLink(incoming)
+    noteAccess(admit(incoming), incoming.body.ino)
+    return reply
+  }
   const openOnly = metadata.read(open)
   const openTruncating = metadata.mutation(open, shrinks)
   const opens: Handler<'open'> = incoming =>
@@ -116,7 +133,8 @@ function metadataOperations(metadata: MetadataService): Service {
   return {
     lookup: metadata.look(lookup),
     getattr: metadata.look(getattr),
-    readlink: metadata.look(readlink),
+    readlink: readsLink,
+    accessed: metadata.repeatable(accessed),
     readInline: metadata.look(readInline),
     getxattr: metadata.look(getxattr),
     listxattr: metadata.look(listxattr),
@@ -129,6 +147,7 @@ function metadataOperations(metadata: MetadataService): Service {
     create: metadata.mutation(create, grows),
     createTemporary: metadata.mutation(createTemporary, grows),
     writeInline: metadata.mutation(writeInline, grows),
+    punchInline: metadata.mutation(punchInline, shrinks),
     commitWrite: metadata.mutation(commitWrite, shrinks),
     setxattr: metadata.mutation(setxattr, grows),
     removexattr: metadata.mutation(removexattr, shrinks),
@@ -144,6 +163,30 @@ function metadataOperations(metadata: MetadataService): Service {
 function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Service {
   return {
     readBlock: incoming => blocks.read(admit(incoming), incoming.body),
+    seekBlocks: incoming => blocks.seek(admit(incoming), incoming.body),
+    punchBlocks(incoming) {
+      const partition = admit(incoming)
+      const { peer, body } = incoming
+      return slots.once<'punchBlocks'>(partition.id, peer.hello.id, body, keep =>
+        blocks.punch(partition, body, keep),
+      )
+    },
+    copyBlock(incoming) {
+      const partition = admit(incoming)
+      const { peer, body } = incoming
+      return slots.once<'copyBlock'>(partition.id, peer.hello.id, body, async keep => {
+        metadata.admitGrowth()
+        return await blocks.copy(partition, body, keep)
+      })
+    },
+    allocateBlock(incoming) {
+      const partition = admit(incoming)
+      const { peer, body } = incoming
+      return slots.once<'allocateBlock'>(partition.id, peer.hello.id, body, async keep => {
+        metadata.admitGrowth()
+        return await blocks.allocate(partition, body, keep)
+      })
+    },
     writeBlock(incoming) {
       const partition = admit(incoming)
       const { peer, body, payload } = incoming

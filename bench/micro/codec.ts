@@ -23,6 +23,7 @@ const attributes: Attributes = {
   blockBytes: 1 << 20,
   inlineBytes: 8192,
   xattrFlags: 0,
+  allocated: 0,
 }
 
 const fileName = new TextEncoder().encode('file.mdtest.0.1234')

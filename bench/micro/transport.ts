@@ -37,7 +37,7 @@ interface Addresses {
 
 const service: Service = {
   lookup: ({ body, payload }) => ({ body: { ino: body.parent, attributes: null }, payload }),
-  writeBlock: () => ({ body: {}, payload: [] }),
+  writeBlock: () => ({ body: { allocated: 0 }, payload: [] }),
   readBlock: () => ({ body: { present: true, checksums: new Uint8Array(0) }, payload: [block] }),
 }
 

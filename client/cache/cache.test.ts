@@ -27,6 +27,7 @@ function attributes(changes: Partial<Attributes>): Attributes {
     blockBytes,
     inlineBytes: 4096,
     xattrFlags: 0,
+    allocated: 0,
     ...changes,
   }
 }
@@ -49,6 +50,16 @@ test('a reservation is learnt though it is no change', t => {
   t.is(inode.attributes.reach, 9)
   inode.learn(attributes({ change: 5, reach: 3 }))
   t.is(inode.attributes.reach, 9)
+})
+
+test('a later access time is learnt though it is no change, an earlier one is not', t => {
+  const inode = new OpenInodes().acquire(attributes({ change: 5, reach: 2, atimeNs: 10n }))
+  inode.learn(attributes({ change: 5, reach: 1, atimeNs: 20n }))
+  t.like(inode.attributes, { reach: 2, atimeNs: 20n })
+  inode.learn(attributes({ change: 5, reach: 3, atimeNs: 10n }))
+  t.like(inode.attributes, { reach: 3, atimeNs: 20n })
+  inode.learn(attributes({ change: 6, reach: 3, atimeNs: 5n }))
+  t.like(inode.attributes, { atimeNs: 5n })
 })
 
 test('an inode that went away is not handed to those who open it again', t => {

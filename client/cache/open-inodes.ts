@@ -3,6 +3,8 @@
  *
  * 1. Attributes only ever move to a higher `change`, unless a server lost what was written last.
  * 2. Inline data is kept only together with the attributes that it belongs to.
+ * 3. What blocks took of the servers' disks is told to the inode's server once: by the commit that comes
+ *    next, also when the write that they were for failed.
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -20,6 +22,7 @@ export class OpenInode {
   /** Its server may have gone back to an earlier state. */
   #outdated = false
   #inline: Uint8Array | null = null
+  #untold = { generation: 0, bytes: 0 }
 
   constructor(attributes: Attributes) {
     this.ino = attributes.ino
@@ -40,6 +43,20 @@ export class OpenInode {
     return this.#attributes.reach > 0
   }
 
+  /** Blocks of this generation took so many bytes more, or less. */
+  tookSpace(generation: number, bytes: number): void {
+    if (this.#untold.generation === generation) this.#untold.bytes += bytes
+    else if (this.#untold.generation < generation) this.#untold = { generation, bytes }
+  }
+
+  /** What a commit is to tell of blocks of this generation; to be given back when it fails. */
+  takeUntold(generation: number): number {
+    if (this.#untold.generation !== generation) return 0
+    const { bytes } = this.#untold
+    this.#untold.bytes = 0
+    return bytes
+  }
+
   /** What was written since its last fsync may be gone: each open file of it is to be told. */
   lose(): void {
     this.losses++
@@ -56,10 +73,26 @@ export class OpenInode {
     }
     const known = this.#attributes
     if (attributes.change < known.change) return
-    // A reservation raises `reach` without being a change of the file.
-    if (attributes.change === known.change && attributes.reach <= known.reach) return
+    if (attributes.change === known.change) {
+      this.#advance(attributes)
+      return
+    }
     this.#attributes = attributes
-    if (attributes.change !== known.change) this.#inline = null
+    this.#inline = null
+  }
+
+  /**
+   * A reservation raises `reach`, a cut that was carried out gives back space, and a read moves the access
+   * time: no changes of the file.
+   */
+  #advance(attributes: Attributes): void {
+    const known = this.#attributes
+    const reach = Math.max(attributes.reach, known.reach)
+    let { atimeNs } = known
+    if (attributes.atimeNs > atimeNs) atimeNs = attributes.atimeNs
+    const same = reach === known.reach && atimeNs === known.atimeNs
+    if (same && attributes.allocated === known.allocated) return
+    this.#attributes = { ...attributes, reach, atimeNs }
   }
 
   /** @param data may be shorter than the file: the rest is zeros. */

@@ -15,7 +15,8 @@ async function setUp(t: ExecutionContext) {
   const cluster = await new TestServers(2, 8).start()
   const real = realEnv()
   let stoppedMs = 0
-  const clock = { ...real.clock, monotonicMs: () => real.clock.monotonicMs() + stoppedMs }
+  const wallNs = () => real.clock.wallNs()
+  const clock = { wallNs, monotonicMs: () => real.clock.monotonicMs() + stoppedMs }
   const client = cluster.client({ ...real, clock })
   // Rookery's own timers do not keep a process alive.
   const alive = setInterval(() => {}, 1000)

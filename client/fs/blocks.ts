@@ -4,6 +4,7 @@ import { chunkBytes } from '../../network/limits.ts'
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Payload } from '../cluster/contract.ts'
 import type { Context } from './context.ts'
 
@@ -54,6 +55,7 @@ export async function readExtent(
 /** @param notAfterMs when what the write rests on may end: see `Cluster.mutate`. */
 export async function writeExtent(
   context: Context,
+  inode: OpenInode,
   attributes: Attributes,
   extent: Extent,
   data: Payload,
@@ -65,8 +67,9 @@ export async function writeExtent(
   const checksums = checksumsOf(data, offset, chunkBytes)
   const request = { ino, generation, block, offset, checksums }
   const { cluster } = context
-  const { boot } = await cluster.mutate('writeBlock', partition, request, data, notAfterMs)
+  const { body, boot } = await cluster.mutate('writeBlock', partition, request, data, notAfterMs)
   context.dirty.mark(ino, partition, boot)
+  inode.tookSpace(generation, body.allocated)
 }
 
 export function bytesIn(pieces: Payload): number {

@@ -1,4 +1,5 @@
 /** What the families of operations of one mounted volume share. */
+import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
 import { OpenInodes } from '../cache/open-inodes.ts'
@@ -11,6 +12,7 @@ export interface Context {
   readonly cluster: Cluster
   readonly inodes: OpenInodes
   readonly dirty: DirtyPartitions
+  readonly accesses: AccessTimes
   readonly hints: EntryHints
   readonly readAhead: ReadAheadBudget
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
@@ -35,6 +37,7 @@ function sharedOf(cluster: Cluster): Shared {
     cluster,
     inodes: new OpenInodes(),
     dirty: new DirtyPartitions(),
+    accesses: new AccessTimes(cluster),
     hints: new EntryHints(),
     readAhead: new ReadAheadBudget(),
   }

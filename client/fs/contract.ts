@@ -32,6 +32,13 @@ export interface OpenFile {
   readonly attributes: Attributes
   /** Pages that the kernel (or anyone) cached for this inode earlier are still true. */
   readonly keepPages: boolean
+  /** The first read will move the access time. */
+  readonly accessDue: boolean
+}
+
+export interface ReadOptions {
+  /** Leave the access time alone (O_NOATIME). */
+  readonly quiet?: boolean
 }
 
 export interface WriteOptions {
@@ -44,6 +51,19 @@ export interface WriteOptions {
 export interface SetXattrOptions {
   /** With an access ACL: clear the setgid bit. */
   readonly killSetgid: boolean
+}
+
+/** What fallocate(2) makes of a range: space for it, a hole, or zeros with space. */
+export type AllocateMode = 'allocate' | 'punch' | 'zero'
+
+export interface AllocateOptions {
+  /** The size of the file stays (FALLOC_FL_KEEP_SIZE); of a punched one it always does. */
+  readonly keepSize: boolean
+  readonly killPrivileges?: boolean
+}
+
+export interface CopyOptions {
+  readonly killPrivileges?: boolean
 }
 
 /** Of the whole volume, in bytes. */
@@ -101,14 +121,53 @@ export interface FileSystem {
   mkdir(parent: Ino, name: Name, mode: number, caller: Caller): Promise<Attributes>
   unlink(parent: Ino, name: Name): Promise<void>
   rmdir(parent: Ino, name: Name): Promise<void>
-  /** @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE. */
-  rename(parent: Ino, name: Name, newParent: Ino, newName: Name, flags: number): Promise<void>
+  /** @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE, 4 RENAME_WHITEOUT (for a `caller`). */
+  rename(
+    parent: Ino,
+    name: Name,
+    newParent: Ino,
+    newName: Name,
+    flags: number,
+    caller?: Caller,
+  ): Promise<void>
 
   open(ino: Ino, options: { readonly truncate: boolean }): Promise<OpenFile>
   /** Up to `length` bytes in pieces; fewer only at the end of the file. */
-  read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]>
+  read(
+    file: OpenFile,
+    offset: number,
+    length: number,
+    options?: ReadOptions,
+  ): Promise<readonly Uint8Array[]>
   /** All of it is on the servers when this resolves. `data` must not change until then. */
   write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
+  /**
+   * fallocate(2). Space that was allocated is there for later writes; a hole gives back the space of the
+   * chunks (64 KiB) that it covers. Throws ENOSPC; what had been allocated till then stays, as on ext4.
+   */
+  allocate(
+    file: OpenFile,
+    mode: AllocateMode,
+    offset: number,
+    length: number,
+    options: AllocateOptions,
+  ): Promise<void>
+  /**
+   * copy_file_range(2), within this file system: data goes from server to server where it can.
+   * @param range the two must not overlap within one file.
+   * @returns how many bytes were copied: fewer at the source's end, and where very many were asked for.
+   */
+  copyRange(
+    source: OpenFile,
+    target: OpenFile,
+    range: { readonly from: number; readonly to: number; readonly length: number },
+    options: CopyOptions,
+  ): Promise<number>
+  /**
+   * lseek(2) SEEK_DATA and SEEK_HOLE. Holes are told by pages of 4 KiB, and may be shown as data within
+   * a chunk that has some. @throws PosixError ENXIO at or behind the end, or when no data follows.
+   */
+  seek(file: OpenFile, wanted: 'data' | 'hole', offset: number): Promise<number>
   /**
    * Data and metadata of this inode are on the servers' disks.
    * @param file the open file that asks: each is told once of what a server's loss of power took.
@@ -126,7 +185,7 @@ export interface FileSystem {
   readdir(
     ino: Ino,
     cookie: number,
-    options: { readonly plus: boolean; readonly limitBytes: number },
+    options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
   ): Promise<ReaddirReply>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>

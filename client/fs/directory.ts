@@ -5,16 +5,18 @@ import type { DirectoryEntry, ReaddirReply } from '../../network/wire/operations
 import { inParallel } from '../cluster/parallel.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
+import type { ReadOptions } from './contract.ts'
 
 export async function readdir(
   context: Context,
   ino: Ino,
   cookie: number,
-  options: { readonly plus: boolean; readonly limitBytes: number },
+  options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
 ): Promise<ReaddirReply> {
   const { plus } = options
   const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
-  const request = { ino, cookie, limitBytes, plus }
+  const quiet = options.quiet === true
+  const request = { ino, cookie, limitBytes, plus, ...(quiet && { quiet }) }
   const { body } = await context.cluster.query('readdir', partitionOfIno(ino), request)
   // Volumes do not lie in one another: the top of one is its own `..`.
   const parent = body.parent === clusterRootIno ? ino : body.parent

@@ -10,7 +10,7 @@ import type { Caller } from './contract.ts'
 import { checkName, checkTarget } from './name-rules.ts'
 
 const noTarget = new Uint8Array(0)
-const renameFlags = { noReplace: 1, exchange: 2 } as const
+const renameFlags = { noReplace: 1, exchange: 2, whiteout: 4 } as const
 
 export async function lookup(context: Context, parent: Ino, name: Name): Promise<Attributes> {
   checkName(name)
@@ -158,19 +158,35 @@ export async function rename(
   newParent: Ino,
   newName: Name,
   flags: number,
+  caller?: Caller,
 ): Promise<void> {
   checkName(name)
   checkName(newName)
-  const known = renameFlags.noReplace | renameFlags.exchange
-  if ((flags & ~known) !== 0 || flags === known) {
-    throw new PosixError('EINVAL', `flags ${flags} of rename`)
-  }
+  checkRenameFlags(flags, caller)
   const partition = partitionOfIno(parent)
-  const request = { parent, name, newParent, newName, flags }
+  const whites = (flags & renameFlags.whiteout) !== 0 && caller !== undefined
+  const request = {
+    parent,
+    name,
+    newParent,
+    newName,
+    flags: flags & ~renameFlags.whiteout,
+    ...(whites && { whiteout: { uid: caller.uid, gid: caller.gid } }),
+  }
   const { body, boot } = await context.cluster.mutate('rename', partition, request)
   for (const directory of [parent, newParent]) {
     markChange(context, directory, partition, boot, [newParent, body.ino])
   }
+}
+
+/** @throws PosixError EINVAL, also for a whiteout that nobody would own. */
+function checkRenameFlags(flags: number, caller: Caller | undefined): void {
+  const { noReplace, exchange, whiteout } = renameFlags
+  const exchanges = (flags & exchange) !== 0
+  const known = (flags & ~(noReplace | exchange | whiteout)) === 0
+  const owned = (flags & whiteout) === 0 || caller !== undefined
+  if (known && owned && !(exchanges && flags !== exchange)) return
+  throw new PosixError('EINVAL', `flags ${flags} of rename`)
 }
 
 /** An entry and the inode it names belong together: an fsync of either takes both to the disks. */

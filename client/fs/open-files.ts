@@ -123,7 +123,8 @@ export function release(context: Context, file: OpenFile): void {
 function handOut(context: Context, attributes: Attributes): OpenHandle {
   const inode = context.inodes.acquire(attributes)
   const keepPages = context.pages.opened(attributes)
-  const handle = new OpenHandle(inode, keepPages, context.readAhead)
+  const accessDue = context.accesses.isDue(inode.attributes)
+  const handle = new OpenHandle(inode, { keepPages, accessDue }, context.readAhead)
   context.handles.add(handle)
   return handle
 }

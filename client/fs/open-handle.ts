@@ -10,15 +10,21 @@ export class OpenHandle implements OpenFile {
   readonly ino: Ino
   readonly attributes: Attributes
   readonly keepPages: boolean
+  readonly accessDue: boolean
   readonly ahead: ReadAhead
   readonly #inode: OpenInode
   #released = false
   #lossesTold: number
 
-  constructor(inode: OpenInode, keepPages: boolean, budget: ReadAheadBudget) {
+  constructor(
+    inode: OpenInode,
+    first: Pick<OpenFile, 'keepPages' | 'accessDue'>,
+    budget: ReadAheadBudget,
+  ) {
     this.ino = inode.ino
     this.attributes = inode.attributes
-    this.keepPages = keepPages
+    this.keepPages = first.keepPages
+    this.accessDue = first.accessDue
     this.ahead = new ReadAhead(budget)
     this.#inode = inode
     this.#lossesTold = inode.losses

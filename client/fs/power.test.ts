@@ -46,6 +46,27 @@ test('fsync tells once of a small write that a loss of power took', async t => {
   await fs.fsync(file.ino, file)
 })
 
+test('fsync tells once of a truncation that a loss of power took', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const truncations = [
+    (file: OpenFile) => fs.setattr(file.ino, { size: 10 }),
+    (file: OpenFile) => fs.setattr(file.ino, { size: 0 }),
+    (file: OpenFile) => fs.open(file.ino, { truncate: true }),
+  ]
+  for (const [index, truncate] of truncations.entries()) {
+    for (const length of [100, 3 * blockBytes]) {
+      const file = await make(fs, `f${index}.${length}`)
+      await fs.write(file, 0, Buffer.alloc(length, 1), {})
+      await fs.fsync(file.ino, file)
+      await truncate(file)
+      await cluster.losePower(serverOf(file.ino))
+      await t.throwsAsync(fs.fsync(file.ino, file), lost)
+      t.is((await fs.getattr(file.ino)).size, length)
+      await fs.fsync(file.ino, file)
+    }
+  }
+})
+
 test('fsync tells of blocks that a server of data lost, though the inode is elsewhere', async t => {
   const { cluster, fs, serverOf } = await setUp(t)
   const file = await make(fs, 'f')

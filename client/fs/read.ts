@@ -7,7 +7,7 @@ import { inParallel } from '../cluster/parallel.ts'
 import { getattr } from './attributes.ts'
 import { type Extent, extentsOf, readExtent, sliceOf } from './blocks.ts'
 import type { Context } from './context.ts'
-import type { OpenFile } from './contract.ts'
+import type { OpenFile, ReadOptions } from './contract.ts'
 import { fetchInline } from './inline.ts'
 import { handleOf, type OpenHandle } from './open-handle.ts'
 
@@ -18,9 +18,11 @@ export async function read(
   file: OpenFile,
   offset: number,
   length: number,
+  options?: ReadOptions,
 ): Promise<Payload> {
   const handle = handleOf(file)
   const { inode } = handle
+  if (options?.quiet !== true) context.accesses.read(inode)
   let fresh = false
   for (let redo = 0; redo <= maxReadRedos; redo++) {
     const { attributes, inline } = inode

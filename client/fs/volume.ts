@@ -3,13 +3,16 @@ import { PosixError } from '../../network/errors.ts'
 import { isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import type { Cluster } from '../cluster/contract.ts'
+import { allocate } from './allocate.ts'
 import { getattr, readlink, setattr } from './attributes.ts'
 import { type Context, contextOf } from './context.ts'
 import type { CacheAuthority, FileSystem } from './contract.ts'
+import { copyRange } from './copy-range.ts'
 import { readdir } from './directory.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, createTemporary, open, release } from './open-files.ts'
 import { read } from './read.ts'
+import { seek } from './seek.ts'
 import { statfs } from './statfs.ts'
 import { flush, fsync } from './sync.ts'
 import { write } from './write.ts'
@@ -58,11 +61,16 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     mkdir: (parent, name, mode, caller) => mkdir(context, parent, name, mode, caller),
     unlink: (parent, name) => unlink(context, parent, name),
     rmdir: (parent, name) => rmdir(context, parent, name),
-    rename: (parent, name, newParent, newName, flags) =>
-      rename(context, parent, name, newParent, newName, flags),
+    rename: (parent, name, newParent, newName, flags, caller) =>
+      rename(context, parent, name, newParent, newName, flags, caller),
     open: (ino, options) => open(context, ino, options),
-    read: (file, offset, length) => read(context, file, offset, length),
+    read: (file, offset, length, options) => read(context, file, offset, length, options),
     write: (file, offset, data, options) => write(context, file, offset, data, options),
+    allocate: (file, mode, offset, length, options) =>
+      allocate(context, file, { mode, offset, length, ...options }),
+    copyRange: (source, target, range, options) =>
+      copyRange(context, source, target, { ...range, ...options }),
+    seek: (file, wanted, offset) => seek(context, file, wanted, offset),
     fsync: (ino, file) => fsync(context, ino, file),
     // Writes go through: their errors were reported at the call.
     flush: file => flush(context, file),

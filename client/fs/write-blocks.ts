@@ -9,6 +9,7 @@ import {
 } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { CommitWriteRequest } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Payload } from '../cluster/contract.ts'
 import { inParallel } from '../cluster/parallel.ts'
@@ -18,7 +19,7 @@ import { verifiedInline } from './inline.ts'
 import type { Writing } from './write.ts'
 
 /** What a write is built on. */
-interface Base {
+export interface Base {
   readonly attributes: Attributes
   /** Inline data that has to move to block 0; null when the file is in blocks already. */
   readonly spilling: Uint8Array | null
@@ -28,49 +29,64 @@ interface Base {
 
 /** @throws ClusterError STALE_WRITE, PosixError. */
 export async function writeBlocks(context: Context, writing: Writing): Promise<void> {
-  const { append, inode, data } = writing
+  const { append, inode, data, killPrivileges } = writing
   let base: Base | null = null
   let offset: number
   try {
-    base = await (append ? appendBaseOf(context, writing) : baseOf(context, writing))
+    base = await (append ? appendBaseOf(context, writing) : baseOfWrite(context, writing))
     offset = append ? base.attributes.size : writing.offset
-    await putBlocks(context, base, offset, data)
+    await putBlocks(context, inode, base, offset, data)
   } catch (error) {
     const spills = base !== null && base.spilling !== null
     if (append || spills) await giveBack(context, inode)
     throw error
   }
-  return commit(context, writing, base, offset)
+  const { attributes } = base
+  const end = offset + data.length
+  const ahead = reachAhead(attributes, offset, end)
+  const expectedSize = append ? attributes.size : -1
+  return commit(context, inode, base, { end, expectedSize, reach: ahead, killPrivileges })
 }
 
-async function commit(
+/** What `commitWrite` is to do. */
+type Committing = Pick<CommitWriteRequest, 'end' | 'expectedSize' | 'reach' | 'killPrivileges'>
+
+/** @throws ClusterError STALE_WRITE, PosixError. */
+export async function commit(
   context: Context,
-  { inode, data, append, killPrivileges }: Writing,
+  inode: OpenInode,
   { attributes, spilling }: Base,
-  offset: number,
+  { end, expectedSize, reach, killPrivileges }: Committing,
 ): Promise<void> {
-  const { ino, size, generation, cuts } = attributes
-  const end = offset + data.length
+  const { ino, generation, cuts } = attributes
   const home = partitionOfIno(ino)
-  const { body, boot } = await context.cluster.mutate('commitWrite', home, {
-    ino,
-    end,
-    generation,
-    cuts,
-    spilled: spilling === null ? 0 : attributes.change,
-    expectedSize: append ? size : -1,
-    reach: reachAhead(attributes, offset, end),
-    killPrivileges,
-  })
-  context.dirty.mark(ino, home, boot)
-  context.pages.changedHere(body.attributes, body.previousChange)
-  inode.learn(body.attributes)
+  const spilled = spilling === null ? 0 : attributes.change
+  const allocated = inode.takeUntold(generation)
+  const where = { ino, end, generation, cuts, spilled, expectedSize, reach }
+  const request = { ...where, killPrivileges, allocated }
+  try {
+    const { body, boot } = await context.cluster.mutate('commitWrite', home, request)
+    context.dirty.mark(ino, home, boot)
+    context.pages.changedHere(body.attributes, body.previousChange)
+    inode.learn(body.attributes)
+  } catch (error) {
+    inode.tookSpace(generation, allocated)
+    throw error
+  }
 }
 
-/** Attributes whose reach covers the write, and the inline data if there is any. */
-async function baseOf(context: Context, { inode, data, offset }: Writing): Promise<Base> {
+function baseOfWrite(context: Context, { inode, data, offset }: Writing): Promise<Base> {
+  return baseOf(context, inode, offset, offset + data.length)
+}
+
+/** Attributes whose reach covers the range, and the inline data if there is any. */
+export async function baseOf(
+  context: Context,
+  inode: OpenInode,
+  offset: number,
+  end: number,
+): Promise<Base> {
   const { attributes } = inode
-  const end = offset + data.length
   const needed = blocksUpTo(end, attributes.blockBytes)
   if (inode.inBlocks && attributes.reach >= needed)
     return { attributes, spilling: null, notAfterMs: Infinity }
@@ -118,7 +134,7 @@ async function reserve(
 }
 
 /** Ends the reservation of an append or a spill, so that others need not wait for its deadline. */
-async function giveBack(context: Context, { ino }: OpenInode): Promise<void> {
+export async function giveBack(context: Context, { ino }: OpenInode): Promise<void> {
   const request = { ino, reach: 0, exclusive: false }
   try {
     await context.cluster.mutate('reserve', partitionOfIno(ino), request)
@@ -129,6 +145,7 @@ async function giveBack(context: Context, { ino }: OpenInode): Promise<void> {
 
 async function putBlocks(
   context: Context,
+  inode: OpenInode,
   { attributes, spilling, notAfterMs }: Base,
   offset: number,
   data: Uint8Array,
@@ -140,7 +157,7 @@ async function putBlocks(
   })
   if (spilling !== null && spilling.length > 0) spillInto(extents, pieces, spilling)
   await inParallel(extents.length, maxBlocksInFlight, index =>
-    writeExtent(context, attributes, extents[index]!, pieces[index]!, notAfterMs),
+    writeExtent(context, inode, attributes, extents[index]!, pieces[index]!, notAfterMs),
   )
 }
 

@@ -10,7 +10,7 @@
  */
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxFileBytes, maxWriteRedos, operationDeadlineMs } from '../../network/limits.ts'
-import { partitionOfIno } from '../../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { retryDelayMs } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
@@ -46,10 +46,22 @@ export async function write(
   handle.ahead.drop()
   // Writers that change neither size nor place need not wait for each other.
   const shared = !append && inode.inBlocks && offset + data.length <= inode.attributes.size
+  await inTurn(context, inode, shared, () =>
+    writeInTurn(context, { inode, data, offset, append, killPrivileges }),
+  )
+}
+
+/** Changes data in its turn among this client's writers of the file. */
+export async function inTurn(
+  context: Context,
+  inode: OpenInode,
+  shared: boolean,
+  change: () => Promise<void>,
+): Promise<void> {
   const turn = inode.turns.enter(shared)
   if (turn !== undefined) await turn
   try {
-    await writeInTurn(context, { inode, data, offset, append, killPrivileges })
+    await change()
   } catch (error) {
     // No more blocks for it: whoever purged it would not find them.
     if (error instanceof PosixError && error.code === 'ESTALE') context.inodes.wentAway(inode)
@@ -59,24 +71,37 @@ export async function write(
   }
 }
 
-async function writeInTurn(context: Context, writing: Writing): Promise<void> {
+function writeInTurn(context: Context, writing: Writing): Promise<void> {
+  return untilUndisturbed(context, writing.inode.ino, async () => {
+    if (mayStayInline(writing) && (await writeInline(context, writing))) return
+    await writeBlocks(context, writing)
+  })
+}
+
+/**
+ * Makes a change that others may overtake, on the newer state each time.
+ * @throws PosixError EIO when it was overtaken too often.
+ */
+export async function untilUndisturbed(
+  context: Context,
+  ino: Ino,
+  attempt: () => Promise<void>,
+): Promise<void> {
   const { env } = context.cluster
   const lateMs = env.clock.monotonicMs() + operationDeadlineMs
   let reason: unknown
   for (let redo = 0; redo <= maxWriteRedos; redo++) {
     if (redo > 1) await env.timers.sleep(retryDelayMs(redo, env.random))
-    if (mayStayInline(writing) && (await writeInline(context, writing))) return
     try {
-      await writeBlocks(context, writing)
-      return
+      return await attempt()
     } catch (error) {
       if (!(error instanceof ClusterError && error.code === 'STALE_WRITE')) throw error
       reason = error
       if (redo > 1 && env.clock.monotonicMs() > lateMs) break
-      await getattr(context, writing.inode.ino)
+      await getattr(context, ino)
     }
   }
-  const message = `a write to file ${writing.inode.ino} was overtaken or delayed each time`
+  const message = `a write to file ${ino} was overtaken or delayed each time`
   throw new PosixError('EIO', message, { cause: reason })
 }
 

@@ -40,20 +40,19 @@ static int text(napi_env env, napi_value value, char *out)
   return length + 1 < TEXT_LIMIT ? 0 : -ENAMETOOLONG;
 }
 
-/* mount(target, source, options, readOnly): the device's descriptor. */
+/* mount(target, source, options, flags of mount(2)): the device's descriptor. */
 static napi_value attach(napi_env env, napi_callback_info info)
 {
   napi_value values[4];
   char target[TEXT_LIMIT], source[TEXT_LIMIT], options[TEXT_LIMIT], all[TEXT_LIMIT + 32];
-  bool read_only = false;
+  uint32_t flags = 0;
   if (!arguments_of(env, info, 4, values)) return NULL;
   if (text(env, values[0], target) || text(env, values[1], source) || text(env, values[2], options))
     return number(env, -ENAMETOOLONG);
-  napi_get_value_bool(env, values[3], &read_only);
+  napi_get_value_uint32(env, values[3], &flags);
   int fd = open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return number(env, -errno);
   snprintf(all, sizeof all, "fd=%d,%s", fd, options);
-  unsigned long flags = MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
   if (mount(source, target, "fuse.rookery", flags, all) == 0) return number(env, fd);
   int failure = errno;
   close(fd);

@@ -2,8 +2,8 @@
 import { loadAddon } from './addon.ts'
 
 export interface Attach {
-  /** mount(2) of a new FUSE device: its descriptor. `options` go behind `fd=N,`. */
-  attach(target: string, source: string, options: string, readOnly: boolean): number
+  /** mount(2) of a new FUSE device: its descriptor. `options` go behind `fd=N,`, `flags` are MS_*. */
+  attach(target: string, source: string, options: string, flags: number): number
   /** umount2(2), on another thread: the kernel may ask the file system while it unmounts. */
   detach(target: string, lazy: boolean): Promise<number>
   /** Lazily and at once, for a process that ends. */

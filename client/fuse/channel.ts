@@ -5,7 +5,6 @@
  * 1. A slot belongs to its request from `onRequests` until `answer` or `drop`; its bytes stay until then.
  * 2. The reply buffer is free again when `answer` returns.
  */
-import { writeSync } from 'node:fs'
 import { fuseSlotBytes, maxFuseNotices, maxFuseRequests } from '../../network/limits.ts'
 import { loadAddon } from './addon.ts'
 import { loadNotice } from './notice.ts'
@@ -25,8 +24,6 @@ export interface Channel {
   drop(slot: number): void
   /** Writes a notice (FUSE_NOTIFY_*). Resolves to 0 or a Linux error number. */
   notify(message: Uint8Array): Promise<number>
-  /** The same at once, for notices on which the kernel never waits for an answer of ours. */
-  notifyNow(message: Uint8Array): number
   close(): void
 }
 
@@ -118,17 +115,6 @@ export class DeviceChannel implements Channel {
       return await this.#notice.write(this.#fd, message)
     } finally {
       this.#notices -= 1
-    }
-  }
-
-  notifyNow(message: Uint8Array): number {
-    if (!this.#open) return enodev
-    try {
-      writeSync(this.#fd, message)
-      return 0
-    } catch (error) {
-      if (error instanceof Error && 'errno' in error) return -Number(error.errno)
-      throw error
     }
   }
 

@@ -9,6 +9,11 @@ export interface MountOptions {
   /** Let users other than the one who mounted in (allow_other); default when root mounts. */
   readonly allowOther: boolean
   readonly readOnly: boolean
+  /**
+   * Obey setuid, setgid and file capabilities when programs are executed. Only for root, and only where
+   * everybody who reaches the servers is trusted: nobody else checks who makes such files.
+   */
+  readonly suid?: boolean
 }
 
 export interface Mounted {

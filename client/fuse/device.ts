@@ -7,6 +7,9 @@ import { maxFuseDataBytes } from '../../network/limits.ts'
 import { loadAttach } from './attach.ts'
 import type { MountOptions } from './contract.ts'
 
+/** Flags of mount(2). */
+const mountFlag = { readOnly: 1, noSuid: 2, noDev: 4 } as const
+
 const helper = 'fusermount3'
 const enoent = 'ENOENT'
 
@@ -24,7 +27,9 @@ export async function attachDevice(options: MountOptions): Promise<Device> {
   if (!existsSync('/dev/fuse')) {
     throw new PosixError('ENODEV', 'no /dev/fuse: load the kernel module with `modprobe fuse`')
   }
-  return isRoot() ? attachAsRoot(options) : await attachThroughHelper(options)
+  if (isRoot()) return attachAsRoot(options)
+  if (options.suid === true) throw new PosixError('EPERM', 'only root mounts with --suid')
+  return await attachThroughHelper(options)
 }
 
 export function isRoot(): boolean {
@@ -33,9 +38,11 @@ export function isRoot(): boolean {
 
 function attachAsRoot(options: MountOptions): Device {
   const addon = loadAttach()
-  const { mountpoint, source, readOnly } = options
+  const { mountpoint, source, readOnly, suid = false } = options
   const owner = `rootmode=40000,user_id=${process.getuid?.()},group_id=${process.getgid?.()}`
-  const fd = addon.attach(mountpoint, source, `${owner},${commonOptions(options)}`, readOnly)
+  const flags =
+    mountFlag.noDev | (readOnly ? mountFlag.readOnly : 0) | (suid ? 0 : mountFlag.noSuid)
+  const fd = addon.attach(mountpoint, source, `${owner},${commonOptions(options)}`, flags)
   if (fd < 0) throw systemError(fd, `mount ${mountpoint}`)
   return {
     fd,

@@ -27,6 +27,9 @@ export class Handles {
   readonly told = new ToldAttributes()
   readonly last = new LastAttributes()
   readonly #files = new Map<number, OpenFile>()
+  /** Handles through which pages can be mapped and changed (mmap(2) MAP_SHARED), and how many by inode. */
+  readonly #readWrite = new Set<number>()
+  readonly #readWriteCounts = new Map<Ino, number>()
   readonly #directories = new Map<number, OpenDirectory>()
   #last = 0
 
@@ -39,10 +42,17 @@ export class Handles {
     if (this.size >= maxFuseHandles) throw new PosixError('ENOMEM', 'too many open files')
   }
 
-  /** @param writable as far as the kernel knows, something may be written through it. */
-  addFile(file: OpenFile, writable = true): number {
+  /**
+   * @param writable as far as the kernel knows, something may be written through it.
+   * @param readWrite its pages may be mapped to be changed.
+   */
+  addFile(file: OpenFile, writable = true, readWrite = writable): number {
     this.#last += 1
     this.#files.set(this.#last, file)
+    if (readWrite) {
+      this.#readWrite.add(this.#last)
+      this.#count(file.ino, 1)
+    }
     this.told.opened(file.attributes, writable)
     return this.#last
   }
@@ -70,6 +80,7 @@ export class Handles {
   takeFile(handle: number): OpenFile {
     const file = this.file(handle)
     this.#files.delete(handle)
+    if (this.#readWrite.delete(handle)) this.#count(file.ino, -1)
     this.told.closed(file.ino)
     return file
   }
@@ -84,8 +95,21 @@ export class Handles {
     const files = [...this.#files.values()]
     this.#files.clear()
     this.#directories.clear()
+    this.#readWrite.clear()
+    this.#readWriteCounts.clear()
     this.told.clear()
     this.last.clear()
     return files
+  }
+
+  /** Whether a program may have changed pages of the file that it had mapped. */
+  mayBeMapped(ino: Ino): boolean {
+    return this.#readWriteCounts.has(ino)
+  }
+
+  #count(ino: Ino, change: number): void {
+    const count = (this.#readWriteCounts.get(ino) ?? 0) + change
+    if (count > 0) this.#readWriteCounts.set(ino, count)
+    else this.#readWriteCounts.delete(ino)
   }
 }

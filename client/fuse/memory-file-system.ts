@@ -10,8 +10,11 @@ import { type Attributes, fileType, isDirectory } from '../../network/wire/attri
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
 import type {
+  AllocateMode,
+  AllocateOptions,
   CacheAuthority,
   Caller,
+  CopyOptions,
   FileSystem,
   OpenFile,
   SetAttributes,
@@ -185,7 +188,7 @@ export class MemoryFileSystem implements FileSystem {
     if (options.truncate) inode.change({ size: 0 }, this.#wallNs())
     inode.opens += 1
     const attributes = inode.attributes()
-    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes) }
+    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes), accessDue: false }
   }
 
   async read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]> {
@@ -201,6 +204,38 @@ export class MemoryFileSystem implements FileSystem {
     const inode = this.#inode(file.ino)
     inode.write(options.append === true ? inode.size : offset, data, this.#wallNs())
     if (options.killPrivileges === true) inode.killPrivileges()
+  }
+
+  async allocate(
+    file: OpenFile,
+    mode: AllocateMode,
+    offset: number,
+    length: number,
+    { keepSize, killPrivileges }: AllocateOptions,
+  ): Promise<void> {
+    const inode = this.#inode(file.ino)
+    const end = offset + length
+    if (mode !== 'allocate') inode.zero(offset, Math.min(end, inode.size), this.#wallNs())
+    if (!keepSize && end > inode.size) inode.change({ size: end }, this.#wallNs())
+    if (killPrivileges === true) inode.killPrivileges()
+  }
+
+  async copyRange(
+    source: OpenFile,
+    target: OpenFile,
+    { from, to, length }: { readonly from: number; readonly to: number; readonly length: number },
+    options: CopyOptions,
+  ): Promise<number> {
+    const data = Buffer.concat(this.#inode(source.ino).read(from, length))
+    await this.write(target, to, data, options)
+    return data.length
+  }
+
+  /** Everything is data. */
+  async seek(file: OpenFile, wanted: 'data' | 'hole', offset: number): Promise<number> {
+    const { size } = this.#inode(file.ino)
+    if (offset >= size) throw new PosixError('ENXIO')
+    return wanted === 'data' ? offset : size
   }
 
   async fsync(ino: Ino): Promise<void> {

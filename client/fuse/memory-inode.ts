@@ -69,6 +69,7 @@ export class MemoryInode {
       blockBytes,
       inlineBytes: 0,
       xattrFlags: 0,
+      allocated: this.#blocks.size * blockBytes,
     }
   }
 
@@ -131,6 +132,11 @@ export class MemoryInode {
     this.size = Math.max(this.size, end)
     this.#mtimeNs = nowNs
     this.touch(nowNs)
+  }
+
+  /** Bytes `from` to `to - 1`. */
+  zero(from: number, to: number, nowNs: bigint): void {
+    if (to > from) this.write(from, new Uint8Array(to - from), nowNs)
   }
 
   #truncate(size: number, nowNs: bigint): void {

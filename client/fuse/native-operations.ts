@@ -8,7 +8,7 @@
  */
 import { errnoByCode, posixCodeOf } from '../../network/errors.ts'
 import { maxNameBytes, readdirLimitBytes } from '../../network/limits.ts'
-import { type Attributes, fileType } from '../../network/wire/attributes.ts'
+import { type Attributes, fileType, statBlocksOf } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Caller, FileSystem, OpenFile } from '../fs/contract.ts'
 import { Handles } from './handles.ts'
@@ -263,7 +263,7 @@ function statOf(attributes: Attributes): object {
   return {
     ...attributes,
     blksize: 4096,
-    blocks: Math.ceil(attributes.size / 512),
+    blocks: statBlocksOf(attributes),
     atime: Number(atimeNs / nsPerMs),
     mtime: Number(mtimeNs / nsPerMs),
     ctime: Number(ctimeNs / nsPerMs),

@@ -21,6 +21,9 @@ export class FakeChannel implements Channel {
   dropped = 0
   taken = 0
   failWith = 0
+  /** Who asks. */
+  uid = 0
+  thread = 0
   #unique = 2n
   #last: AnyReply | null = null
 
@@ -56,6 +59,8 @@ export class FakeChannel implements Channel {
     this.pool.writeUInt32LE(operation, at + 4)
     this.pool.writeBigUInt64LE(this.#unique, at + 8)
     this.pool.writeBigUInt64LE(node, at + 16)
+    this.pool.writeUInt32LE(this.uid, at + 24)
+    this.pool.writeUInt32LE(this.thread, at + 32)
     this.pool.set(body, at + 40)
     this.taken += 1
     session.serve(Uint32Array.of(slot, Math.max(0, length - cut)), 1)
@@ -84,11 +89,6 @@ export class FakeChannel implements Channel {
   }
 
   async notify(message: Uint8Array): Promise<number> {
-    this.notices.push(Buffer.from(message).toString('hex'))
-    return 0
-  }
-
-  notifyNow(message: Uint8Array): number {
     this.notices.push(Buffer.from(message).toString('hex'))
     return 0
   }

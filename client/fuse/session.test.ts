@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosixError } from '../../network/errors.ts'
-import type { CacheAuthority } from '../fs/contract.ts'
+import type { CacheAuthority, OpenFile, ReadOptions } from '../fs/contract.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
 import { FakeChannel, namesOf, text, u32, u64 } from './session.test-support.ts'
@@ -110,6 +110,22 @@ test('TMPFILE opens a file without a name, which a link gives one', async t => {
   t.is(linked.body.readUInt32LE(40 + 64), 1)
 })
 
+test('READ of a descriptor with O_NOATIME is quiet, one without is not', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node, handle } = await createFile(channel, session, 'f')
+  const quiet: (boolean | undefined)[] = []
+  const read = async (_file: OpenFile, _offset: number, _length: number, how?: ReadOptions) => {
+    quiet.push(how?.quiet)
+    return []
+  }
+  Object.assign(fileSystem, { read })
+  for (const flags of [0, 0o1000000]) {
+    const body = [u64(handle), u64(0n), u32(4096), u32(0), u64(0n), u32(flags), u32(0)]
+    await channel.ask(session, opcode.read, node, body)
+  }
+  t.deepEqual(quiet, [undefined, true])
+})
+
 test('a miss is ENOENT without authority, and a negative entry with it', async t => {
   const plain = start()
   t.is((await plain.channel.ask(plain.session, opcode.lookup, 1, [text('x')])).error, enoent)
@@ -158,7 +174,7 @@ test('an unknown handle is EBADF', async t => {
 
 test('an unknown opcode is ENOSYS', async t => {
   const { channel, session } = start()
-  t.is((await channel.ask(session, 47, 1, [])).error, enosys)
+  t.is((await channel.ask(session, 48, 1, [])).error, enosys)
   t.is((await channel.ask(session, 4096, 1, [])).error, enosys)
 })
 

@@ -14,8 +14,9 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
+import { LastChecks } from './last-checks.ts'
 import { handlers } from './operations/table.ts'
-import { attributesNotice, entryNotice, inodeNotice } from './protocol/notice.ts'
+import { entryNotice, inodeNotice } from './protocol/notice.ts'
 import {
   inHeaderBytes,
   opcodeLimit,
@@ -41,6 +42,7 @@ export class Session {
   readonly fileSystem: FileSystem
   readonly reply: Reply
   readonly handles = new Handles()
+  readonly lastChecks = new LastChecks()
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)
@@ -90,8 +92,9 @@ export class Session {
    * @throws PosixError ENODEV when the mount ended while it was being opened: nobody would close it.
    */
   opened(file: OpenFile, flags: number): number {
-    const writable = (flags & openFlag.accessMode) !== 0
-    if (!this.#ended) return this.handles.addFile(file, writable)
+    const access = flags & openFlag.accessMode
+    const readWrite = access === openFlag.readWrite
+    if (!this.#ended) return this.handles.addFile(file, access !== 0, readWrite)
     this.fileSystem.release(file)
     throw new PosixError('ENODEV', 'the mount has ended')
   }
@@ -162,13 +165,9 @@ export class Session {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
   }
 
-  /**
-   * Attributes and ACLs of this inode are no longer true. To be called before a reply to a request about
-   * the same inode, the kernel does not keep what the reply says of them. Waits for nothing.
-   */
-  forgetAttributes(ino: Ino): void {
-    const errno = this.#channel.notifyNow(attributesNotice(this.nodeOf(ino)))
-    this.#checkNotice(errno, 'forget attributes')
+  /** The same for its first page alone. */
+  async invalidateStart(ino: Ino): Promise<void> {
+    await this.#notify(inodeNotice(this.nodeOf(ino), 1), 'invalidate first page')
   }
 
   /** The same for a name in a directory, or for its absence. */
@@ -177,10 +176,7 @@ export class Session {
   }
 
   async #notify(message: Uint8Array, during: string): Promise<void> {
-    this.#checkNotice(await this.#channel.notify(message), during)
-  }
-
-  #checkNotice(errno: number, during: string): void {
+    const errno = await this.#channel.notify(message)
     /** ENOENT: the kernel knows no such thing, so it keeps nothing. */
     if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
     throw new PosixError('EIO', `${during}: the kernel refused it, errno ${errno}`)

@@ -1,6 +1,6 @@
 /** Attributes as node:fs shows them: Stats and Dirent. */
 import { type DateValue, dateOf } from '../../network/env/date.ts'
-import { type Attributes, fileType } from '../../network/wire/attributes.ts'
+import { type Attributes, fileType, statBlocksOf } from '../../network/wire/attributes.ts'
 
 /** What kind of file it is, asked as node:fs asks. */
 export class FileKind {
@@ -40,8 +40,6 @@ export class FileKind {
   }
 }
 
-/** Linux counts them in 512 bytes, whatever the block size. */
-const statBlockBytes = 512
 const nsPerMs = 1e6
 
 /** fs.Stats, and times in nanoseconds beside. There is no birth time: it shows the time of change. */
@@ -70,7 +68,7 @@ export class Stats extends FileKind {
     this.rdev = attributes.rdev
     this.size = attributes.size
     this.blksize = attributes.blockBytes
-    this.blocks = Math.ceil(attributes.size / statBlockBytes)
+    this.blocks = statBlocksOf(attributes)
     this.atimeNs = attributes.atimeNs
     this.mtimeNs = attributes.mtimeNs
     this.ctimeNs = attributes.ctimeNs

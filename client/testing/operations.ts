@@ -1,7 +1,7 @@
 /** What each operation does to the Store: the wire contract, said as shortly as it can be. */
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { chunkBytes } from '../../network/limits.ts'
-import { partitionOfDirectory } from '../../network/placement/locate.ts'
+import { partitionOfBlock, partitionOfDirectory } from '../../network/placement/locate.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
@@ -15,6 +15,8 @@ export interface Asking {
   /** Of the machine that is asked. */
   readonly boot: string
   readonly partitionCount: number
+  /** The partition that is addressed. */
+  readonly partition: number
   /** Who may append now. */
   readonly grants: Map<Ino, string>
 }
@@ -68,7 +70,7 @@ function written(store: Store, inode: StoredInode, offset: number, end: number) 
 }
 
 const create: Act<'create'> = ({ store }, request) => {
-  const { parent, name, mode, exclusive } = request
+  const { parent, name, mode, umask = 0, exclusive } = request
   const directory = store.directory(parent)
   const found = directory.entries.get(keyOf(name))
   if (found !== undefined && exclusive) throw new PosixError('EEXIST')
@@ -77,7 +79,8 @@ const create: Act<'create'> = ({ store }, request) => {
     if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
     return reply({ attributes: { ...attributes }, created: false })
   }
-  const inode = store.add(store.newIno(partitionOfIno(parent)), mode, directory.attributes)
+  const bits = (mode & fileType.mask) === fileType.symlink ? mode : mode & ~umask
+  const inode = store.add(store.newIno(partitionOfIno(parent)), bits, directory.attributes)
   Object.assign(inode.attributes, { uid: request.uid, gid: request.gid, rdev: request.rdev })
   inode.target = request.target
   inode.attributes.size = request.target.length
@@ -86,12 +89,12 @@ const create: Act<'create'> = ({ store }, request) => {
 }
 
 const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
-  const { parent, name, mode, uid, gid } = request
+  const { parent, name, mode, umask = 0, uid, gid } = request
   const inherited = store.directory(parent).attributes
   const { blockBytes = inherited.blockBytes, inlineBytes = inherited.inlineBytes } = request
   const ino = store.newIno(partitionOfDirectory(parent, name, partitionCount))
   enter(store, parent, name, ino)
-  const inode = store.add(ino, fileType.directory | mode, { blockBytes, inlineBytes })
+  const inode = store.add(ino, fileType.directory | (mode & ~umask), { blockBytes, inlineBytes })
   Object.assign(inode.attributes, { uid, gid })
   return reply({ attributes: { ...inode.attributes } })
 }
@@ -190,6 +193,7 @@ const commitWrite: Act<'commitWrite'> = ({ store, client, grants }, request) => 
     throw new ClusterError('STALE_WRITE', 'changed meanwhile')
   }
   if (request.spilled > 0) inode.data = none
+  inode.attributes.allocated = Math.max(0, inode.attributes.allocated + request.allocated)
   inode.reserved = Math.max(inode.reserved, request.reach)
   inode.attributes.reach = inode.reserved
   return written(store, inode, end, end)
@@ -211,8 +215,76 @@ const writeBlock: Act<'writeBlock'> = ({ store }, request, data) => {
     throw new ClusterError('CHECKSUM', 'damaged on its way')
   }
   const key = store.blockKey(request)
-  store.blocks.set(key, patched(store.blocks.get(key) ?? none, offset, data))
-  return reply({})
+  return spaceReply(store, key, patched(store.blocks.get(key) ?? none, offset, data))
+}
+
+/** The double counts each byte that a block reaches to. */
+function spaceReply(store: Store, key: string, after: Uint8Array) {
+  const before = store.blocks.get(key)?.length ?? 0
+  if (after.length === 0) store.blocks.delete(key)
+  else store.blocks.set(key, after)
+  return reply({ allocated: after.length - before })
+}
+
+const allocateBlock: Act<'allocateBlock'> = ({ store }, request) => {
+  const { ino, block, offset, length, zero } = request
+  if (block >= store.get(ino).reserved) throw new ClusterError('INTERNAL', 'beyond the reach')
+  const key = store.blockKey(request)
+  const old = store.blocks.get(key) ?? none
+  const end = Math.max(old.length, offset + length)
+  const longer = patched(old, end, none)
+  return spaceReply(store, key, zero ? longer.fill(0, offset, offset + length) : longer)
+}
+
+/** One server holds all blocks of the range that the partition has: here each block is asked for. */
+const punchBlocks: Act<'punchBlocks'> = ({ store, partitionCount, partition }, request) => {
+  const { ino, generation, block, offset, endBlock, endOffset } = request
+  let allocated = 0
+  for (let index = block; index <= endBlock; index++) {
+    if (partitionOfBlock(ino, generation, index, partitionCount) !== partition) continue
+    const key = store.blockKey({ ino, generation, block: index })
+    const old = store.blocks.get(key) ?? none
+    const to = index === endBlock ? endOffset : old.length
+    const zeroed = old.slice().fill(0, index === block ? offset : 0, to)
+    const left = to >= old.length && index === block ? zeroed.subarray(0, offset) : zeroed
+    allocated += spaceReply(store, key, left).body.allocated
+  }
+  return reply({ allocated })
+}
+
+const copyBlock: Act<'copyBlock'> = ({ store }, request) => {
+  const { sourceIno: ino, sourceGeneration: generation, sourceBlock: block } = request
+  const { offset, length, sourceOffset } = request
+  const source = store.blocks.get(store.blockKey({ ino, generation, block }))
+  const data = new Uint8Array(length)
+  data.set(source?.subarray(sourceOffset, sourceOffset + length) ?? none)
+  const key = store.blockKey(request)
+  const spaced = spaceReply(store, key, patched(store.blocks.get(key) ?? none, offset, data))
+  return reply({ ...spaced.body, present: source !== undefined })
+}
+
+const seekBlocks: Act<'seekBlocks'> = ({ store, partitionCount, partition }, request) => {
+  const { ino, generation, block, offset, reach, hole } = request
+  const endOf = (index: number) =>
+    store.blocks.get(store.blockKey({ ino, generation, block: index }))?.length ?? 0
+  if (hole) return reply({ block, offset: Math.max(offset, endOf(block)) })
+  for (let index = block; index < reach; index++) {
+    if (partitionOfBlock(ino, generation, index, partitionCount) !== partition) continue
+    const from = index === block ? offset : 0
+    if (from < endOf(index)) return reply({ block: index, offset: from })
+  }
+  return reply({ block: -1, offset: 0 })
+}
+
+const punchInline: Act<'punchInline'> = ({ store }, { ino, offset, length }) => {
+  const inode = store.get(ino)
+  const { reach, size, change } = inode.attributes
+  if (reach > 0) {
+    const attributes = { ...inode.attributes }
+    return reply({ written: false, offset, attributes, previousChange: change })
+  }
+  inode.data = inode.data.slice().fill(0, offset, offset + length)
+  return written(store, inode, offset, size)
 }
 
 export const acts: { readonly [N in OperationName]?: Act<N> } = {
@@ -282,4 +354,9 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   },
   readBlock,
   writeBlock,
+  allocateBlock,
+  copyBlock,
+  punchBlocks,
+  punchInline,
+  seekBlocks,
 }

@@ -42,6 +42,16 @@ export interface Fault {
   readonly corrupt?: boolean
 }
 
+/** These go where the block is, not where its inode is. */
+const ofBlocks: ReadonlySet<OperationName> = new Set([
+  'readBlock',
+  'writeBlock',
+  'punchBlocks',
+  'allocateBlock',
+  'copyBlock',
+  'seekBlocks',
+])
+
 export class TestServers {
   readonly env: Env = realEnv()
   readonly store = new Store()
@@ -202,7 +212,7 @@ export class TestServers {
       throw new ClusterError('STALE_EPOCH', `${epoch} is not ${state.epoch}`)
     const { ino, parent } = incoming.body as { ino?: Ino; parent?: Ino }
     const named = parent ?? ino
-    if (named === undefined || name === 'readBlock' || name === 'writeBlock') return
+    if (named === undefined || ofBlocks.has(name)) return
     if (partitionOfIno(named) !== partition) throw new ClusterError('INTERNAL', `misrouted ${name}`)
   }
 
@@ -210,7 +220,7 @@ export class TestServers {
   #once(
     server: MemberId,
     name: OperationName,
-    { peer, body, payload }: Incoming<OperationName>,
+    { peer, partition, body, payload }: Incoming<OperationName>,
   ): Reply<OperationName> {
     const client = peer.hello.id
     const { slot, sequence } = body as { slot?: number; sequence?: number }
@@ -219,6 +229,7 @@ export class TestServers {
       boot: this.#bootOf(server),
       client,
       partitionCount: this.view.partitions.length,
+      partition,
       grants: this.grants,
     }
     const act = acts[name] as (

@@ -67,6 +67,7 @@ export class Store {
       blockBytes: settings.blockBytes,
       inlineBytes: settings.inlineBytes,
       xattrFlags: 0,
+      allocated: 0,
     }
     const none = new Uint8Array(0)
     const inode = {

@@ -41,6 +41,28 @@ export function partitionOfBlock(
   return hash48(blockInput) % partitionCount
 }
 
+/** Blocks are counted out one by one up to this many for each partition; beyond, every partition counts. */
+const countedPerPartition = 4
+
+/** Partitions that may hold one of the blocks `block` to `reach - 1`. */
+export function partitionsOfBlocks(
+  blocks: {
+    readonly ino: Ino
+    readonly generation: number
+    readonly block: number
+    readonly reach: number
+  },
+  partitionCount: number,
+): readonly Partition[] {
+  const { ino, generation, block, reach } = blocks
+  if (reach - block > countedPerPartition * partitionCount) return [...Array(partitionCount).keys()]
+  const partitions = new Set<Partition>()
+  for (let index = block; index < reach; index++) {
+    partitions.add(partitionOfBlock(ino, generation, index, partitionCount))
+  }
+  return [...partitions]
+}
+
 /** Order of an entry in its directory, and the upper part of its cookie: 1 to 2^48 - 1. */
 export function entryHash(name: Uint8Array): number {
   return hash48(name) || 1

@@ -143,7 +143,7 @@ test('silence is closed after the deadline, and not before', async t => {
 
 test('what comes behind a refused hello is not looked at', async t => {
   const { kinds, served } = await stranger(say => {
-    say(hello, encodeBody({ ...client, version: 7 }))
+    say(hello, encodeBody({ ...client, version: protocolVersion + 1 }))
     say(hello, encodeBody(client))
   })
   t.deepEqual(kinds, [frameKind.error])
@@ -152,10 +152,10 @@ test('what comes behind a refused hello is not looked at', async t => {
 
 test('refusals are counted, and logged once in a while', async t => {
   const { dial, env, logged } = await serving()
-  for (let i = 0; i < 20; i++) await dial({ ...client, version: 2 })
+  for (let i = 0; i < 20; i++) await dial({ ...client, version: protocolVersion + 1 })
   t.is(logged.length, 1)
   await env.advance(10_000)
-  await dial({ ...client, version: 2 })
+  await dial({ ...client, version: protocolVersion + 1 })
   t.is(logged.length, 2)
   t.regex(logged[1]!, /19 more/)
 })

@@ -11,7 +11,8 @@ import { ClusterError } from '../errors.ts'
 import { dialDeadlineMs, maxConnectionsAccepted } from '../limits.ts'
 import { formatTcp, parseAddress, type SocketAddress } from './address.ts'
 import type { Connection, Listener, Transport } from './contract.ts'
-import { SocketConnection } from './socket-connection.ts'
+import { FramedConnection } from './framed-connection.ts'
+import { SocketStream } from './socket-stream.ts'
 import { bindUnix } from './unix-socket.ts'
 
 /** A host that lost its power says nothing: the kernel asks after this long without traffic. */
@@ -96,17 +97,8 @@ export class SocketTransport implements Transport {
     return settle
   }
 
-  /**
-   * Node reads into fresh memory of at most 64 KiB and cuts it to size. Reading into larger slabs of our own
-   * (`onread`) was no faster, and a small payload that somebody keeps would hold all of its slab.
-   */
   #adopt(socket: Socket, remote: string): Connection {
-    const connection = new SocketConnection(this.#env, socket, remote)
-    socket.on('data', (data: Buffer) => {
-      connection.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-    })
-    socket.pause()
-    return connection
+    return new FramedConnection(this.#env, new SocketStream(socket), remote)
   }
 }
 

@@ -41,6 +41,19 @@ export interface Attributes {
   readonly inlineBytes: number
   /** Which extended attributes that the system obeys are there: bits of `xattrFlag` (xattr-names.ts). */
   readonly xattrFlags: number
+  /**
+   * Of a regular file: bytes of data disks that its blocks take, as their servers told when they were
+   * changed; or of its inline data. Else 0.
+   */
+  readonly allocated: number
+}
+
+/** st_blocks counts these, whatever the block size (stat(2)). */
+export const statBlockBytes = 512
+
+/** st_blocks. */
+export function statBlocksOf({ mode, size, allocated }: Attributes): number {
+  return Math.ceil((isRegular(mode) ? allocated : size) / statBlockBytes)
 }
 
 export function isDirectory(mode: number): boolean {

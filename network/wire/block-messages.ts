@@ -26,6 +26,55 @@ export interface WriteBlockRequest extends BlockRequest, Mutation {
   readonly offset: number
   readonly checksums: Uint8Array
 }
+/** What a change of blocks took of the data disk, bytes; less than 0 where it gave back. */
+export interface SpaceReply {
+  readonly allocated: number
+}
+/**
+ * Makes zeros of what the partition addressed holds of the bytes from `offset` of `block` up to
+ * `endOffset` of `endBlock`; whole chunks give their space back.
+ */
+export interface PunchBlocksRequest extends BlockRequest, Mutation {
+  readonly offset: number
+  readonly endBlock: number
+  readonly endOffset: number
+}
+/** Gives these bytes of a block space; `zero`: and makes them zeros. */
+export interface AllocateBlockRequest extends BlockRequest, Mutation {
+  readonly offset: number
+  readonly length: number
+  readonly zero: boolean
+}
+/**
+ * Copies `length` bytes of another block into this one: its server asks the source's. Where there is no
+ * source, which is a hole or was truncated since (`present: false`), a hole is made.
+ */
+export interface CopyBlockRequest extends BlockRequest, Mutation {
+  readonly offset: number
+  readonly length: number
+  readonly sourceIno: Ino
+  readonly sourceGeneration: number
+  readonly sourceBlock: number
+  readonly sourceOffset: number
+}
+export interface CopyBlockReply extends SpaceReply {
+  readonly present: boolean
+}
+/**
+ * The first byte of data (or of a hole) at or behind `offset` of `block`, among the blocks below `reach`
+ * that live in the partition addressed; a hole is looked for in `block` alone.
+ */
+export interface SeekBlocksRequest extends BlockRequest {
+  readonly offset: number
+  readonly reach: number
+  readonly hole: boolean
+}
+export interface SeekBlocksReply {
+  /** -1: there is no such data. */
+  readonly block: number
+  /** Within the block, bytes; of a hole perhaps where the block ends. */
+  readonly offset: number
+}
 /** Server to server. Drops bytes from `offset` on in `block`, and the blocks from block + 1 to reach - 1
  * that live in the partition addressed. */
 export interface CutBlocksRequest {

@@ -30,6 +30,7 @@ const attributes = {
   blockBytes: 1 << 20,
   inlineBytes: 8192,
   xattrFlags: 0,
+  allocated: 4096,
 }
 
 test('attributes come back as they were: times as bigints, inode numbers as numbers', t => {

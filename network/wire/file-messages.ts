@@ -104,6 +104,8 @@ export interface RenameRequest extends Mutation {
   readonly newParent: Ino
   readonly newName: Name
   readonly flags: number
+  /** Leave a whiteout of this owner at the old name (RENAME_WHITEOUT); not together with EXCHANGE. */
+  readonly whiteout?: { readonly uid: number; readonly gid: number }
 }
 export interface RenameReply {
   readonly ino: Ino
@@ -119,6 +121,8 @@ export interface ReaddirRequest {
   readonly limitBytes: number
   /** With attributes, where the inode lives in this partition. */
   readonly plus: boolean
+  /** Leave the directory's access time alone (O_NOATIME). */
+  readonly quiet?: boolean
 }
 export interface DirectoryEntry {
   readonly name: Name
@@ -173,6 +177,13 @@ export interface WriteInlineRequest extends Mutation {
   readonly checksum: Uint8Array
   readonly killPrivileges: boolean
 }
+/** Makes bytes of an inline file zeros, its size unchanged; `written: false` when it is in blocks. */
+export interface PunchInlineRequest extends Mutation {
+  readonly ino: Ino
+  readonly offset: number
+  readonly length: number
+  readonly killPrivileges: boolean
+}
 export interface WriteReply {
   readonly written: boolean
   /** Where an append began. */
@@ -220,6 +231,8 @@ export interface CommitWriteRequest extends Mutation {
   /** Reserve up to here as well, ahead of the next write; 0 for no more than there is. */
   readonly reach: number
   readonly killPrivileges: boolean
+  /** What the blocks' servers said that they took for it, or gave back: added to the inode's `allocated`. */
+  readonly allocated: number
 }
 /** One server's share, in bytes of its data disk. */
 export interface StatfsReply {

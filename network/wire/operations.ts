@@ -8,11 +8,30 @@
  * 3. Names are raw bytes as Linux has them, not text: any byte but NUL and '/'.
  */
 import type {
+  AllocateBlockRequest,
+  CopyBlockReply,
+  CopyBlockRequest,
   CutBlocksRequest,
+  PunchBlocksRequest,
   ReadBlockReply,
   ReadBlockRequest,
+  SeekBlocksReply,
+  SeekBlocksRequest,
+  SpaceReply,
   WriteBlockRequest,
 } from './block-messages.ts'
+import type {
+  CheckDataReply,
+  CheckDataRequest,
+  CheckInodeReply,
+  CheckInodeRequest,
+  CheckNamesReply,
+  CheckNamesRequest,
+  CheckScanReply,
+  CheckScanRequest,
+  ExamineReply,
+  ExamineRequest,
+} from './check-messages.ts'
 import type {
   AttributesReply,
   CommitWriteRequest,
@@ -29,6 +48,7 @@ import type {
   OpenRequest,
   ParentReply,
   ParentRequest,
+  PunchInlineRequest,
   ReaddirReply,
   ReaddirRequest,
   ReadInlineReply,
@@ -70,6 +90,7 @@ import type {
 import type { Empty } from './message.ts'
 
 export type * from './block-messages.ts'
+export type * from './check-messages.ts'
 export type * from './file-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
@@ -83,6 +104,7 @@ export interface Operations {
   lookup: { request: LookupRequest; reply: EntryReply }
   getattr: { request: InoRequest; reply: AttributesReply }
   parent: { request: ParentRequest; reply: ParentReply }
+  accessed: { request: InoRequest; reply: AttributesReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
   createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
@@ -97,6 +119,7 @@ export interface Operations {
   release: { request: ReleaseRequest; reply: Empty }
   readInline: { request: ReadInlineRequest; reply: ReadInlineReply }
   writeInline: { request: WriteInlineRequest; reply: WriteReply }
+  punchInline: { request: PunchInlineRequest; reply: WriteReply }
   reserve: { request: ReserveRequest; reply: ReserveReply }
   commitWrite: { request: CommitWriteRequest; reply: WriteReply }
   sync: { request: Empty; reply: SyncReply }
@@ -107,12 +130,22 @@ export interface Operations {
   removexattr: { request: RemovexattrRequest; reply: Empty }
 
   readBlock: { request: ReadBlockRequest; reply: ReadBlockReply }
-  writeBlock: { request: WriteBlockRequest; reply: Empty }
-  cutBlocks: { request: CutBlocksRequest; reply: Empty }
+  writeBlock: { request: WriteBlockRequest; reply: SpaceReply }
+  cutBlocks: { request: CutBlocksRequest; reply: SpaceReply }
+  punchBlocks: { request: PunchBlocksRequest; reply: SpaceReply }
+  allocateBlock: { request: AllocateBlockRequest; reply: SpaceReply }
+  copyBlock: { request: CopyBlockRequest; reply: CopyBlockReply }
+  seekBlocks: { request: SeekBlocksRequest; reply: SeekBlocksReply }
 
   prepare: { request: PrepareRequest; reply: PrepareReply }
   decide: { request: DecideRequest; reply: DecideReply }
   outcome: { request: OutcomeRequest; reply: OutcomeReply }
+
+  checkScan: { request: CheckScanRequest; reply: CheckScanReply }
+  checkNames: { request: CheckNamesRequest; reply: CheckNamesReply }
+  checkInode: { request: CheckInodeRequest; reply: CheckInodeReply }
+  checkData: { request: CheckDataRequest; reply: CheckDataReply }
+  examine: { request: ExamineRequest; reply: ExamineReply }
 
   join: { request: JoinRequest; reply: JoinReply }
   heartbeat: { request: HeartbeatRequest; reply: Empty }
@@ -153,13 +186,24 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   listxattr: 37,
   removexattr: 38,
   parent: 39,
+  punchInline: 60,
   createTemporary: 40,
+  accessed: 41,
   readBlock: 64,
   writeBlock: 65,
   cutBlocks: 66,
+  punchBlocks: 67,
+  allocateBlock: 68,
+  seekBlocks: 69,
+  copyBlock: 70,
   prepare: 80,
   decide: 81,
   outcome: 82,
+  checkScan: 112,
+  checkNames: 113,
+  checkInode: 114,
+  checkData: 115,
+  examine: 116,
   join: 96,
   heartbeat: 97,
   view: 98,

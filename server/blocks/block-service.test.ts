@@ -1,18 +1,22 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
-import { chunkBytes } from '../../network/limits.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { chunkBytes, replacingReserveFraction } from '../../network/limits.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
+import type { CopyBlockRequest, ReadBlockRequest } from '../../network/wire/operations.ts'
 import { MemoryDevice } from '../device/memory.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { Sessions } from '../leases/sessions.ts'
 import { openMemoryStore } from '../metadata/level.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { Partition } from '../partition/partition.ts'
+import type { Peers } from '../peers.ts'
 import { SyncPoint } from '../sync-point.ts'
 import { StoreDouble } from '../testing/store-double.ts'
 import { BlockService } from './block-service.ts'
 import { openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
+import { CopySources } from './copying.ts'
 
 const file = { ino: 2 ** 40 + 9, generation: 0 }
 const everything = { ...file, block: 0, offset: 0, reach: 2 ** 30, purge: false, durable: false }
@@ -23,6 +27,8 @@ interface Fixture {
   readonly partition: Partition
   readonly syncPoint: SyncPoint
   write(block: number, chunks: number): Promise<unknown>
+  onAsk: () => Promise<void>
+  onWay: (payload: readonly Uint8Array[]) => readonly Uint8Array[]
 }
 
 async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixture> {
@@ -33,7 +39,10 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
   const store = new MetadataStore(double ?? (await openMemoryStore()), unexpected)
   const blocks: BlockStore = await openBlockStore({
     env,
-    device: new MemoryDevice({ env, capacityBytes: capacityChunks * chunkBytes }),
+    device: new MemoryDevice({
+      env,
+      capacityBytes: capacityChunks * chunkBytes * (1 + replacingReserveFraction),
+    }),
     index: store,
     partitions: [1],
     fallenBack: () => [],
@@ -49,14 +58,29 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     touched: () => undefined,
     purgeQueued: () => undefined,
   })
-  const service = new BlockService(env, blocks)
+  /** Sources are blocks of this partition, asked for as those of another server are. */
+  const call = async (_: string, __: number, request: object) => {
+    await fixture.onAsk()
+    const { body, payload } = await service.read(partition, request as ReadBlockRequest)
+    return { body, payload: fixture.onWay(payload) }
+  }
+  const service = new BlockService(env, blocks, new CopySources({ call } as unknown as Peers, 8))
   const write = (block: number, chunks: number) => {
     const data = [Buffer.alloc(chunks * chunkBytes, block + 1)]
     const checksums = checksumsOf(data, 0, chunkBytes)
     const request = { ...file, block, offset: 0, checksums, slot: 0, sequence: 1 }
     return service.write(partition, request, data, () => ({ key: 'kept', value: null }))
   }
-  return { blocks, service, partition, syncPoint, write }
+  const fixture: Fixture = {
+    blocks,
+    service,
+    partition,
+    syncPoint,
+    write,
+    onAsk: async () => undefined,
+    onWay: payload => payload,
+  }
+  return fixture
 }
 
 test('blocks that are cut are counted, and a repeated cut finds nothing', async t => {
@@ -117,4 +141,73 @@ test('a cut that is to be durable is answered when it is on the disk', async t =
   await write(0, 1)
   await service.cut(partition, { ...everything, durable: true })
   t.true(double.written.at(-1)!.sync)
+})
+
+function copyOf(part: Partial<CopyBlockRequest>): CopyBlockRequest {
+  const source = { sourceIno: file.ino, sourceGeneration: file.generation, sourceBlock: 0 }
+  const where = { ...file, block: 1, offset: 0, length: chunkBytes, ...source, sourceOffset: 0 }
+  return { ...where, slot: 0, sequence: 1, ...part }
+}
+
+const keep = () => ({ key: 'kept', value: null })
+
+test('a block takes bytes of another, wherever they begin, and tells the space that they take', async t => {
+  const { blocks, service, partition, write } = await setUp(16)
+  await write(0, 2)
+  for (const [offset, sourceOffset] of [
+    [0, 0],
+    [0, 5],
+    [70_000, 3],
+    [chunkBytes, chunkBytes / 2],
+  ] as const) {
+    await blocks.cut({ ...file, partition: 1, block: 1 }, 0).then(change => {
+      if (change) partition.stageMutations([...change.mutations]).then(() => undefined)
+      change?.staged()
+    })
+    const { body } = await service.copy(partition, copyOf({ offset, sourceOffset }), keep)
+    t.true(body.present)
+    t.true(body.allocated >= chunkBytes)
+    const read = { ...file, block: 1, offset, length: chunkBytes }
+    const { payload } = await service.read(partition, read)
+    t.deepEqual(Buffer.concat(payload), Buffer.alloc(chunkBytes, 1))
+  }
+})
+
+test('a copy of no block makes a hole', async t => {
+  const { service, partition, write } = await setUp(16)
+  await write(1, 2)
+  const { body } = await service.copy(partition, copyOf({ sourceBlock: 5 }), keep)
+  t.deepEqual(body, { allocated: -chunkBytes, present: false })
+  t.like(partition.facts, { blocks: 1, blockBytes: chunkBytes })
+})
+
+test('bytes that were damaged on their way are not stored', async t => {
+  const fixture = await setUp(16)
+  await fixture.write(0, 1)
+  fixture.onWay = payload => payload.map(piece => piece.slice().fill(9, 3, 4))
+  const copying = fixture.service.copy(fixture.partition, copyOf({}), keep)
+  await t.throwsAsync(copying, { code: 'CHECKSUM' })
+  t.is(fixture.partition.facts.blocks, 1)
+})
+
+test('a source that cannot be asked now is no wrong turn of the client’s', async t => {
+  const fixture = await setUp(16)
+  for (const code of ['NOT_PRIMARY', 'STALE_EPOCH', 'UNREACHABLE'] as const) {
+    fixture.onAsk = () => Promise.reject(new ClusterError(code, 'not now'))
+    const copying = fixture.service.copy(fixture.partition, copyOf({}), keep)
+    await t.throwsAsync(copying, { code: 'NOT_READY' })
+  }
+})
+
+test('ranges that no block has are refused', async t => {
+  const { service, partition } = await setUp(16)
+  const wrong = [{ length: 0 }, { length: -1 }, { offset: 2 ** 30 }, { sourceOffset: -5 }]
+  for (const part of [...wrong, { sourceIno: 0.5 }, { block: -1 }]) {
+    const copying = service.copy(partition, copyOf(part), keep)
+    await t.throwsAsync(copying, { code: 'MALFORMED' }, JSON.stringify(part))
+  }
+  const range = { ...file, slot: 0, sequence: 1, block: 0, offset: 2 ** 40, length: 5, zero: false }
+  await t.throwsAsync(service.allocate(partition, range, keep), { code: 'MALFORMED' })
+  const punch = { ...range, endBlock: 3, endOffset: 0 }
+  await t.throwsAsync(service.punch(partition, punch, keep), { code: 'MALFORMED' })
 })

@@ -4,8 +4,14 @@ import { ClusterError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type {
+  AllocateBlockRequest,
+  CopyBlockRequest,
   CutBlocksRequest,
+  PunchBlocksRequest,
   ReadBlockRequest,
+  SeekBlocksReply,
+  SeekBlocksRequest,
+  SpaceReply,
   WriteBlockRequest,
 } from '../../network/wire/operations.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
@@ -13,17 +19,25 @@ import { noPayload } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Keep } from '../partition/slots.ts'
 import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
+import type { CopySources } from './copying.ts'
 import { blockKeyOf, blockRange, parseBlockKey } from './index.ts'
 import { PurgedGenerations } from './purged-generations.ts'
+
+interface Spaced {
+  readonly body: SpaceReply
+  readonly payload: readonly Uint8Array[]
+}
 
 const noChecksums = new Uint8Array(0)
 
 export class BlockService {
   readonly #blocks: BlockStore
   readonly #purged: PurgedGenerations
+  readonly #sources: CopySources
 
-  constructor(env: Env, blocks: BlockStore) {
+  constructor(env: Env, blocks: BlockStore, sources: CopySources) {
     this.#blocks = blocks
+    this.#sources = sources
     this.#purged = new PurgedGenerations(env)
   }
 
@@ -46,17 +60,29 @@ export class BlockService {
   ): Promise<Reply<'writeBlock'>> {
     const { offset, checksums } = request
     checkRange(offset, 0)
-    const key = keyOf(partition, request)
+    return await this.#make(partition, keyOf(partition, request), keep, key =>
+      this.#blocks.write(key, offset, payload, checksums),
+    )
+  }
+
+  /** A change that may make a block, unless blocks of its generation are being purged. */
+  async #make(
+    partition: Partition,
+    key: BlockKey,
+    keep: (reply: Spaced) => KeyMutation,
+    changing: (key: BlockKey) => Promise<StagedBlock | null>,
+  ): Promise<Spaced> {
     this.#purged.check(key)
-    const staged = await this.#blocks.write(key, offset, payload, checksums)
+    const change = await changing(key)
     try {
       this.#purged.check(key)
     } catch (error) {
-      staged.abandoned()
+      change?.abandoned()
       throw error
     }
-    const reply = { body: {}, payload: noPayload }
-    await stage(partition, staged, [keep(reply)])
+    const reply = spaceReply(change?.spaceDelta ?? 0)
+    if (change === null) await partition.stageMutations([keep(reply)])
+    else await stage(partition, change, [keep(reply)])
     return reply
   }
 
@@ -68,19 +94,119 @@ export class BlockService {
     const { ino, generation, block, offset, reach } = request
     if (request.purge) this.#purged.add(request)
     const [from, to] = blockRange(partition.id, ino, generation)
-    let count = 0
-    for await (const key of blocksIn(partition, from, to)) {
+    const allocated = await this.#changeEach(partition, [from, to], found =>
+      found.block < block || found.block >= reach
+        ? null
+        : this.#blocks.cut(found, found.block === block ? offset : 0),
+    )
+    await (request.durable ? partition.store.sync() : partition.store.settled())
+    return spaceReply(allocated)
+  }
+
+  /** Punches what this partition holds of the range. A repeat of what was cut short does the rest. */
+  async punch(
+    partition: Partition,
+    request: PunchBlocksRequest,
+    keep: Keep<'punchBlocks'>,
+  ): Promise<Reply<'punchBlocks'>> {
+    const { block, offset, endBlock, endOffset } = request
+    const { ino, generation } = keyOf(partition, request)
+    checkRange(offset, 0)
+    checkRange(endOffset, 0)
+    const range = blockRange(partition.id, ino, generation)
+    const allocated = await this.#changeEach(partition, range, found => {
+      if (found.block < block || found.block > endBlock) return null
+      const from = found.block === block ? offset : 0
+      const to = found.block === endBlock ? endOffset : maxBlockBytes
+      return to <= from ? null : this.#blocks.punch(found, { offset: from, length: to - from })
+    })
+    const reply = spaceReply(allocated)
+    await partition.stageMutations([keep(reply)])
+    return reply
+  }
+
+  async allocate(
+    partition: Partition,
+    request: AllocateBlockRequest,
+    keep: Keep<'allocateBlock'>,
+  ): Promise<Reply<'allocateBlock'>> {
+    const { offset, length, zero } = request
+    checkRange(offset, length)
+    return await this.#make(partition, keyOf(partition, request), keep, key =>
+      this.#blocks.allocate(key, { offset, length }, zero === true),
+    )
+  }
+
+  /** Takes bytes of another block, from its server or this one, or a hole where there is no such block. */
+  async copy(
+    partition: Partition,
+    request: CopyBlockRequest,
+    keep: Keep<'copyBlock'>,
+  ): Promise<Reply<'copyBlock'>> {
+    const { offset, length, sourceOffset } = request
+    const { sourceIno: ino, sourceGeneration: generation, sourceBlock: block } = request
+    const target = keyOf(partition, request)
+    keyOf(partition, { ino, generation, block })
+    checkRange(offset, length)
+    checkRange(sourceOffset, length)
+    if (length === 0) throw new ClusterError('MALFORMED', 'a copy of no bytes')
+    const source = await this.#sources.read(request)
+    const present = source !== null
+    const spaced = await this.#make(
+      partition,
+      target,
+      ({ body, payload }) => keep({ body: { ...body, present }, payload }),
+      key =>
+        present
+          ? this.#blocks.write(key, offset, source.pieces, source.checksums)
+          : this.#blocks.punch(key, { offset, length }),
+    )
+    return { body: { ...spaced.body, present }, payload: noPayload }
+  }
+
+  async seek(partition: Partition, request: SeekBlocksRequest): Promise<Reply<'seekBlocks'>> {
+    const found = await this.#seek(partition, request)
+    await partition.store.settled()
+    return { body: found, payload: noPayload }
+  }
+
+  async #seek(partition: Partition, request: SeekBlocksRequest): Promise<SeekBlocksReply> {
+    const { ino, generation, block, offset, reach } = request
+    const first = keyOf(partition, request)
+    checkRange(offset, 0)
+    if (request.hole) return { block, offset: this.#blocks.seek(first, offset, 'hole') }
+    const [, to] = blockRange(partition.id, ino, generation)
+    for await (const [key] of partition.store.range(blockKeyOf(first), to)) {
       const found = parseBlockKey(key)
-      if (found.block < block || found.block >= reach) continue
-      const change = await this.#blocks.cut(found, found.block === block ? offset : 0)
+      if (found.block >= reach) break
+      const at = this.#blocks.seek(found, found.block === block ? offset : 0, 'data')
+      if (at >= 0) return { block: found.block, offset: at }
+    }
+    return { block: -1, offset: 0 }
+  }
+
+  /** @returns by how much the space of the blocks has changed, bytes. */
+  async #changeEach(
+    partition: Partition,
+    [from, to]: readonly [Key, Key],
+    changeOf: (block: BlockKey) => Promise<StagedBlock | null> | null,
+  ): Promise<number> {
+    let count = 0
+    let allocated = 0
+    for await (const key of blocksIn(partition, from, to)) {
+      const change = await changeOf(parseBlockKey(key))
       if (change === null) continue
+      allocated += change.spaceDelta
       // At once: a writer that holds the next block may wait for the space of this one.
       const committed = stage(partition, change, [])
       if (++count % purgeBatchBlocks === 0) await committed
     }
-    await (request.durable ? partition.store.sync() : partition.store.settled())
-    return { body: {}, payload: noPayload }
+    return allocated
   }
+}
+
+function spaceReply(allocated: number): Spaced {
+  return { body: { allocated }, payload: noPayload }
 }
 
 /** Also those whose record is damaged. */

@@ -1,6 +1,11 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
-import { chunkBytes, maxBlockBytes, maxBlockChangesQueued } from '../../network/limits.ts'
+import {
+  chunkBytes,
+  maxBlockBytes,
+  maxBlockChangesQueued,
+  replacingReserveFraction,
+} from '../../network/limits.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import { MemoryDevice, noFaults } from '../device/memory.ts'
 import { openBlockStore } from './block-store.ts'
@@ -19,6 +24,11 @@ interface Fixture {
   store: BlockStore
   pressure: number
   onPressure: () => void
+}
+
+/** A disk that takes so much of new data. */
+function withReserve(bytes: number): number {
+  return bytes + bytes * replacingReserveFraction
 }
 
 interface FixtureOptions {
@@ -216,7 +226,7 @@ test('a cut drops the bytes behind it, moves nothing, and a cut at 0 removes the
   t.is(await get(f, block(0), 0, 10), null)
   t.is(await f.store.cut(block(0), 0), null)
   await syncAll(f)
-  t.like(await f.store.statistics(), { blocks: 0, usedBytes: 0, freeBytes: 64 * MiB })
+  t.like(await f.store.statistics(), { blocks: 0, usedBytes: 0, freeBytes: 63 * MiB })
 })
 
 test('an abandoned change leaves the block and the space as they were', async t => {
@@ -277,10 +287,9 @@ test('after a failed sync nothing is written or synced any more, but reads go on
 })
 
 test('a full disk leaves all as it was, and deleting makes room after a sync', async t => {
-  const f = await setUp({ capacityBytes: 4 * MiB })
+  const f = await setUp({ capacityBytes: withReserve(4 * MiB) })
   for (let number = 0; number < 4; number++) await put(f, block(number), 0, bytes(MiB, number))
   await t.throwsAsync(write(f, block(4), 0, bytes(1, 1)), { code: 'ENOSPC' })
-  await t.throwsAsync(write(f, block(0), 0, bytes(1, 1)), { code: 'ENOSPC' })
   for (let number = 0; number < 4; number++) {
     t.true((await get(f, block(number), 0, MiB))!.equals(bytes(MiB, number)))
   }
@@ -291,7 +300,7 @@ test('a full disk leaves all as it was, and deleting makes room after a sync', a
 })
 
 test('space that a sync would free is asked for, and the write waits for it', async t => {
-  const f = await setUp({ capacityBytes: 2 * MiB })
+  const f = await setUp({ capacityBytes: withReserve(2 * MiB) })
   await put(f, block(0), 0, bytes(MiB, 0))
   await put(f, block(0), 0, bytes(MiB, 1))
   const writing = write(f, block(1), 0, bytes(MiB, 2))
@@ -303,7 +312,7 @@ test('space that a sync would free is asked for, and the write waits for it', as
 })
 
 test('a write that waits for space in vain is told ENOSPC', async t => {
-  const f = await setUp({ capacityBytes: 2 * MiB })
+  const f = await setUp({ capacityBytes: withReserve(2 * MiB) })
   await put(f, block(0), 0, bytes(MiB, 0))
   await put(f, block(0), 0, bytes(MiB, 1))
   const refused = t.throwsAsync(write(f, block(1), 0, bytes(MiB, 2)), { code: 'ENOSPC' })
@@ -315,7 +324,7 @@ test('a write that waits for space in vain is told ENOSPC', async t => {
 })
 
 test('a scattered disk still takes what fits', async t => {
-  const f = await setUp({ capacityBytes: 4 * MiB })
+  const f = await setUp({ capacityBytes: withReserve(4 * MiB) })
   for (let number = 0; number < 1024; number++) await put(f, block(number), 0, bytes(4096, number))
   for (let number = 0; number < 1024; number += 2) commit(f, await f.store.cut(block(number), 0))
   await syncAll(f)
@@ -334,7 +343,7 @@ test('a scattered disk still takes what fits', async t => {
 })
 
 test('a read that overlaps overwriting, syncing and reuse of its space sees the old bytes', async t => {
-  const f = await setUp({ capacityBytes: 2 * MiB })
+  const f = await setUp({ capacityBytes: withReserve(2 * MiB) })
   await put(f, block(0), 0, bytes(MiB, 0))
   const release = Promise.withResolvers<void>()
   const { read } = MemoryDevice.prototype
@@ -355,7 +364,7 @@ test('a read that overlaps overwriting, syncing and reuse of its space sees the 
 })
 
 test('freed space is not reused before the index that forgot it is on the disk', async t => {
-  const f = await setUp({ capacityBytes: 3 * MiB })
+  const f = await setUp({ capacityBytes: withReserve(3 * MiB) })
   await put(f, block(0), 0, bytes(MiB, 0))
   await syncAll(f)
   const mark = f.store.stagedMark()
@@ -442,13 +451,25 @@ test('records that share space, lie outside or cannot be read are told and serve
     {
       key: blockKeyOf(stolen),
       value: encodeRecord([
-        { length: 4096, checksum, extents: [{ unit: 3, units: 1 }], unsynced: null },
+        {
+          length: 4096,
+          checksum,
+          extents: [{ unit: 3, units: 1 }],
+          unsynced: null,
+          unwritten: false,
+        },
       ]),
     },
     {
       key: blockKeyOf(alien),
       value: encodeRecord([
-        { length: 4096, checksum, extents: [{ unit: 16_384, units: 1 }], unsynced: null },
+        {
+          length: 4096,
+          checksum,
+          extents: [{ unit: 16_384, units: 1 }],
+          unsynced: null,
+          unwritten: false,
+        },
       ]),
     },
     { key: blockKeyOf(broken), value: Uint8Array.of(1, 1, 1) },
@@ -489,11 +510,131 @@ test('a record that has decayed is told and served as an error, until its block 
   t.is(await get(f, block(0), 0, 10), null)
 })
 
+/** As the bytes of one block are after all that was done to them. */
+class Model {
+  readonly bytes = Buffer.alloc(4 * chunkBytes)
+
+  async check(t: ExecutionContext, f: Fixture, key: BlockKey): Promise<void> {
+    const { length } = this.bytes
+    t.true(((await get(f, key, 0, length)) ?? Buffer.alloc(length)).equals(this.bytes))
+  }
+}
+
+test('what is punched is zeros, and whole chunks give back their space', async t => {
+  const f = await setUp()
+  const model = new Model()
+  bytes(4 * chunkBytes, 1).copy(model.bytes)
+  await put(f, block(0), 0, bytes(4 * chunkBytes, 1))
+  const ranges = [
+    { offset: 100, length: 50, space: 0 },
+    { offset: chunkBytes + 5000, length: chunkBytes, space: -14 * 4096 },
+    { offset: 3 * chunkBytes - 1, length: chunkBytes + 1, space: -16 * 4096 },
+    { offset: 0, length: 4 * chunkBytes, space: -34 * 4096 },
+  ]
+  for (const { offset, length, space } of ranges) {
+    const change = await f.store.punch(block(0), { offset, length })
+    t.is(change?.spaceDelta, space, `${length} from ${offset}`)
+    commit(f, change)
+    model.bytes.fill(0, offset, offset + length)
+    await model.check(t, f, block(0))
+    await open(f)
+    await model.check(t, f, block(0))
+  }
+  await syncAll(f)
+  t.is(await get(f, block(0), 0, 1), null)
+  t.like(await f.store.statistics(), { blocks: 0, usedBytes: 0 })
+  t.is(await f.store.punch(block(0), { offset: 0, length: 100 }), null)
+})
+
+test('a punch that is abandoned leaves everything as it was', async t => {
+  const f = await setUp()
+  await put(f, block(0), 0, bytes(4 * chunkBytes, 1))
+  const change = await f.store.punch(block(0), { offset: 10, length: 3 * chunkBytes })
+  change?.abandoned()
+  t.true((await get(f, block(0), 0, 4 * chunkBytes))!.equals(bytes(4 * chunkBytes, 1)))
+  await syncAll(f)
+  t.is((await f.store.statistics()).usedBytes, 4 * chunkBytes)
+})
+
+test('what is allocated is zeros where nothing was, takes its space, and is a hole', async t => {
+  const f = await setUp()
+  await put(f, block(0), chunkBytes, bytes(100, 1))
+  const change = await f.store.allocate(block(0), { offset: 5, length: 3 * chunkBytes }, false)
+  t.is(change?.spaceDelta, (16 + 15 + 16 + 1) * 4096)
+  commit(f, change)
+  const model = new Model()
+  bytes(100, 1).copy(model.bytes, chunkBytes)
+  await model.check(t, f, block(0))
+  await open(f)
+  await model.check(t, f, block(0))
+  t.is(f.store.seek(block(0), 0, 'data'), chunkBytes)
+  t.is(f.store.seek(block(0), 3 * chunkBytes, 'data'), -1)
+  t.is(f.store.seek(block(0), 3 * chunkBytes, 'hole'), 3 * chunkBytes)
+  t.is(await f.store.allocate(block(0), { offset: 5, length: 3 * chunkBytes }, false), null)
+  await put(f, block(0), 10, bytes(100, 2))
+  bytes(100, 2).copy(model.bytes, 10)
+  await model.check(t, f, block(0))
+})
+
+test('what is zeroed keeps its space, and is a hole where whole chunks are', async t => {
+  const f = await setUp()
+  const model = new Model()
+  bytes(4 * chunkBytes, 1).copy(model.bytes)
+  await put(f, block(0), 0, bytes(4 * chunkBytes, 1))
+  const range = { offset: 1000, length: 2 * chunkBytes }
+  const change = await f.store.allocate(block(0), range, true)
+  t.is(change?.spaceDelta, 0)
+  commit(f, change)
+  model.bytes.fill(0, range.offset, range.offset + range.length)
+  await model.check(t, f, block(0))
+  t.is(f.store.seek(block(0), 0, 'hole'), chunkBytes)
+  t.is(f.store.seek(block(0), chunkBytes, 'data'), 2 * chunkBytes)
+  await syncAll(f)
+  await open(f)
+  await model.check(t, f, block(0))
+  t.is((await f.store.statistics()).usedBytes, 4 * chunkBytes)
+  commit(f, await f.store.cut(block(0), chunkBytes + 10))
+  model.bytes.fill(0, chunkBytes + 10)
+  await model.check(t, f, block(0))
+})
+
+test('a full disk still lets what is there be written over, punched, and filled in', async t => {
+  const f = await setUp({ capacityBytes: withReserve(12 * MiB) })
+  f.onPressure = () => void syncAll(f)
+  commit(f, await f.store.allocate(block(0), { offset: 0, length: MiB }, false))
+  for (let number = 1; number < 12; number++) await put(f, block(number), 0, bytes(MiB, number))
+  t.is((await f.store.statistics()).freeBytes, 0)
+  await t.throwsAsync(write(f, block(16), 0, bytes(1, 1)), { code: 'ENOSPC' })
+  const refused = f.store.allocate(block(16), { offset: 0, length: 1 }, false)
+  await t.throwsAsync(refused, { code: 'ENOSPC' })
+  for (let at = 0; at < MiB; at += chunkBytes) {
+    await put(f, block(0), at, bytes(chunkBytes, at))
+    await put(f, block(1), at, bytes(chunkBytes, at))
+    commit(f, await f.store.punch(block(2), { offset: at + 1, length: 10 }))
+  }
+  const expected = Array.from({ length: 16 }, (_, at) => bytes(chunkBytes, at * chunkBytes))
+  t.true((await get(f, block(0), 0, MiB))!.equals(Buffer.concat(expected)))
+  t.true((await get(f, block(1), 0, MiB))!.equals(Buffer.concat(expected)))
+})
+
+test('data and holes are found by pages', async t => {
+  const f = await setUp()
+  t.is(f.store.seek(block(0), 7, 'data'), -1)
+  t.is(f.store.seek(block(0), 7, 'hole'), 7)
+  await put(f, block(0), 0, bytes(5000, 1))
+  await put(f, block(0), 2 * chunkBytes, bytes(2 * chunkBytes, 1))
+  t.is(f.store.seek(block(0), 7, 'data'), 7)
+  t.is(f.store.seek(block(0), 7, 'hole'), 8192)
+  t.is(f.store.seek(block(0), 8192, 'data'), 2 * chunkBytes)
+  t.is(f.store.seek(block(0), 2 * chunkBytes, 'hole'), 4 * chunkBytes)
+  t.is(f.store.seek(block(0), 4 * chunkBytes, 'data'), -1)
+})
+
 test('a disk that grows gives its new room', async t => {
-  const f = await setUp({ capacityBytes: MiB })
+  const f = await setUp({ capacityBytes: withReserve(MiB) })
   await put(f, block(0), 0, bytes(MiB, 1))
   await t.throwsAsync(write(f, block(1), 0, bytes(1, 1)), { code: 'ENOSPC' })
-  f.device.resize(2 * MiB)
+  f.device.resize(withReserve(2 * MiB))
   await put(f, block(1), 0, bytes(MiB, 2))
-  t.is((await f.store.statistics()).capacityBytes, 2 * MiB)
+  t.is((await f.store.statistics()).capacityBytes, withReserve(2 * MiB))
 })

@@ -22,6 +22,7 @@ import { BlockLocks } from './block-locks.ts'
 import type {
   BlockData,
   BlockKey,
+  BlockRange,
   BlockStore,
   BlockStoreStatistics,
   StagedBlock,
@@ -30,9 +31,18 @@ import { cutRecord } from './cutting.ts'
 import { reportDamage, reportFallenBack, type StoreLog, unreadable } from './damage.ts'
 import { blockKeyOf, encodeSyncedChange, parseBlockKey, syncedChangeKey } from './index.ts'
 import { readRecord } from './reading.ts'
-import { type BlockRecord, blockEnd, decodeRecord, unitBytes } from './record.ts'
+import { type BlockRecord, blockEnd, decodeRecord, unitBytes, withoutHolesAtEnd } from './record.ts'
 import { type FallenBack, type Recovery, recover } from './recovery.ts'
+import {
+  allocated,
+  freedBy,
+  newChunksOf,
+  punched,
+  type Reshaping,
+  withShapes,
+} from './reshaping.ts'
 import { type BlockIndex, extentsOf, type ScanResult, scanIndex } from './scan.ts'
+import { seekData, seekHole } from './seeking.ts'
 import { SharedSync } from './shared-sync.ts'
 import { Space } from './space.ts'
 import { type Change, type ChangeOutcome, stageChange } from './staged.ts'
@@ -40,6 +50,7 @@ import {
   type IncomingData,
   lengthOf,
   mergeChunks,
+  type NewChunk,
   placeChunks,
   unitsNeeded,
   withChunks,
@@ -158,6 +169,21 @@ class ExtentBlockStore implements BlockStore {
     })
   }
 
+  punch(key: BlockKey, range: BlockRange): Promise<StagedBlock | null> {
+    return this.#reshape(key, range, before => punched(this.#device, before, range))
+  }
+
+  allocate(key: BlockKey, range: BlockRange, zero: boolean): Promise<StagedBlock | null> {
+    return this.#reshape(key, range, before => allocated(this.#device, before, range, zero))
+  }
+
+  seek(key: BlockKey, offset: number, wanted: 'data' | 'hole'): number {
+    this.#assertOpen()
+    assertRange(offset, 0)
+    const record = this.#recordOf(blockKeyOf(key)) ?? []
+    return wanted === 'data' ? seekData(record, offset) : seekHole(record, offset)
+  }
+
   async verify(key: BlockKey): Promise<boolean> {
     this.#assertOpen()
     const record = this.#recordOf(blockKeyOf(key))
@@ -169,6 +195,10 @@ class ExtentBlockStore implements BlockStore {
       if (error instanceof ClusterError && error.code === 'CHECKSUM') return false
       throw error
     }
+  }
+
+  damageOf(key: BlockKey): string | null {
+    return this.#damaged.get(blockKeyOf(key)) ?? null
   }
 
   async sync(): Promise<readonly KeyMutation[]> {
@@ -193,7 +223,7 @@ class ExtentBlockStore implements BlockStore {
     return {
       capacityBytes,
       freeBytes,
-      usedBytes: capacityBytes - freeBytes,
+      usedBytes: capacityBytes - this.#space.unitsFor(true) * unitBytes,
       blocks: this.#blocks,
       checksumErrors: this.#checksumErrors,
     }
@@ -225,25 +255,68 @@ class ExtentBlockStore implements BlockStore {
   async #writeInto(name: Key, incoming: IncomingData): Promise<Change> {
     const before = this.#recordOf(name) ?? []
     const chunks = await mergeChunks(this.#device, before, incoming)
-    const taken = await this.#take(unitsNeeded(chunks))
-    try {
-      await writeChunks(this.#device, chunks, taken)
-    } catch (error) {
-      this.#space.giveBack(taken)
-      throw error
-    }
-    const change = this.#sync.wrote(lengthOf(incoming.data))
     const first = Math.floor(incoming.offset / chunkBytes)
+    const replaced = extentsOf(before.slice(first, first + chunks.length))
+    const taken = await this.#take(unitsNeeded(chunks), replaced)
+    await this.#putOrGiveBack(chunks, taken, taken)
+    const change = this.#sync.wrote(lengthOf(incoming.data))
     const written = { first, chunks: placeChunks(chunks, taken), change }
     const after = withChunks(before, written, this.#sync)
-    const replaced = extentsOf(before.slice(first, first + chunks.length))
     const blockDelta = before.length === 0 ? 1 : 0
     return { key: name, before, after, blockDelta, taken, replaced }
   }
 
-  async #take(units: number): Promise<readonly Extent[]> {
-    if (units > this.#space.availableUnits) this.#space.grow(await unitsOn(this.#device))
-    return await this.#space.take(units)
+  async #reshape(
+    key: BlockKey,
+    { offset, length }: BlockRange,
+    plan: (before: BlockRecord) => Promise<Reshaping | null>,
+  ): Promise<StagedBlock | null> {
+    this.#assertWritable()
+    assertRange(offset, length)
+    if (length === 0) return null
+    const name = blockKeyOf(key)
+    return await this.#change(name, async () => {
+      const before = this.#recordOf(name) ?? []
+      const reshaping = await plan(before)
+      return reshaping && (await this.#reshaped(name, before, reshaping))
+    })
+  }
+
+  async #reshaped(name: Key, before: BlockRecord, reshaping: Reshaping): Promise<Change> {
+    const { written, unwritten } = newChunksOf(reshaping)
+    const replaced = freedBy(reshaping, before)
+    const units = unitsNeeded(written) + unitsNeeded(unwritten)
+    const taken = units > 0 ? await this.#take(units, replaced) : []
+    const placed = placeChunks([...written, ...unwritten], taken)
+    let change = 0
+    if (written.length > 0) {
+      await this.#putOrGiveBack(written, placed.slice(0, written.length).flatMap(extentsIn), taken)
+      change = this.#sync.wrote(unitsNeeded(written) * unitBytes)
+    }
+    const shaped = withShapes(before, reshaping, placed, change, this.#sync)
+    const after = withoutHolesAtEnd(shaped)
+    const blockDelta = Number(after.length > 0) - Number(before.length > 0)
+    return { key: name, before, after, blockDelta, taken, replaced }
+  }
+
+  async #putOrGiveBack(
+    chunks: readonly NewChunk[],
+    extents: readonly Extent[],
+    taken: readonly Extent[],
+  ): Promise<void> {
+    try {
+      await writeChunks(this.#device, chunks, extents)
+    } catch (error) {
+      this.#space.giveBack(taken)
+      throw error
+    }
+  }
+
+  /** @param replaced what becomes free in time when the change is made. */
+  async #take(units: number, replaced: readonly Extent[]): Promise<readonly Extent[]> {
+    const replaces = units <= unitsIn(replaced)
+    if (units > this.#space.unitsFor(replaces)) this.#space.grow(await unitsOn(this.#device))
+    return await this.#space.take(units, replaces)
   }
 
   /** Its units may be somebody else's too: they stay used until the store is opened again. */
@@ -300,6 +373,16 @@ class ExtentBlockStore implements BlockStore {
     this.#assertOpen()
     this.#sync.assertHealthy()
   }
+}
+
+function extentsIn({ extents }: { readonly extents: readonly Extent[] }): readonly Extent[] {
+  return extents
+}
+
+function unitsIn(extents: readonly Extent[]): number {
+  let units = 0
+  for (const extent of extents) units += extent.units
+  return units
 }
 
 /** Ranges come from the wire. */

@@ -11,6 +11,12 @@ export interface BlockKey {
   readonly block: number
 }
 
+/** Bytes of one block. */
+export interface BlockRange {
+  readonly offset: number
+  readonly length: number
+}
+
 export interface BlockData {
   /** `length` bytes, cut at chunk borders of the block; holes are zeros. */
   readonly pieces: readonly Uint8Array[]
@@ -28,6 +34,8 @@ export interface StagedBlock {
   /** Blocks the partition gains (1), keeps (0) or loses (-1), and its data bytes likewise. */
   readonly blockDelta: number
   readonly byteDelta: number
+  /** Bytes of the device that the block takes more, or less: its share in st_blocks. */
+  readonly spaceDelta: number
   /** The mutations are staged and visible: the space of what they replaced may be freed in time. */
   staged(): void
   /** They never will be: the new space is free again. */
@@ -36,6 +44,7 @@ export interface StagedBlock {
 
 export interface BlockStoreStatistics {
   readonly capacityBytes: number
+  /** For new data: without what is kept for changes of what is there. */
   readonly freeBytes: number
   readonly usedBytes: number
   readonly blocks: number
@@ -62,6 +71,25 @@ export interface BlockStore {
   /** Drops the block's bytes from `offset` on; 0 removes the block. null when there is nothing to do. */
   cut(key: BlockKey, offset: number): Promise<StagedBlock | null>
   /**
+   * Makes these bytes zeros. Whole chunks give their space back; what is left of one is written anew.
+   * @returns null when they are a hole already.
+   * @throws as `write`.
+   */
+  punch(key: BlockKey, range: BlockRange): Promise<StagedBlock | null>
+  /**
+   * Gives these bytes space where they have none: it reads as zeros, and later writes there find room.
+   * @param zero makes them zeros also where they are data.
+   * @returns null when there is nothing to do.
+   * @throws as `write`.
+   */
+  allocate(key: BlockKey, range: BlockRange, zero: boolean): Promise<StagedBlock | null>
+  /**
+   * Where data, or a hole, begins at or behind `offset`; what was allocated and never written is a hole.
+   * @returns offset within the block, for a hole perhaps its very end; -1 when no data comes any more.
+   * @throws ClusterError DISK.
+   */
+  seek(key: BlockKey, offset: number, wanted: 'data' | 'hole'): number
+  /**
    * All data written before the call is on the disk. To be called before the index is synced.
    * @returns what says so, to be committed in the very batch that the index is synced with.
    */
@@ -79,6 +107,8 @@ export interface BlockStore {
    * @throws ClusterError DISK.
    */
   verify(key: BlockKey): Promise<boolean>
+  /** Why the block is known to be damaged whatever the disk gives; null when nothing is known. */
+  damageOf(key: BlockKey): string | null
   statistics(): Promise<BlockStoreStatistics>
   close(): Promise<void>
 }

@@ -44,13 +44,18 @@ export async function cutRecord(
   return { after: withoutHolesAtEnd(after), replaced }
 }
 
-async function shorten(device: Device, chunk: StoredChunk, length: number): Promise<StoredChunk> {
+/** The chunk's first `length` bytes, where they are. @throws ClusterError CHECKSUM, DISK. */
+export async function shorten(
+  device: Device,
+  chunk: StoredChunk,
+  length: number,
+): Promise<StoredChunk> {
   if (length >= chunk.length) return chunk
   const bytes = await readChunk(device, [chunk], 0)
   const checksum = new Uint8Array(checksumBytes)
   writeChecksum(checksum, 0, [bytes.subarray(0, length)])
   const unsynced = await shortenFallback(device, chunk.unsynced, length)
-  return { length, checksum, extents: headOf(chunk, unitsOf(length)), unsynced }
+  return { ...chunk, length, checksum, extents: headOf(chunk, unitsOf(length)), unsynced }
 }
 
 /** What has decayed is no fallback any more: without it, a chunk that is lost is an error. */
@@ -79,7 +84,8 @@ function headOf({ extents }: StoredChunk, count: number): Extent[] {
   return head
 }
 
-function tailOf({ extents }: StoredChunk, skipped: number): Extent[] {
+/** What is left over when the chunk keeps its first units. */
+export function tailOf({ extents }: StoredChunk, skipped: number): Extent[] {
   const tail: Extent[] = []
   let skip = skipped
   for (const { unit, units } of extents) {

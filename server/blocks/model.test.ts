@@ -37,6 +37,9 @@ const steps = fc.oneof(
   { weight: 6, arbitrary: fc.tuple(kind('write'), numbers, offsets, lengths) },
   { weight: 2, arbitrary: fc.tuple(kind('abandon'), numbers, offsets, lengths) },
   { weight: 3, arbitrary: fc.tuple(kind('cut'), numbers, fc.oneof(offsets, fc.constant(0))) },
+  { weight: 3, arbitrary: fc.tuple(kind('punch'), numbers, offsets, lengths) },
+  { weight: 2, arbitrary: fc.tuple(kind('allocate'), numbers, offsets, lengths) },
+  { weight: 2, arbitrary: fc.tuple(kind('zero'), numbers, offsets, lengths) },
   { weight: 3, arbitrary: fc.tuple(kind('read'), numbers, offsets, lengths) },
   { weight: 1, arbitrary: fc.tuple(kind('sync')) },
   { weight: 6, arbitrary: fc.tuple(kind('syncOn')) },
@@ -132,6 +135,9 @@ class Run {
     if (step[0] === 'write') await this.write(step[1], step[2], step[3], true)
     else if (step[0] === 'abandon') await this.write(step[1], step[2], step[3], false)
     else if (step[0] === 'cut') await this.cut(step[1], step[2])
+    else if (step[0] === 'punch') await this.punch(step[1], step[2], step[3])
+    else if (step[0] === 'allocate') await this.allocate(step[1], step[2], step[3], false)
+    else if (step[0] === 'zero') await this.allocate(step[1], step[2], step[3], true)
     else if (step[0] === 'read') await this.read(step[1], step[2], step[3])
     else if (step[0] === 'sync') await this.sync()
     else if (step[0] === 'syncOn') await this.syncOn()
@@ -145,13 +151,8 @@ class Run {
     const length = Math.min(wanted, blockLength - offset)
     const data = new Uint8Array(length).fill(++this.#fill)
     const sums = checksumsOf([data], offset, chunkBytes)
-    let change: StagedBlock
-    try {
-      change = await this.store.write(keyOf(number), offset, [data], sums)
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return
-      throw error
-    }
+    const change = await unlessFull(this.store.write(keyOf(number), offset, [data], sums))
+    if (change === 'full') return
     if (!keep) return change.abandoned()
     const after = this.state[number]!.slice()
     after.set(data, offset)
@@ -163,6 +164,25 @@ class Run {
     const after = this.state[number]!.slice().fill(0, offset)
     if (change) this.#stage(change, { number, after, cutAt: offset })
     else if (!same(after, this.state[number]!)) throwError('a cut did nothing')
+  }
+
+  async punch(number: number, offset: number, wanted: number): Promise<void> {
+    const length = Math.min(wanted, blockLength - offset)
+    const change = await unlessFull(this.store.punch(keyOf(number), { offset, length }))
+    if (change === 'full') return
+    const after = this.state[number]!.slice().fill(0, offset, offset + length)
+    if (change) this.#stage(change, { number, after, cutAt: blockLength })
+    else if (!same(after, this.state[number]!)) throwError('a punch did nothing')
+  }
+
+  async allocate(number: number, offset: number, wanted: number, zero: boolean): Promise<void> {
+    const length = Math.min(wanted, blockLength - offset)
+    const change = await unlessFull(this.store.allocate(keyOf(number), { offset, length }, zero))
+    if (change === 'full') return
+    const after = this.state[number]!.slice()
+    if (zero) after.fill(0, offset, offset + length)
+    if (change) this.#stage(change, { number, after, cutAt: blockLength })
+    else if (!same(after, this.state[number]!)) throwError('zeroing did nothing')
   }
 
   #stage(staged: StagedBlock, change: Change): void {
@@ -310,6 +330,15 @@ function basesOf(state: State): Uint8Array[][][] {
 
 function chunkOf(block: Uint8Array, chunk: number): Uint8Array {
   return block.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes)
+}
+
+async function unlessFull<T>(changing: Promise<T>): Promise<T | 'full'> {
+  try {
+    return await changing
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return 'full'
+    throw error
+  }
 }
 
 function throwError(message: string): never {

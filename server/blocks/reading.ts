@@ -86,7 +86,7 @@ function planRuns(record: BlockRecord, first: number, length: number): readonly 
   const runs: Run[] = []
   for (let start = 0, index = first; start < length; start += chunkBytes, index++) {
     const chunk = record[index]
-    if (!chunk) continue
+    if (!chunk || chunk.unwritten) continue
     let from = start
     for (const { unit, units } of chunk.extents) {
       const end = Math.min(from + units * unitBytes, start + chunk.length)
@@ -110,7 +110,8 @@ function addRun(runs: Run[], run: Run): void {
 
 function zeroGaps(record: BlockRecord, first: number, buffer: Uint8Array): void {
   for (let start = 0, index = first; start < buffer.length; start += chunkBytes, index++) {
-    const stored = start + (record[index]?.length ?? 0)
+    const chunk = record[index]
+    const stored = chunk && !chunk.unwritten ? start + chunk.length : start
     const end = Math.min(start + chunkBytes, buffer.length)
     if (stored < end) buffer.fill(0, stored, end)
   }
@@ -125,7 +126,7 @@ function verifyChunks(
   const found = new Uint8Array(checksumBytes)
   for (let start = 0, index = first; start < buffer.length; start += chunkBytes, index++) {
     const chunk = record[index]
-    if (!chunk) continue
+    if (!chunk || chunk.unwritten) continue
     writeChecksum(found, 0, [buffer.subarray(start, start + chunk.length)])
     if (sameChecksums(found, chunk.checksum)) continue
     const address = chunk.extents[0]!.unit * unitBytes

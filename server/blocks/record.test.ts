@@ -16,6 +16,7 @@ const syncedChunks: fc.Arbitrary<StoredChunk> = fc.integer({ min: 1, max: 16 }).
     length: fc.integer({ min: (units - 1) * 4096 + 1, max: units * 4096 }),
     checksum: fc.uint8Array({ minLength: 8, maxLength: 8 }),
     unsynced: fc.constant(null),
+    unwritten: fc.boolean(),
     extents: fc.integer({ min: 0, max: 2 ** 32 }).map(unit =>
       units === 1
         ? [{ unit, units }]
@@ -31,14 +32,20 @@ const newChanges = fc.oneof(
   fc.constant(2 ** 47),
   fc.integer({ min: 2 ** 47 - 2 ** 31, max: 2 ** 47 }),
 )
-const changedOnce = fc
-  .tuple(syncedChunks, newChanges, places)
-  .map(([chunk, change, fallback]) => ({ ...chunk, unsynced: { change, fallback } }))
+const changedOnce = fc.tuple(syncedChunks, newChanges, places).map(([chunk, change, fallback]) => ({
+  ...chunk,
+  unsynced: { change, fallback },
+  unwritten: false,
+}))
 const changedTwice = fc
   .tuple(syncedChunks, newChanges, syncedChunks, fc.integer({ min: 1, max: 1000 }), places)
   .map(([chunk, change, before, age, fallback]) => ({
     ...chunk,
-    unsynced: { change, fallback: { ...before, unsynced: { change: change - age, fallback } } },
+    unwritten: false,
+    unsynced: {
+      change,
+      fallback: { ...before, unwritten: false, unsynced: { change: change - age, fallback } },
+    },
   }))
 const chunks = fc.oneof(syncedChunks, changedOnce, changedTwice)
 const records = fc
@@ -95,7 +102,8 @@ test('any bytes decode to a sound record or to none', t => {
 test('a fallback that is not older than its chunk, or one too many, is refused', t => {
   const checksum = new Uint8Array(8)
   const chunk = (change: number, fallback: StoredChunk | null): StoredChunk => {
-    return { length: 1, checksum, extents: [{ unit: 1, units: 1 }], unsynced: { change, fallback } }
+    const extents = [{ unit: 1, units: 1 }]
+    return { length: 1, checksum, extents, unsynced: { change, fallback }, unwritten: false }
   }
   const decoded = (...record: StoredChunk[]) => decodeRecord(encodeRecord(record))
   t.truthy(decoded(chunk(3, chunk(2, null))))
@@ -108,7 +116,8 @@ test('what a whole new block adds to its record is a byte for each chunk and its
   const checksum = new Uint8Array(8)
   const block = (unsynced: Unsynced | null) =>
     Array.from({ length: 16 }, (_, at): StoredChunk => {
-      return { length: chunkBytes, checksum, extents: [{ unit: 16 * at, units: 16 }], unsynced }
+      const extents = [{ unit: 16 * at, units: 16 }]
+      return { length: chunkBytes, checksum, extents, unsynced, unwritten: false }
     })
   const synced = encodeRecord(block(null)).length
   t.is(encodeRecord(block({ change: 7, fallback: null })).length, synced + 16)

@@ -7,6 +7,7 @@
  * 2. A chunk's extents hold exactly the units that its length needs, in the order of its bytes.
  * 3. Beyond a chunk's length, up to the next chunk, the block reads as zeros.
  * 4. A fallback is older than its chunk and no longer; a chunk has at most `maxFallbacks` behind it.
+ * 5. An unwritten chunk has its space and nothing there to be read: it is zeros, and needs no fallback.
  */
 import { chunkBytes, maxBlockBytes } from '../../network/limits.ts'
 import type { Extent } from './allocator.ts'
@@ -22,6 +23,8 @@ export interface StoredChunk {
   readonly extents: readonly Extent[]
   /** null: its data was on the disk when the record was made. */
   readonly unsynced: Unsynced | null
+  /** Space that was allocated and never written; its checksum is that of zeros. */
+  readonly unwritten: boolean
 }
 
 export interface Unsynced {
@@ -48,6 +51,13 @@ export function storedBytes(record: BlockRecord): number {
   return bytes
 }
 
+/** What its chunks take of the device, bytes; without what they may fall back to. */
+export function spaceOf(record: BlockRecord): number {
+  let units = 0
+  for (const chunk of record) if (chunk) units += unitsOf(chunk.length)
+  return units * unitBytes
+}
+
 /** Offset behind the last stored byte. */
 export function blockEnd(record: BlockRecord): number {
   const last = record.at(-1)
@@ -60,7 +70,7 @@ export function withoutHolesAtEnd(record: BlockRecord): BlockRecord {
   return record.slice(0, length)
 }
 
-const recordVersion = 2
+const recordVersion = 3
 const headerBytes = 2 + 6
 const chunkHeaderBytes = 1 + 3 + checksumBytes
 const extentBytes = 5 + 1
@@ -68,6 +78,7 @@ const ageBytes = 4
 /** Beside the count of extents: the chunk has a fallback; its change is not the record's newest. */
 const unsyncedFlag = 0x20
 const olderFlag = 0x40
+const unwrittenFlag = 0x80
 const countMask = 0x1f
 
 /**
@@ -108,9 +119,10 @@ function encodeChunk(
   newest: number,
 ): number {
   if (!chunk) return bytes.writeUInt8(0, start)
-  const { length, checksum, extents, unsynced } = chunk
+  const { length, checksum, extents, unsynced, unwritten } = chunk
   const age = unsynced ? newest - unsynced.change : 0
-  bytes[start] = extents.length | (unsynced ? unsyncedFlag : 0) | (age > 0 ? olderFlag : 0)
+  const flags = (unsynced ? unsyncedFlag : 0) | (age > 0 ? olderFlag : 0)
+  bytes[start] = extents.length | flags | (unwritten ? unwrittenFlag : 0)
   bytes.writeUIntLE(length, start + 1, 3)
   bytes.set(checksum, start + 4)
   let at = start + chunkHeaderBytes
@@ -165,8 +177,10 @@ class ChunkReader {
     const length = this.#bytes.readUIntLE(start + 1, 3)
     const checksum = this.#bytes.subarray(start + 4, start + chunkHeaderBytes)
     const extents = this.#extents(start + chunkHeaderBytes, end, length)
-    const unsynced = this.#unsynced(head & ~countMask, fallbacks)
-    return extents && unsynced !== undefined ? { length, checksum, extents, unsynced } : undefined
+    const unwritten = (head & unwrittenFlag) !== 0
+    const unsynced = this.#unsynced(head & (unsyncedFlag | olderFlag), fallbacks)
+    if (!extents || unsynced === undefined || (unwritten && unsynced)) return undefined
+    return { length, checksum, extents, unsynced, unwritten }
   }
 
   #extents(start: number, end: number, length: number): Extent[] | undefined {

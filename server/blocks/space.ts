@@ -8,12 +8,21 @@
  * 2. Reads are counted in epochs: retiring closes the epoch of the reads that may still look there.
  * 3. Retired extents are released in the order in which they were retired.
  * 4. Who waits for space is served in order, within a deadline, and only while a sync could free it.
+ * 5. A reserve is left to changes that give back in time what they take: so on a full disk what is there
+ *    can still be written over and punched, and what was allocated can be written.
  */
 import assert from 'node:assert/strict'
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { maxRetiredChanges, maxSpaceWaiters, spaceDeadlineMs } from '../../network/limits.ts'
+import {
+  maxRetiredChanges,
+  maxSpaceWaiters,
+  replacingReserveBytes,
+  replacingReserveFraction,
+  spaceDeadlineMs,
+} from '../../network/limits.ts'
 import type { Allocator, Extent } from './allocator.ts'
+import { unitBytes } from './record.ts'
 
 export interface ReadEpoch {
   number: number
@@ -27,6 +36,7 @@ interface Retired {
 
 interface Waiter {
   readonly units: number
+  readonly replaces: boolean
   readonly resolve: (extents: readonly Extent[]) => void
   readonly reject: (error: Error) => void
   readonly timer: Timer
@@ -57,19 +67,38 @@ export class Space {
     this.#allocator = options.allocator
   }
 
-  /** Free, or to be freed by a sync of the index. */
+  /** Free for new data, or to be freed by a sync of the index. */
   get availableUnits(): number {
-    return this.#allocator.freeUnits + this.#retiredUnits
+    return this.unitsFor(false)
+  }
+
+  /** The same, for a change that `replaces` as much as it takes, or for one that does not. */
+  unitsFor(replaces: boolean): number {
+    const units = this.#allocator.freeUnits + this.#retiredUnits
+    return replaces ? units : Math.max(0, units - this.#reserve)
   }
 
   get totalUnits(): number {
     return this.#allocator.units
   }
 
-  /** @throws PosixError ENOSPC. */
-  take(units: number): Promise<readonly Extent[]> | readonly Extent[] {
-    const extents = this.#waiters.length === 0 ? this.#allocator.allocate(units) : null
-    return extents ?? this.#wait(units)
+  /**
+   * @param replaces at least as many units are retired when the change that this is for is made.
+   * @throws PosixError ENOSPC.
+   */
+  take(units: number, replaces: boolean): Promise<readonly Extent[]> | readonly Extent[] {
+    const extents = this.#waiters.length === 0 ? this.#allocate(units, replaces) : null
+    return extents ?? this.#wait(units, replaces)
+  }
+
+  get #reserve(): number {
+    const bytes = this.#allocator.units * unitBytes * replacingReserveFraction
+    return Math.floor(Math.min(bytes, replacingReserveBytes) / unitBytes)
+  }
+
+  #allocate(units: number, replaces: boolean): Extent[] | null {
+    if (!replaces && units > this.#allocator.freeUnits - this.#reserve) return null
+    return this.#allocator.allocate(units)
   }
 
   /** Gives back what was taken and never named by the index. */
@@ -146,13 +175,14 @@ export class Space {
     this.#serveWaiters()
   }
 
-  #wait(units: number): Promise<readonly Extent[]> {
+  #wait(units: number, replaces: boolean): Promise<readonly Extent[]> {
     const error = this.#noSpace()
-    const hopeless = units > this.availableUnits || this.#waiters.length >= maxSpaceWaiters
+    const hopeless = units > this.unitsFor(replaces) || this.#waiters.length >= maxSpaceWaiters
     if (hopeless) return Promise.reject(error)
     const { promise, resolve, reject } = Promise.withResolvers<readonly Extent[]>()
     const waiter: Waiter = {
       units,
+      replaces,
       resolve,
       reject,
       timer: this.#options.env.timers.after(spaceDeadlineMs, () => {
@@ -176,14 +206,16 @@ export class Space {
   }
 
   #serveWaiters(): void {
-    for (;;) {
-      const first = this.#waiters[0]
-      if (!first) return
-      const extents = this.#allocator.allocate(first.units)
-      if (!extents) break
-      this.#waiters.shift()
-      first.timer.cancel()
-      first.resolve(extents)
+    // Those who replace come before those who would take what is kept for them.
+    for (let index = 0; index < this.#waiters.length; ) {
+      const waiter = this.#waiters[index]!
+      const extents = this.#allocate(waiter.units, waiter.replaces)
+      if (extents) {
+        this.#waiters.splice(index, 1)
+        waiter.timer.cancel()
+        waiter.resolve(extents)
+      } else if (waiter.replaces) break
+      else index++
     }
     if (this.#retiredUnits === 0) this.#rejectWaiters(() => this.#noSpace())
   }

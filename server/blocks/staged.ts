@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Key } from '../metadata/contract.ts'
 import type { Extent } from './allocator.ts'
 import type { StagedBlock } from './contract.ts'
-import { type BlockRecord, encodeRecord, storedBytes } from './record.ts'
+import { type BlockRecord, encodeRecord, spaceOf, storedBytes } from './record.ts'
 
 export interface Change {
   readonly key: Key
@@ -34,6 +34,7 @@ export function stageChange(change: Change, outcome: ChangeOutcome): StagedBlock
     mutations: [{ key, value: after.length > 0 ? encodeRecord(after) : null }],
     blockDelta,
     byteDelta: storedBytes(after) - storedBytes(before),
+    spaceDelta: spaceOf(after) - spaceOf(before),
     staged() {
       settle()
       outcome.kept(change)

@@ -15,7 +15,7 @@ export interface NewChunk {
   readonly checksum: Uint8Array
 }
 
-const zeros = new Uint8Array(chunkBytes)
+export const zeros: Uint8Array = new Uint8Array(chunkBytes)
 
 export interface IncomingData {
   readonly offset: number
@@ -49,7 +49,8 @@ export async function mergeChunks(
   return await Promise.all(chunks)
 }
 
-async function mergeChunk(
+/** The bytes from `start` of the chunk on, over what the chunk holds. @throws ClusterError CHECKSUM, DISK. */
+export async function mergeChunk(
   device: Device,
   old: BlockRecord,
   index: number,
@@ -74,7 +75,7 @@ export function lengthOf(pieces: readonly Uint8Array[]): number {
   return length
 }
 
-export function unitsNeeded(chunks: readonly NewChunk[]): number {
+export function unitsNeeded(chunks: readonly Pick<NewChunk, 'length'>[]): number {
   let units = 0
   for (const chunk of chunks) units += unitsOf(chunk.length)
   return units
@@ -104,11 +105,11 @@ export async function writeChunks(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-export type PlacedChunk = Omit<StoredChunk, 'unsynced'>
+export type PlacedChunk = Omit<StoredChunk, 'unsynced' | 'unwritten'>
 
 /** Which part of the extents each chunk has. */
 export function placeChunks(
-  chunks: readonly NewChunk[],
+  chunks: readonly Pick<NewChunk, 'length' | 'checksum'>[],
   extents: readonly Extent[],
 ): readonly PlacedChunk[] {
   let index = 0
@@ -148,7 +149,7 @@ export function withChunks(
   while (after.length < first) after.push(null)
   const placed = chunks.map(({ length, checksum, extents }, index) => {
     const fallback = fallbackTo(before[first + index] ?? null, progress)
-    return { length, checksum, extents, unsynced: { change, fallback } }
+    return { length, checksum, extents, unsynced: { change, fallback }, unwritten: false }
   })
   after.splice(first, chunks.length, ...placed)
   return after

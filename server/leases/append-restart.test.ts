@@ -35,7 +35,7 @@ async function append(
 ): Promise<number> {
   const { generation, cuts, change, size } = attributes
   const request = { ino, end: size + block, generation, cuts, spilled: inline ? change : 0 }
-  const rest = { expectedSize: size, reach: 10, killPrivileges: false }
+  const rest = { expectedSize: size, reach: 10, killPrivileges: false, allocated: 0 }
   const { body } = await cluster.mutate('commitWrite', 0, { ...request, ...rest }, [], as)
   return body.attributes.size
 }
@@ -66,7 +66,7 @@ test('an appender that a restart finds gone holds up others for its time, and is
   const { metadata } = await cluster.startServer(id)
   const startMs = cluster.env.clock.monotonicMs()
   const longer = { ino, end: 5 * block, generation: 1, cuts: 0, spilled: 0, expectedSize: -1 }
-  const write = { ...longer, reach: 0, killPrivileges: false }
+  const write = { ...longer, reach: 0, killPrivileges: false, allocated: 0 }
   const raised = cluster.mutate('commitWrite', 0, write, [], other)
   await t.throwsAsync(cluster.passing(raised), { code: 'STALE_WRITE' })
   const theirs = await cluster.passing(reserve(cluster, ino, other))

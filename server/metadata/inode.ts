@@ -1,4 +1,4 @@
-/** What the metadata store keeps of an inode, and its encoding (version 2). */
+/** What the metadata store keeps of an inode, and its encoding (version 3). */
 import { ClusterError } from '../../network/errors.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -13,8 +13,8 @@ export interface Inode extends Attributes {
 }
 
 /** Little-endian: u8 version, u8 log2 of blockBytes, u16 mode, then the fields below, then the target. */
-const recordVersion = 2
-const fixedBytes = 113
+const recordVersion = 3
+const fixedBytes = 121
 
 export function encodeInode(inode: Inode): Uint8Array {
   const record = Buffer.allocUnsafe(fixedBytes + inode.target.length)
@@ -38,6 +38,7 @@ export function encodeInode(inode: Inode): Uint8Array {
   record.writeDoubleLE(inode.reserved, 96)
   record.writeDoubleLE(inode.parent, 104)
   record[112] = inode.xattrFlags
+  record.writeDoubleLE(inode.allocated, 113)
   record.set(inode.target, fixedBytes)
   return record
 }
@@ -66,6 +67,7 @@ export function decodeInode(bytes: Uint8Array): Inode {
     xattrFlags: record[112]!,
     reserved: record.readDoubleLE(96),
     parent: record.readDoubleLE(104),
+    allocated: record.readDoubleLE(113),
     target: record.subarray(fixedBytes),
   }
 }
@@ -96,5 +98,6 @@ export function attributesOf(inode: Inode): Attributes {
     blockBytes: inode.blockBytes,
     inlineBytes: inode.inlineBytes,
     xattrFlags: inode.xattrFlags,
+    allocated: inode.allocated,
   }
 }

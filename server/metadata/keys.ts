@@ -144,6 +144,12 @@ export function endOf(prefix: Key): Key {
     : prefix.slice(0, -1) + String.fromCharCode(last + 1)
 }
 
+/** All keys of one partition: `from <= key < to`. */
+export function partitionRange(partition: number): readonly [Key, Key] {
+  const prefix = partitionPrefix(partition)
+  return [prefix, endOf(prefix)]
+}
+
 /** Prefix of all keys of one kind in one partition. */
 export function kindPrefix(partition: number, kind: KeyKind): Key {
   return partitionPrefix(partition) + kind
@@ -152,6 +158,14 @@ export function kindPrefix(partition: number, kind: KeyKind): Key {
 /** Prefix of the keys of one kind that belong to one inode: its entries. */
 export function inoPrefix(partition: number, kind: KeyKind, ino: Ino): Key {
   return inoKey(partition, kind, ino)
+}
+
+export function kindOfKey(key: Key): string {
+  return key[inoAt - 1] ?? ''
+}
+
+export function partitionOfKey(key: Key): number {
+  return numberAt(key, 0, inoAt - 1)
 }
 
 export function isKeyOf(key: Key, kind: KeyKind): boolean {

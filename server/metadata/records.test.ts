@@ -127,6 +127,7 @@ const inodes: fc.Arbitrary<Inode> = fc.record({
   blockBytes: fc.integer({ min: 16, max: 23 }).map(log => 2 ** log),
   inlineBytes: fc.integer({ min: 0, max: 65_536 }),
   xattrFlags: fc.integer({ min: 0, max: 255 }),
+  allocated: fc.nat(),
   reserved: numbers,
   parent: inos,
   target: bytes(4095).map(each => Buffer.from(each)),
@@ -157,6 +158,7 @@ const sample: Inode = {
   blockBytes: 1_048_576,
   inlineBytes: 8192,
   xattrFlags: 5,
+  allocated: 0,
   reserved: 2,
   parent: 0,
   target: Buffer.from('to'),
@@ -164,10 +166,10 @@ const sample: Inode = {
 
 test('an inode record is what it always was', t => {
   const record = Buffer.from(encodeInode(sample)).toString('hex')
-  t.is(record.slice(0, 48), '0214a48101000000e8030000640000000000000000200000')
+  t.is(record.slice(0, 48), '0314a48101000000e8030000640000000000000000200000')
   t.is(record.slice(48, 64), '0000010000007042')
-  t.is(record.length, 2 * (113 + 2))
-  t.true(record.endsWith('05746f'))
+  t.is(record.length, 2 * (121 + 2))
+  t.true(record.endsWith('050000000000000000746f'))
 })
 
 test('what travels of an inode is neither its parent nor its target', t => {
@@ -179,12 +181,12 @@ test('an inode record that cannot be read is told from a newer one', t => {
   const record = Buffer.from(encodeInode(sample))
   const codeOf = (value: Uint8Array) =>
     t.throws(() => decodeInode(value), { instanceOf: ClusterError })?.code
-  t.is(codeOf(record.subarray(0, 112)), 'MALFORMED')
+  t.is(codeOf(record.subarray(0, 120)), 'MALFORMED')
   t.is(codeOf(new Uint8Array(0)), 'MALFORMED')
-  t.is(codeOf(new Uint8Array(113)), 'MALFORMED')
-  record[0] = 1
+  t.is(codeOf(new Uint8Array(121)), 'MALFORMED')
+  record[0] = 2
   t.is(codeOf(record), 'MALFORMED')
-  record[0] = 3
+  record[0] = 4
   t.is(codeOf(record), 'NEWER_FORMAT')
 })
 

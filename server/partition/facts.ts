@@ -102,6 +102,14 @@ export class PartitionFacts {
     return makeIno(this.partition, this.#nextSequence++)
   }
 
+  /** A number that is in use is not given out, whatever was known of it. */
+  gaveOut(ino: Ino): void {
+    const sequence = ino % inoSequenceLimit
+    if (sequence < this.#nextSequence) return
+    this.#nextSequence = sequence + 1
+    this.#changed = true
+  }
+
   add(counts: CountChange): void {
     if (counts.inodes === 0 && counts.blocks === 0 && counts.blockBytes === 0) return
     this.#inodes += counts.inodes

@@ -67,6 +67,7 @@ export function newInode(parent: Inherited, init: NewInode): Inode {
     blockBytes: parent.blockBytes,
     inlineBytes: parent.inlineBytes,
     xattrFlags: 0,
+    allocated: 0,
     parent: directory ? parent.ino : 0,
     target: init.target,
   }

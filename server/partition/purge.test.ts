@@ -26,7 +26,7 @@ async function makeWorld(
   const partition = server.partitions.get(0, 1)
   const cutBlocks = async ({ body }: { body: CutBlocksRequest }) => {
     await cut(body, { cluster, queue })
-    return { body: {}, payload: [] }
+    return { body: { allocated: 0 }, payload: [] }
   }
   server.service = { ...server.service, cutBlocks }
   const reach = Buffer.alloc(8)
@@ -124,7 +124,7 @@ async function makeTwo() {
   const cutBlocks = async () => {
     cuts++
     await onCut.now()
-    return { body: {}, payload: [] }
+    return { body: { allocated: 0 }, payload: [] }
   }
   for (const server of [home, other]) server.service = { ...server.service, cutBlocks }
   const reach = Buffer.alloc(8)

@@ -6,8 +6,10 @@
  * 2. A record goes when the servers of its blocks have synced what they deleted: else blocks came back that
  *    nobody names.
  * 3. What cannot be purged stays queued, and is tried again after a growing pause.
+ * 4. A queue that names blocks in use is not believed.
  */
 import type { Env, Timer } from '../../network/env/env.ts'
+import { type ClusterCode, ClusterError } from '../../network/errors.ts'
 import {
   backgroundSyncIntervalMs,
   maxPurgesInFlight,
@@ -15,10 +17,19 @@ import {
   purgeDelayMs,
   purgeRetryLongestMs,
 } from '../../network/limits.ts'
+import { partitionsOfBlocks } from '../../network/placement/locate.ts'
+import { isRegular } from '../../network/wire/attributes.ts'
 import type { CutBlocksRequest } from '../../network/wire/operations.ts'
-import { partitionsOf } from '../blocks/cuts.ts'
 import type { Key } from '../metadata/contract.ts'
-import { endOf, generationOfPurgeKey, inoOfKey, keyKind, kindPrefix } from '../metadata/keys.ts'
+import { decodeInode } from '../metadata/inode.ts'
+import {
+  endOf,
+  generationOfPurgeKey,
+  inodeKey,
+  inoOfKey,
+  keyKind,
+  kindPrefix,
+} from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
 import type { Partition } from './partition.ts'
 
@@ -125,8 +136,9 @@ export class Purger {
     const queued: Queued[] = []
     for (const partition of partitions) {
       const prefix = kindPrefix(partition.id, keyKind.purge)
-      for await (const [key, value] of partition.store.range(prefix, endOf(prefix))) {
-        if (this.#unsettled.has(key)) continue
+      const passOver = { onDamaged: () => undefined }
+      for await (const [key, value] of partition.store.range(prefix, endOf(prefix), passOver)) {
+        if (this.#unsettled.has(key) || !isCredible(partition, key, value)) continue
         if (this.#unsettled.size + queued.length >= maxPurgesUnsettled) {
           this.#waiting.add(partition)
           break
@@ -142,7 +154,8 @@ export class Purger {
     const generation = generationOfPurgeKey(key)
     const reach = Buffer.from(value.buffer, value.byteOffset, value.byteLength).readDoubleLE(0)
     const request = { ino, generation, block: 0, offset: 0, reach, purge: true, durable: false }
-    return { partition, key, request, holders: partitionsOf(request, this.#init.partitionCount) }
+    const holders = partitionsOfBlocks(request, this.#init.partitionCount)
+    return { partition, key, request, holders }
   }
 
   /** @returns where something failed. */
@@ -201,3 +214,25 @@ export class Purger {
     await Promise.all(settled)
   }
 }
+
+/** What cannot be read, or names blocks that a file uses, is left to a check of the cluster (server/checking). */
+function isCredible(partition: Partition, key: Key, value: Uint8Array): boolean {
+  if (value.length !== recordBytes) return false
+  try {
+    const record = partition.store.get(inodeKey(partition.id, inoOfKey(key)))
+    if (record === undefined) return true
+    const { mode, generation } = decodeInode(record)
+    return !isRegular(mode) || generation !== generationOfPurgeKey(key)
+  } catch (error) {
+    if (error instanceof ClusterError && unreadable.has(error.code)) return false
+    throw error
+  }
+}
+
+const unreadable: ReadonlySet<ClusterCode> = new Set<ClusterCode>([
+  'CHECKSUM',
+  'MALFORMED',
+  'NEWER_FORMAT',
+])
+
+const recordBytes = 8

@@ -25,9 +25,10 @@ export function resize(context: OperationContext, inode: Inode, size: number): P
   if (inode.reach === 0) {
     const data = readVerifiedInlineData(context.batch, inode.ino)
     if (size < data.length) writeInlineData(context.batch, inode.ino, data.subarray(0, size))
+    const allocated = Math.min(size, data.length)
+    return { ...times, size, cuts, allocated, ...withoutBlocks(context, inode) }
   }
-  if (size === 0 || inode.reach === 0)
-    return { ...times, size, cuts, ...withoutBlocks(context, inode) }
+  if (size === 0) return { ...times, size, cuts, allocated: 0, ...withoutBlocks(context, inode) }
   recordCut(context.batch, inode.ino, size)
   return { ...times, size, cuts }
 }

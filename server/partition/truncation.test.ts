@@ -21,7 +21,7 @@ async function makeWorld() {
     const end = Promise.withResolvers<void>()
     cuts.push({ request: body, end })
     await end.promise
-    return { body: {}, payload: [] }
+    return { body: { allocated: 0 }, payload: [] }
   }
   server.service = { ...server.service, cutBlocks }
   await write(cluster, ino, 4 * block)
@@ -40,7 +40,9 @@ async function write(cluster: TestCluster, ino: number, end: number) {
   const { generation, cuts, change } = reserved.body.attributes
   const spilled = reserved.body.inline ? change : 0
   const request = { ino, end, generation, cuts, spilled, expectedSize: -1, reach }
-  return cluster.passing(cluster.mutate('commitWrite', 0, { ...request, killPrivileges: false }))
+  return cluster.passing(
+    cluster.mutate('commitWrite', 0, { ...request, killPrivileges: false, allocated: 0 }),
+  )
 }
 
 function truncate(cluster: TestCluster, ino: number, size: number) {
@@ -127,7 +129,11 @@ test('a truncation that cannot be finished never cuts what is written later', as
   cuts[1]!.end.resolve()
   t.is((await cluster.passing(longer)).body.attributes.size, 9_000)
   const late = { ino, end: 5_000, generation, cuts: seen, spilled: 0, expectedSize: -1, reach: 4 }
-  const committed = cluster.mutate('commitWrite', 0, { ...late, killPrivileges: false })
+  const committed = cluster.mutate('commitWrite', 0, {
+    ...late,
+    killPrivileges: false,
+    allocated: 0,
+  })
   await t.throwsAsync(cluster.passing(committed), { code: 'STALE_WRITE' })
   await t.notThrowsAsync(write(cluster, ino, 10_000))
 })

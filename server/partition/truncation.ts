@@ -8,9 +8,12 @@
  *    theirs before the record goes. So no loss of power leaves the old size with zeros behind the cut, or
  *    bytes behind the new one that come back when the file grows.
  */
+
+import { partitionsOfBlocks } from '../../network/placement/locate.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import { cutEverywhere, partitionsOf } from '../blocks/cuts.ts'
-import { decodeInode } from '../metadata/inode.ts'
+import { cutEverywhere } from '../blocks/cuts.ts'
+import type { KeyMutation } from '../metadata/contract.ts'
+import { decodeInode, encodeInode } from '../metadata/inode.ts'
 import { cutKey, inodeKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
 import { findInode, writeInode } from './inodes.ts'
@@ -44,25 +47,37 @@ export class Truncations {
     partition.locks.acquire([key], owner)
     try {
       await recorded
-      await this.#cut(partition, ino)
-      await partition.stageMutations([{ key: cutKey(partition.id, ino), value: null }])
+      const allocated = await this.#cut(partition, ino)
+      const done = { key: cutKey(partition.id, ino), value: null }
+      await partition.stageMutations([done, ...withSpace(partition, ino, allocated)])
     } finally {
       partition.locks.release([key], owner)
     }
   }
 
-  async #cut(partition: Partition, ino: Ino): Promise<void> {
+  /** @returns by how much the file's space has changed, bytes. */
+  async #cut(partition: Partition, ino: Ino): Promise<number> {
     const record = partition.store.get(inodeKey(partitionOfIno(ino), ino))
     const size = partition.store.get(cutKey(partition.id, ino))
-    if (record === undefined || size === undefined) return
+    if (record === undefined || size === undefined) return 0
     const { generation, reserved, blockBytes } = decodeInode(record)
     const end = endOfCut(size)
     const block = Math.floor(end / blockBytes)
     const offset = end % blockBytes
     const request = { ino, generation, block, offset, reach: reserved }
-    const holders = partitionsOf(request, this.#partitionCount)
+    const holders = partitionsOfBlocks(request, this.#partitionCount)
     const isElsewhere = holders.some(holder => !this.#peers.isOwn(holder))
     if (isElsewhere) await partition.store.sync()
-    await cutEverywhere(this.#peers, holders, request)
+    return await cutEverywhere(this.#peers, holders, request)
   }
+}
+
+/** The inode, which nobody else can see meanwhile, with what its blocks take now. */
+function* withSpace(partition: Partition, ino: Ino, change: number): Generator<KeyMutation> {
+  const key = inodeKey(partition.id, ino)
+  const record = partition.store.get(key)
+  if (change === 0 || record === undefined) return
+  const inode = decodeInode(record)
+  const allocated = Math.max(0, inode.allocated + change)
+  yield { key, value: encodeInode({ ...inode, allocated }) }
 }

@@ -1,52 +1,69 @@
-/** Walks everything that the servers of a cluster have stored and says what does not fit together. */
-import { inoSequenceLimit } from '../../network/limits.ts'
-import { fileType, isDirectory } from '../../network/wire/attributes.ts'
-import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+/**
+ * Says what does not fit together in all that the servers of a test's cluster have stored: by the rules of
+ * `rookery fsck`, on a cluster that stands still.
+ */
+import { type Fact, factKind } from '../../network/checking/facts.ts'
+import { ParentTable } from '../../network/checking/loops.ts'
+import { InodeFacts, judge } from '../../network/checking/rules.ts'
+import { maxPartitionCount } from '../../network/limits.ts'
+import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import { type Damage, describeRecord } from '../checking/record-facts.ts'
 import type { Key } from '../metadata/contract.ts'
 import { decodeEntries, type Entry } from '../metadata/entries.ts'
-import { decodeInode, type Inode } from '../metadata/inode.ts'
-import { inoOfKey, isKeyOf, keyKind } from '../metadata/keys.ts'
+import { inoOfKey, isKeyOf, keyKind, partitionOfKey } from '../metadata/keys.ts'
 
-interface Found {
-  readonly inodes: Map<Ino, Inode>
-  /** By directory. */
-  readonly entries: Map<Ino, Entry[]>
-  readonly orphans: Set<Ino>
-  readonly facts: Map<number, { readonly nextSequence: number; readonly inodes: number }>
-  readonly left: string[]
-}
+type Contents = Iterable<ReadonlyMap<Key, Uint8Array>>
 
 /** Kinds of records that are there only while something is under way. */
 const passing = [keyKind.intent, keyKind.decision, keyKind.cut, keyKind.purge]
 
 /** @returns one sentence for each fault. */
-export function faultsIn(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): string[] {
-  const found = gather(contents)
-  const faults = found.left.map(kind => `a record of kind ${kind} is left`)
-  for (const inode of found.inodes.values()) {
-    faults.push(
-      ...(isDirectory(inode.mode) ? directoryFaults(found, inode) : fileFaults(found, inode)),
-    )
-  }
-  for (const [directory, entries] of found.entries) {
-    if (!found.inodes.has(directory)) faults.push(`entries of ${directory}, which does not exist`)
-    for (const entry of entries) faults.push(...entryFaults(found, entry))
-  }
-  for (const [partition, { nextSequence, inodes }] of found.facts) {
-    const present = [...found.inodes.keys()].filter(ino => partitionOfIno(ino) === partition)
-    if (present.length !== inodes) {
-      faults.push(`partition ${partition} counts ${inodes} inodes, but has ${present.length}`)
+export function faultsIn(contents: Contents): string[] {
+  const faults: string[] = []
+  const inodes = new Map<Ino, InodeFacts>()
+  const parents = new ParentTable()
+  const counts = new Map<number, number>()
+  const fact = (one: Fact) => {
+    if (one.kind === factKind.counts) {
+      counts.set(one.ino, (counts.get(one.ino) ?? 0) - one.a)
+      return
     }
-    for (const ino of present) {
-      if (ino % inoSequenceLimit >= nextSequence) faults.push(`${ino} may be given out again`)
+    const facts = inodes.get(one.ino) ?? new InodeFacts(one.ino)
+    inodes.set(one.ino, facts)
+    facts.add(one)
+    if (one.kind === factKind.directory) parents.add(one.ino, one.b)
+  }
+  const damage = ({ fault, subject, detail }: Damage) => {
+    if (fault !== 'stuck-transaction') faults.push(`${fault} of ${subject}: ${detail}`)
+  }
+  for (const content of contents) {
+    for (const key of content.keys()) {
+      describeRecord(beholderOf(content, key), key, { fact, damage, stored: () => undefined })
+      const partition = partitionOfKey(key)
+      if (isKeyOf(key, keyKind.inode)) counts.set(partition, (counts.get(partition) ?? 0) + 1)
+      const left = passing.find(kind => isKeyOf(key, kind))
+      if (left !== undefined) faults.push(`a record of kind ${left} is left`)
     }
+  }
+  for (const facts of inodes.values()) {
+    for (const { fault, subject } of judge(facts)) faults.push(`${fault} of ${subject}`)
+  }
+  for (const { ino } of parents.loops()) faults.push(`unreachable: ${ino}`)
+  for (const [partition, off] of counts) {
+    if (off !== 0) faults.push(`partition ${partition} has ${off} more inodes than it counts`)
   }
   return faults
 }
 
+function beholderOf(content: ReadonlyMap<Key, Uint8Array>, key: Key) {
+  const partition = partitionOfKey(key)
+  const blockDamage = () => null
+  return { partition, partitionCount: maxPartitionCount, reader: content, blockDamage }
+}
+
 /** Path → ino of everything that can be reached from the directory of volumes. */
-export function treeIn(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): Map<string, Ino> {
-  const { entries } = gather(contents)
+export function treeIn(contents: Contents): Map<string, Ino> {
+  const entries = entriesIn(contents)
   const tree = new Map<string, Ino>()
   const walk = (directory: Ino, path: string) => {
     for (const { name, ino } of entries.get(directory) ?? []) {
@@ -60,73 +77,15 @@ export function treeIn(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): Map<st
   return tree
 }
 
-function gather(contents: Iterable<ReadonlyMap<Key, Uint8Array>>): Found {
-  const found: Found = {
-    inodes: new Map(),
-    entries: new Map(),
-    orphans: new Set(),
-    facts: new Map(),
-    left: [],
-  }
+/** By directory. */
+function entriesIn(contents: Contents): Map<Ino, Entry[]> {
+  const found = new Map<Ino, Entry[]>()
   for (const content of contents) {
-    for (const [key, value] of content) gatherOne(found, key, value)
+    for (const [key, value] of content) {
+      if (!isKeyOf(key, keyKind.entries)) continue
+      const ino = inoOfKey(key)
+      found.set(ino, [...(found.get(ino) ?? []), ...decodeEntries(value)])
+    }
   }
   return found
-}
-
-function gatherOne(found: Found, key: Key, value: Uint8Array): void {
-  const ino = inoOfKey(key)
-  if (isKeyOf(key, keyKind.inode)) found.inodes.set(ino, decodeInode(value))
-  if (isKeyOf(key, keyKind.orphan)) found.orphans.add(ino)
-  if (isKeyOf(key, keyKind.entries)) {
-    found.entries.set(ino, [...(found.entries.get(ino) ?? []), ...decodeEntries(value)])
-  }
-  if (isKeyOf(key, keyKind.facts) && key.length === 3) {
-    const view = new DataView(value.buffer, value.byteOffset)
-    const facts = { nextSequence: view.getFloat64(0, true), inodes: view.getFloat64(8, true) }
-    found.facts.set(key.charCodeAt(0) * 256 + key.charCodeAt(1), facts)
-  }
-  for (const kind of passing) if (isKeyOf(key, kind)) found.left.push(kind)
-}
-
-function* directoryFaults(found: Found, { ino, nlink, size, parent }: Inode): Generator<string> {
-  const entries = found.entries.get(ino) ?? []
-  const subdirectories = entries.filter(entry => entry.type === fileType.directory).length
-  if (size !== entries.length) yield `directory ${ino} has ${entries.length} entries, not ${size}`
-  if (nlink !== 2 + subdirectories) yield `directory ${ino} has nlink ${nlink}`
-  if (ino === clusterRootIno) return
-  const names = namesOf(found, ino)
-  if (names.length !== 1) yield `directory ${ino} has ${names.length} names`
-  else if (names[0] !== parent) yield `directory ${ino} is in ${names[0]}, not in ${parent}`
-  if (!leadsToRoot(found, ino)) yield `directory ${ino} is in a loop, or lost`
-}
-
-function* fileFaults(found: Found, { ino, nlink }: Inode): Generator<string> {
-  const names = namesOf(found, ino)
-  if (names.length !== nlink) yield `file ${ino} has ${names.length} names, not ${nlink}`
-  if ((nlink === 0) !== found.orphans.has(ino)) yield `file ${ino} is an orphan, or is not`
-}
-
-function* entryFaults(found: Found, { ino, type }: Entry): Generator<string> {
-  const inode = found.inodes.get(ino)
-  if (inode === undefined) yield `an entry leads to ${ino}, which does not exist`
-  else if ((inode.mode & fileType.mask) !== type) yield `an entry has another type than ${ino}`
-}
-
-/** Directories that have an entry for this inode, once for each. */
-function namesOf(found: Found, ino: Ino): Ino[] {
-  const names: Ino[] = []
-  for (const [directory, entries] of found.entries) {
-    for (const entry of entries) if (entry.ino === ino) names.push(directory)
-  }
-  return names
-}
-
-function leadsToRoot(found: Found, ino: Ino): boolean {
-  let at = ino
-  for (let steps = 0; steps <= found.inodes.size; steps++) {
-    if (at === clusterRootIno) return true
-    at = found.inodes.get(at)?.parent ?? 0
-  }
-  return false
 }

@@ -5,6 +5,8 @@ import type { Incoming, Service } from '../../network/rpc/contract.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import { BlockService } from '../blocks/block-service.ts'
+import { CopySources } from '../blocks/copying.ts'
+import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
@@ -109,12 +111,13 @@ export class TestServer {
         truncations,
         isFull: () => this.isFull,
       }),
-      blocks: new BlockService(env, noBlocks),
+      blocks: new BlockService(env, noBlocks, new CopySources(this.peers, partitionCount)),
       slots: this.slots,
       coordinator: this.coordinator,
       participant: this.participant,
       syncPoint: new SyncPoint(noBlocks, this.metadata),
       status: this.#status(),
+      checking: new Checking({ partitionCount, blocks: noBlocks }),
       boot: cluster.bootOf(id),
       connectionOf: () => 0,
       admit,

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import { type CheckingResults, checkingLegs, checkingSchemas } from '../checking/legs.ts'
 import { attributesOf } from '../metadata/inode.ts'
 import { factsKey } from '../metadata/keys.ts'
 import { checkNewName, findChild, putChild } from '../partition/directories.ts'
@@ -50,12 +51,13 @@ const schemas = {
   renamed: z.object({ ino: number, parent: number }),
   placeEntry: z.object({ parent: number, name, moved: occupant, flags: number }),
   lockRenames: z.object({}),
+  ...checkingSchemas,
 } as const
 
 export type LegName = keyof typeof schemas
 export type LegArgument<L extends LegName> = z.infer<(typeof schemas)[L]>
 
-export interface LegResults {
+export interface LegResults extends CheckingResults {
   makeDirectory: Attributes
   removeDirectory: null
   addLink: Attributes
@@ -120,6 +122,8 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
     batch.get(`${factsKey(0)}renames`)
     return null
   },
+
+  ...checkingLegs,
 }
 
 /** Of renameat2(2). */

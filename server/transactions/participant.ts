@@ -103,6 +103,19 @@ export class Participant {
     await committed
   }
 
+  /** Carries out the outcome of a promise that nobody here knows of, or that waits. */
+  async settle(
+    partition: Partition,
+    transaction: string,
+    intent: Intent,
+    commit: boolean,
+  ): Promise<void> {
+    if (!this.#promised.has(promiseId(partition.id, transaction))) {
+      this.restore(partition, transaction, intent)
+    }
+    await this.decide(partition, transaction, commit)
+  }
+
   /** Takes up a promise that was found on the disk. */
   restore(partition: Partition, transaction: string, intent: Intent): void {
     partition.locks.acquire(intent.locked, transaction)

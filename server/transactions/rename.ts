@@ -1,11 +1,15 @@
 /** rename(2) and renameat2(2): up to four partitions and, for a directory that moves, one cluster-wide lock. */
-import { PosixError } from '../../network/errors.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxPathBytes } from '../../network/limits.ts'
+import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { RenameRequest } from '../../network/wire/operations.ts'
+import type { Inode } from '../metadata/inode.ts'
 import { deleteChild, putChild, readChild } from '../partition/directories.ts'
-import { noPayload } from '../partition/operation.ts'
-import { shardOf, touchShard } from '../partition/shards.ts'
+import { addInode } from '../partition/new-inode.ts'
+import { noPayload, type OperationContext } from '../partition/operation.ts'
+import { checkAttributes } from '../partition/operations/attributes.ts'
+import { type Shard, shardOf, touchShard } from '../partition/shards.ts'
 import type { Script, Transaction } from './coordinator.ts'
 import {
   countDirectory,
@@ -15,11 +19,15 @@ import {
   renameNoReplace,
 } from './legs.ts'
 
+type Whiteout = NonNullable<RenameRequest['whiteout']>
+const target = new Uint8Array(0)
+
 export const rename: Script<'rename'> = async (transaction, request) => {
   const { parent, name, newParent, newName, flags } = request
   if (flags !== 0 && flags !== renameNoReplace && flags !== renameExchange) {
     throw new PosixError('EINVAL', `rename flags ${flags}`)
   }
+  if (request.whiteout !== undefined) checkWhiteout(request.whiteout, flags)
   const moved = transaction.local(context => {
     const entry = readChild(context.batch, shardOf(context, parent, name), name)
     return { ino: entry.ino, mode: entry.type }
@@ -40,7 +48,7 @@ export const rename: Script<'rename'> = async (transaction, request) => {
 /** The other half: the old name, the inode that moved, and the one that was replaced. */
 async function settle(
   transaction: Transaction,
-  { parent, name, newParent, flags }: RenameRequest,
+  { parent, name, newParent, flags, whiteout }: RenameRequest,
   moved: Occupant,
   replaced: Occupant | null,
 ): Promise<void> {
@@ -51,10 +59,11 @@ async function settle(
   }
   transaction.local(context => {
     const shard = shardOf(context, parent, name)
-    if (exchanged === null) deleteChild(context.batch, shard, name)
-    else putChild(context.batch, shard, name, exchanged)
+    const left = whiteout === undefined ? exchanged : makeWhiteout(context, shard, whiteout)
+    if (left === null) deleteChild(context.batch, shard, name)
+    else putChild(context.batch, shard, name, left)
     const subdirectories = countDirectory(exchanged) - countDirectory(moved)
-    touchShard(context, shard, { entries: exchanged === null ? -1 : 0, subdirectories })
+    touchShard(context, shard, { entries: left === null ? -1 : 0, subdirectories })
   })
   const moves = [
     transaction.run(partitionOfIno(moved.ino), 'renamed', { ino: moved.ino, parent: newParent }),
@@ -67,6 +76,23 @@ async function settle(
     moves.push(transaction.run(partitionOfIno(replaced.ino), leg, { ino: replaced.ino }))
   }
   await Promise.all(moves)
+}
+
+/** @throws ClusterError MALFORMED; PosixError EINVAL */
+function checkWhiteout({ uid, gid }: Partial<Whiteout>, flags: number): void {
+  if (uid === undefined || gid === undefined) {
+    throw new ClusterError('MALFORMED', 'a whiteout without an owner')
+  }
+  checkAttributes({ uid, gid })
+  if (flags === renameExchange) throw new PosixError('EINVAL', 'an exchange leaves no name free')
+}
+
+/** What hides a name of a lower layer in an overlay: a character device 0:0 (renameat2(2)). */
+function makeWhiteout(context: OperationContext, shard: Shard, { uid, gid }: Whiteout): Inode {
+  const { batch, facts, nowNs } = context
+  const mode = fileType.character
+  const init = { ino: facts.allocateIno(), mode, umask: 0, uid, gid, rdev: 0, target, nowNs }
+  return addInode(batch, shard.inherited, init)
 }
 
 /**

@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { sessionTimeoutMs } from '../../network/limits.ts'
+import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import { intentKey, isKeyOf, keyKind } from '../metadata/keys.ts'
@@ -53,6 +54,25 @@ test('RENAME_NOREPLACE leaves an existing name alone, even for the same inode', 
   t.is(same?.code, 'EEXIST')
   await cluster.passing(rename(cluster, [a, 'f'], [b, 'h'], noReplace))
   t.is(entriesOf(cluster, b).h, f)
+  await whole(t, cluster)
+})
+
+test('a rename that is to leave a whiteout leaves a character device 0:0 of its caller', async t => {
+  const { cluster, a, b, f, g } = await makeWorld()
+  const name = Buffer.from('f')
+  const request = { parent: a, name, newParent: b, newName: Buffer.from('g'), flags: 0 }
+  const whiteout = { uid: 7, gid: 8 }
+  const moving = (more: object) => cluster.mutate('rename', 1, { ...request, ...more })
+  const both = await refusal(t, cluster, moving({ whiteout, flags: exchange }))
+  t.is(both?.code, 'EINVAL')
+  await t.throwsAsync(cluster.passing(moving({ whiteout: { uid: 7 } })), { message: /MALFORMED/ })
+  await cluster.passing(moving({ whiteout }))
+  t.is(entriesOf(cluster, b).g, f)
+  const ino = entriesOf(cluster, a).f!
+  t.false([f, g].includes(ino))
+  const left = await cluster.passing(cluster.ask('getattr', 1, { ino }))
+  const { attributes } = left.body
+  t.like(attributes, { mode: fileType.character, rdev: 0, nlink: 1, uid: 7, gid: 8 })
   await whole(t, cluster)
 })
 

@@ -13,6 +13,8 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { bytesOf, sameBytes } from '../posix/bytes.ts'
+import { run } from '../posix/program.ts'
+import { withSparseProgram } from '../posix/sparse.ts'
 import { testMounted } from './fuse.ts'
 import { startCluster } from './processes.ts'
 
@@ -94,4 +96,15 @@ testMounted('records that two mounts append to one file are all there', async t 
   const records = (await readFile(`${cluster.mountpoint}/log`)).toString().split('\n').slice(0, -1)
   t.is(records.length, 200)
   t.is(new Set(records).size, 200)
+})
+
+testMounted('random changes of one file through two mounts in turn agree with a model', async t => {
+  const cluster = await startCluster(t)
+  const paths = [cluster.mountpoint, await cluster.mountAgain('second')].map(at => `${at}/file`)
+  await withSparseProgram(t, async program => {
+    const seed = `${Number(process.env.SPARSE_SEED ?? Date.now() % 2 ** 31)}`
+    t.log(`SPARSE_SEED=${seed}`)
+    const { code, stdout, stderr } = await run(cluster.directory, program, [seed, '150', ...paths])
+    t.is(code, 0, stdout + stderr)
+  })
 })

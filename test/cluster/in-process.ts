@@ -1,6 +1,12 @@
 /** A whole cluster in this process: a manager, servers and clients over Unix sockets and temporary directories. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { Level } from 'level'
+import { checkCluster } from '../../client/checking/check.ts'
+import type { CheckOptions, CheckReport } from '../../client/checking/contract.ts'
+import type { Cluster } from '../../client/cluster/contract.ts'
+import type { FileSystem } from '../../client/fs/contract.ts'
+import { openVolume } from '../../client/fs/volume.ts'
 import { createVolume } from '../../client/fs/volumes.ts'
 import { type Connection, connect } from '../../client/library.ts'
 import { connectClient } from '../../client/main.ts'
@@ -9,6 +15,16 @@ import { realEnv } from '../../network/env/real.ts'
 import { silentLog as log } from '../../network/log.ts'
 import { SocketTransport } from '../../network/transport/socket.ts'
 import { type RunningServer, startServer } from '../../server/main.ts'
+import type { Key, KeyValueStore } from '../../server/metadata/contract.ts'
+import { openLevelStore } from '../../server/metadata/level.ts'
+import { eventually } from './eventually.ts'
+
+export interface DamagedDisks {
+  readonly store: KeyValueStore
+  readonly blocksFile: string
+  /** Keys of records in which a bit is to flip, as it may on the disk. */
+  readonly decaying: Set<Key>
+}
 
 const env = realEnv()
 const transports = [new SocketTransport(env)]
@@ -22,6 +38,7 @@ export class InProcessCluster implements AsyncDisposable {
   readonly #start: StartServer
   readonly #manager: RunningManager
   readonly #connections: Connection[] = []
+  readonly #clients: Cluster[] = []
   /** Rookery's own timers do not keep a process alive. */
   readonly #alive = setInterval(() => {}, 2 ** 30)
 
@@ -70,11 +87,18 @@ export class InProcessCluster implements AsyncDisposable {
   }
 
   /** One more client, closed with the cluster. */
-  async connect(): Promise<Connection> {
+  async connect(name = volume): Promise<Connection> {
     const managers = this.#manager.addresses
-    const connection = await connect({ managers, volume, log, umask: 0 })
+    const connection = await connect({ managers, volume: name, log, umask: 0 })
     this.#connections.push(connection)
     return connection
+  }
+
+  /** The volume as its surfaces see it, through a client of its own; closed with the cluster. */
+  async openFileSystem(): Promise<FileSystem> {
+    const client = await connectClient({ env, log, managers: this.#manager.addresses })
+    this.#clients.push(client)
+    return await openVolume(client, volume)
   }
 
   /** Stops all servers and starts them again, as if on machines in that boot. */
@@ -85,8 +109,56 @@ export class InProcessCluster implements AsyncDisposable {
     }
   }
 
+  /** Resolves when no block is left. */
+  async purged(): Promise<void> {
+    const cluster = await connectClient({ env, log, managers: this.#manager.addresses })
+    try {
+      await eventually('the blocks are deleted', async () => {
+        const servers = cluster.servers()
+        const replies = await Promise.all(servers.map(id => cluster.ask('serverStatus', id, {})))
+        return replies.every(({ body }) => body.report.blocks === 0)
+      })
+    } finally {
+      await cluster.close()
+    }
+  }
+
+  /** Checks the whole cluster as `rookery fsck` does. */
+  async check(options: Partial<CheckOptions> = {}): Promise<CheckReport> {
+    const scratch = await mkdtemp(`${this.#directory}/check-`)
+    const cluster = await connectClient({ env, log, managers: this.#manager.addresses })
+    try {
+      return await checkCluster(cluster, { repair: false, data: false, scratch, ...options })
+    } finally {
+      await cluster.close()
+    }
+  }
+
+  /** Stops all servers, lets the disks be damaged, and starts them again. */
+  async damage(hand: (disks: readonly DamagedDisks[]) => Promise<void>): Promise<void> {
+    for (const server of this.#servers) await server.close()
+    const disks: DamagedDisks[] = []
+    for (const [index] of this.#servers.entries()) {
+      const path = `${this.#directory}/server-${index + 1}`
+      const store = await openLevelStore(`${path}/meta/level`, false)
+      disks.push({ store, blocksFile: `${path}/data/blocks.dat`, decaying: new Set() })
+    }
+    try {
+      await hand(disks)
+    } finally {
+      for (const { store } of disks) await store.close()
+    }
+    for (const [index, { decaying }] of disks.entries()) {
+      await flipBits(`${this.#directory}/server-${index + 1}/meta/level`, decaying)
+    }
+    for (const [index] of this.#servers.entries()) {
+      this.#servers[index] = await this.#start(`server-${index + 1}`, 'first boot')
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) await connection.close()
+    for (const client of this.#clients) await client.close()
     for (const server of this.#servers) await server.close()
     await this.#manager.close()
     clearInterval(this.#alive)
@@ -101,4 +173,17 @@ export class InProcessCluster implements AsyncDisposable {
       await cluster.close()
     }
   }
+}
+
+async function flipBits(directory: string, keys: Iterable<Key>): Promise<void> {
+  const level = new Level<Buffer, Buffer>(directory, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+  })
+  for (const text of keys) {
+    const key = Buffer.from(text, 'latin1')
+    const record = (await level.get(key))!
+    await level.put(key, record.with(0, record[0]! ^ 4) as Buffer)
+  }
+  await level.close()
 }

@@ -2,7 +2,8 @@
 import { accessSync, chmodSync, chownSync, constants, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
-import { isInstalled, run } from '../posix/program.ts'
+import { aclPreamble } from '../posix/acl.ts'
+import { isInstalled, python, run } from '../posix/program.ts'
 import { makeCluster } from './processes.ts'
 
 const nobody = { uid: 65_534, gid: 65_534 }
@@ -19,6 +20,18 @@ function obstacle(): string | null {
   return null
 }
 
+/** The kernel checks the permissions of the one who mounted, too. */
+const ownAcls = `
+os.setxattr('dir', DEFAULT, acl(f'u::rwx,u:{ALICE}:rw-,g::r-x,m::rwx,o::---'))
+os.umask(0o077)
+os.close(os.open('dir/file', os.O_CREAT | os.O_WRONLY, 0o644))
+equal((mode('dir/file'), get('dir/file')), (0o640, acl(f'u::rw-,u:{ALICE}:rw-,g::r-x,m::r--,o::---')))
+os.setxattr('dir', ACCESS, acl(f'u::r-x,u:{ALICE}:rwx,g::rwx,m::rwx,o::rwx'))
+equal(code(make('dir/other')), 'EACCES')
+os.chmod('dir', 0o755)
+equal(code(make('dir/other')), 'ok')
+`
+
 const inTheWay = obstacle()
 const claim = 'a user without privileges brings a cluster up, uses it and takes it down'
 
@@ -33,6 +46,9 @@ if (inTheWay !== null) {
     const line = `echo mine > '${cluster.mountpoint}/file' && cat '${cluster.mountpoint}/file'`
     const { stdout } = await run('/', '/bin/sh', ['-c', line], nobody)
     t.is(stdout, 'mine\n')
+    // Root may not enter, not even to become somebody else there.
+    const enter = `import os; os.mkdir('${cluster.mountpoint}/own'); os.chdir('${cluster.mountpoint}/own')`
+    await python(t, '/', `${enter}${aclPreamble}${ownAcls}`, nobody)
     await t.throwsAsync(readFile(`${cluster.mountpoint}/file`), { code: 'EACCES' })
     await cluster.down(t)
   })

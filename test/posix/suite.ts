@@ -3,6 +3,7 @@
  * `node:fs/promises`; `kernel` needs a directory that other programs can see.
  */
 import type { ExecutionContext, TestFn } from 'ava'
+import { accessTimes } from './access-times.ts'
 import { acl } from './acl.ts'
 import { attributes, owners } from './attributes.ts'
 import type { Check, Checks, Fs } from './check.ts'
@@ -18,6 +19,7 @@ import { permissionChecks } from './permissions.ts'
 import { programs } from './programs.ts'
 import { removed } from './removed.ts'
 import { rename } from './rename.ts'
+import { space, sparse } from './sparse.ts'
 import { temporary } from './temporary.ts'
 import { times } from './times.ts'
 import { truncate } from './truncate.ts'
@@ -36,6 +38,7 @@ const families: Readonly<Record<string, Checks>> = {
   owners,
   times,
   large,
+  space,
 }
 
 const kernelFamilies: Readonly<Record<string, Checks>> = {
@@ -43,9 +46,11 @@ const kernelFamilies: Readonly<Record<string, Checks>> = {
   permissions: permissionChecks,
   removed,
   temporary,
+  'access-times': accessTimes,
   xattr,
   acl,
   locks,
+  sparse,
 }
 
 export interface Place {

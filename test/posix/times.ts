@@ -109,6 +109,59 @@ export const times: Checks = {
     t.deepEqual(await moved({ fs, path: directory, act: () => fs.readdir(directory) }), [])
   },
 
+  'the first read after a change moves atime, further ones do not': async (t, fs, directory) => {
+    for (const length of [7, 100_000]) {
+      const path = `${directory}/file${length}`
+      await fs.writeFile(path, Buffer.alloc(length, 'x'))
+      const { atimeNs, ctimeNs } = await stat(fs, path)
+      await tick()
+      await withOpen(fs, path, 'r', async () => undefined)
+      t.is((await stat(fs, path)).atimeNs, atimeNs, 'an open alone is no access')
+      t.is((await fs.readFile(path)).length, length)
+      const first = await stat(fs, path)
+      t.true(first.atimeNs > atimeNs)
+      t.is(first.ctimeNs, ctimeNs)
+      await tick()
+      await fs.readFile(path)
+      t.is((await stat(fs, path)).atimeNs, first.atimeNs)
+      await fs.appendFile(path, 'more')
+      await fs.readFile(path)
+      t.true((await stat(fs, path)).atimeNs > first.atimeNs, 'read again after a change')
+    }
+  },
+
+  'an atime of yesterday is moved by a read, a later one is not': async (t, fs, directory) => {
+    const path = `${directory}/file`
+    await fs.writeFile(path, 'content')
+    const now = Date.now() / 1000
+    await fs.utimes(path, now + 1_000, now - 10)
+    const { atimeNs } = await stat(fs, path)
+    await fs.readFile(path)
+    t.is((await stat(fs, path)).atimeNs, atimeNs)
+    await fs.utimes(path, now - 90_000, now - 100_000)
+    await fs.readFile(path)
+    t.true((await stat(fs, path)).atimeNs > BigInt(Math.floor(now - 1)) * 1_000_000_000n)
+  },
+
+  'listing a directory and reading a link move their atime': async (t, fs, directory) => {
+    await fs.mkdir(`${directory}/dir`)
+    await fs.symlink('target', `${directory}/link`)
+    const looks = {
+      dir: () => fs.readdir(`${directory}/dir`),
+      link: () => fs.readlink(`${directory}/link`),
+    }
+    for (const [name, look] of Object.entries(looks)) {
+      const { atimeNs } = await lstat(fs, `${directory}/${name}`)
+      await tick()
+      await look()
+      const first = await lstat(fs, `${directory}/${name}`)
+      t.true(first.atimeNs > atimeNs, name)
+      await tick()
+      await look()
+      t.is((await lstat(fs, `${directory}/${name}`)).atimeNs, first.atimeNs, name)
+    }
+  },
+
   'making and removing entries moves mtime and ctime of the directory': async (
     t,
     fs,

@@ -10,6 +10,8 @@ import type { Session } from '../session.ts'
 const nsPerSecond = 1_000_000_000n
 
 export async function getattr(session: Session, request: Request): Promise<void> {
+  const { lastChecks } = session
+  const asked = lastChecks.asked(request.thread)
   const attributes = await attributesOf(session, session.inoOf(request.node))
   const { told } = session.handles
   told.tell(attributes)
@@ -19,6 +21,7 @@ export async function getattr(session: Session, request: Request): Promise<void>
     await session.invalidateInode(attributes.ino)
     told.invalidated(attributes.ino, suspicion)
   }
+  lastChecks.told(request.thread, attributes, asked)
   session.sendAttributes(request, attributes)
 }
 

@@ -9,7 +9,7 @@ import { readdirLimitBytes } from '../../../network/limits.ts'
 import { fileType } from '../../../network/wire/attributes.ts'
 import type { DirectoryEntry } from '../../../network/wire/operations.ts'
 import type { OpenDirectory } from '../handles.ts'
-import { entryBytes, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
+import { entryBytes, openFlag, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
@@ -42,7 +42,8 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
   /** Attributes that the kernel may not keep are not worth fetching: it would ask again. */
   const wanted = plus && session.fileSystem.cache.attributesMs(directory.ino) > 0
   if (offset === 0 || !seek(directory, cookie)) {
-    const options = { plus: wanted, limitBytes: readdirLimitBytes }
+    const quiet = (request.u32(32) & openFlag.quiet) !== 0
+    const options = { plus: wanted, limitBytes: readdirLimitBytes, quiet }
     const batch = await session.fileSystem.readdir(directory.ino, cookie, options)
     const { entries, end } = batch
     Object.assign(directory, { entries, end, start: cookie, next: 0, fresh: true })

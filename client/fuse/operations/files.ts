@@ -13,6 +13,8 @@ import {
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
+const quietly = { quiet: true } as const
+
 export async function open(session: Session, request: Request): Promise<void> {
   const flags = request.u32(0)
   const truncate = (flags & openFlag.truncate) !== 0
@@ -21,9 +23,19 @@ export async function open(session: Session, request: Request): Promise<void> {
   session.handles.reserve()
   if (truncate && killPrivileges) await session.fileSystem.setattr(ino, { killPrivileges })
   const file = await session.fileSystem.open(ino, { truncate })
+  if (file.keepPages && willMoveAccessTime(file, flags)) await session.invalidateStart(ino)
   const handle = session.opened(file, flags)
   session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, file))
   session.send(request, outHeaderBytes + openReplyBytes)
+}
+
+/**
+ * A read from pages that the kernel keeps would not be heard of, and the access time not move: the first page,
+ * which a reader wants first, is given up for it.
+ */
+function willMoveAccessTime({ attributes, accessDue }: OpenFile, flags: number): boolean {
+  const writesOnly = (flags & openFlag.accessMode) === openFlag.writeOnly
+  return accessDue && attributes.size > 0 && !writesOnly && (flags & openFlag.quiet) === 0
 }
 
 /** Flags of the reply to OPEN and CREATE. */
@@ -35,7 +47,8 @@ export function openFlagsOf(session: Session, file: OpenFile): number {
 export async function read(session: Session, request: Request): Promise<void> {
   const file = session.handles.file(request.u64(0))
   const length = Math.min(request.u32(16), maxFuseDataBytes)
-  const pieces = await session.fileSystem.read(file, request.u64(8), length)
+  const quiet = (request.u32(32) & openFlag.quiet) !== 0 ? quietly : undefined
+  const pieces = await session.fileSystem.read(file, request.u64(8), length, quiet)
   let bytes = 0
   for (const piece of pieces) bytes += piece.length
   if (bytes > length) throw new PosixError('EIO', 'more was read than was asked for')

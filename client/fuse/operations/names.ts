@@ -133,7 +133,9 @@ async function renameNames(
   const end = request.textEnd(where.names)
   const name = request.text(where.names, end)
   const newName = request.text(end + 1, request.textEnd(end + 1))
-  await session.fileSystem.rename(parent, name, newParent, newName, where.flags)
+  const { uid, gid } = request
+  const { flags } = where
+  await session.fileSystem.rename(parent, name, newParent, newName, flags, { uid, gid })
   session.done(request)
 }
 

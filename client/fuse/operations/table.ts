@@ -6,13 +6,14 @@ import * as control from './control.ts'
 import * as directories from './directories.ts'
 import * as files from './files.ts'
 import * as names from './names.ts'
+import * as space from './space.ts'
 import * as xattrs from './xattrs.ts'
 
 export const handlers: readonly (Handler | undefined)[] = fill()
 
 function fill(): readonly (Handler | undefined)[] {
   const table = new Array<Handler | undefined>(opcodeLimit).fill(undefined)
-  for (const room of [attributes, control, directories, files, names, xattrs]) {
+  for (const room of [attributes, control, directories, files, names, space, xattrs]) {
     for (const [label, handler] of Object.entries(room)) {
       table[opcode[label as keyof typeof opcode]] = handler as Handler
     }

@@ -1,23 +1,22 @@
 /**
  * Requests about extended attributes (xattr(7)).
  *
- * 1. As long as the kernel may keep no attributes, it keeps no ACL longer than the check that it asked for
- *    it: another mount may change it at any moment, and an open file is not looked up again.
+ * 1. The kernel keeps an ACL until it is told attributes of the inode again. It may not be told to forget it
+ *    sooner: a notice has it drop the attributes that are on their way, and check and read by older ones.
  * 2. The kernel asks whether a file has capabilities to take away before it writes, each time it has been
  *    told attributes (security_inode_need_killpriv: a GETXATTR of size 0). The servers take them away by
  *    themselves, so those attributes are answer enough.
- * 3. Where the file system keeps no ACLs, they and file capabilities are refused, not stored: a list that
+ * 3. That there is no access ACL is said from the attributes that the same thread has just been told.
+ * 4. Where the file system keeps no ACLs, they and file capabilities are refused, not stored: a list that
  *    protects nothing is worse than none.
  */
-import { PosixError } from '../../../network/errors.ts'
-import type { Ino } from '../../../network/wire/ids.ts'
-import { accessAclName, capabilityName, defaultAclName } from '../../../network/wire/xattr-names.ts'
+import { errnoByCode, PosixError } from '../../../network/errors.ts'
+import { accessAclName, capabilityName } from '../../../network/wire/xattr-names.ts'
 import { initFlag, outHeaderBytes, setxattrKillSetgid } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
 const accessAcl = Buffer.from(accessAclName)
-const defaultAcl = Buffer.from(defaultAclName)
 const capability = Buffer.from(capabilityName)
 const system = Buffer.from('system.')
 
@@ -25,19 +24,23 @@ export async function getxattr(session: Session, request: Request): Promise<void
   const size = request.u32(0)
   const name = request.name(8)
   const ino = session.inoOf(request.node)
-  if (isRefused(session, name)) throw new PosixError('ENODATA')
-  if (size === 0 && capability.equals(name) && session.handles.told.takeNoCapability(ino)) {
-    throw new PosixError('ENODATA')
+  if (isRefused(session, name) || isKnownAbsent(session, request, name, size)) {
+    session.fail(request, errnoByCode.ENODATA)
+    return
   }
-  const asked = session.fileSystem.getxattr(ino, name)
-  const value = await (isAcl(name) ? asked.finally(() => forgetAcl(session, ino)) : asked)
-  sendValue(session, request, value, size)
+  sendValue(session, request, await session.fileSystem.getxattr(ino, name), size)
 }
 
-/** To be called before the reply, which the kernel keeps only if it was told nothing meanwhile (__get_acl). */
-function forgetAcl(session: Session, ino: Ino): void {
-  const keeps = (session.agreed & initFlag.posixAcl) !== 0
-  if (keeps && session.fileSystem.cache.attributesMs(ino) === 0) session.forgetAttributes(ino)
+/** What the kernel asks for often has been told it with the attributes. */
+function isKnownAbsent(
+  session: Session,
+  request: Request,
+  name: Uint8Array,
+  size: number,
+): boolean {
+  const ino = session.inoOf(request.node)
+  if (accessAcl.equals(name)) return session.lastChecks.takeNoAcl(request.thread, ino)
+  return size === 0 && capability.equals(name) && session.handles.told.takeNoCapability(ino)
 }
 
 export async function listxattr(session: Session, request: Request): Promise<void> {
@@ -77,20 +80,24 @@ export async function setxattr(session: Session, request: Request): Promise<void
   const value = Uint8Array.from(request.data(end + 1, size))
   const ino = session.inoOf(request.node)
   session.handles.told.takeNoCapability(ino)
-  await session.fileSystem.setxattr(ino, name, value, flags, { killSetgid })
-  session.handles.told.takeNoCapability(ino)
+  try {
+    await session.fileSystem.setxattr(ino, name, value, flags, { killSetgid })
+  } finally {
+    session.handles.told.takeNoCapability(ino)
+    if (accessAcl.equals(name)) session.lastChecks.aclChanged()
+  }
   session.done(request)
 }
 
 export async function removexattr(session: Session, request: Request): Promise<void> {
   const name = request.name(0)
   if (isRefused(session, name)) throw new PosixError('ENODATA')
-  await session.fileSystem.removexattr(session.inoOf(request.node), name)
+  try {
+    await session.fileSystem.removexattr(session.inoOf(request.node), name)
+  } finally {
+    if (accessAcl.equals(name)) session.lastChecks.aclChanged()
+  }
   session.done(request)
-}
-
-function isAcl(name: Uint8Array): boolean {
-  return accessAcl.equals(name) || defaultAcl.equals(name)
 }
 
 function isRefused(session: Session, name: Uint8Array): boolean {

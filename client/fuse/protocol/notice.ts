@@ -1,18 +1,11 @@
 /** What we tell the kernel unasked: it must drop what it keeps (FUSE_NOTIFY_INVAL_*). */
 import { notice, outHeaderBytes } from './numbers.ts'
 
-/** fuse_notify_inval_inode_out: attributes and all pages. */
-export function inodeNotice(node: number): Uint8Array {
+/** fuse_notify_inval_inode_out: attributes and all pages, or those of the first `bytes`. */
+export function inodeNotice(node: number, bytes = 0): Uint8Array {
   const message = begin(outHeaderBytes + 24, notice.invalidateInode)
   message.writeBigUInt64LE(BigInt(node), outHeaderBytes)
-  return message
-}
-
-/** The same for attributes and ACLs alone: with a negative offset, pages stay. */
-export function attributesNotice(node: number): Uint8Array {
-  const message = begin(outHeaderBytes + 24, notice.invalidateInode)
-  message.writeBigUInt64LE(BigInt(node), outHeaderBytes)
-  message.writeBigInt64LE(-1n, outHeaderBytes + 8)
+  message.writeBigInt64LE(BigInt(bytes), outHeaderBytes + 16)
   return message
 }
 

@@ -34,8 +34,11 @@ export const opcode = {
   interrupt: 36,
   destroy: 38,
   batchForget: 42,
+  fallocate: 43,
   readdirplus: 44,
   rename2: 45,
+  lseek: 46,
+  copyFileRange: 47,
   tmpfile: 51,
 } as const
 
@@ -97,10 +100,19 @@ export const setxattrKillSetgid = 1 << 0
 /** Flags of open(2), as this kernel has them on x86 and arm64. */
 export const openFlag = {
   accessMode: 0o3,
+  writeOnly: 0o1,
+  readWrite: 2,
   exclusive: 0o200,
   truncate: 0o1000,
   append: 0o2000,
+  /** O_NOATIME: reading leaves the access time alone. */
+  quiet: 0o1000000,
 } as const
+
+/** Modes of fallocate(2) (linux/falloc.h). */
+export const fallocateMode = { keepSize: 1, punchHole: 2, zeroRange: 0x10 } as const
+/** Of lseek(2); the kernel does the others itself. */
+export const whence = { data: 3, hole: 4 } as const
 
 export const notice = { invalidateInode: 2, invalidateEntry: 3 } as const
 

@@ -4,15 +4,13 @@
  */
 
 import { maxNameBytes } from '../../../network/limits.ts'
-import type { Attributes } from '../../../network/wire/attributes.ts'
+import { type Attributes, statBlocksOf } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { SpaceReport } from '../../fs/contract.ts'
 import type { Request } from './request.ts'
 
 const two32 = 2 ** 32
 const nsPerSecond = 1_000_000_000n
-/** st_blocks counts these, whatever the block size (stat(2)). */
-const statBlockBytes = 512
 /** What programs should read and write at a time (st_blksize): the most that a request carries. */
 const preferredBytes = 128 * 1024
 
@@ -73,7 +71,7 @@ export class Reply {
   attributes(at: number, attributes: Attributes): void {
     this.u64(at, attributes.ino)
     this.u64(at + 8, attributes.size)
-    this.u64(at + 16, Math.ceil(attributes.size / statBlockBytes))
+    this.u64(at + 16, statBlocksOf(attributes))
     this.#times(at, attributes)
     this.u32(at + 60, attributes.mode)
     this.u32(at + 64, attributes.nlink)

@@ -25,6 +25,8 @@ export class Request {
   node = 0
   uid = 0
   gid = 0
+  /** Number of the thread that asks; 0 when it is none that this process can see. */
+  thread = 0
 
   constructor(slot: number, pool: Buffer, view: DataView, start: number) {
     this.slot = slot
@@ -46,6 +48,7 @@ export class Request {
     this.node = nodeHigh * two32 + view.getUint32(at + 16, true)
     this.uid = view.getUint32(at + 24, true)
     this.gid = view.getUint32(at + 28, true)
+    this.thread = view.getUint32(at + 32, true)
     return view.getUint32(at, true) === length && nodeHigh < safeHighLimit
   }
 

@@ -189,7 +189,15 @@ const endings: Readonly<Record<string, (room: Room, ino: Ino) => void>> = {
     room.run(reserve, { ino, reach: 1, exclusive: false, ...slot })
     const { attributes } = room.run(getattr, { ino }).body
     const { generation, cuts, change } = attributes
-    const write = { end: 10, generation, cuts, spilled: change, expectedSize: -1, reach: 1 }
+    const write = {
+      allocated: 0,
+      end: 10,
+      generation,
+      cuts,
+      spilled: change,
+      expectedSize: -1,
+      reach: 1,
+    }
     room.run(commitWrite, { ino, ...write, killPrivileges: false, ...slot })
   },
   'a truncation': (room, ino) => room.run(setattr, { ino, size: 0, ...slot }),

@@ -48,7 +48,7 @@ function reserved(room: Room, ino: number, reach: number, exclusive = false, cli
 
 function commit(room: Room, ino: number, more: Partial<CommitWriteRequest>, client = 'me') {
   const { generation, cuts } = attributes(room, ino)
-  const rest = { expectedSize: -1, reach: 0, spilled: 0, killPrivileges: false }
+  const rest = { expectedSize: -1, reach: 0, spilled: 0, killPrivileges: false, allocated: 0 }
   const request = { ino, end: 0, generation, cuts, ...rest, ...slot, ...more }
   return room.run(commitWrite, request, [], client).body
 }

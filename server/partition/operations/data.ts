@@ -64,7 +64,22 @@ export const writeInline: Operation<'writeInline'> = (context, request, payload)
   }
   writeInlineData(context.batch, inode.ino, data)
   const size = Math.max(inode.size, end)
-  return { body: written(context, inode, offset, size, request), payload: noPayload }
+  const stored = { ...inode, allocated: data.length }
+  return { body: written(context, stored, offset, size, request), payload: noPayload }
+}
+
+export const punchInline: Operation<'punchInline'> = (context, request) => {
+  const { offset, length } = request
+  checkCount(offset)
+  checkCount(length)
+  const inode = readRegular(context.batch, request.ino)
+  if (inode.reach > 0) return { body: notWritten(inode, offset), payload: noPayload }
+  const data = Buffer.from(readVerifiedInlineData(context.batch, inode.ino))
+  const end = offset + length
+  const left = end >= data.length ? data.subarray(0, offset) : data.fill(0, offset, end)
+  writeInlineData(context.batch, inode.ino, left)
+  const stored = { ...inode, allocated: left.length }
+  return { body: written(context, stored, offset, inode.size, request), payload: noPayload }
 }
 
 /** Blocks up to `reach` may exist from now on. Has its effect once however often it is repeated. */
@@ -94,6 +109,7 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   const { batch, client, grants } = context
   checkCount(request.reach)
   checkCount(request.end)
+  checkDelta(request.allocated)
   const inode = readRegular(batch, request.ino)
   const appends = grants.holds(inode.ino, client)
   if (appends) grants.release(batch, inode.ino, client)
@@ -101,12 +117,14 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   checkCut(context, inode)
   checkUndisturbed(context, inode, request)
   if (request.spilled > 0) writeInlineData(batch, inode.ino, new Uint8Array(0))
+  const before = inode.reach > 0 ? inode.allocated : 0
   const reserved = Math.max(inode.reserved, request.reach)
   const changed = {
     ...inode,
     reserved,
     reach: reserved,
     cuts: appends && inode.reach > 0 ? inode.cuts + 1 : inode.cuts,
+    allocated: Math.max(0, before + request.allocated),
   }
   const size = Math.max(inode.size, request.end)
   return { body: written(context, changed, request.end, size, request), payload: noPayload }
@@ -116,6 +134,12 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
 function checkCount(value: number): void {
   if (Number.isSafeInteger(value) && value >= 0) return
   throw new ClusterError('MALFORMED', `${value} is no count of blocks or bytes`)
+}
+
+/** @throws ClusterError MALFORMED */
+function checkDelta(bytes: number): void {
+  if (Number.isSafeInteger(bytes)) return
+  throw new ClusterError('MALFORMED', `${bytes} is no change of a file's space`)
 }
 
 /** @throws PosixError EIO while blocks wait to be cut: a cut made up for later would take the write away. */

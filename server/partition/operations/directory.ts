@@ -22,6 +22,7 @@ import { readDirectory } from '../directories.ts'
 import { readInode } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
+import { noteAccess } from './access.ts'
 
 /** Rough size of an entry in the reply beside its name: without and with attributes. */
 const entryBytes = 24
@@ -34,6 +35,7 @@ export async function readdir(
 ): Promise<ReaddirReply> {
   const directory = readDirectory(partition.readingContextFor('').batch, request.ino)
   const parent = request.cookie === 0 ? directory.parent : 0
+  if (request.cookie === 0 && request.quiet !== true) noteAccess(partition, request.ino)
   const prefix = inoPrefix(partition.id, keyKind.entries, request.ino)
   const from = entriesKey(partition.id, request.ino, hashOfCookie(request.cookie))
   partition.locks.checkPrefix(prefix)

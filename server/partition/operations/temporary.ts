@@ -14,7 +14,7 @@ import { checkAttributes } from './attributes.ts'
 export const createTemporary: Operation<'createTemporary'> = (context, request) => {
   const { batch, facts, nowNs } = context
   const { mode, umask, uid, gid, linkable } = request
-  checkAttributes({ mode, uid, gid })
+  checkAttributes({ mode, umask, uid, gid })
   if (!isRegular(mode)) throw new PosixError('EINVAL', 'only a regular file begins without a name')
   const directory = readDirectory(batch, request.parent)
   const ino = facts.allocateIno()

@@ -1,17 +1,17 @@
 /**
- * Frames over one stream socket, TCP or Unix.
+ * Frames over one stream of bytes, whatever carries it.
  *
- * 1. `#unsentBytes` counts what was queued and has not yet been taken by the kernel.
+ * 1. `#unsentBytes` counts what was queued and has not yet left.
  * 2. An orderly close ends with a goodbye frame from each side; a stream that ends otherwise was cut off.
- * 3. `closed` is called once, after the socket is gone, and no frame is delivered after an abort.
+ * 3. `closed` is called once, after the stream is gone, and no frame is delivered after an abort.
  */
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { sendHighWaterBytes, sendLimitBytes, shutdownDeadlineMs } from '../limits.ts'
 import { Deframer } from '../wire/deframer.ts'
 import { checkLengths, goodbyeKind, headerBytes, payloadLength } from '../wire/framing.ts'
+import type { ByteStream } from './byte-stream.ts'
 import type { Connection, ConnectionHandler, FrameHeader } from './contract.ts'
 import { Outgoing } from './outgoing.ts'
 
@@ -21,10 +21,10 @@ const goodbye = { kind: goodbyeKind, callId: 0, operation: 0, partition: 0, epoc
 
 type State = 'open' | 'closing' | 'aborted' | 'closed'
 
-export class SocketConnection implements Connection {
+export class FramedConnection implements Connection {
   readonly remote: string
   readonly #env: Env
-  readonly #socket: Socket
+  readonly #stream: ByteStream
   readonly #outgoing = new Outgoing()
   readonly #deframer: Deframer
   readonly #whenClosed = Promise.withResolvers<void>()
@@ -37,9 +37,9 @@ export class SocketConnection implements Connection {
   #queuedBytes = 0
   #drained: PromiseWithResolvers<void> | undefined
 
-  constructor(env: Env, socket: Socket, remote: string) {
+  constructor(env: Env, stream: ByteStream, remote: string) {
     this.#env = env
-    this.#socket = socket
+    this.#stream = stream
     this.remote = remote
     this.#deframer = new Deframer({
       frame: (header, body, payload) => {
@@ -49,16 +49,19 @@ export class SocketConnection implements Connection {
       },
       goodbye: () => this.#onGoodbye(),
     })
-    socket.on('end', () => this.#onEnd())
-    socket.on('error', cause => this.#fail(this.#lost(cause)))
-    socket.on('close', () => this.#onClose())
+    stream.attach({
+      received: bytes => this.#receive(bytes),
+      ended: () => this.#onEnd(),
+      failed: cause => this.#fail(this.#lost(cause)),
+      closed: () => this.#onClose(),
+    })
   }
 
   start(handler: ConnectionHandler): void {
     assert(this.#handler === undefined, 'a connection is started once')
     this.#handler = handler
     if (this.#state === 'closed') process.nextTick(() => handler.closed(this.#error))
-    else this.#socket.resume()
+    else this.#stream.resume()
   }
 
   send(header: FrameHeader, body: Uint8Array, payload = noPayload): boolean {
@@ -91,8 +94,7 @@ export class SocketConnection implements Connection {
     this.#fail(error)
   }
 
-  /** Takes bytes that arrived; they belong to the connection from now on. */
-  receive(piece: Uint8Array): void {
+  #receive(piece: Uint8Array): void {
     if (this.#state === 'aborted' || this.#state === 'closed') return
     try {
       this.#deframer.push(piece)
@@ -116,16 +118,11 @@ export class SocketConnection implements Connection {
     const bytes = this.#queuedBytes
     this.#queuedBytes = 0
     const pieces = this.#outgoing.take()
-    const last = pieces.length - 1
-    if (last < 0) return
-    if (last > 0) this.#socket.cork()
-    for (let i = 0; i < last; i++) this.#socket.write(pieces[i]!)
-    this.#socket.write(pieces[last]!, error => this.#sent(bytes, error))
-    if (last > 0) this.#socket.uncork()
+    if (pieces.length > 0) this.#stream.write(pieces, error => this.#sent(bytes, error))
   }
 
   #sent(bytes: number, error?: Error | null): void {
-    // What a broken socket drops has not been sent: 'error' or 'close' follows.
+    // What a broken stream drops has not been sent: `failed` or `closed` follows.
     if (error) return
     this.#unsentBytes -= bytes
     if (this.#drained === undefined || this.#unsentBytes > sendHighWaterBytes) return
@@ -137,9 +134,9 @@ export class SocketConnection implements Connection {
     this.#outgoing.add(goodbye, noBody, noPayload, 0)
     this.#flush()
     this.#state = 'closing'
-    this.#socket.end()
+    this.#stream.end()
     // The peer's last word is to be read even when nobody listens.
-    this.#socket.resume()
+    this.#stream.resume()
     this.#rejectDrained()
     const timer = this.#env.timers.after(shutdownDeadlineMs, () => {
       this.#fail(new ClusterError('TIMEOUT', `${this.remote} did not take leave`))
@@ -163,7 +160,7 @@ export class SocketConnection implements Connection {
     this.#error = error
     this.#outgoing.take()
     this.#rejectDrained()
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 
   #onClose(): void {

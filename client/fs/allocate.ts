@@ -1,0 +1,210 @@
+/**
+ * fallocate(2): space allocated, holes punched and ranges zeroed, in the way of a write: the blocks'
+ * servers first, then `commitWrite`, which refuses what a truncation has overtaken.
+ *
+ * 1. What is allocated or zeroed lies in blocks: beside the inode no space can be promised.
+ * 2. What blocks took or gave back is told to the inode by the commit, also by that of a failure.
+ */
+import { PosixError } from '../../network/errors.ts'
+import { maxBlocksInFlight, maxFileBytes } from '../../network/limits.ts'
+import { partitionOfBlock, partitionsOfBlocks } from '../../network/placement/locate.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
+import { inParallel } from '../cluster/parallel.ts'
+import { getattr } from './attributes.ts'
+import { type Extent, extentsOf, writeExtent } from './blocks.ts'
+import type { Context } from './context.ts'
+import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
+import { handleOf } from './open-handle.ts'
+import { statfs } from './statfs.ts'
+import { inTurn, untilUndisturbed } from './write.ts'
+import { type Base, baseOf, commit, giveBack } from './write-blocks.ts'
+
+export interface Allocation extends AllocateOptions {
+  readonly mode: AllocateMode
+  readonly offset: number
+  readonly length: number
+}
+
+/** A commit that leaves the size as it is. */
+export const sizeKept = { end: 0, expectedSize: -1, reach: 0, killPrivileges: false } as const
+
+/** A base that has nothing to move to blocks. */
+export function undisturbed(attributes: Attributes): Base {
+  return { attributes, spilling: null, notAfterMs: Infinity }
+}
+
+/** @throws PosixError EINVAL, EFBIG, ENOSPC. */
+export async function allocate(
+  context: Context,
+  file: OpenFile,
+  allocation: Allocation,
+): Promise<void> {
+  const handle = handleOf(file)
+  const { inode } = handle
+  const { mode, offset, length } = allocation
+  if (!(offset >= 0 && length > 0)) throw new PosixError('EINVAL', `${length} bytes at ${offset}`)
+  if (offset + length > maxFileBytes) throw new PosixError('EFBIG')
+  handle.ahead.drop()
+  await inTurn(context, inode, false, () =>
+    untilUndisturbed(context, inode.ino, () =>
+      mode === 'punch' ? punch(context, inode, allocation) : takeSpace(context, inode, allocation),
+    ),
+  )
+}
+
+async function punch(context: Context, inode: OpenInode, allocation: Allocation): Promise<void> {
+  const { offset, length, killPrivileges = false } = allocation
+  if (!inode.inBlocks && (await punchInline(context, inode, allocation))) return
+  const { attributes } = inode
+  const { reach, blockBytes } = attributes
+  const end = Math.min(offset + length, reach * blockBytes)
+  if (end > offset)
+    await tellingSpace(context, inode, attributes, () =>
+      punchBlocks(context, inode, attributes, offset, end),
+    )
+  await commit(context, inode, undisturbed(attributes), { ...sizeKept, killPrivileges })
+}
+
+/** @returns false when the file is in blocks. */
+async function punchInline(
+  context: Context,
+  inode: OpenInode,
+  { offset, length, killPrivileges = false }: Allocation,
+): Promise<boolean> {
+  const { ino } = inode
+  const home = partitionOfIno(ino)
+  const request = { ino, offset, length, killPrivileges }
+  const { body, boot } = await context.cluster.mutate('punchInline', home, request)
+  if (body.written) {
+    context.dirty.mark(ino, home, boot)
+    context.pages.changedHere(body.attributes, body.previousChange)
+  }
+  inode.learn(body.attributes)
+  return body.written
+}
+
+async function punchBlocks(
+  context: Context,
+  inode: OpenInode,
+  { ino, generation, blockBytes }: Attributes,
+  from: number,
+  to: number,
+): Promise<void> {
+  const { cluster } = context
+  const block = Math.floor(from / blockBytes)
+  const endBlock = Math.ceil(to / blockBytes) - 1
+  const offset = from - block * blockBytes
+  const endOffset = to - endBlock * blockBytes
+  const request = { ino, generation, block, offset, endBlock, endOffset }
+  const blocks = { ino, generation, block, reach: endBlock + 1 }
+  const partitions = partitionsOfBlocks(blocks, cluster.partitionCount)
+  await inParallel(partitions.length, maxBlocksInFlight, async index => {
+    const partition = partitions[index]!
+    const { body, boot } = await cluster.mutate('punchBlocks', partition, request)
+    context.dirty.mark(ino, partition, boot)
+    inode.tookSpace(generation, body.allocated)
+  })
+}
+
+async function takeSpace(
+  context: Context,
+  inode: OpenInode,
+  allocation: Allocation,
+): Promise<void> {
+  const { offset, length, keepSize, killPrivileges = false } = allocation
+  const end = offset + length
+  await checkRoom(context, inode, length)
+  const attributes = await movedToBlocks(context, inode, offset, end)
+  await tellingSpace(context, inode, attributes, () =>
+    allocateBlocks(context, inode, attributes, allocation),
+  )
+  const committing = { end: keepSize ? 0 : end, expectedSize: -1, reach: 0, killPrivileges }
+  await commit(context, inode, undisturbed(attributes), committing)
+}
+
+/** @throws PosixError ENOSPC where it is plain from the start that there is not enough. */
+async function checkRoom(context: Context, { ino }: OpenInode, length: number): Promise<void> {
+  const [{ allocated }, { availableBytes }] = await Promise.all([
+    getattr(context, ino),
+    statfs(context),
+  ])
+  if (length > availableBytes + allocated) throw new PosixError('ENOSPC')
+}
+
+/** Attributes of the file when its data is in blocks, and they reach `end`. */
+export async function movedToBlocks(
+  context: Context,
+  inode: OpenInode,
+  offset: number,
+  end: number,
+): Promise<Attributes> {
+  const base = await baseOf(context, inode, offset, end)
+  const { attributes, spilling, notAfterMs } = base
+  if (spilling === null) return attributes
+  try {
+    if (spilling.length > 0) {
+      const extent = { block: 0, offset: 0, length: spilling.length }
+      await writeExtent(context, inode, attributes, extent, [spilling], notAfterMs)
+    }
+  } catch (error) {
+    await giveBack(context, inode)
+    throw error
+  }
+  await commit(context, inode, base, sizeKept)
+  return inode.attributes
+}
+
+async function allocateBlocks(
+  context: Context,
+  inode: OpenInode,
+  attributes: Attributes,
+  { mode, offset, length }: Allocation,
+): Promise<void> {
+  const { blockBytes } = attributes
+  const count = Math.ceil((offset + length) / blockBytes) - Math.floor(offset / blockBytes)
+  await inParallel(count, maxBlocksInFlight, index => {
+    const extent = nthExtent(index, offset, length, blockBytes)
+    return allocateExtent(context, inode, attributes, extent, mode === 'zero')
+  })
+}
+
+function nthExtent(index: number, offset: number, length: number, blockBytes: number): Extent {
+  const block = Math.floor(offset / blockBytes) + index
+  const from = Math.max(offset, block * blockBytes)
+  const to = Math.min(offset + length, (block + 1) * blockBytes)
+  return extentsOf(from, to - from, blockBytes)[0]!
+}
+
+async function allocateExtent(
+  context: Context,
+  inode: OpenInode,
+  { ino, generation }: Attributes,
+  extent: Extent,
+  zero: boolean,
+): Promise<void> {
+  const { cluster } = context
+  const { block, offset, length } = extent
+  const partition = partitionOfBlock(ino, generation, block, cluster.partitionCount)
+  const request = { ino, generation, block, offset, length, zero }
+  const changed = await cluster.mutate('allocateBlock', partition, request)
+  context.dirty.mark(ino, partition, changed.boot)
+  inode.tookSpace(generation, changed.body.allocated)
+}
+
+/** Also what a failure leaves behind is counted; the failure itself is what its caller hears. */
+export async function tellingSpace(
+  context: Context,
+  inode: OpenInode,
+  attributes: Attributes,
+  change: () => Promise<void>,
+): Promise<void> {
+  try {
+    await change()
+  } catch (error) {
+    // What cannot be told now is told by the next commit.
+    await commit(context, inode, undisturbed(attributes), sizeKept).catch(() => undefined)
+    throw error
+  }
+}

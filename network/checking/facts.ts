@@ -1,0 +1,98 @@
+/**
+ * What a check knows of an inode: small facts about it, from wherever they lie, as rows of five numbers that
+ * travel and are kept in files as they are. The servers make them of their records; the rules (rules.ts) say
+ * which of them fit together.
+ */
+import { ClusterError } from '../errors.ts'
+import type { Ino } from '../wire/ids.ts'
+
+export const factKind = {
+  /** Entry → ino is what it leads to; a: directory, b: cookie, c: its partition and type bits (`packPlace`). */
+  name: 1,
+  /** Entries of the directory ino that one page of a scan has; a: entries, b: subdirectories. */
+  tally: 2,
+  /** Inode of a directory; a: nlink, b: parent, c: size. */
+  directory: 3,
+  /** Inode of anything else; a: nlink and type bits (`packLinks`), b: generation, c: blocks reserved. */
+  file: 4,
+  /** Blocks in one partition; a: generation, b: number of the last and 1, c: bytes in the last. */
+  blocks: 5,
+  /** Deletion queued; a: generation. */
+  purge: 6,
+  /** Data beside the inode; a: bytes. */
+  inline: 7,
+  /** The inode's record is there but cannot be read. */
+  unreadable: 8,
+  /** Of a partition (ino: its number), as counted by itself; a: inodes, b: blocks, c: bytes. */
+  counts: 9,
+} as const
+
+export interface Fact {
+  readonly kind: number
+  readonly ino: Ino
+  readonly a: number
+  readonly b: number
+  readonly c: number
+}
+
+const numbersInRow = 5
+export const factBytes = numbersInRow * 8
+const typeUnit = 2 ** 32
+
+export function packLinks(nlink: number, type: number): number {
+  return type * typeUnit + nlink
+}
+
+export function linksOf(packed: number): number {
+  return packed % typeUnit
+}
+
+export function typeOf(packed: number): number {
+  return Math.floor(packed / typeUnit)
+}
+
+const partitionUnit = 2 ** 16
+
+export function packPlace(partition: number, type: number): number {
+  return partition * partitionUnit + type
+}
+
+export function placePartitionOf(packed: number): number {
+  return Math.floor(packed / partitionUnit)
+}
+
+export function placeTypeOf(packed: number): number {
+  return packed % partitionUnit
+}
+
+/** Little-endian, one row behind the other. */
+export function encodeFacts(facts: readonly Fact[]): Uint8Array {
+  const bytes = new Uint8Array(facts.length * factBytes)
+  const view = new DataView(bytes.buffer)
+  let at = 0
+  for (const { kind, ino, a, b, c } of facts) {
+    for (const value of [kind, ino, a, b, c]) {
+      view.setFloat64(at, value, true)
+      at += 8
+    }
+  }
+  return bytes
+}
+
+/** @throws ClusterError MALFORMED when the bytes are no rows. */
+export function* decodeFacts(bytes: Uint8Array): Generator<Fact> {
+  if (bytes.length % factBytes !== 0) {
+    throw new ClusterError('MALFORMED', `${bytes.length} bytes are no facts`)
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const number = (at: number) => view.getFloat64(at, true)
+  for (let at = 0; at < bytes.length; at += factBytes) {
+    yield {
+      kind: number(at),
+      ino: number(at + 8),
+      a: number(at + 16),
+      b: number(at + 24),
+      c: number(at + 32),
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Which facts about one inode fit together: pure functions, the one place that says it. What they find is a
+ * suspicion: facts were gathered while the cluster was in use, each at another moment.
+ */
+import { fileType } from '../wire/attributes.ts'
+import { clusterRootIno, type Ino } from '../wire/ids.ts'
+import type { NamePlace, Remains } from '../wire/operations.ts'
+import { type Fact, factKind, linksOf, placePartitionOf, placeTypeOf, typeOf } from './facts.ts'
+import type { FaultCode } from './faults.ts'
+
+export interface Suspicion {
+  readonly fault: FaultCode
+  readonly subject: Ino
+  readonly names: readonly NamePlace[]
+  readonly remains: Remains
+}
+
+export interface TypedName extends NamePlace {
+  readonly type: number
+}
+
+interface LastBlock {
+  end: number
+  bytes: number
+}
+
+/** All that was found of one inode number. */
+export class InodeFacts {
+  readonly ino: Ino
+  readonly names: TypedName[] = []
+  readonly blocks = new Map<number, LastBlock>()
+  readonly purged = new Set<number>()
+  record: Fact | null = null
+  unreadable = false
+  entries = 0
+  subdirectories = 0
+  inlineBytes: number | null = null
+
+  constructor(ino: Ino) {
+    this.ino = ino
+  }
+
+  add(fact: Fact): void {
+    const { kind, a, b, c } = fact
+    if (kind === factKind.name) {
+      const place = { partition: placePartitionOf(c), directory: a, cookie: b }
+      this.names.push({ ...place, type: placeTypeOf(c) })
+    } else if (kind === factKind.tally) {
+      this.entries += a
+      this.subdirectories += b
+    } else if (kind === factKind.directory || kind === factKind.file) this.record = fact
+    else if (kind === factKind.blocks) this.#addBlocks(a, b, c)
+    else if (kind === factKind.purge) this.purged.add(a)
+    else if (kind === factKind.inline) this.inlineBytes = a
+    else if (kind === factKind.unreadable) this.unreadable = true
+  }
+
+  #addBlocks(generation: number, end: number, bytes: number): void {
+    const known = this.blocks.get(generation)
+    if (known === undefined) this.blocks.set(generation, { end, bytes })
+    else if (end > known.end) Object.assign(known, { end, bytes })
+  }
+}
+
+/** @returns what does not fit, nothing for a sound inode. */
+export function* judge(facts: InodeFacts): Generator<Suspicion> {
+  const { record } = facts
+  if (record === null) yield* judgeMissing(facts)
+  else if (record.kind === factKind.directory) yield* judgeDirectory(facts, record)
+  else yield* judgeFile(facts, record)
+}
+
+function* judgeMissing(facts: InodeFacts): Generator<Suspicion> {
+  for (const name of facts.names) yield suspicion('dangling-entry', facts, [name])
+  if (facts.names.length > 0) return
+  if (facts.unreadable || facts.inlineBytes !== null || facts.entries > 0) {
+    yield suspicion('lost-inode', facts, [])
+    return
+  }
+  for (const generation of facts.blocks.keys()) yield* judgeGeneration(facts, generation)
+}
+
+function* judgeDirectory(
+  facts: InodeFacts,
+  { a: nlink, b: parent, c: size }: Fact,
+): Generator<Suspicion> {
+  const { ino, names, entries, subdirectories } = facts
+  yield* judgeTypes(facts, fileType.directory)
+  if (ino === clusterRootIno) {
+    if (names.length > 0) yield suspicion('parent', facts, names)
+  } else if (names.length === 0) yield suspicion('nameless', facts, [])
+  else if (names.length > 1 || names[0]!.directory !== parent) {
+    yield suspicion('parent', facts, names)
+  }
+  if (size !== entries || nlink !== 2 + subdirectories) {
+    yield suspicion('directory-count', facts, [])
+  }
+  for (const generation of facts.blocks.keys()) yield* judgeGeneration(facts, generation)
+}
+
+function* judgeFile(
+  facts: InodeFacts,
+  { a, b: generation, c: reserved }: Fact,
+): Generator<Suspicion> {
+  const { names, blocks, entries } = facts
+  if (entries > 0) yield suspicion('lost-inode', facts, names)
+  yield* judgeTypes(facts, typeOf(a))
+  if (names.length !== linksOf(a)) {
+    yield suspicion(names.length === 0 ? 'nameless' : 'link-count', facts, names)
+  }
+  for (const [found, { end }] of blocks) {
+    if (found !== generation) yield* judgeGeneration(facts, found)
+    else if (end > reserved) yield suspicion('blocks-beyond-reach', facts, [], found)
+  }
+}
+
+function* judgeTypes(facts: InodeFacts, type: number): Generator<Suspicion> {
+  for (const name of facts.names) {
+    if (name.type !== type) yield suspicion('dangling-entry', facts, [name])
+  }
+}
+
+function* judgeGeneration(facts: InodeFacts, generation: number): Generator<Suspicion> {
+  if (facts.purged.has(generation)) return
+  yield suspicion('leaked-blocks', facts, [], generation)
+}
+
+function suspicion(
+  fault: FaultCode,
+  facts: InodeFacts,
+  names: readonly TypedName[],
+  generation?: number,
+): Suspicion {
+  const places = names.map(({ partition, directory, cookie }) => ({ partition, directory, cookie }))
+  return { fault, subject: facts.ino, names: places, remains: remainsOf(facts, generation) }
+}
+
+/** Of these blocks, or else of those of the highest generation. */
+function remainsOf(facts: InodeFacts, generation?: number): Remains {
+  const newest = generation ?? Math.max(0, ...facts.blocks.keys())
+  const last = facts.blocks.get(newest)
+  return {
+    type: facts.names[0]?.type ?? 0,
+    entries: facts.entries,
+    generation: newest,
+    endBlock: last?.end ?? 0,
+    lastBytes: last?.bytes ?? 0,
+    inline: facts.inlineBytes !== null,
+  }
+}
+
+export const noRemains: Remains = {
+  type: 0,
+  entries: 0,
+  generation: 0,
+  endBlock: 0,
+  lastBytes: 0,
+  inline: false,
+}

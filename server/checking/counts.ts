@@ -1,0 +1,91 @@
+/** Examinations of what is counted: entries of directories, and what partitions hold. */
+import { fileType, isDirectory } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import { decodeRecord, storedBytes } from '../blocks/record.ts'
+import type { Key } from '../metadata/contract.ts'
+import { endOf, inoPrefix, isKeyOf, keyKind, kindOfKey, partitionRange } from '../metadata/keys.ts'
+import type { CountChange } from '../partition/batch.ts'
+import { writeInode } from '../partition/inodes.ts'
+import type { Partition } from '../partition/partition.ts'
+import { readableAt } from './legs.ts'
+import { soundEntries } from './record-facts.ts'
+import { type Examination, faulty, repaired, type Scene, sound } from './scene.ts'
+import { decayed } from './tolerant.ts'
+
+/** The inode stays locked while entries are counted: who changes them changes it too. */
+export const directoryCount: Examination = async scene => {
+  const { transaction, request } = scene
+  const { subject } = request
+  const inode = transaction.local(({ batch }) => readableAt(batch, subject))
+  if (inode === undefined || !isDirectory(inode.mode)) return sound
+  const { entries, subdirectories } = await countEntries(scene, subject)
+  const nlink = 2 + subdirectories
+  if (inode.size === entries && inode.nlink === nlink) return sound
+  const found = `${entries} entries, ${subdirectories} subdirectories`
+  if (!request.repair) return faulty(`it counts ${inode.size} and ${inode.nlink - 2}: ${found}`)
+  transaction.local(({ batch }) => {
+    writeInode(batch, { ...inode, size: entries, nlink, change: inode.change + 1 })
+  })
+  return repaired(`it counts ${found} now`)
+}
+
+export async function countEntries(
+  { partition, transaction }: Scene,
+  directory: Ino,
+): Promise<{ readonly entries: number; readonly subdirectories: number }> {
+  const prefix = inoPrefix(partition.id, keyKind.entries, directory)
+  let [entries, subdirectories] = [0, 0]
+  const others = { onDamaged: () => undefined }
+  for await (const [key, value] of partition.store.range(prefix, endOf(prefix), others)) {
+    for (const { type } of soundEntries(key, value, transaction.partitionCount).sound) {
+      entries++
+      if (type === fileType.directory) subdirectories++
+    }
+  }
+  return { entries, subdirectories }
+}
+
+/**
+ * By how much the counts are off was true in one tick, and stays so: whatever comes or goes meanwhile changes
+ * both sides alike.
+ */
+export const partitionCount: Examination = async ({ partition, request }) => {
+  const off = await countsOff(partition)
+  if (off.inodes === 0 && off.blocks === 0 && off.blockBytes === 0) return sound
+  const detail = `it had ${describeOff(off)} than it counted`
+  if (!request.repair) return faulty(detail)
+  partition.facts.add(off)
+  await partition.stageMutations([])
+  return repaired(detail)
+}
+
+function describeOff({ inodes, blocks, blockBytes }: CountChange): string {
+  const parts: string[] = []
+  for (const [count, what] of [
+    [inodes, 'inodes'],
+    [blocks, 'blocks'],
+    [blockBytes, 'bytes of data'],
+  ] as const) {
+    if (count !== 0) parts.push(`${Math.abs(count)} ${what} ${count < 0 ? 'fewer' : 'more'}`)
+  }
+  return parts.join(', ')
+}
+
+/** What there is beyond what is counted. */
+async function countsOff(partition: Partition): Promise<CountChange> {
+  const { inodes, blocks, blockBytes } = partition.facts
+  const off = { inodes: -inodes, blocks: -blocks, blockBytes: -blockBytes }
+  const count = (key: Key, value: Uint8Array) => {
+    if (isKeyOf(key, keyKind.inode)) off.inodes++
+    if (kindOfKey(key) !== blockKind) return
+    off.blocks++
+    off.blockBytes += storedBytes(decodeRecord(value) ?? [])
+  }
+  const [from, to] = partitionRange(partition.id)
+  const onDamaged = (key: Key) => count(key, decayed)
+  const pairs = partition.store.range(from, to, { onDamaged })
+  for await (const [key, value] of pairs) count(key, value)
+  return off
+}
+
+const blockKind = 'b'

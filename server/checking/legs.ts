@@ -1,0 +1,170 @@
+/** What a check does in one partition as a part of a transaction: looks at inodes and names, and repairs them. */
+import { z } from 'zod'
+import { PosixError } from '../../network/errors.ts'
+import { fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import {
+  cookieOf,
+  decodeEntries,
+  type Entry,
+  encodeEntries,
+  hashOfCookie,
+} from '../metadata/entries.ts'
+import type { Inode } from '../metadata/inode.ts'
+import { entriesKey, inodeKey } from '../metadata/keys.ts'
+import type { Batch } from '../partition/batch.ts'
+import { changeInode, writeInode } from '../partition/inodes.ts'
+import { newInode } from '../partition/new-inode.ts'
+import type { OperationContext } from '../partition/operation.ts'
+import { shardOf, touchShard } from '../partition/shards.ts'
+import { readableInode } from './inode-rules.ts'
+import { getTolerantly } from './tolerant.ts'
+
+const number = z.number()
+const place = z.object({ partition: number, directory: number, cookie: number })
+
+export const checkingSchemas = {
+  inspectInode: z.object({ ino: number }),
+  inspectName: place,
+  /** Without what it leads to. */
+  removeName: place,
+  retypeName: place.extend({ type: number }),
+  rebuildInode: z.object({
+    ino: number,
+    mode: number,
+    parent: number,
+    nlink: number,
+    size: number,
+    generation: number,
+    reserved: number,
+    blockBytes: number,
+    inlineBytes: number,
+  }),
+  setLinks: z.object({ ino: number, nlink: number }),
+} as const
+
+type Argument<L extends keyof typeof checkingSchemas> = z.infer<(typeof checkingSchemas)[L]>
+
+/** As much of an inode as a check has to know. */
+export type Inspected = Pick<
+  Inode,
+  'mode' | 'nlink' | 'change' | 'parent' | 'generation' | 'reserved' | 'blockBytes' | 'inlineBytes'
+>
+
+export interface InspectedName {
+  readonly ino: Ino
+  readonly type: number
+}
+
+export interface CheckingResults {
+  inspectInode: Inspected | null
+  inspectName: InspectedName | null
+  removeName: null
+  retypeName: null
+  rebuildInode: null
+  setLinks: null
+}
+
+type CheckingLeg<L extends keyof CheckingResults> = (
+  context: OperationContext,
+  argument: Argument<L>,
+) => CheckingResults[L]
+
+export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<L> } = {
+  inspectInode({ batch }, { ino }) {
+    const inode = readableAt(batch, ino)
+    if (inode === undefined) return null
+    const { mode, nlink, change, parent, generation, reserved, blockBytes, inlineBytes } = inode
+    return { mode, nlink, change, parent, generation, reserved, blockBytes, inlineBytes }
+  },
+
+  inspectName({ batch }, argument) {
+    // The directory's own inode as well: who changes entries changes it.
+    const entry = entryAt(batch, argument)
+    return entry === undefined ? null : { ino: entry.ino, type: entry.type }
+  },
+
+  removeName(context, argument) {
+    changeEntry(context, argument, () => null)
+    return null
+  },
+
+  retypeName(context, { type, ...argument }) {
+    changeEntry(context, argument, entry => ({ ...entry, type }))
+    return null
+  },
+
+  rebuildInode(
+    { batch, nowNs },
+    { ino, mode, parent, nlink, size, generation, reserved, ...rest },
+  ) {
+    const isNew = getTolerantly(batch, inodeKey(partitionOfIno(ino), ino)) === undefined
+    const target = new Uint8Array(0)
+    const above = { ino: parent, mode: 0, gid: 0, defaultAcl: target, ...rest }
+    const init = { ino, mode, umask: 0, uid: 0, gid: 0, rdev: 0, target, nowNs }
+    const made = newInode(above, init)
+    // What its blocks take is known to their servers only: as if there were no holes.
+    writeInode(batch, {
+      ...made,
+      nlink,
+      size,
+      generation,
+      reserved,
+      reach: reserved,
+      allocated: size,
+    })
+    if (isNew) batch.counts.inodes += 1
+    return null
+  },
+
+  setLinks(context, { ino, nlink }) {
+    const inode = readableAt(context.batch, ino)
+    if (inode === undefined) throw new PosixError('ESTALE', `inode ${ino} does not exist`)
+    changeInode(context, inode, { nlink })
+    return null
+  },
+}
+
+export function readableAt(batch: Batch, ino: Ino): Inode | undefined {
+  return readableInode(getTolerantly(batch, inodeKey(partitionOfIno(ino), ino)), ino)
+}
+
+function entriesAt(
+  batch: Batch,
+  { partition, directory, cookie }: Argument<'inspectName'>,
+): Entry[] {
+  const record = getTolerantly(batch, entriesKey(partition, directory, hashOfCookie(cookie)))
+  return decodeEntries(record)
+}
+
+function entryAt(batch: Batch, argument: Argument<'inspectName'>): Entry | undefined {
+  const hash = hashOfCookie(argument.cookie)
+  const entries = entriesAt(batch, argument)
+  return entries.find(({ place }) => cookieOf(hash, place) === argument.cookie)
+}
+
+/** What the directory counts is changed with it, if there is a directory. */
+function changeEntry(
+  context: OperationContext,
+  argument: Argument<'inspectName'>,
+  change: (entry: Entry) => Entry | null,
+): void {
+  const { batch } = context
+  const entry = entryAt(batch, argument)
+  if (entry === undefined) throw new PosixError('ENOENT', 'the name is gone')
+  const changed = change(entry)
+  const others = entriesAt(batch, argument).filter(({ place }) => place !== entry.place)
+  const left = changed === null ? others : [...others, changed]
+  const key = entriesKey(argument.partition, argument.directory, hashOfCookie(argument.cookie))
+  if (left.length === 0) batch.delete(key)
+  else batch.put(key, encodeEntries(left))
+  const directory = readableAt(batch, argument.directory)
+  if (directory === undefined || !isDirectory(directory.mode)) return
+  const shard = shardOf(context, argument.directory, entry.name)
+  const subdirectories = countDirectory(changed) - countDirectory(entry)
+  touchShard(context, shard, { entries: changed === null ? -1 : 0, subdirectories })
+}
+
+function countDirectory(entry: Entry | null): number {
+  return entry?.type === fileType.directory ? 1 : 0
+}

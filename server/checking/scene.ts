@@ -1,0 +1,57 @@
+/** What an examination has before it: the request, the transaction that locks what it looks at, and this server. */
+import { PosixError } from '../../network/errors.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { ExamineReply, ExamineRequest } from '../../network/wire/operations.ts'
+import type { KeyReader } from '../metadata/contract.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { Coordinator, Transaction } from '../transactions/coordinator.ts'
+import type { Participant } from '../transactions/participant.ts'
+import type { Inspected } from './legs.ts'
+import type { Beholder } from './record-facts.ts'
+
+export interface Scene {
+  readonly transaction: Transaction
+  readonly request: ExamineRequest
+  readonly partition: Partition
+  readonly coordinator: Coordinator
+  readonly participant: Participant
+  /** Of this partition, seen through a reader. */
+  readonly beholder: (reader: KeyReader) => Beholder
+}
+
+export type Examination = (scene: Scene) => ExamineReply | Promise<ExamineReply>
+
+export const sound: ExamineReply = { verdict: 'sound', detail: '' }
+export const undecided: ExamineReply = { verdict: 'undecided', detail: '' }
+
+export function faulty(detail: string): ExamineReply {
+  return { verdict: 'faulty', detail }
+}
+
+export function repaired(detail: string): ExamineReply {
+  return { verdict: 'repaired', detail }
+}
+
+export function lost(detail: string): ExamineReply {
+  return { verdict: 'lost', detail }
+}
+
+/** null when there is none that can be read. It is locked from then on. */
+export function inspect({ transaction }: Scene, ino: Ino): Promise<Inspected | null> {
+  return transaction.run(partitionOfIno(ino), 'inspectInode', { ino })
+}
+
+/** Puts what has no name into the refuge, under its number. @throws PosixError EEXIST, ENOENT. */
+export async function takeIn(
+  { transaction, request }: Scene,
+  { ino, mode }: { readonly ino: Ino; readonly mode: number },
+): Promise<void> {
+  const parent = request.refuge
+  if (parent === 0) throw new PosixError('ENOENT', 'there is no place for what has no name')
+  const name = Buffer.from(`#${ino}`)
+  const argument = { parent, name, moved: { ino, mode }, flags: noReplace }
+  await transaction.run(partitionOfIno(parent), 'placeEntry', argument)
+}
+
+const noReplace = 1

@@ -1,0 +1,59 @@
+import test from 'ava'
+import { fileType } from '../../../network/wire/attributes.ts'
+import { codeOf, openRoom, root, slot } from '../../testing/room.ts'
+import { accessed, noteAccess } from './access.ts'
+import { getattr, setattr } from './attributes.ts'
+import { readdir } from './directory.ts'
+
+const dayMs = 86_400_000
+const reading = { cookie: 0, limitBytes: 4_000, plus: false }
+
+test('an access moves atime when it is not after the last change, and no other field', async t => {
+  const room = await openRoom()
+  const made = room.file('f')
+  await room.env.advance(5)
+  const { attributes } = room.run(accessed, { ino: made.ino }).body
+  t.deepEqual(attributes, { ...made, atimeNs: made.atimeNs + 5_000_000n })
+  await room.env.advance(5)
+  t.deepEqual(room.run(accessed, { ino: made.ino }).body.attributes, attributes)
+  t.deepEqual(room.run(getattr, { ino: made.ino }).body.attributes, attributes)
+  const changed = room.run(setattr, { ino: made.ino, mode: 0o600, ...slot }).body.attributes
+  await room.env.advance(5)
+  const again = room.run(accessed, { ino: made.ino }).body.attributes
+  t.is(again.atimeNs, changed.ctimeNs + 5_000_000n)
+})
+
+test('an access moves an atime that is a day old', async t => {
+  const room = await openRoom()
+  const { ino } = room.file('f')
+  await room.env.advance(1)
+  const first = room.run(accessed, { ino }).body.attributes.atimeNs
+  await room.env.advance(dayMs - 1)
+  t.is(room.run(accessed, { ino }).body.attributes.atimeNs, first)
+  await room.env.advance(1)
+  t.true(room.run(accessed, { ino }).body.attributes.atimeNs > first)
+})
+
+test('a listing from the start is an access, unless it is to be quiet', async t => {
+  const room = await openRoom()
+  const atime = () => room.run(getattr, { ino: root }).body.attributes.atimeNs
+  const before = atime()
+  await readdir(room.partition, { ino: root, ...reading, quiet: true })
+  await readdir(room.partition, { ino: root, ...reading, cookie: 16 })
+  t.is(atime(), before)
+  await readdir(room.partition, { ino: root, ...reading })
+  t.true(atime() > before)
+})
+
+test('an inode that a transaction is changing keeps its atime, and one that is gone is ESTALE', async t => {
+  const room = await openRoom()
+  const { ino } = room.file('l', { mode: fileType.symlink | 0o777, target: Buffer.from('x') })
+  const { batch } = room.partition.contextFor('me', 'transaction')
+  t.truthy(getattr({ ...room.partition.contextFor('me'), batch }, { ino }, []))
+  room.partition.locks.acquire(batch.touched(), 'transaction')
+  noteAccess(room.partition, ino)
+  room.partition.locks.release(batch.touched(), 'transaction')
+  const { atimeNs, ctimeNs } = room.run(getattr, { ino }).body.attributes
+  t.is(atimeNs, ctimeNs)
+  t.is(codeOf(t.throws(() => noteAccess(room.partition, ino + 1))), 'ESTALE')
+})

@@ -1,0 +1,32 @@
+/** What reading does to an inode: its access time moves, when that is due, and nothing else. */
+import { isAccessTimeDue } from '../../../network/wire/access-time.ts'
+import type { Ino } from '../../../network/wire/ids.ts'
+import { attributesOf } from '../../metadata/inode.ts'
+import { readInode, writeInode } from '../inodes.ts'
+import { LockedKey } from '../key-locks.ts'
+import { noPayload, type Operation } from '../operation.ts'
+import type { Partition } from '../partition.ts'
+
+/** Not a change of the inode: neither `change` nor ctime move. Has its effect once however often it is repeated. */
+export const accessed: Operation<'accessed'> = ({ batch, nowNs }, { ino }) => {
+  const inode = readInode(batch, ino)
+  const due = isAccessTimeDue(inode, nowNs)
+  const attributes = attributesOf(due ? writeInode(batch, { ...inode, atimeNs: nowNs }) : inode)
+  return { body: { attributes }, payload: noPayload }
+}
+
+/** As `accessed`, for a reader who does not wait for it: seen by all who ask from now on. */
+export function noteAccess(partition: Partition, ino: Ino): void {
+  const context = partition.contextFor('')
+  try {
+    accessed(context, { ino }, noPayload)
+  } catch (error) {
+    // A transaction is changing the inode: what it writes counts.
+    if (error instanceof LockedKey) return
+    throw error
+  }
+  if (!context.batch.changed) return
+  partition.stage(context.batch).catch(() => {
+    // A store that cannot write ends its server by itself, and the reader was promised nothing.
+  })
+}
