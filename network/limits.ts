@@ -124,6 +124,8 @@ export const maxEntryHints = 65_536
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by
  * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384
+/** Client: a server is waited for this long by statfs, which goes by what it said last then. */
+export const statfsWaitMs = 1_000
 /** Client: requests that move access times on their way at a time. */
 export const maxAccessRequests = 256
 /** Blocks of one read or write that are on their way at a time. */
@@ -234,6 +236,8 @@ export const maxPurgedRemembered = 65_536
 export const purgedRememberedMs = operationDeadlineMs + callDeadlineMs
 /** What was written is on the disk at the latest after this long, also when nobody asks for it. */
 export const backgroundSyncIntervalMs = 5_000
+/** What a file usually takes of a metadata disk, with its name and what Level needs for both: for statfs. */
+export const metaBytesPerFile = 1 * KiB
 /** A metadata disk with less free space takes nothing new: deleting must remain possible. */
 export const metaReserveBytes = 64 * MiB
 /** How often a server looks at the free space of its metadata disk. */

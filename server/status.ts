@@ -1,6 +1,6 @@
 /** What a server tells of itself: to its manager with each heartbeat, and to people who ask. */
 import { stat, statfs } from 'node:fs/promises'
-import { metaReserveBytes } from '../network/limits.ts'
+import { metaBytesPerFile, metaReserveBytes } from '../network/limits.ts'
 import type { ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberId, MemberReport } from '../network/wire/view.ts'
 import type { BlockStore } from './blocks/contract.ts'
@@ -48,12 +48,22 @@ export class ServerStatus {
   }
 
   async space(): Promise<StatfsReply> {
-    const { host, dataDirectory, blocks } = this.#init
+    const { host, metaDirectory, dataDirectory, blocks } = this.#init
     const { usedBytes, freeBytes } = await blocks.statistics()
     let files = 0
     for (const { facts } of this.#init.partitions()) files += facts.inodes
     const disk = `${host}:${(await stat(dataDirectory)).dev}`
-    return { disk, usedBytes, freeBytes, files }
+    const metaDisk = `${host}:${(await stat(metaDirectory)).dev}`
+    const { bavail, bsize } = await statfs(metaDirectory)
+    const room = Math.max(0, bavail * bsize - metaReserveBytes)
+    return {
+      disk,
+      usedBytes,
+      freeBytes,
+      files,
+      metaDisk,
+      freeFiles: Math.floor(room / metaBytesPerFile),
+    }
   }
 
   async describe(): Promise<ServerStatusReply> {

@@ -5,6 +5,7 @@ import { EntryHints } from '../cache/entry-hints.ts'
 import { OpenInodes } from '../cache/open-inodes.ts'
 import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
+import { SpaceShares } from '../cache/space-shares.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import type { OpenHandle } from './open-handle.ts'
 
@@ -13,6 +14,7 @@ export interface Context {
   readonly inodes: OpenInodes
   readonly dirty: DirtyPartitions
   readonly accesses: AccessTimes
+  readonly space: SpaceShares
   readonly hints: EntryHints
   readonly readAhead: ReadAheadBudget
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
@@ -38,6 +40,7 @@ function sharedOf(cluster: Cluster): Shared {
     inodes: new OpenInodes(),
     dirty: new DirtyPartitions(),
     accesses: new AccessTimes(cluster),
+    space: new SpaceShares(cluster),
     hints: new EntryHints(),
     readAhead: new ReadAheadBudget(),
   }

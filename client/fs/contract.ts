@@ -71,7 +71,9 @@ export interface SpaceReport {
   readonly totalBytes: number
   readonly freeBytes: number
   readonly availableBytes: number
+  /** Inodes that there are, and that there is room for. */
   readonly files: number
+  readonly freeFiles: number
 }
 
 export interface FileSystem {

@@ -1,28 +1,36 @@
-/** statfs(2): asked of all servers each time. */
+/** statfs(2): asked of all servers each time; one that is away does not make it fail. */
+import { PosixError } from '../../network/errors.ts'
 import type { StatfsReply } from '../../network/wire/operations.ts'
-import { inParallel } from '../cluster/parallel.ts'
 import type { Context } from './context.ts'
 import type { SpaceReport } from './contract.ts'
 
-export async function statfs({ cluster }: Context): Promise<SpaceReport> {
-  const servers = cluster.servers()
-  const shares = await inParallel(servers.length, servers.length, async index => {
-    return (await cluster.ask('statfs', servers[index]!, {})).body
-  })
+/** @throws PosixError EIO when no server has answered yet. */
+export async function statfs({ space }: Context): Promise<SpaceReport> {
+  const shares = await space.all()
+  if (shares.length === 0) throw new PosixError('EIO', 'no server tells of its space')
   return sumOf(shares)
 }
 
 /** What is used adds up; what is free on one disk is free once, however many servers share it. */
 export function sumOf(shares: readonly StatfsReply[]): SpaceReport {
   const freeByDisk = new Map<string, number>()
+  const freeByMetaDisk = new Map<string, number>()
   let usedBytes = 0
   let files = 0
-  for (const share of shares) {
-    usedBytes += share.usedBytes
-    files += share.files
-    freeByDisk.set(share.disk, Math.max(freeByDisk.get(share.disk) ?? 0, share.freeBytes))
+  for (const { usedBytes: used, files: held, disk, freeBytes, metaDisk, freeFiles } of shares) {
+    usedBytes += used
+    files += held
+    freeByDisk.set(disk, Math.max(freeByDisk.get(disk) ?? 0, freeBytes))
+    freeByMetaDisk.set(metaDisk, Math.max(freeByMetaDisk.get(metaDisk) ?? 0, freeFiles))
   }
-  let freeBytes = 0
-  for (const free of freeByDisk.values()) freeBytes += free
-  return { totalBytes: usedBytes + freeBytes, freeBytes, availableBytes: freeBytes, files }
+  const freeBytes = sum(freeByDisk)
+  const freeFiles = sum(freeByMetaDisk)
+  const totalBytes = usedBytes + freeBytes
+  return { totalBytes, freeBytes, availableBytes: freeBytes, files, freeFiles }
+}
+
+function sum(byDisk: ReadonlyMap<string, number>): number {
+  let all = 0
+  for (const free of byDisk.values()) all += free
+  return all
 }

@@ -305,7 +305,8 @@ export class MemoryFileSystem implements FileSystem {
 
   async statfs(): Promise<SpaceReport> {
     const totalBytes = 2 ** 40
-    return { totalBytes, freeBytes: 2 ** 39, availableBytes: 2 ** 39, files: this.#inodes.size }
+    const files = this.#inodes.size
+    return { totalBytes, freeBytes: 2 ** 39, availableBytes: 2 ** 39, files, freeFiles: 2 ** 30 }
   }
 
   async close(): Promise<void> {

@@ -321,8 +321,8 @@ export class VolumeFiles {
         blocks: blocks(space.totalBytes),
         bfree: blocks(space.freeBytes),
         bavail: blocks(space.availableBytes),
-        files: space.files,
-        ffree: blocks(space.availableBytes),
+        files: space.files + space.freeFiles,
+        ffree: space.freeFiles,
       }
     })
   }

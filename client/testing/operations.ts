@@ -334,7 +334,15 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   reserve,
   commitWrite,
   sync: ({ boot }) => reply({ boot }),
-  statfs: () => reply({ disk: 'memory', usedBytes: 40, freeBytes: 60, files: 7 }),
+  statfs: () =>
+    reply({
+      disk: 'memory',
+      usedBytes: 40,
+      freeBytes: 60,
+      files: 7,
+      metaDisk: 'meta',
+      freeFiles: 9,
+    }),
   getxattr: ({ store }, { ino, name }) => {
     const value = store.get(ino).xattrs.get(keyOf(name))
     if (value === undefined) throw new PosixError('ENODATA')

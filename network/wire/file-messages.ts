@@ -241,6 +241,9 @@ export interface StatfsReply {
   readonly usedBytes: number
   readonly freeBytes: number
   readonly files: number
+  /** Names the disk of its metadata, and the inodes that this has room for, by their usual size. */
+  readonly metaDisk: string
+  readonly freeFiles: number
 }
 export interface GetxattrRequest {
   readonly ino: Ino

@@ -99,6 +99,7 @@ export const attributes: Checks = {
     t.true(space.blocks > 0)
     t.true(space.bfree > 0 && space.bfree <= space.blocks)
     t.true(space.bavail <= space.bfree)
+    t.true(space.ffree > 0 && space.ffree < space.files)
   },
 }
 

@@ -35,6 +35,8 @@ export interface SpaceStats {
   readonly blocks: number
   readonly bfree: number
   readonly bavail: number
+  readonly files: number
+  readonly ffree: number
 }
 
 export interface Handle {
