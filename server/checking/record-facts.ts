@@ -34,9 +34,9 @@ import {
   partitionOfKey,
   xattrsKey,
 } from '../metadata/keys.ts'
-import { decodeXattrs, type Xattrs } from '../metadata/xattrs.ts'
 import { isChecksumOf } from '../partition/inline-data.ts'
 import { type Beside, inodeProblem, isFileType, readableInode } from './inode-rules.ts'
+import { areReadable, readableXattrs } from './readable-xattrs.ts'
 import { decayed } from './tolerant.ts'
 
 export interface Damage {
@@ -117,18 +117,6 @@ export function besideOf({ partition, reader }: Beholder, ino: Ino): Beside {
     blockBytes: defaultBlockBytes,
     inlineLimit: defaultInlineBytes,
   }
-}
-
-/** As many as can be read. */
-export function readableXattrs(record: Uint8Array | undefined): Xattrs {
-  for (let length = record?.length ?? 0; length > 0; length--) {
-    try {
-      return decodeXattrs(record?.subarray(0, length))
-    } catch {
-      // Shorter still.
-    }
-  }
-  return new Map()
 }
 
 /** NaN when the record is too short. */
@@ -264,17 +252,8 @@ function describeXattrs(beholder: Beholder, key: Key, value: Uint8Array, sink: S
     sink.damage({ fault: 'stray-xattrs', subject: ino, detail: '' })
     return
   }
-  if (value === decayed || !isDecodable(value)) {
+  if (value === decayed || !areReadable(value)) {
     sink.damage({ fault: 'bad-xattrs', subject: ino, detail: `${value.length} bytes` })
-  }
-}
-
-function isDecodable(xattrs: Uint8Array): boolean {
-  try {
-    decodeXattrs(xattrs)
-    return true
-  } catch {
-    return false
   }
 }
 
