@@ -3,6 +3,7 @@ import { ClusterError } from '../../network/errors.ts'
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { ExamineReply } from '../../network/wire/operations.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { inlineKey, inodeKey, purgeKey } from '../metadata/keys.ts'
 import { writeInode } from '../partition/inodes.ts'
@@ -97,9 +98,20 @@ export const lostInode: Examination = async scene => {
       ? hasRecord || hasInline || entries > 0
       : !isDirectory(inode.mode) && entries > 0
   if (partitionOfIno(subject) !== partition.id || !isLost) return sound
+  if (entries === 0 && !hasInline && remains.endBlock === 0) return dropRecord(scene)
   const left =
     entries > 0 ? `${entries} entries` : hasInline ? 'its data' : `${remains.endBlock} blocks`
   if (!request.repair) return faulty(`${left} are left of it`)
   await rebuild(scene, subject, entries > 0 ? fileType.directory : fileType.regular, 0)
   return repaired(`the inode was made again around ${left}`)
+}
+
+/** Neither a name nor data belongs to it. */
+function dropRecord({ transaction, request, partition }: Scene): ExamineReply {
+  if (!request.repair) return faulty('its record cannot be read, and nothing is left of it')
+  transaction.local(({ batch }) => {
+    batch.delete(inodeKey(partition.id, request.subject))
+    batch.counts.inodes -= 1
+  })
+  return repaired('nothing was left of it: its record was removed')
 }

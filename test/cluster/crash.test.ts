@@ -19,6 +19,7 @@ for (const role of ['server-1', 'server-2', 'manager', 'mount']) {
     await writing.more(150)
     const { acknowledged, failures } = await writing.finish()
     t.log(`${acknowledged} acknowledged, ${failures.length} failed`)
+    await cluster.isSound(t)
     if (role === 'mount') return
     t.deepEqual(failures, [], 'programs wait for a member that comes back')
   })
@@ -36,4 +37,5 @@ testMounted('what was acknowledged outlives the death of all processes at once',
   await writing.more(100)
   const { acknowledged, failures } = await writing.finish()
   t.log(`${acknowledged} acknowledged, ${failures.length} failed`)
+  await cluster.isSound(t)
 })

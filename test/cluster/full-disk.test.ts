@@ -70,5 +70,6 @@ testMounted(
     await cluster.up(t)
     t.is((await readdir(cluster.mountpoint)).length, kept.length + 1)
     for (const index of kept) sameBytes(t, await readFile(path(index)), bytesOf(index, 2_000_000))
+    await cluster.isSound(t)
   },
 )

@@ -19,6 +19,7 @@ testMounted(
     await cluster.down(t)
     await cluster.up(t)
     t.is((await readFile(`${tree}/later`)).toString(), 'and it goes on')
+    await cluster.isSound(t)
   },
 )
 
@@ -40,4 +41,5 @@ testMounted('reading and writing go on while the manager stands still', async t 
   await cluster.stop('manager', 'SIGCONT')
   await writeFile(`${cluster.mountpoint}/after`, 'goes on')
   t.is((await readFile(`${cluster.mountpoint}/after`)).toString(), 'goes on')
+  await cluster.isSound(t)
 })

@@ -16,4 +16,5 @@ test('fsync fails once after the machines of servers started again, not after th
   await file.write('and more')
   await t.notThrowsAsync(file.sync())
   await file.close()
+  t.deepEqual((await cluster.check({ data: true })).findings, [])
 })

@@ -59,6 +59,15 @@ export class ProcessCluster {
     t.is(code, 0, stderr)
   }
 
+  /** Everything fits together, down to the checksums of all data. */
+  async isSound(t: ExecutionContext): Promise<void> {
+    const { code, stdout, stderr } = await this.rookery(
+      ...['fsck', '--data', '--quiet', '--home', this.home],
+    )
+    t.is(stdout + stderr, '')
+    t.is(code, 0)
+  }
+
   /** One more mount, in the foreground of a process of its own, until the test ends. */
   async mountAgain(name: string, options: readonly string[] = []): Promise<string> {
     const mountpoint = `${this.directory}/${name}`
