@@ -49,6 +49,10 @@ export class OpenInode {
     else if (this.#untold.generation < generation) this.#untold = { generation, bytes }
   }
 
+  hasUntold(generation: number): boolean {
+    return this.#untold.generation === generation && this.#untold.bytes !== 0
+  }
+
   /** What a commit is to tell of blocks of this generation; to be given back when it fails. */
   takeUntold(generation: number): number {
     if (this.#untold.generation !== generation) return 0

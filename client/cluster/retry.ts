@@ -43,6 +43,11 @@ export function hadNoEffect(error: unknown): boolean {
   return error instanceof ClusterError && harmless.has(error.code)
 }
 
+/** Whether what was written rests on a state of the file that is no more: to be written again. */
+export function isStaleWrite(error: unknown): boolean {
+  return error instanceof ClusterError && error.code === 'STALE_WRITE'
+}
+
 /** Doubles from the first delay to the longest, each time between a half and the whole of it. */
 export function retryDelayMs(attempt: number, random: Random): number {
   const whole = Math.min(retryLongestDelayMs, retryFirstDelayMs * 2 ** Math.min(attempt, 16))

@@ -12,6 +12,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { inParallel } from '../cluster/parallel.ts'
+import { isStaleWrite } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
 import { type Extent, extentsOf, writeExtent } from './blocks.ts'
 import type { Context } from './context.ts'
@@ -19,20 +20,12 @@ import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
 import { statfs } from './statfs.ts'
 import { inTurn, untilUndisturbed } from './write.ts'
-import { type Base, baseOf, commit, giveBack } from './write-blocks.ts'
+import { baseOf, commit, giveBack, sizeKept, tellSpace, undisturbed } from './write-blocks.ts'
 
 export interface Allocation extends AllocateOptions {
   readonly mode: AllocateMode
   readonly offset: number
   readonly length: number
-}
-
-/** A commit that leaves the size as it is. */
-export const sizeKept = { end: 0, expectedSize: -1, reach: 0, killPrivileges: false } as const
-
-/** A base that has nothing to move to blocks. */
-export function undisturbed(attributes: Attributes): Base {
-  return { attributes, spilling: null, notAfterMs: Infinity }
 }
 
 /** @throws PosixError EINVAL, EFBIG, ENOSPC. */
@@ -203,8 +196,7 @@ export async function tellingSpace(
   try {
     await change()
   } catch (error) {
-    // What cannot be told now is told by the next commit.
-    await commit(context, inode, undisturbed(attributes), sizeKept).catch(() => undefined)
+    if (!isStaleWrite(error)) await tellSpace(context, inode, attributes)
     throw error
   }
 }

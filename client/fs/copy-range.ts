@@ -11,14 +11,14 @@ import { partitionOfBlock } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { inParallel } from '../cluster/parallel.ts'
-import { movedToBlocks, sizeKept, tellingSpace, undisturbed } from './allocate.ts'
+import { movedToBlocks, tellingSpace } from './allocate.ts'
 import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { CopyOptions, OpenFile } from './contract.ts'
 import { handleOf, type OpenHandle } from './open-handle.ts'
 import { read } from './read.ts'
 import { inTurn, untilUndisturbed, write } from './write.ts'
-import { commit } from './write-blocks.ts'
+import { commit, sizeKept, undisturbed } from './write-blocks.ts'
 
 export interface CopyRange extends CopyOptions {
   readonly from: number

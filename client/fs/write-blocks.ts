@@ -13,6 +13,7 @@ import type { CommitWriteRequest } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Payload } from '../cluster/contract.ts'
 import { inParallel } from '../cluster/parallel.ts'
+import { isStaleWrite } from '../cluster/retry.ts'
 import { bytesIn, type Extent, extentsOf, sliceOf, writeExtent } from './blocks.ts'
 import type { Context } from './context.ts'
 import { verifiedInline } from './inline.ts'
@@ -39,6 +40,7 @@ export async function writeBlocks(context: Context, writing: Writing): Promise<v
   } catch (error) {
     const spills = base !== null && base.spilling !== null
     if (append || spills) await giveBack(context, inode)
+    if (base !== null && !isStaleWrite(error)) await tellSpace(context, inode, base.attributes)
     throw error
   }
   const { attributes } = base
@@ -77,6 +79,25 @@ export async function commit(
 
 function baseOfWrite(context: Context, { inode, data, offset }: Writing): Promise<Base> {
   return baseOf(context, inode, offset, offset + data.length)
+}
+
+/** A commit that leaves the size as it is. */
+export const sizeKept = { end: 0, expectedSize: -1, reach: 0, killPrivileges: false } as const
+
+/** A base that has nothing to move to blocks. */
+export function undisturbed(attributes: Attributes): Base {
+  return { attributes, spilling: null, notAfterMs: Infinity }
+}
+
+/** Of blocks that changed for what then failed: they take their space all the same. */
+export async function tellSpace(
+  context: Context,
+  inode: OpenInode,
+  attributes: Attributes,
+): Promise<void> {
+  if (!inode.hasUntold(attributes.generation)) return
+  // What cannot be told now is told by the next commit.
+  await commit(context, inode, undisturbed(attributes), sizeKept).catch(() => undefined)
 }
 
 /** Attributes whose reach covers the range, and the inline data if there is any. */

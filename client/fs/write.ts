@@ -8,11 +8,11 @@
  * 3. An append writes its blocks only while the inode is reserved to it: nobody else commits there. When a
  *    part of that time has passed since it asked, it sends no more of them and begins again.
  */
-import { ClusterError, PosixError } from '../../network/errors.ts'
+import { PosixError } from '../../network/errors.ts'
 import { maxFileBytes, maxWriteRedos, operationDeadlineMs } from '../../network/limits.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
-import { retryDelayMs } from '../cluster/retry.ts'
+import { isStaleWrite, retryDelayMs } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { OpenFile, WriteOptions } from './contract.ts'
@@ -95,7 +95,7 @@ export async function untilUndisturbed(
     try {
       return await attempt()
     } catch (error) {
-      if (!(error instanceof ClusterError && error.code === 'STALE_WRITE')) throw error
+      if (!isStaleWrite(error)) throw error
       reason = error
       if (redo > 1 && env.clock.monotonicMs() > lateMs) break
       await getattr(context, ino)

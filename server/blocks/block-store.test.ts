@@ -1,128 +1,23 @@
-import test, { type ExecutionContext } from 'ava'
-import { SimulatedEnv } from '../../network/env/simulated.ts'
-import {
-  chunkBytes,
-  maxBlockBytes,
-  maxBlockChangesQueued,
-  replacingReserveFraction,
-} from '../../network/limits.ts'
+import test from 'ava'
+import { chunkBytes, maxBlockBytes, maxBlockChangesQueued } from '../../network/limits.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import { MemoryDevice, noFaults } from '../device/memory.ts'
-import { openBlockStore } from './block-store.ts'
-import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
+import {
+  block,
+  bytes,
+  commit,
+  get,
+  MiB,
+  open,
+  passing,
+  put,
+  setUp,
+  syncAll,
+  withReserve,
+  write,
+} from './block-store.test-support.ts'
 import { blockKeyOf } from './index.ts'
-import { IndexDouble } from './index-double.ts'
 import { encodeRecord } from './record.ts'
-
-const MiB = 1024 * 1024
-
-interface Fixture {
-  readonly env: SimulatedEnv
-  readonly device: MemoryDevice
-  readonly index: IndexDouble
-  readonly logged: unknown[]
-  store: BlockStore
-  pressure: number
-  onPressure: () => void
-}
-
-/** A disk that takes so much of new data. */
-function withReserve(bytes: number): number {
-  return bytes + bytes * replacingReserveFraction
-}
-
-interface FixtureOptions {
-  readonly capacityBytes?: number
-  readonly slowestMs?: number
-}
-
-async function setUp(options: FixtureOptions = {}): Promise<Fixture> {
-  const env = new SimulatedEnv({ seed: 5 })
-  const device = new MemoryDevice({ env, capacityBytes: 64 * MiB, ...options })
-  const fixture: Fixture = {
-    env,
-    device,
-    index: new IndexDouble(),
-    logged: [],
-    store: undefined as never,
-    pressure: 0,
-    onPressure: () => {},
-  }
-  await open(fixture)
-  return fixture
-}
-
-async function open(fixture: Fixture): Promise<void> {
-  const { env, device, index, logged } = fixture
-  const opening = openBlockStore({
-    env,
-    device,
-    index,
-    partitions: [0, 1, 2, 3],
-    fallenBack: () => [],
-    log: { error: (...entry) => logged.push(entry) },
-    onPressure: () => {
-      fixture.pressure++
-      fixture.onPressure()
-    },
-  })
-  fixture.store = await passing(env, opening)
-}
-
-/** Lets simulated time pass until the promise is settled. */
-async function passing<T>(env: SimulatedEnv, promise: Promise<T>): Promise<T> {
-  let settled = false
-  const done = () => {
-    settled = true
-  }
-  promise.then(done, done)
-  await env.run(() => settled)
-  return await promise
-}
-
-function block(number: number): BlockKey {
-  return { partition: 3, ino: 3 * 2 ** 40 + 77, generation: 1, block: number }
-}
-
-function bytes(length: number, seed: number): Buffer {
-  return Buffer.from(
-    Uint8Array.from({ length }, (_, at) => (at * 13 + seed * 101 + (at >>> 8)) & 255),
-  )
-}
-
-function write(f: Fixture, key: BlockKey, offset: number, data: Buffer): Promise<StagedBlock> {
-  return f.store.write(key, offset, [data], checksumsOf([data], offset, chunkBytes))
-}
-
-function commit(f: Fixture, change: StagedBlock | null): void {
-  if (!change) return
-  f.index.stage(change.mutations)
-  change.staged()
-}
-
-async function put(f: Fixture, key: BlockKey, offset: number, data: Buffer): Promise<void> {
-  commit(f, await write(f, key, offset, data))
-}
-
-async function get(
-  f: Fixture,
-  key: BlockKey,
-  offset: number,
-  length: number,
-): Promise<Buffer | null> {
-  const data = await f.store.read(key, offset, length)
-  if (!data) return null
-  const whole = Buffer.concat(data.pieces)
-  if (!checksumsOf([whole], offset, chunkBytes).every((byte, at) => byte === data.checksums[at])) {
-    throw new Error('checksums do not fit the pieces')
-  }
-  return whole
-}
-
-async function syncAll(f: Fixture): Promise<void> {
-  f.index.sync(await f.store.sync())
-  f.store.indexSynced()
-}
 
 test('a block is not there until its change is staged, and then it is', async t => {
   const f = await setUp()
@@ -508,126 +403,6 @@ test('a record that has decayed is told and served as an error, until its block 
   t.is(removal?.blockDelta, -1)
   commit(f, removal!)
   t.is(await get(f, block(0), 0, 10), null)
-})
-
-/** As the bytes of one block are after all that was done to them. */
-class Model {
-  readonly bytes = Buffer.alloc(4 * chunkBytes)
-
-  async check(t: ExecutionContext, f: Fixture, key: BlockKey): Promise<void> {
-    const { length } = this.bytes
-    t.true(((await get(f, key, 0, length)) ?? Buffer.alloc(length)).equals(this.bytes))
-  }
-}
-
-test('what is punched is zeros, and whole chunks give back their space', async t => {
-  const f = await setUp()
-  const model = new Model()
-  bytes(4 * chunkBytes, 1).copy(model.bytes)
-  await put(f, block(0), 0, bytes(4 * chunkBytes, 1))
-  const ranges = [
-    { offset: 100, length: 50, space: 0 },
-    { offset: chunkBytes + 5000, length: chunkBytes, space: -14 * 4096 },
-    { offset: 3 * chunkBytes - 1, length: chunkBytes + 1, space: -16 * 4096 },
-    { offset: 0, length: 4 * chunkBytes, space: -34 * 4096 },
-  ]
-  for (const { offset, length, space } of ranges) {
-    const change = await f.store.punch(block(0), { offset, length })
-    t.is(change?.spaceDelta, space, `${length} from ${offset}`)
-    commit(f, change)
-    model.bytes.fill(0, offset, offset + length)
-    await model.check(t, f, block(0))
-    await open(f)
-    await model.check(t, f, block(0))
-  }
-  await syncAll(f)
-  t.is(await get(f, block(0), 0, 1), null)
-  t.like(await f.store.statistics(), { blocks: 0, usedBytes: 0 })
-  t.is(await f.store.punch(block(0), { offset: 0, length: 100 }), null)
-})
-
-test('a punch that is abandoned leaves everything as it was', async t => {
-  const f = await setUp()
-  await put(f, block(0), 0, bytes(4 * chunkBytes, 1))
-  const change = await f.store.punch(block(0), { offset: 10, length: 3 * chunkBytes })
-  change?.abandoned()
-  t.true((await get(f, block(0), 0, 4 * chunkBytes))!.equals(bytes(4 * chunkBytes, 1)))
-  await syncAll(f)
-  t.is((await f.store.statistics()).usedBytes, 4 * chunkBytes)
-})
-
-test('what is allocated is zeros where nothing was, takes its space, and is a hole', async t => {
-  const f = await setUp()
-  await put(f, block(0), chunkBytes, bytes(100, 1))
-  const change = await f.store.allocate(block(0), { offset: 5, length: 3 * chunkBytes }, false)
-  t.is(change?.spaceDelta, (16 + 15 + 16 + 1) * 4096)
-  commit(f, change)
-  const model = new Model()
-  bytes(100, 1).copy(model.bytes, chunkBytes)
-  await model.check(t, f, block(0))
-  await open(f)
-  await model.check(t, f, block(0))
-  t.is(f.store.seek(block(0), 0, 'data'), chunkBytes)
-  t.is(f.store.seek(block(0), 3 * chunkBytes, 'data'), -1)
-  t.is(f.store.seek(block(0), 3 * chunkBytes, 'hole'), 3 * chunkBytes)
-  t.is(await f.store.allocate(block(0), { offset: 5, length: 3 * chunkBytes }, false), null)
-  await put(f, block(0), 10, bytes(100, 2))
-  bytes(100, 2).copy(model.bytes, 10)
-  await model.check(t, f, block(0))
-})
-
-test('what is zeroed keeps its space, and is a hole where whole chunks are', async t => {
-  const f = await setUp()
-  const model = new Model()
-  bytes(4 * chunkBytes, 1).copy(model.bytes)
-  await put(f, block(0), 0, bytes(4 * chunkBytes, 1))
-  const range = { offset: 1000, length: 2 * chunkBytes }
-  const change = await f.store.allocate(block(0), range, true)
-  t.is(change?.spaceDelta, 0)
-  commit(f, change)
-  model.bytes.fill(0, range.offset, range.offset + range.length)
-  await model.check(t, f, block(0))
-  t.is(f.store.seek(block(0), 0, 'hole'), chunkBytes)
-  t.is(f.store.seek(block(0), chunkBytes, 'data'), 2 * chunkBytes)
-  await syncAll(f)
-  await open(f)
-  await model.check(t, f, block(0))
-  t.is((await f.store.statistics()).usedBytes, 4 * chunkBytes)
-  commit(f, await f.store.cut(block(0), chunkBytes + 10))
-  model.bytes.fill(0, chunkBytes + 10)
-  await model.check(t, f, block(0))
-})
-
-test('a full disk still lets what is there be written over, punched, and filled in', async t => {
-  const f = await setUp({ capacityBytes: withReserve(12 * MiB) })
-  f.onPressure = () => void syncAll(f)
-  commit(f, await f.store.allocate(block(0), { offset: 0, length: MiB }, false))
-  for (let number = 1; number < 12; number++) await put(f, block(number), 0, bytes(MiB, number))
-  t.is((await f.store.statistics()).freeBytes, 0)
-  await t.throwsAsync(write(f, block(16), 0, bytes(1, 1)), { code: 'ENOSPC' })
-  const refused = f.store.allocate(block(16), { offset: 0, length: 1 }, false)
-  await t.throwsAsync(refused, { code: 'ENOSPC' })
-  for (let at = 0; at < MiB; at += chunkBytes) {
-    await put(f, block(0), at, bytes(chunkBytes, at))
-    await put(f, block(1), at, bytes(chunkBytes, at))
-    commit(f, await f.store.punch(block(2), { offset: at + 1, length: 10 }))
-  }
-  const expected = Array.from({ length: 16 }, (_, at) => bytes(chunkBytes, at * chunkBytes))
-  t.true((await get(f, block(0), 0, MiB))!.equals(Buffer.concat(expected)))
-  t.true((await get(f, block(1), 0, MiB))!.equals(Buffer.concat(expected)))
-})
-
-test('data and holes are found by pages', async t => {
-  const f = await setUp()
-  t.is(f.store.seek(block(0), 7, 'data'), -1)
-  t.is(f.store.seek(block(0), 7, 'hole'), 7)
-  await put(f, block(0), 0, bytes(5000, 1))
-  await put(f, block(0), 2 * chunkBytes, bytes(2 * chunkBytes, 1))
-  t.is(f.store.seek(block(0), 7, 'data'), 7)
-  t.is(f.store.seek(block(0), 7, 'hole'), 8192)
-  t.is(f.store.seek(block(0), 8192, 'data'), 2 * chunkBytes)
-  t.is(f.store.seek(block(0), 2 * chunkBytes, 'hole'), 4 * chunkBytes)
-  t.is(f.store.seek(block(0), 4 * chunkBytes, 'data'), -1)
 })
 
 test('a disk that grows gives its new room', async t => {

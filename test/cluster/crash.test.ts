@@ -1,4 +1,6 @@
 /** Processes are killed while programs write; what was acknowledged is there when they are back. */
+import { run } from '../posix/program.ts'
+import { withSparseProgram } from '../posix/sparse.ts'
 import { testMounted } from './fuse.ts'
 import { startCluster } from './processes.ts'
 import { startWriting } from './writing.ts'
@@ -38,4 +40,21 @@ testMounted('what was acknowledged outlives the death of all processes at once',
   const { acknowledged, failures } = await writing.finish()
   t.log(`${acknowledged} acknowledged, ${failures.length} failed`)
   await cluster.isSound(t)
+})
+
+testMounted('random changes of a file go on as they should while servers are killed', async t => {
+  t.log(`CRASH_SEED=${seed}`)
+  const cluster = await startCluster(t)
+  await withSparseProgram(t, async program => {
+    let ended = false
+    const args = [`${seed}`, '400', `${cluster.mountpoint}/file`]
+    const changing = run(cluster.directory, program, args).finally(() => {
+      ended = true
+    })
+    for (let round = 0; !ended && round < 4; round++) {
+      await cluster.killAndAwait(`server-${1 + (round % 2)}`)
+    }
+    const { code, stdout, stderr } = await changing
+    t.is(code, 0, stdout + stderr)
+  })
 })

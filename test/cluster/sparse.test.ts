@@ -207,6 +207,55 @@ test.serial(
   },
 )
 
+/** A lane changes its own stripes of the file, and knows what they hold. */
+async function changeStripes(t: ExecutionContext, lane: number, seed: number, name: string) {
+  const next = chance(seed + lane)
+  const fs = clients[lane % clients.length]!
+  const { file } = await fs.create(fs.root, Buffer.from(name), 0o100644, caller, {
+    exclusive: false,
+    truncate: false,
+  })
+  const model = new Map<number, number>()
+  for (let step = 0; step < 60; step++) {
+    const stripe = lane + lanes * next(stripes)
+    const at = stripe * stripeBytes
+    const kind = next(6)
+    const value = kind < 3 ? 1 + next(255) : 0
+    if (kind < 3) await fs.write(file, at, Buffer.alloc(stripeBytes, value), {})
+    else if (kind < 5) await fs.allocate(file, 'punch', at, stripeBytes, { keepSize: true })
+    else await fs.allocate(file, 'zero', at, stripeBytes, { keepSize: true })
+    model.set(stripe, value)
+    const some = [...model.keys()][next(model.size)]!
+    const found = Buffer.concat(await fs.read(file, some * stripeBytes, stripeBytes))
+    const expected = Buffer.alloc(found.length, model.get(some))
+    if (!found.equals(expected)) t.fail(`seed ${seed}, lane ${lane}, step ${step}: stripe ${some}`)
+  }
+  fs.release(file)
+}
+
+/** Stripes share pages, chunks and blocks. */
+const stripeBytes = 30_001
+const stripes = 12
+const lanes = 6
+
+test.serial('who punches and zeroes its own part leaves the parts of others alone', async t => {
+  const seed = Number(process.env.SPARSE_SEED ?? Date.now() % 2 ** 31)
+  t.log(`SPARSE_SEED=${seed}`)
+  const [fs] = clients as [FileSystem]
+  const name = `stripes-${seed}`
+  const how = { exclusive: true, truncate: false }
+  const { file } = await fs.create(fs.root, Buffer.from(name), 0o100644, caller, how)
+  await fs.setattr(file.ino, { size: lanes * stripes * stripeBytes })
+  const changing = Array.from({ length: lanes }, (_, lane) => changeStripes(t, lane, seed, name))
+  await Promise.all(changing)
+  const { allocated } = await fs.getattr(file.ino)
+  await fs.allocate(file, 'punch', 0, 2 ** 40, { keepSize: true })
+  t.true(allocated > 0)
+  t.is((await fs.getattr(file.ino)).allocated, 0, 'every change was counted once')
+  t.true(Buffer.concat(await fs.read(file, 0, 2 ** 24)).every(byte => byte === 0))
+  fs.release(file)
+})
+
 test.serial('more space than there is cannot be allocated, and takes none', async t => {
   const [fs] = clients as [FileSystem]
   const how = { exclusive: true, truncate: false }

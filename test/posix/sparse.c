@@ -29,6 +29,8 @@ static const char *paths[2];
 static int count, fd = -1;
 static char did[200] = "creation";
 static unsigned long step, seed;
+static unsigned char *map;
+static size_t length_mapped;
 
 static void fail(const char *format, ...) {
   va_list list;
@@ -94,20 +96,28 @@ static void put(size_t at, size_t length, int append) {
   if (append) must(close(other) == 0, "close");
 }
 
+/* The mapping stays for some steps: what is punched, cut or written by calls must show in it. */
 static void mapped(void) {
   if (size == 0 || count == 2) return;
-  size_t at = next((uint32_t)size), length = some(at);
-  if (at + length > size) length = size - at;
-  size_t page = at & ~(size_t)4095;
-  snprintf(did, sizeof did, "mapped write of %zu at %zu", length, at);
-  unsigned char *map =
-      mmap(NULL, at - page + length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)page);
-  must(map != MAP_FAILED, "mmap");
+  if (map != NULL && next(3) == 0) {
+    snprintf(did, sizeof did, "munmap");
+    must(munmap(map, length_mapped) == 0, "munmap");
+    map = NULL;
+    return;
+  }
+  if (map == NULL) {
+    length_mapped = size;
+    map = mmap(NULL, length_mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    must(map != MAP_FAILED, "mmap");
+  }
+  size_t end = length_mapped < size ? length_mapped : size;
+  size_t at = next((uint32_t)end), length = some(at);
+  if (at + length > end) length = end - at;
+  snprintf(did, sizeof did, "mapped write of %zu at %zu of %zu", length, at, length_mapped);
   int byte = (int)(1 + next(255));
-  memset(map + (at - page), byte, length);
+  memset(map + at, byte, length);
   memset(model + at, byte, length);
-  if (next(2)) must(msync(map, at - page + length, MS_SYNC) == 0, "msync");
-  must(munmap(map, at - page + length) == 0, "munmap");
+  if (next(3) == 0) must(msync(map, end, MS_SYNC) == 0, "msync");
 }
 
 static void shrink(void) {
@@ -179,6 +189,8 @@ static void check(void) {
   }
   for (size_t at = 0; at < size; at++)
     if (found[at] != model[at]) fail("byte %zu of %zu is %d, not %d", at, size, found[at], model[at]);
+  for (size_t at = 0; map != NULL && at < size && at < length_mapped; at++)
+    if (map[at] != model[at]) fail("mapped byte %zu of %zu is %d, not %d", at, size, map[at], model[at]);
 }
 
 int main(int argc, char **argv) {

@@ -6,7 +6,7 @@ import type { ExecutionContext } from 'ava'
 import { bytesOf, MiB } from './bytes.ts'
 import type { Checks, Fs, Path } from './check.ts'
 import { stat, withOpen, writeAt } from './expect.ts'
-import { isInstalled, run, shell } from './program.ts'
+import { isInstalled, python, run, shell } from './program.ts'
 
 const source = fileURLToPath(new URL('./sparse.c', import.meta.url))
 const statBlockBytes = 512
@@ -125,6 +125,20 @@ export const sparse: Checks = {
     t.is((await stat(fs, path)).size, BigInt(4 * MiB))
     t.true((await taken(fs, path)) < 2.25 * MiB)
     await shell(t, directory, 'cp --sparse=always file copy && cmp file copy')
+  },
+
+  'what a program changed in mapped pages is no hole': async (t, _fs, directory) => {
+    const script = `
+import mmap, os
+fd = os.open('mapped', os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 4 << 20)
+mapped = mmap.mmap(fd, 4 << 20)
+mapped[(2 << 20) + 10:(2 << 20) + 15] = b'hello'
+assert os.lseek(fd, 0, os.SEEK_DATA) <= (2 << 20) + 10
+assert os.lseek(fd, 2 << 20, os.SEEK_DATA) <= (2 << 20) + 10
+assert mapped[(2 << 20) + 10:(2 << 20) + 15] == b'hello'
+`
+    await python(t, directory, script)
   },
 
   'a copy by cp is the same, holes and all': async (t, fs, directory) => {
