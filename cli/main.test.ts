@@ -55,6 +55,13 @@ test(
   1,
   /--suid/,
 )
+test(
+  'devices through fuse-native',
+  refused,
+  ['mount', '/x', '--dev', '--fuse', 'fuse-native'],
+  1,
+  /--dev/,
+)
 test('an unknown backend', refused, ['up', '/x', '--fuse', 'kernel'], 2, /Allowed choices are/)
 test('a port beyond the last', refused, ['up', '/x', '--port', '70000'], 2, /from 1 to 65535/)
 test('a bad address', refused, ['status', '--manager', 'nowhere'], 2, /is not an address/)

@@ -2,11 +2,13 @@
 import { Command, Option } from 'commander'
 import {
   type ClusterOptions,
+  devOption,
   type FuseBackend,
   fuseOption,
   homeOption,
   logLevelOption,
   managerOption,
+  noAtimeOption,
   privateOption,
   suidOption,
   volumeOption,
@@ -19,6 +21,8 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly allowOther?: true
   readonly private?: true
   readonly suid?: true
+  readonly dev?: true
+  readonly noatime?: true
   readonly logLevel: string
 }
 
@@ -44,6 +48,8 @@ export function mountCommand(): Command {
     )
     .addOption(privateOption())
     .addOption(suidOption())
+    .addOption(devOption())
+    .addOption(noAtimeOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (mountpoint: string, options: MountCommandOptions) => {

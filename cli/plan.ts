@@ -52,6 +52,8 @@ export function planCluster(input: PlanInput): ClusterPlan {
         ...['--volume', options.volume, '--fuse', options.fuse],
         ...(options.private === true ? ['--private'] : []),
         ...(options.suid === true ? ['--suid'] : []),
+        ...(options.dev === true ? ['--dev'] : []),
+        ...(options.noatime === true ? ['--noatime'] : []),
       ]),
       mayFinish: true,
       stopDeadlineMs: 20_000,

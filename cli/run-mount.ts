@@ -19,7 +19,8 @@ const backends: { readonly [B in FuseBackend]: (log: Log) => Mount } = {
 }
 
 export async function runMount(path: string, options: MountCommandOptions): Promise<void> {
-  checkSuid(options)
+  checkTrusting(options, 'suid')
+  checkTrusting(options, 'dev')
   const stop = stopRequest(orphanDelayMs.mount)
   const mountpoint = await locate(path)
   const log = openLogger('mount', options.logLevel)
@@ -34,13 +35,16 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     name: `mount ${mountpoint}`,
     log,
   })
-  const fileSystem = await openVolume(cluster, options.volume)
+  const noAtime = options.noatime ?? false
+  const fileSystem = await openVolume(cluster, options.volume, { noAtime })
   const mounted = await backends[options.fuse](log)(fileSystem, {
     mountpoint,
     source: `rookery:${options.volume}`,
     allowOther: options.allowOther ?? (options.private !== true && process.getuid?.() === 0),
     readOnly: options.readOnly ?? false,
     suid: options.suid ?? false,
+    dev: options.dev ?? false,
+    noAtime,
   })
   log.info({ mountpoint, volume: options.volume, fuse: options.fuse }, 'mounted')
   await tellSupervisor('ready', mountpoint)
@@ -52,10 +56,13 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   await cluster.close()
 }
 
-function checkSuid({ suid, fuse }: MountCommandOptions): void {
-  if (suid !== true) return
-  if (process.getuid?.() !== 0) throw new Failure('--suid is for root')
-  if (fuse !== 'direct') throw new Failure(`--suid does not go with --fuse ${fuse}`)
+/** What trusts all clients of the cluster is for root alone, and for the backend that mounts by itself. */
+function checkTrusting(options: MountCommandOptions, option: 'suid' | 'dev'): void {
+  if (options[option] !== true) return
+  if (process.getuid?.() !== 0) throw new Failure(`--${option} is for root`)
+  if (options.fuse !== 'direct') {
+    throw new Failure(`--${option} does not go with --fuse ${options.fuse}`)
+  }
 }
 
 async function untilUnmounted(mounted: Mounted, stop: Promise<string>, log: Logger): Promise<void> {

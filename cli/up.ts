@@ -3,10 +3,12 @@ import { Command } from 'commander'
 import { countBetween } from './arguments.ts'
 import { maxHomeServers } from './home.ts'
 import {
+  devOption,
   type FuseBackend,
   fuseOption,
   homeOption,
   logLevelOption,
+  noAtimeOption,
   privateOption,
   suidOption,
   volumeOption,
@@ -20,6 +22,8 @@ export interface UpOptions {
   readonly fuse: FuseBackend
   readonly private?: true
   readonly suid?: true
+  readonly dev?: true
+  readonly noatime?: true
   readonly detach?: true
   readonly quiet?: true
   readonly logLevel: string
@@ -48,6 +52,8 @@ export function upCommand(): Command {
     .addOption(fuseOption())
     .addOption(privateOption())
     .addOption(suidOption())
+    .addOption(devOption())
+    .addOption(noAtimeOption())
     .option('--quiet', 'say nothing but errors')
     .addOption(logLevelOption())
     .addHelpText('after', examples)

@@ -123,7 +123,7 @@ function metadataOperations({ admit, metadata }: ServiceInit): Service {
   const looksAtLink = metadata.look(readlink)
   const readsLink: Handler<'readlink'> = incoming => {
     const reply = looksAtLink(incoming)
-    noteAccess(admit(incoming), incoming.body.ino)
+    if (incoming.body.quiet !== true) noteAccess(admit(incoming), incoming.body.ino)
     return reply
   }
   const openOnly = metadata.read(open)

@@ -62,7 +62,8 @@ function nearestTime<T extends bigint | 'now'>(time: T): T | bigint {
 }
 
 export async function readlink(context: Context, ino: Ino): Promise<Uint8Array> {
-  return (await context.cluster.query('readlink', partitionOfIno(ino), { ino })).body.target
+  const request = context.quiet ? { ino, quiet: true } : { ino }
+  return (await context.cluster.query('readlink', partitionOfIno(ino), request)).body.target
 }
 
 /** null when the inode went away after its name was read. */

@@ -19,16 +19,18 @@ export interface Context {
   readonly readAhead: ReadAheadBudget
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
   readonly handles: Set<OpenHandle>
+  /** Reading leaves access times alone (noatime). */
+  readonly quiet: boolean
   /** What a surface holds is true after writes that went through it, not after those of another. */
   readonly pages: PageRecords
 }
 
-type Shared = Omit<Context, 'handles' | 'pages'>
+type Shared = Omit<Context, 'handles' | 'pages' | 'quiet'>
 
 const sharedByCluster = new WeakMap<Cluster, Shared>()
 
-export function contextOf(cluster: Cluster): Context {
-  return { ...sharedOf(cluster), handles: new Set(), pages: new PageRecords() }
+export function contextOf(cluster: Cluster, quiet = false): Context {
+  return { ...sharedOf(cluster), handles: new Set(), pages: new PageRecords(), quiet }
 }
 
 /** One client is one writer to its servers, so all its volumes must know the same of an inode. */

@@ -15,7 +15,7 @@ export async function readdir(
 ): Promise<ReaddirReply> {
   const { plus } = options
   const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
-  const quiet = options.quiet === true
+  const quiet = context.quiet || options.quiet === true
   const request = { ino, cookie, limitBytes, plus, ...(quiet && { quiet }) }
   const { body } = await context.cluster.query('readdir', partitionOfIno(ino), request)
   // Volumes do not lie in one another: the top of one is its own `..`.

@@ -123,7 +123,7 @@ export function release(context: Context, file: OpenFile): void {
 function handOut(context: Context, attributes: Attributes): OpenHandle {
   const inode = context.inodes.acquire(attributes)
   const keepPages = context.pages.opened(attributes)
-  const accessDue = context.accesses.isDue(inode.attributes)
+  const accessDue = !context.quiet && context.accesses.isDue(inode.attributes)
   const handle = new OpenHandle(inode, { keepPages, accessDue }, context.readAhead)
   context.handles.add(handle)
   return handle

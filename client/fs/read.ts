@@ -22,7 +22,7 @@ export async function read(
 ): Promise<Payload> {
   const handle = handleOf(file)
   const { inode } = handle
-  if (options?.quiet !== true) context.accesses.read(inode)
+  if (!context.quiet && options?.quiet !== true) context.accesses.read(inode)
   let fresh = false
   for (let redo = 0; redo <= maxReadRedos; redo++) {
     const { attributes, inline } = inode

@@ -18,9 +18,16 @@ import { flush, fsync } from './sync.ts'
 import { write } from './write.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts'
 
-/** @throws PosixError ENOENT when there is no such volume. */
-export async function openVolume(cluster: Cluster, volumeName: string): Promise<FileSystem> {
-  const context = contextOf(cluster)
+/**
+ * @param options.noAtime leave access times alone when something is read (mount(8): noatime).
+ * @throws PosixError ENOENT when there is no such volume.
+ */
+export async function openVolume(
+  cluster: Cluster,
+  volumeName: string,
+  options: { readonly noAtime?: boolean } = {},
+): Promise<FileSystem> {
+  const context = contextOf(cluster, options.noAtime)
   try {
     const root = await lookup(context, clusterRootIno, Buffer.from(volumeName))
     if (isDirectory(root.mode)) return fileSystemOf(context, root.ino)

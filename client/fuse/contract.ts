@@ -14,6 +14,10 @@ export interface MountOptions {
    * everybody who reaches the servers is trusted: nobody else checks who makes such files.
    */
   readonly suid?: boolean
+  /** Let device nodes be opened. Only for root, and only where everybody is trusted, as with `suid`. */
+  readonly dev?: boolean
+  /** Shown among the options of the mount: the file system moves access times, or does not. */
+  readonly noAtime?: boolean
 }
 
 export interface Mounted {

@@ -8,7 +8,7 @@ import { loadAttach } from './attach.ts'
 import type { MountOptions } from './contract.ts'
 
 /** Flags of mount(2). */
-const mountFlag = { readOnly: 1, noSuid: 2, noDev: 4 } as const
+const mountFlag = { readOnly: 1, noSuid: 2, noDev: 4, noAtime: 1024 } as const
 
 const helper = 'fusermount3'
 const enoent = 'ENOENT'
@@ -29,6 +29,7 @@ export async function attachDevice(options: MountOptions): Promise<Device> {
   }
   if (isRoot()) return attachAsRoot(options)
   if (options.suid === true) throw new PosixError('EPERM', 'only root mounts with --suid')
+  if (options.dev === true) throw new PosixError('EPERM', 'only root mounts with --dev')
   return await attachThroughHelper(options)
 }
 
@@ -38,17 +39,25 @@ export function isRoot(): boolean {
 
 function attachAsRoot(options: MountOptions): Device {
   const addon = loadAttach()
-  const { mountpoint, source, readOnly, suid = false } = options
+  const { mountpoint, source } = options
   const owner = `rootmode=40000,user_id=${process.getuid?.()},group_id=${process.getgid?.()}`
-  const flags =
-    mountFlag.noDev | (readOnly ? mountFlag.readOnly : 0) | (suid ? 0 : mountFlag.noSuid)
-  const fd = addon.attach(mountpoint, source, `${owner},${commonOptions(options)}`, flags)
+  const words = `${owner},${commonOptions(options)}`
+  const fd = addon.attach(mountpoint, source, words, flagsOf(options))
   if (fd < 0) throw systemError(fd, `mount ${mountpoint}`)
   return {
     fd,
     detach: how => detachPath(mountpoint, how),
     detachNow: () => detachPathNow(mountpoint),
   }
+}
+
+function flagsOf({ readOnly, suid = false, dev = false, noAtime = false }: MountOptions): number {
+  return (
+    (readOnly ? mountFlag.readOnly : 0) |
+    (suid ? 0 : mountFlag.noSuid) |
+    (dev ? 0 : mountFlag.noDev) |
+    (noAtime ? mountFlag.noAtime : 0)
+  )
 }
 
 /**
@@ -89,7 +98,8 @@ export async function attachThroughHelper(options: MountOptions): Promise<Device
 function helperOptions(options: MountOptions): string {
   const source = options.source.replace(/[\\,]/g, '\\$&')
   const access = options.readOnly ? 'ro' : 'rw'
-  return `${access},nosuid,nodev,fsname=${source},subtype=rookery,${commonOptions(options)}`
+  const atime = options.noAtime === true ? ',noatime' : ''
+  return `${access},nosuid,nodev${atime},fsname=${source},subtype=rookery,${commonOptions(options)}`
 }
 
 /** @param socket inherited as descriptor 3, or null. */

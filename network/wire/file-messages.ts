@@ -110,6 +110,10 @@ export interface RenameRequest extends Mutation {
 export interface RenameReply {
   readonly ino: Ino
 }
+export interface ReadlinkRequest extends InoRequest {
+  /** As in ReaddirRequest. */
+  readonly quiet?: boolean
+}
 export interface ReadlinkReply {
   readonly target: Uint8Array
 }

@@ -54,6 +54,7 @@ import type {
   ReadInlineReply,
   ReadInlineRequest,
   ReadlinkReply,
+  ReadlinkRequest,
   ReleaseRequest,
   RemoveReply,
   RemoveRequest,
@@ -113,7 +114,7 @@ export interface Operations {
   rmdir: { request: RemoveRequest; reply: RemoveReply }
   rename: { request: RenameRequest; reply: RenameReply }
   link: { request: LinkRequest; reply: AttributesReply }
-  readlink: { request: InoRequest; reply: ReadlinkReply }
+  readlink: { request: ReadlinkRequest; reply: ReadlinkReply }
   readdir: { request: ReaddirRequest; reply: ReaddirReply }
   open: { request: OpenRequest; reply: OpenReply }
   release: { request: ReleaseRequest; reply: Empty }
