@@ -13,6 +13,7 @@ import { connect } from '../../network/rpc/connect.ts'
 import { serve } from '../../network/rpc/serve.ts'
 import { MemoryNetwork } from '../../network/transport/memory.ts'
 import type { MemberId } from '../../network/wire/view.ts'
+import type { Key } from '../../server/metadata/contract.ts'
 import { TestCluster } from '../../server/testing/cluster.ts'
 
 export interface SimulationInit {
@@ -25,12 +26,16 @@ export interface SimulationInit {
   readonly lossRate?: number
 }
 
+/** What the servers of one cluster have stored. */
+export type Contents = ReadonlyMap<MemberId, ReadonlyMap<Key, Uint8Array>>
+
 const volume = 'v'
 
 export class SimulatedCluster {
   readonly servers: TestCluster
   readonly env: SimulatedEnv
   readonly #network: MemoryNetwork
+  readonly #ended = new Set<string>()
   #clientCount = 0
 
   private constructor(init: SimulationInit) {
@@ -52,6 +57,26 @@ export class SimulatedCluster {
     await cluster.passing(createVolume(client, volume))
     await cluster.passing(client.close())
     return cluster
+  }
+
+  /** Over what another one has stored; `firstClient` is to be above all that were its clients. */
+  static async restart(
+    init: SimulationInit & { readonly firstClient: number },
+    contents: Contents,
+  ): Promise<SimulatedCluster> {
+    const cluster = new SimulatedCluster({ ...init, servers: contents.size })
+    cluster.#clientCount = init.firstClient
+    for (const [id, content] of contents) {
+      const own = cluster.servers.contents.get(id)
+      for (const [key, value] of content) own?.set(key, value)
+    }
+    for (const id of cluster.ids) await cluster.passing(cluster.startServer(id))
+    return cluster
+  }
+
+  /** What is stored now. Values are never changed, only replaced. */
+  contents(): Contents {
+    return new Map([...this.servers.contents].map(([id, content]) => [id, new Map(content)]))
   }
 
   get ids(): readonly MemberId[] {
@@ -86,18 +111,17 @@ export class SimulatedCluster {
 
   /** The connections of a client break; nothing of it gets through any more. */
   end(endpoint: string): void {
+    this.#ended.add(endpoint)
     for (const id of this.ids) this.#network.partition(endpoint, id)
     this.#network.crash(endpoint)
   }
 
-  /** Cuts all connections of a client or server: they may be made again. */
-  cut(endpoint: string): void {
-    for (const id of this.ids) {
-      this.#network.partition(endpoint, id)
-    }
-    void this.env.timers.sleep(1).then(() => {
-      for (const id of this.ids) this.#network.heal(endpoint, id)
-    })
+  /** Cuts all connections of a client: they may be made again after a millisecond. */
+  async cut(endpoint: string): Promise<void> {
+    for (const id of this.ids) this.#network.partition(endpoint, id)
+    await this.env.timers.sleep(1)
+    if (this.#ended.has(endpoint)) return
+    for (const id of this.ids) this.#network.heal(endpoint, id)
   }
 
   /** Lets time pass until the promise is settled. */
