@@ -6,7 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 cd "$root"
 
-readonly sources=(network server manager client cli)
+readonly sources=(network server manager client cli bench/io500)
 quiet=false
 packages_only=false
 

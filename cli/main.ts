@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and what becomes of their errors. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
+import { benchCommand } from './bench.ts'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
 import { describeError, exitCode, exitCodeOf } from './failure.ts'
@@ -43,6 +44,8 @@ function program(): Command {
   rookery.addCommand(putCommand()).addCommand(getCommand()).addCommand(rmCommand())
   rookery.commandsGroup('Members, one process each:')
   rookery.addCommand(managerCommand()).addCommand(serverCommand())
+  rookery.commandsGroup('Measuring:')
+  rookery.addCommand(benchCommand())
   settle(rookery)
   return rookery
 }

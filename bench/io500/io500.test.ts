@@ -1,0 +1,110 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { runPhases } from './conductor.ts'
+import { phases, scoreOf } from './phases.ts'
+import { rowsOf, subjectOf } from './report.ts'
+import { DirectoryTarget } from './target.ts'
+import { find } from './workload/find.ts'
+import { Pattern } from './workload/workload.ts'
+
+const scratch = await mkdtemp(join(tmpdir(), 'rookery-io500-'))
+test.after.always(() => rm(scratch, { recursive: true }))
+
+function freshDirectory(): Promise<string> {
+  return mkdtemp(join(scratch, 'test-'))
+}
+
+test('every phase gives a figure, and nothing is left behind', async t => {
+  const directory = await freshDirectory()
+  const told: string[] = []
+  const results = await runPhases({
+    directory,
+    ranks: 2,
+    stonewallSeconds: 0.05,
+    onPhase: ({ name }) => told.push(name),
+  })
+  t.deepEqual(
+    told,
+    phases.map(({ name }) => name),
+  )
+  for (const { name, value, seconds, count } of results) {
+    t.true(value > 0 && Number.isFinite(value) && seconds > 0 && count > 0, name)
+  }
+  const count = (name: string) => results.find(result => result.name === name)?.count
+  t.is(count('mdtest-hard-delete'), count('mdtest-hard-write'), 'all that was made is removed')
+  t.is(count('ior-hard-read'), count('ior-hard-write'), 'all that was written is read')
+  t.is(count('mdtest-easy-write')! % 2, 0, 'each rank does as much as the fastest')
+  t.deepEqual(await readdir(directory), [])
+})
+
+test('a worker that fails ends the run with what it says', async t => {
+  const full = { directory: '/dev/null', ranks: 1, stonewallSeconds: 0.01 }
+  await t.throwsAsync(runPhases(full), { code: 'ENOTDIR' })
+})
+
+test('an interrupted run stops and cleans up', async t => {
+  const directory = await freshDirectory()
+  const interrupted = new AbortController()
+  const run = runPhases({
+    directory,
+    ranks: 2,
+    stonewallSeconds: 0.05,
+    signal: interrupted.signal,
+    onPhase: () => interrupted.abort(new Error('enough')),
+  })
+  await t.throwsAsync(run)
+  t.deepEqual(await readdir(directory), [])
+})
+
+test('the score is the geometric mean of the means of both kinds', t => {
+  const value = (unit: string) => (unit === 'GiB/s' ? 4 : 9)
+  const results = phases.map(({ name, unit }) => ({
+    ...{ name, unit, value: value(unit) },
+    ...{ seconds: 1, count: 1 },
+  }))
+  const { bandwidth, iops, total } = scoreOf(results)
+  t.deepEqual(
+    [bandwidth, iops, total].map(each => Math.round(each * 1e9) / 1e9),
+    [4, 9, 6],
+  )
+})
+
+test('data that is not what was written is told', t => {
+  const pattern = new Pattern(100)
+  const written = Buffer.from(pattern.of(1, 7))
+  t.notThrows(() => pattern.verify(written, 1, 7))
+  t.throws(() => pattern.verify(written, 0, 7), { message: /item 7 of rank 0/ })
+  t.throws(() => pattern.verify(written, 1, 8))
+  written[99]! ^= 1
+  t.throws(() => pattern.verify(written, 1, 7))
+})
+
+test('find looks at every entry, and matches name, size and time', async t => {
+  const target = new DirectoryTarget(await freshDirectory())
+  const names = ['/ior-easy', '/ior-hard', '/mdtest-hard', '/mdtest-easy/dir.0']
+  for (const name of names) target.makeDirectory(name)
+  const rank = { rank: 0, ranks: 1, target }
+  for (const [name, size] of [
+    ['a01', 3901],
+    ['b01', 3900],
+    ['c02', 3901],
+  ] as const) {
+    const file = target.open(`/mdtest-hard/${name}`, 'create')
+    file.write(new Uint8Array(size), 0)
+    file.close()
+  }
+  t.deepEqual(await find(rank, 0), { seen: 3, matched: 1 })
+  t.deepEqual(await find(rank, Date.now() + 60_000), { seen: 3, matched: 0 })
+})
+
+test('the table compares the first directory with each of the others', async t => {
+  const results = phases.map(({ name, unit }) => ({ name, unit, value: 2, seconds: 1, count: 1 }))
+  const doubled = results.map(result => ({ ...result, value: 4 }))
+  const subjects = [await subjectOf('/proc', results), await subjectOf('/proc', doubled)]
+  t.is(subjects[0]?.fileSystem, 'proc')
+  const rows = rowsOf(subjects)
+  t.deepEqual(rows[0], ['ior-easy-write', '2.000', 'GiB/s', '4.000', '0.50'])
+  t.is(rows.length, phases.length + 3)
+})
