@@ -51,6 +51,7 @@ export const clusterCodes = [
   'STALE_WRITE',
   'STALE_SLOT',
   'CONFLICT',
+  'MISPLACED',
   'SESSION_EXPIRED',
   'VERSION_MISMATCH',
   'WRONG_CLUSTER',

@@ -107,6 +107,20 @@ export const maxToldTransactions = 4096
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
 
+/** A directory with more entries is split, and each shard of it: half of so many move in one transaction, and
+ * only few directories are worth the further requests that a split one costs. */
+export const splitEntries = 4096
+/** Slots of hashes, and so the most shards of one directory: rmdir and chmod take all of them at once. */
+export const shardSlots = 64
+/** Entries sent in one message when a shard moves: half of what a frame may hold, at their longest. */
+export const maxMoveBytes = 256 * KiB
+/** Directories that wait to be split at a time: the next entry made in one asks again. */
+export const maxSplitsQueued = 1024
+/** Split directories of which a server remembers what their shards count, at some 10 KiB each. */
+export const maxTotalsRemembered = 2048
+/** Shards of which a server remembers what it told their directory's home, at some 100 bytes each. */
+export const maxTotalsTold = 16_384
+
 /** Purging: blocks deleted in one batch, so that foreground operations are not held up. */
 export const purgeBatchBlocks = 256
 
@@ -121,6 +135,8 @@ export const levelWriteBufferBytes = 32 * MiB
 export const maxPageRecords = 65_536
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
 export const maxEntryHints = 65_536
+/** Client: split directories whose shard map is remembered, at some 200 bytes each. */
+export const maxShardMaps = 4096
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by
  * partition. As many are remembered to have been told of a loss among those. */
 export const maxDirtyInodes = 16_384

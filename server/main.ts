@@ -34,6 +34,8 @@ export interface ServerInit extends Directories {
   readonly domain: string
   /** Identity of this boot of the machine, for tests; read from the machine unless told. */
   readonly boot?: string
+  /** Entries that make a shard of a directory too large, for tests; `splitEntries` of the limits unless told. */
+  readonly splitEntries?: number
   /** Share of the partitions relative to other servers; 1 unless told. */
   readonly weight?: number
   readonly log: Log
@@ -187,7 +189,7 @@ class Server implements RunningServer {
   }
 
   async #open(membership: Membership): Promise<ServerRooms> {
-    const { env, transports, log, metaDirectory, dataDirectory } = this.#init
+    const { env, transports, log, metaDirectory, dataDirectory, splitEntries } = this.#init
     const { id: host } = await hostIdentity()
     const { boot = await bootIdentity(env.random) } = this.#init
     return await openRooms({
@@ -199,6 +201,7 @@ class Server implements RunningServer {
       dialler: { env, transports, membership, role: 'server', host, log },
       boot,
       upMs: machineUpMs(),
+      ...(splitEntries === undefined ? {} : { splitEntries }),
       metaDirectory,
       dataDirectory,
       onFailure: error => this.#fail(error),

@@ -29,11 +29,13 @@ import { Slots } from './partition/slots.ts'
 import { Truncations } from './partition/truncation.ts'
 import { Peers } from './peers.ts'
 import { createService } from './service.ts'
+import { openShardRooms, type ShardRooms } from './shard-rooms.ts'
 import { ServerStatus } from './status.ts'
 import type { Directories } from './stores.ts'
 import { SyncPoint } from './sync-point.ts'
 import { Coordinator } from './transactions/coordinator.ts'
 import { Participant } from './transactions/participant.ts'
+import type { Splitter, SplitterInit } from './transactions/splitter.ts'
 
 export interface RoomsInit extends Directories {
   readonly env: Env
@@ -48,6 +50,8 @@ export interface RoomsInit extends Directories {
   readonly boot: string
   /** For how long the machine has been up. */
   readonly upMs: number
+  /** Entries that make a shard of a directory too large; for tests. */
+  readonly splitEntries?: number
   /** A disk failed: nothing here can be relied on any longer. */
   readonly onFailure: (error: Error) => void
 }
@@ -107,6 +111,7 @@ class Rooms implements ServerRooms {
   readonly #participant: Participant
   readonly #partitions: Partitions
   readonly #purger: Purger
+  readonly #splitter: Splitter
   readonly #reaper: Reaper
   readonly #asking: { cancel(): void }
 
@@ -117,13 +122,7 @@ class Rooms implements ServerRooms {
     this.#store = store
     this.#blocks = blocks
     this.syncPoint = syncPoint
-    this.#peers = new Peers({
-      env,
-      self: membership.id,
-      view: () => membership.view,
-      dial: server => dialMember(init.dialler, server),
-      own: () => this.service,
-    })
+    this.#peers = this.#peersOf(init)
     const slots = new Slots(store)
     const grants = new AppendGrants(env, init.upMs)
     const events = {
@@ -143,6 +142,8 @@ class Rooms implements ServerRooms {
       log,
     })
     this.#coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
+    const shards = this.#openShards(init, log)
+    this.#splitter = shards.splitter
     this.#participant = new Participant(env, this.#peers, log)
     this.#purger = new Purger({ env, peers: this.#peers, partitionCount, log })
     const truncations = new Truncations(this.#peers, partitionCount)
@@ -152,6 +153,7 @@ class Rooms implements ServerRooms {
       sessions: this.#sessions,
       grants,
       touched: () => syncPoint.touched(),
+      ...shards,
       purgeQueued: partition => this.#purger.wake(partition),
       self: membership.id,
       boot: init.boot,
@@ -176,6 +178,7 @@ class Rooms implements ServerRooms {
       view: () => membership.view,
       sessions: this.#sessions,
       metadata,
+      ...shards,
       blocks: new BlockService(env, blocks, new CopySources(this.#peers, partitionCount)),
       slots,
       coordinator: this.#coordinator,
@@ -196,6 +199,22 @@ class Rooms implements ServerRooms {
 
   follow(view: View): Promise<void> {
     return this.#partitions.follow(view)
+  }
+
+  #openShards({ env, membership, splitEntries }: RoomsInit, log: SplitterInit['log']): ShardRooms {
+    const { partitionCount } = membership
+    const [store, peers, coordinator] = [this.#store, this.#peers, this.#coordinator]
+    return openShardRooms({ env, store, peers, coordinator, partitionCount, splitEntries, log })
+  }
+
+  #peersOf({ env, membership, dialler }: RoomsInit): Peers {
+    return new Peers({
+      env,
+      self: membership.id,
+      view: () => membership.view,
+      dial: server => dialMember(dialler, server),
+      own: () => this.service,
+    })
   }
 
   #statusOf(init: RoomsInit): ServerStatus {
@@ -222,6 +241,7 @@ class Rooms implements ServerRooms {
     this.#asking.cancel()
     this.#sessions.close()
     await this.#peers.close()
+    await this.#splitter.stop()
     await this.#purger.stop()
     await this.#reaper.stop()
     try {

@@ -21,10 +21,13 @@ import {
 } from './partition/operations/data.ts'
 import { parent, readdir } from './partition/operations/directory.ts'
 import { create, lookup, readlink } from './partition/operations/names.ts'
+import { checkShardChanged, shards, shardTotals } from './partition/operations/shards.ts'
 import { createTemporary } from './partition/operations/temporary.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './partition/operations/xattrs.ts'
 import type { Partition } from './partition/partition.ts'
+import type { ShardReports } from './partition/shard-reports.ts'
 import type { Slots } from './partition/slots.ts'
+import type { DirectoryTotals } from './partition/totals.ts'
 import type { ServerStatus } from './status.ts'
 import type { SyncPoint } from './sync-point.ts'
 import type { Coordinator } from './transactions/coordinator.ts'
@@ -37,6 +40,8 @@ export interface ServiceInit {
   readonly view: () => View | null
   readonly sessions: Sessions
   readonly metadata: MetadataService
+  readonly totals: DirectoryTotals
+  readonly reports: ShardReports
   readonly blocks: BlockService
   readonly slots: Slots
   readonly coordinator: Coordinator
@@ -52,7 +57,8 @@ export interface ServiceInit {
   readonly admit: (incoming: Incoming<OperationName>) => Partition
 }
 
-const makesDirectory: LegName = 'makeDirectory'
+/** Legs that take space on the metadata disk. */
+const growing: ReadonlySet<string> = new Set<LegName>(['makeDirectory', 'takeShard'])
 const grows = { grows: true } as const
 const shrinks = { grows: false } as const
 const done = { body: {}, payload: noPayload } as const
@@ -65,6 +71,7 @@ export function createService(init: ServiceInit): Service {
     ...init.checking.service(init),
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
+      ...shardOperations(init),
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
       ...transactionOperations(init),
     }),
@@ -119,7 +126,25 @@ function membershipOperations({
   }
 }
 
-function metadataOperations({ admit, metadata }: ServiceInit): Service {
+/** What servers tell each other of split directories. */
+function shardOperations({ admit, metadata, totals }: ServiceInit): Service {
+  return {
+    shardTotals: metadata.lookAtShard(shardTotals),
+    shardChanged(incoming) {
+      admit(incoming)
+      const { ino, partition, incarnation, totals: counted } = checkShardChanged(incoming.body)
+      totals.learn(ino, partition, { incarnation, totals: counted })
+      return done
+    },
+    doubtTotals(incoming) {
+      admit(incoming)
+      totals.doubt(incoming.body.ino, [incoming.body.partition])
+      return done
+    },
+  }
+}
+
+function metadataOperations({ admit, metadata, reports }: ServiceInit): Service {
   const looksAtLink = metadata.look(readlink)
   const readsLink: Handler<'readlink'> = incoming => {
     const reply = looksAtLink(incoming)
@@ -131,32 +156,41 @@ function metadataOperations({ admit, metadata }: ServiceInit): Service {
   const opens: Handler<'open'> = incoming =>
     incoming.body.truncate ? openTruncating(incoming) : openOnly(incoming)
   return {
-    lookup: metadata.look(lookup),
+    ...nameOperations(metadata, reports),
     getattr: metadata.look(getattr),
     readlink: readsLink,
     accessed: metadata.repeatable(accessed),
     readInline: metadata.look(readInline),
     getxattr: metadata.look(getxattr),
     listxattr: metadata.look(listxattr),
-    readdir: metadata.readAsync(async (partition, request) => ({
-      body: await readdir(partition, request),
-      payload: noPayload,
-    })),
+    shards: metadata.look(shards),
     open: opens,
     reserve: metadata.repeatable(reserve),
-    create: metadata.mutation(create, grows),
     createTemporary: metadata.mutation(createTemporary, grows),
     writeInline: metadata.mutation(writeInline, grows),
     punchInline: metadata.mutation(punchInline, shrinks),
     commitWrite: metadata.mutation(commitWrite, shrinks),
-    setxattr: metadata.mutation(setxattr, grows),
-    removexattr: metadata.mutation(removexattr, shrinks),
+    setxattr: metadata.mutationOfInode(setxattr, grows),
+    removexattr: metadata.mutationOfInode(removexattr, shrinks),
     setattr: metadata.truncating(setattr),
-    mkdir: metadata.transaction(mkdir, grows),
-    link: metadata.transaction(link, grows),
-    unlink: metadata.transaction(unlink, shrinks),
-    rmdir: metadata.transaction(rmdir, shrinks),
-    rename: metadata.transaction(rename, shrinks),
+  }
+}
+
+/** What shows or changes the names in a directory, which may be split. */
+function nameOperations(metadata: MetadataService, reports: ShardReports): Service {
+  const listing = metadata.readAsync<'readdir'>(async (partition, request) => ({
+    body: await readdir(partition, request),
+    payload: noPayload,
+  }))
+  return {
+    lookup: reports.reporting(metadata.look(lookup)),
+    readdir: reports.reporting(listing),
+    create: reports.reporting(metadata.mutation(create, grows)),
+    mkdir: reports.reporting(metadata.transaction(mkdir, grows)),
+    link: reports.reporting(metadata.transaction(link, grows)),
+    unlink: reports.reporting(metadata.transaction(unlink, shrinks)),
+    rmdir: reports.reporting(metadata.transaction(rmdir, shrinks)),
+    rename: reports.reporting(metadata.transaction(rename, shrinks)),
   }
 }
 
@@ -208,7 +242,7 @@ function transactionOperations({
   return {
     async prepare(incoming) {
       const partition = admit(incoming)
-      if (incoming.body.leg === makesDirectory) metadata.admitGrowth()
+      if (growing.has(incoming.body.leg)) metadata.admitGrowth()
       const result = await participant.prepare(partition, incoming.body, incoming.peer.hello.id)
       return { body: { result }, payload: noPayload }
     },

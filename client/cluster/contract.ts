@@ -45,7 +45,7 @@ export interface Cluster {
   readonly opens: OpenRegister
   /**
    * Asks the primary of `partition`, again and again until `operationDeadlineMs`.
-   * @throws PosixError, or ClusterError STALE_WRITE; all else has become EIO.
+   * @throws PosixError, or ClusterError STALE_WRITE or MISPLACED; all else has become EIO.
    */
   query<N extends QueryName>(
     name: N,

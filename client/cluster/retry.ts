@@ -35,6 +35,9 @@ const harmless: ReadonlySet<ClusterCode> = new Set<ClusterCode>([
   'CHECKSUM',
 ])
 
+/** Codes that the rest of the client deals with. */
+const callers: ReadonlySet<ClusterCode> = new Set<ClusterCode>(['STALE_WRITE', 'MISPLACED'])
+
 export function remedyOf(error: unknown): Remedy {
   return error instanceof ClusterError ? (remedies[error.code] ?? 'never') : 'never'
 }
@@ -54,10 +57,13 @@ export function retryDelayMs(attempt: number, random: Random): number {
   return whole / 2 + random.integer(Math.ceil(whole / 2) + 1)
 }
 
-/** The error as `query` and `mutate` throw it. STALE_WRITE is answered by writing again (fs/write.ts). */
+/**
+ * The error as `query` and `mutate` throw it. STALE_WRITE is answered by writing again (fs/write.ts), MISPLACED
+ * by asking where the name is (fs/shards.ts).
+ */
 export function finalError(error: unknown, operation: string, server: string): Error {
   if (error instanceof PosixError) return error
-  if (error instanceof ClusterError && error.code === 'STALE_WRITE') return error
+  if (error instanceof ClusterError && callers.has(error.code)) return error
   if (error instanceof ClusterError && error.code === 'CANCELLED') {
     return new PosixError('EINTR', operation, { cause: error })
   }

@@ -5,6 +5,7 @@ import { EntryHints } from '../cache/entry-hints.ts'
 import { OpenInodes } from '../cache/open-inodes.ts'
 import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
+import { ShardMaps } from '../cache/shard-maps.ts'
 import { SpaceShares } from '../cache/space-shares.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import type { OpenHandle } from './open-handle.ts'
@@ -16,6 +17,7 @@ export interface Context {
   readonly accesses: AccessTimes
   readonly space: SpaceShares
   readonly hints: EntryHints
+  readonly shards: ShardMaps
   readonly readAhead: ReadAheadBudget
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
   readonly handles: Set<OpenHandle>
@@ -44,6 +46,7 @@ function sharedOf(cluster: Cluster): Shared {
     accesses: new AccessTimes(cluster),
     space: new SpaceShares(cluster),
     hints: new EntryHints(),
+    shards: new ShardMaps(cluster.partitionCount),
     readAhead: new ReadAheadBudget(),
   }
   sharedByCluster.set(cluster, shared)

@@ -76,6 +76,9 @@ export interface SpaceReport {
   readonly freeFiles: number
 }
 
+/** Pages go on behind the cookie of their last entry. */
+export type DirectoryPage = Omit<ReaddirReply, 'next'>
+
 export interface FileSystem {
   /** The directory at the top of the volume. */
   readonly root: Ino
@@ -188,7 +191,7 @@ export interface FileSystem {
     ino: Ino,
     cookie: number,
     options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
-  ): Promise<ReaddirReply>
+  ): Promise<DirectoryPage>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>
   setxattr(

@@ -1,27 +1,43 @@
 /** readdir(3), with attributes where they are wanted: those of subdirectories live elsewhere. */
+import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
-import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, ReaddirReply } from '../../network/wire/operations.ts'
+import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import type { DirectoryEntry, ReaddirReply, ReaddirRequest } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
-import type { ReadOptions } from './contract.ts'
+import type { DirectoryPage, ReadOptions } from './contract.ts'
+import { behindCookie } from './shards.ts'
 
 export async function readdir(
   context: Context,
   ino: Ino,
   cookie: number,
   options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
-): Promise<ReaddirReply> {
+): Promise<DirectoryPage> {
   const { plus } = options
   const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
   const quiet = context.quiet || options.quiet === true
   const request = { ino, cookie, limitBytes, plus, ...(quiet && { quiet }) }
-  const { body } = await context.cluster.query('readdir', partitionOfIno(ino), request)
+  let page = await readPage(context, request)
+  // A shard without further entries is not the end of its directory.
+  while (page.entries.length === 0 && !page.end) {
+    const { parent } = page
+    page = { ...(await readPage(context, { ...request, cookie: page.next })), parent }
+  }
   // Volumes do not lie in one another: the top of one is its own `..`.
-  const parent = body.parent === clusterRootIno ? ino : body.parent
-  const entries = plus ? await withAttributes(context, body.entries) : body.entries
-  return { entries, end: body.end, parent }
+  const parent = page.parent === clusterRootIno ? ino : page.parent
+  const entries = plus ? await withAttributes(context, page.entries) : page.entries
+  return { entries, end: page.end, parent }
+}
+
+async function readPage(context: Context, request: ReaddirRequest): Promise<ReaddirReply> {
+  const { ino, cookie } = request
+  const page = await behindCookie(context, ino, cookie, async partition => {
+    return (await context.cluster.query('readdir', partition, request)).body
+  })
+  if (page.end || page.next > cookie) return page
+  throw new PosixError('EIO', `directory ${ino} does not go on behind ${cookie}`)
 }
 
 async function withAttributes(

@@ -3,11 +3,12 @@ import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { EntryReply, Name } from '../../network/wire/operations.ts'
-import type { Boot } from '../cluster/contract.ts'
+import type { Boot, Changed, MutationOf } from '../cluster/contract.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './contract.ts'
 import { checkName, checkTarget } from './name-rules.ts'
+import { atName } from './shards.ts'
 
 const noTarget = new Uint8Array(0)
 const renameFlags = { noReplace: 1, exchange: 2, whiteout: 4 } as const
@@ -44,7 +45,9 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<At
 
 async function entryOf(context: Context, parent: Ino, name: Name): Promise<EntryReply> {
   try {
-    return (await context.cluster.query('lookup', partitionOfIno(parent), { parent, name })).body
+    return await atName(context, parent, name, async partition => {
+      return (await context.cluster.query('lookup', partition, { parent, name })).body
+    })
   } catch (error) {
     context.hints.forget(parent, name)
     throw error
@@ -60,8 +63,7 @@ async function make(
   caller: Caller,
 ): Promise<Attributes> {
   checkName(name)
-  const home = partitionOfIno(parent)
-  const { body, boot } = await context.cluster.mutate('create', home, {
+  const request = {
     parent,
     name,
     mode: what.mode,
@@ -72,9 +74,10 @@ async function make(
     target: what.target,
     exclusive: true,
     open: false,
-  })
-  context.dirty.mark(parent, home, boot)
-  context.dirty.markNew(body.attributes.ino, home, boot)
+  }
+  const { body, boot, partition } = await mutateName(context, 'create', request)
+  context.dirty.mark(parent, partition, boot)
+  context.dirty.markNew(body.attributes.ino, partition, boot)
   return body.attributes
 }
 
@@ -107,9 +110,8 @@ export async function link(
   name: Name,
 ): Promise<Attributes> {
   checkName(name)
-  const partition = partitionOfIno(parent)
-  const { body, boot } = await context.cluster.mutate('link', partition, { parent, name, ino })
-  markBoth(context, parent, ino, boot)
+  const { body, boot, partition } = await mutateName(context, 'link', { parent, name, ino })
+  markBoth(context, partition, parent, ino, boot)
   return context.inodes.learn(body.attributes)
 }
 
@@ -121,12 +123,11 @@ export async function mkdir(
   caller: Caller,
 ): Promise<Attributes> {
   checkName(name)
-  const partition = partitionOfIno(parent)
   const { umask = 0, uid, gid } = caller
   const request = { parent, name, mode, umask, uid, gid }
-  const { body, boot } = await context.cluster.mutate('mkdir', partition, request)
+  const { body, boot, partition } = await mutateName(context, 'mkdir', request)
   const { attributes } = body
-  markBoth(context, parent, attributes.ino, boot)
+  markBoth(context, partition, parent, attributes.ino, boot)
   context.hints.saw(parent, name, attributes.ino)
   return attributes
 }
@@ -146,9 +147,8 @@ async function remove(
   name: Name,
 ): Promise<void> {
   checkName(name)
-  const partition = partitionOfIno(parent)
-  const { body, boot } = await context.cluster.mutate(operation, partition, { parent, name })
-  markChange(context, parent, partition, boot, [body.ino])
+  const { body, boot, partition } = await mutateName(context, operation, { parent, name })
+  markChange(context, parent, partition, boot, [partitionOfIno(body.ino)])
 }
 
 export async function rename(
@@ -163,7 +163,6 @@ export async function rename(
   checkName(name)
   checkName(newName)
   checkRenameFlags(flags, caller)
-  const partition = partitionOfIno(parent)
   const whites = (flags & renameFlags.whiteout) !== 0 && caller !== undefined
   const request = {
     parent,
@@ -173,9 +172,10 @@ export async function rename(
     flags: flags & ~renameFlags.whiteout,
     ...(whites && { whiteout: { uid: caller.uid, gid: caller.gid } }),
   }
-  const { body, boot } = await context.cluster.mutate('rename', partition, request)
+  const { body, boot, partition } = await mutateName(context, 'rename', request)
+  const others = [body.partition, partitionOfIno(body.ino)]
   for (const directory of [parent, newParent]) {
-    markChange(context, directory, partition, boot, [newParent, body.ino])
+    markChange(context, directory, partition, boot, others)
   }
 }
 
@@ -189,24 +189,47 @@ function checkRenameFlags(flags: number, caller: Caller | undefined): void {
   throw new PosixError('EINVAL', `flags ${flags} of rename`)
 }
 
-/** An entry and the inode it names belong together: an fsync of either takes both to the disks. */
-export function markBoth(context: Context, parent: Ino, ino: Ino, boot: Boot): void {
-  const partition = partitionOfIno(parent)
-  markChange(context, parent, partition, boot, [ino])
-  markChange(context, ino, partition, boot, [ino])
+type NameMutation = 'create' | 'link' | 'mkdir' | 'rename' | 'rmdir' | 'unlink'
+
+/** A change of the name that the request begins with, and the partition where it was made. */
+export function mutateName<N extends NameMutation>(
+  context: Context,
+  operation: N,
+  request: MutationOf<N> & Named,
+): Promise<Changed<N> & { readonly partition: Partition }> {
+  return atName(context, request.parent, request.name, async partition => {
+    return { ...(await context.cluster.mutate(operation, partition, request)), partition }
+  })
 }
 
-/** The change of `marked` was made in `partition`, under `boot`, and where `others` are. */
+interface Named {
+  readonly parent: Ino
+  readonly name: Name
+}
+
+/** An entry and the inode it names belong together: an fsync of either takes both to the disks. */
+export function markBoth(
+  context: Context,
+  partition: Partition,
+  parent: Ino,
+  ino: Ino,
+  boot: Boot,
+): void {
+  const lives = [partitionOfIno(ino)]
+  markChange(context, parent, partition, boot, lives)
+  markChange(context, ino, partition, boot, lives)
+}
+
+/** The change of `marked` was made in `partition`, under `boot`, and in the others. */
 function markChange(
   { cluster, dirty }: Context,
   marked: Ino,
   partition: Partition,
   boot: Boot,
-  others: readonly Ino[],
+  others: readonly Partition[],
 ): void {
   dirty.mark(marked, partition, boot)
-  for (const ino of others) {
-    const other = partitionOfIno(ino)
+  for (const other of others) {
     if (other !== partition) dirty.mark(marked, other, cluster.bootOf(other))
   }
 }

@@ -8,6 +8,7 @@ import type { Context } from './context.ts'
 import type { Caller, OpenFile } from './contract.ts'
 import { verifiedInline } from './inline.ts'
 import { checkName } from './name-rules.ts'
+import { mutateName } from './names.ts'
 import { handleOf, OpenHandle } from './open-handle.ts'
 
 const noBytes = new Uint8Array(0)
@@ -41,9 +42,8 @@ export async function create(
   options: { readonly exclusive: boolean; readonly truncate: boolean },
 ): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
   checkName(name)
-  const home = partitionOfIno(parent)
   const { exclusive, truncate } = options
-  const creating = context.cluster.mutate('create', home, {
+  const creating = mutateName(context, 'create', {
     parent,
     name,
     mode: (mode & ~fileType.mask) | fileType.regular,
@@ -55,11 +55,11 @@ export async function create(
     exclusive,
     open: true,
   })
-  const { body, boot } = await (exclusive ? creating : creating.catch(lookAgain))
+  const { body, boot, partition } = await (exclusive ? creating : creating.catch(lookAgain))
   const { attributes, created } = body
   if (created) {
-    context.dirty.mark(parent, home, boot)
-    context.dirty.markNew(attributes.ino, home, boot)
+    context.dirty.mark(parent, partition, boot)
+    context.dirty.markNew(attributes.ino, partition, boot)
     const file = handOut(context, attributes)
     file.inode.learnInline(attributes, noBytes)
     return { file, attributes }

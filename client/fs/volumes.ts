@@ -53,7 +53,7 @@ export async function createVolume(
   const { body, boot } = await cluster.mutate('mkdir', rootPartition, request)
   const { attributes } = body
   const context = contextOf(cluster)
-  markBoth(context, clusterRootIno, attributes.ino, boot)
+  markBoth(context, rootPartition, clusterRootIno, attributes.ino, boot)
   await fsync(context, clusterRootIno)
   return attributes
 }

@@ -8,13 +8,14 @@
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
+import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
 import type {
   AllocateMode,
   AllocateOptions,
   CacheAuthority,
   Caller,
   CopyOptions,
+  DirectoryPage,
   FileSystem,
   OpenFile,
   SetAttributes,
@@ -256,7 +257,7 @@ export class MemoryFileSystem implements FileSystem {
     ino: Ino,
     cookie: number,
     options: { readonly plus: boolean; readonly limitBytes: number },
-  ): Promise<ReaddirReply> {
+  ): Promise<DirectoryPage> {
     const entries: DirectoryEntry[] = []
     let bytes = 0
     const { entries: all, parent } = this.#directory(ino)

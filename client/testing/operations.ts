@@ -118,11 +118,12 @@ const rename: Act<'rename'> = ({ store }, { parent, name, newParent, newName, fl
   const ino = store.child(parent, name)
   const target = store.directory(newParent).entries.get(keyOf(newName))
   if (target !== undefined && flags === 1) throw new PosixError('EEXIST')
-  if (target === ino) return reply({ ino })
+  const partition = partitionOfIno(newParent)
+  if (target === ino) return reply({ ino, partition })
   if (target !== undefined) unlinked(store, leave(store, newParent, newName))
   leave(store, parent, name)
   enter(store, newParent, newName, ino)
-  return reply({ ino })
+  return reply({ ino, partition })
 }
 
 /** Inodes without names stay: the double does not collect them. */
@@ -131,6 +132,9 @@ function unlinked(store: Store, ino: Ino): void {
   inode.attributes.nlink--
   store.changed(inode)
 }
+
+/** Nothing is ever split here. */
+const shards: Act<'shards'> = () => reply({ shards: new Uint8Array(0) })
 
 const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) => {
   const names = [...store.directory(ino).entries].slice(cookie)
@@ -146,7 +150,8 @@ const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) =
       attributes: plus && near ? { ...attributes } : null,
     }
   })
-  return reply({ entries, end: names.length <= count, parent: 0 })
+  const next = entries.at(-1)?.cookie ?? cookie
+  return reply({ entries, end: names.length <= count, parent: 0, next })
 }
 
 const writeInline: Act<'writeInline'> = ({ store }, request, data) => {
@@ -320,6 +325,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   },
   readlink: ({ store }, { ino }) => reply({ target: store.get(ino).target }),
   readdir,
+  shards,
   open: ({ store }, { ino, truncate }) => {
     const inode = store.get(ino)
     if (isDirectory(inode.attributes.mode)) throw new PosixError('EISDIR')

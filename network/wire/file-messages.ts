@@ -1,6 +1,6 @@
 /** Requests and replies about names, inodes and small files: what a partition's primary answers. */
 import type { Attributes } from './attributes.ts'
-import type { Ino } from './ids.ts'
+import type { Ino, Partition } from './ids.ts'
 import type { Mutation, Name } from './message.ts'
 
 export interface LookupRequest {
@@ -109,6 +109,8 @@ export interface RenameRequest extends Mutation {
 }
 export interface RenameReply {
   readonly ino: Ino
+  /** That holds the new name. */
+  readonly partition: Partition
 }
 export interface ReadlinkRequest extends InoRequest {
   /** As in ReaddirRequest. */
@@ -142,6 +144,8 @@ export interface ReaddirReply {
   readonly end: boolean
   /** The directory that holds this one, for `..`: with the page from the start, else 0. */
   readonly parent: Ino
+  /** Cookie to go on from: further entries of a split directory may be in another partition. */
+  readonly next: number
 }
 export interface OpenRequest extends Mutation {
   readonly ino: Ino

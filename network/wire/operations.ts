@@ -89,12 +89,19 @@ import type {
   ViewReply,
 } from './member-messages.ts'
 import type { Empty } from './message.ts'
+import type {
+  DoubtTotalsRequest,
+  ShardChangedRequest,
+  ShardsReply,
+  ShardTotalsReply,
+} from './shard-messages.ts'
 
 export type * from './block-messages.ts'
 export type * from './check-messages.ts'
 export type * from './file-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
+export type * from './shard-messages.ts'
 
 /** Name → number and types. `notice` operations have no reply. */
 export interface Operations {
@@ -116,6 +123,10 @@ export interface Operations {
   link: { request: LinkRequest; reply: AttributesReply }
   readlink: { request: ReadlinkRequest; reply: ReadlinkReply }
   readdir: { request: ReaddirRequest; reply: ReaddirReply }
+  shards: { request: InoRequest; reply: ShardsReply }
+  shardTotals: { request: InoRequest; reply: ShardTotalsReply }
+  shardChanged: { request: ShardChangedRequest; reply: Empty }
+  doubtTotals: { request: DoubtTotalsRequest; reply: Empty }
   open: { request: OpenRequest; reply: OpenReply }
   release: { request: ReleaseRequest; reply: Empty }
   readInline: { request: ReadInlineRequest; reply: ReadInlineReply }
@@ -187,6 +198,10 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   listxattr: 37,
   removexattr: 38,
   parent: 39,
+  shards: 48,
+  shardTotals: 49,
+  shardChanged: 50,
+  doubtTotals: 51,
   punchInline: 60,
   createTemporary: 40,
   accessed: 41,

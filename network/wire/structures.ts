@@ -54,7 +54,7 @@ export const structures: readonly (readonly string[])[] = [
   ['target'],
   ['ino', 'cookie', 'limitBytes', 'plus'],
   ['name', 'ino', 'type', 'cookie', 'attributes'],
-  ['entries', 'end', 'parent'],
+  ['entries', 'end', 'parent', 'next'],
   ['ino', 'truncate', 'wantData', 'slot', 'sequence'],
   ['attributes', 'inline', 'checksum'],
   ['inos'],

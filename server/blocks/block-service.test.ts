@@ -12,6 +12,7 @@ import { MetadataStore } from '../metadata/metadata-store.ts'
 import { Partition } from '../partition/partition.ts'
 import type { Peers } from '../peers.ts'
 import { SyncPoint } from '../sync-point.ts'
+import { noTotals } from '../testing/room.ts'
 import { StoreDouble } from '../testing/store-double.ts'
 import { BlockService } from './block-service.ts'
 import { openBlockStore } from './block-store.ts'
@@ -57,6 +58,8 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     grants: new AppendGrants(env),
     touched: () => undefined,
     purgeQueued: () => undefined,
+    splitter: { splitEntries: Infinity, overgrown: () => undefined },
+    totals: noTotals(),
   })
   /** Sources are blocks of this partition, asked for as those of another server are. */
   const call = async (_: string, __: number, request: object) => {

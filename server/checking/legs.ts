@@ -1,22 +1,17 @@
 /** What a check does in one partition as a part of a transaction: looks at inodes and names, and repairs them. */
 import { z } from 'zod'
 import { PosixError } from '../../network/errors.ts'
+import { hashOfCookie } from '../../network/placement/shards.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import {
-  cookieOf,
-  decodeEntries,
-  type Entry,
-  encodeEntries,
-  hashOfCookie,
-} from '../metadata/entries.ts'
+import { cookieOf, decodeEntries, type Entry, encodeEntries } from '../metadata/entries.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { entriesKey, inodeKey } from '../metadata/keys.ts'
 import type { Batch } from '../partition/batch.ts'
 import { changeInode, writeInode } from '../partition/inodes.ts'
 import { newInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
-import { shardOf, touchShard } from '../partition/shards.ts'
+import { findHolding, shardOf, touchShard } from '../partition/shards.ts'
 import { readableInode } from './inode-rules.ts'
 import { getTolerantly } from './tolerant.ts'
 
@@ -158,11 +153,18 @@ function changeEntry(
   const key = entriesKey(argument.partition, argument.directory, hashOfCookie(argument.cookie))
   if (left.length === 0) batch.delete(key)
   else batch.put(key, encodeEntries(left))
-  const directory = readableAt(batch, argument.directory)
-  if (directory === undefined || !isDirectory(directory.mode)) return
+  if (!countsEntries(batch, argument)) return
   const shard = shardOf(context, argument.directory, entry.name)
   const subdirectories = countDirectory(changed) - countDirectory(entry)
   touchShard(context, shard, { entries: changed === null ? -1 : 0, subdirectories })
+}
+
+/** Whether there is anything that counts the entries that this partition has of the directory. */
+function countsEntries(batch: Batch, { partition, directory }: Argument<'inspectName'>): boolean {
+  if (partitionOfIno(directory) !== partition)
+    return findHolding(batch, partition, directory) !== undefined
+  const inode = readableAt(batch, directory)
+  return inode !== undefined && isDirectory(inode.mode)
 }
 
 function countDirectory(entry: Entry | null): number {

@@ -13,6 +13,7 @@ import {
   maxNameBytes,
 } from '../../network/limits.ts'
 import { entryHash, partitionOfBlock } from '../../network/placement/locate.ts'
+import { slotOf } from '../../network/placement/shards.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { checksumBytes } from '../../network/wire/checksum.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
@@ -20,11 +21,13 @@ import { parseBlockKey } from '../blocks/index.ts'
 import { blockEnd, decodeRecord, storedBytes } from '../blocks/record.ts'
 import type { Key, KeyReader } from '../metadata/contract.ts'
 import { cookieOf, decodeEntries, type Entry } from '../metadata/entries.ts'
+import { decodeHolding, type Holding, shardWith } from '../metadata/holding.ts'
 import type { Inode } from '../metadata/inode.ts'
 import {
   factsKey,
   generationOfPurgeKey,
   hashOfEntriesKey,
+  holdingKey,
   inlineKey,
   inodeKey,
   inoOfKey,
@@ -35,6 +38,7 @@ import {
   xattrsKey,
 } from '../metadata/keys.ts'
 import { isChecksumOf } from '../partition/inline-data.ts'
+import { totalsOf } from '../partition/totals.ts'
 import { type Beside, inodeProblem, isFileType, readableInode } from './inode-rules.ts'
 import { areReadable, readableXattrs } from './readable-xattrs.ts'
 import { decayed } from './tolerant.ts'
@@ -69,6 +73,7 @@ const inoKeyLength = 10
 const describers: { readonly [kind: string]: readonly [number, Describe] } = {
   [keyKind.inode]: [inoKeyLength, describeInode],
   [keyKind.entries]: [inoKeyLength + 6, describeEntries],
+  [keyKind.holding]: [inoKeyLength, describeHolding],
   [keyKind.inline]: [inoKeyLength, describeInline],
   [keyKind.xattrs]: [inoKeyLength, describeXattrs],
   [keyKind.orphan]: [inoKeyLength, describeOrphan],
@@ -157,6 +162,11 @@ function describeInode(beholder: Beholder, key: Key, value: Uint8Array, sink: Si
 
 function describeEntries(beholder: Beholder, key: Key, value: Uint8Array, sink: Sink): void {
   const directory = inoOfKey(key)
+  if (!isShardHere(beholder, directory, hashOfEntriesKey(key))) {
+    const detail = `entries of a shard that is not in partition ${beholder.partition}`
+    sink.damage({ fault: 'misplaced-record', subject: directory, detail })
+    return
+  }
   const { sound, problem } = soundEntries(key, value, beholder.partitionCount)
   if (problem !== '') sink.damage({ fault: 'bad-entry', subject: directory, detail: problem })
   const { partition } = beholder
@@ -169,6 +179,40 @@ function describeEntries(beholder: Beholder, key: Key, value: Uint8Array, sink: 
   }
   if (sound.length === 0) return
   sink.fact({ kind: factKind.tally, ino: directory, a: sound.length, b: subdirectories, c: 0 })
+}
+
+/** Entries that a shard counts are not for the directory's inode to count. */
+function describeHolding({ partition }: Beholder, key: Key, value: Uint8Array, sink: Sink): void {
+  const ino = inoOfKey(key)
+  const holding = readableHolding(ino, value)
+  if (holding === null) {
+    const detail = `what partition ${partition} holds of it cannot be read`
+    sink.damage({ fault: 'bad-record', subject: ino, detail })
+    return
+  }
+  const { entries, subdirectories } = totalsOf(holding)
+  sink.fact({ kind: factKind.tally, ino, a: -entries, b: -subdirectories, c: 0 })
+}
+
+function readableHolding(ino: Ino, value: Uint8Array | undefined): Holding | null {
+  if (value === undefined) return null
+  try {
+    return decodeHolding(ino, value)
+  } catch {
+    // The caller finds out what is left of it.
+    return null
+  }
+}
+
+/** Whether this is where the entries with this hash belong. */
+function isShardHere(beholder: Beholder, directory: Ino, hash: number): boolean {
+  const { partition, reader } = beholder
+  if (partitionOfIno(directory) === partition) {
+    const inode = inodeBeside(beholder, directory)
+    if (inode === undefined || inode.shards.length === 0) return true
+  }
+  const holding = readableHolding(directory, reader.get(holdingKey(partition, directory)))
+  return holding !== null && shardWith(holding, slotOf(hash)) !== undefined
 }
 
 /** The entries of a record that can be believed, and what is wrong with the others. */

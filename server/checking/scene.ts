@@ -7,6 +7,7 @@ import type { KeyReader } from '../metadata/contract.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Coordinator, Transaction } from '../transactions/coordinator.ts'
 import type { Participant } from '../transactions/participant.ts'
+import { placeName } from '../transactions/place-name.ts'
 import type { Inspected } from './legs.ts'
 import type { Beholder } from './record-facts.ts'
 
@@ -51,7 +52,7 @@ export async function takeIn(
   if (parent === 0) throw new PosixError('ENOENT', 'there is no place for what has no name')
   const name = Buffer.from(`#${ino}`)
   const argument = { parent, name, moved: { ino, mode }, flags: noReplace }
-  await transaction.run(partitionOfIno(parent), 'placeEntry', argument)
+  await placeName(transaction, argument)
 }
 
 const noReplace = 1

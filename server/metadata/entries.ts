@@ -70,7 +70,3 @@ export function freePlace(entries: readonly Entry[]): number {
 export function cookieOf(hash: number, place: number): number {
   return hash * maxBucketEntries + place
 }
-
-export function hashOfCookie(cookie: number): number {
-  return Math.floor(cookie / maxBucketEntries)
-}

@@ -1,6 +1,7 @@
 /** What the metadata store keeps of an inode, and its encoding (version 3). */
 import { ClusterError } from '../../network/errors.ts'
-import type { Attributes } from '../../network/wire/attributes.ts'
+import { isShardMap, type ShardMap } from '../../network/placement/shards.ts'
+import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 
 export interface Inode extends Attributes {
@@ -10,14 +11,25 @@ export interface Inode extends Attributes {
   readonly parent: Ino
   /** Of a symbolic link: where it points. Else empty. */
   readonly target: Uint8Array
+  /**
+   * Of a directory that is split: its shard map (network/placement/shards.ts). What came and went since then
+   * is with its shards: `size` is 0 here, and `nlink` 2. Else empty.
+   */
+  readonly shards: ShardMap
 }
 
-/** Little-endian: u8 version, u8 log2 of blockBytes, u16 mode, then the fields below, then the target. */
+export const noShards: ShardMap = new Uint8Array(0)
+
+/**
+ * Little-endian: u8 version, u8 log2 of blockBytes, u16 mode, then the fields below, then the target or the
+ * shard map.
+ */
 const recordVersion = 3
 const fixedBytes = 121
 
 export function encodeInode(inode: Inode): Uint8Array {
-  const record = Buffer.allocUnsafe(fixedBytes + inode.target.length)
+  const tail = isDirectory(inode.mode) ? inode.shards : inode.target
+  const record = Buffer.allocUnsafe(fixedBytes + tail.length)
   record[0] = recordVersion
   record[1] = Math.log2(inode.blockBytes)
   record.writeUInt16LE(inode.mode, 2)
@@ -39,7 +51,7 @@ export function encodeInode(inode: Inode): Uint8Array {
   record.writeDoubleLE(inode.parent, 104)
   record[112] = inode.xattrFlags
   record.writeDoubleLE(inode.allocated, 113)
-  record.set(inode.target, fixedBytes)
+  record.set(tail, fixedBytes)
   return record
 }
 
@@ -47,9 +59,13 @@ export function encodeInode(inode: Inode): Uint8Array {
 export function decodeInode(bytes: Uint8Array): Inode {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (record[0] !== recordVersion || record.length < fixedBytes) throw unreadable(record)
+  const mode = record.readUInt16LE(2)
+  const tail = record.length === fixedBytes ? noShards : record.subarray(fixedBytes)
+  const directory = isDirectory(mode)
+  if (directory && tail.length > 0 && !isShardMap(tail)) throw unreadable(record)
   return {
     ino: record.readDoubleLE(24),
-    mode: record.readUInt16LE(2),
+    mode,
     nlink: record.readUInt32LE(4),
     uid: record.readUInt32LE(8),
     gid: record.readUInt32LE(12),
@@ -68,7 +84,8 @@ export function decodeInode(bytes: Uint8Array): Inode {
     reserved: record.readDoubleLE(96),
     parent: record.readDoubleLE(104),
     allocated: record.readDoubleLE(113),
-    target: record.subarray(fixedBytes),
+    target: directory ? noShards : tail,
+    shards: directory ? tail : noShards,
   }
 }
 

@@ -12,6 +12,8 @@ export const keyKind = {
   inode: 'i',
   /** directory ino, hash of the name → entries with that hash. */
   entries: 'e',
+  /** directory ino → what this partition holds of a directory that is split. */
+  holding: 'h',
   /** ino → data of an inline file with its checksum. */
   inline: 'd',
   /** ino → all its extended attributes. */
@@ -68,6 +70,8 @@ function inoKey(partition: number, kind: KeyKind, ino: Ino): Key {
 }
 
 export const inodeKey = (partition: number, ino: Ino): Key => inoKey(partition, keyKind.inode, ino)
+export const holdingKey = (partition: number, directory: Ino): Key =>
+  inoKey(partition, keyKind.holding, directory)
 export const inlineKey = (partition: number, ino: Ino): Key =>
   inoKey(partition, keyKind.inline, ino)
 export const orphanKey = (partition: number, ino: Ino): Key =>

@@ -2,7 +2,14 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { inoSequenceLimit, maxBucketEntries, maxPartitionCount } from '../../network/limits.ts'
+import {
+  inoSequenceLimit,
+  maxBucketEntries,
+  maxPartitionCount,
+  shardSlots,
+} from '../../network/limits.ts'
+import { hashOfCookie } from '../../network/placement/shards.ts'
+import { isDirectory } from '../../network/wire/attributes.ts'
 import { makeIno } from '../../network/wire/ids.ts'
 import {
   cookieOf,
@@ -11,9 +18,8 @@ import {
   encodeEntries,
   findEntry,
   freePlace,
-  hashOfCookie,
 } from './entries.ts'
-import { attributesOf, decodeInode, encodeInode, type Inode } from './inode.ts'
+import { attributesOf, decodeInode, encodeInode, type Inode, noShards } from './inode.ts'
 import {
   clientOfSlotKey,
   cutKey,
@@ -109,7 +115,7 @@ test('a prefix and its end hold exactly the keys that begin so', t => {
 const numbers = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const timesNs = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
-const inodes: fc.Arbitrary<Inode> = fc.record({
+const anyInode = fc.record({
   ino: inos,
   mode: fc.integer({ min: 0, max: 0o177777 }),
   nlink: u32,
@@ -130,7 +136,15 @@ const inodes: fc.Arbitrary<Inode> = fc.record({
   allocated: fc.nat(),
   reserved: numbers,
   parent: inos,
+})
+const tails = fc.record({
   target: bytes(4095).map(each => Buffer.from(each)),
+  starts: fc.uniqueArray(fc.integer({ min: 1, max: shardSlots - 1 }), { maxLength: 8 }),
+})
+const inodes: fc.Arbitrary<Inode> = fc.tuple(anyInode, tails).map(([inode, { target, starts }]) => {
+  const shards = Buffer.from([0, ...starts.sort((a, b) => a - b)])
+  if (isDirectory(inode.mode)) return { ...inode, target: noShards, shards }
+  return { ...inode, target: target.length === 0 ? noShards : target, shards: noShards }
 })
 
 test('an inode comes back as it was', t => {
@@ -162,6 +176,7 @@ const sample: Inode = {
   reserved: 2,
   parent: 0,
   target: Buffer.from('to'),
+  shards: noShards,
 }
 
 test('an inode record is what it always was', t => {
@@ -172,8 +187,8 @@ test('an inode record is what it always was', t => {
   t.true(record.endsWith('050000000000000000746f'))
 })
 
-test('what travels of an inode is neither its parent nor its target', t => {
-  const { reserved, parent, target, ...attributes } = sample
+test('what travels of an inode is neither its parent nor its target nor its shards', t => {
+  const { reserved, parent, target, shards, ...attributes } = sample
   t.deepEqual(attributesOf(sample), attributes)
 })
 

@@ -29,9 +29,14 @@ export function readDirectory(batch: Batch, ino: Ino): Inode {
   return inode
 }
 
+/** @throws PosixError EINVAL */
+export function checkIsName(name: Name): void {
+  if (!(name instanceof Uint8Array)) throw new PosixError('EINVAL', 'a name is bytes')
+}
+
 /** @throws PosixError EINVAL, ENAMETOOLONG; EEXIST for "." and "..", which every directory has. */
 export function checkNewName(name: Name): void {
-  if (!(name instanceof Uint8Array)) throw new PosixError('EINVAL', 'a name is bytes')
+  checkIsName(name)
   if (name.length > maxNameBytes) throw new PosixError('ENAMETOOLONG')
   if (name.length === 0 || name.includes(slash) || name.includes(0)) throw new PosixError('EINVAL')
   if (name[0] === dot && (name.length === 1 || (name.length === 2 && name[1] === dot))) {

@@ -175,15 +175,17 @@ test('what lies in another partition is refused, whatever is asked of it', async
   const { parent: _, ...rest } = createF
   const ofInodes = [
     ...(['getattr', 'setattr', 'open', 'readInline', 'writeInline', 'reserve'] as const),
-    ...(['commitWrite', 'getxattr', 'setxattr', 'removexattr', 'readlink', 'readdir'] as const),
+    ...(['commitWrite', 'getxattr', 'setxattr', 'removexattr', 'readlink', 'shards'] as const),
   ]
   for (const name of ofInodes) {
     await t.throwsAsync(ask(name, { ...rest, ino, truncate: true }), { code: 'MALFORMED' }, name)
   }
   for (const name of ['lookup', 'create', 'mkdir', 'unlink', 'rmdir', 'rename', 'link'] as const) {
-    const body = { ...rest, parent: directory, ino: parent }
-    await t.throwsAsync(ask(name, body), { code: 'MALFORMED' }, name)
+    const body = { ...rest, parent: directory, ino: parent, flags: 0 }
+    await t.throwsAsync(ask(name, body), { code: 'MISPLACED' }, name)
   }
+  const listing = { ino: directory, cookie: 0, limitBytes: 100, plus: false }
+  await t.throwsAsync(ask('readdir', listing), { code: 'MISPLACED' })
   // A link and a rename may name other partitions beside their own, but none that does not exist.
   const link = { ...rest, parent, ino: 2 ** 50 }
   await t.throwsAsync(ask('link', link), { code: 'MALFORMED' })

@@ -9,6 +9,8 @@ import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { Coordinator, Script } from '../transactions/coordinator.ts'
+import { ofAllShards } from '../transactions/wide.ts'
+import type { Batch } from './batch.ts'
 import { findInode } from './inodes.ts'
 import { LockedKey } from './key-locks.ts'
 import type { Operation, OperationContext } from './operation.ts'
@@ -58,6 +60,15 @@ export class MetadataService {
     }
   }
 
+  /** As `look`, at what this partition holds of a directory of another one. */
+  lookAtShard<N extends OperationName>(operation: Operation<N>): Handler<N> {
+    return incoming => {
+      const partition = this.#init.admit(incoming)
+      const begin = () => partition.readingContextFor(incoming.peer.hello.id)
+      return this.#read(partition, incoming, begin, operation)
+    }
+  }
+
   /** An operation that changes nothing but what is in memory. */
   read<N extends OperationName>(operation: Operation<N>): Handler<N> {
     return incoming => {
@@ -79,12 +90,15 @@ export class MetadataService {
     })
   }
 
-  /** An operation of its own store: not synchronous, but in the same order and under the same locks. */
+  /**
+   * An operation of its own store: not synchronous, but in the same order and under the same locks. Whether
+   * what it is asked for is here is its own to check.
+   */
   readAsync<N extends OperationName>(
     operation: (partition: Partition, request: RequestOf<N>) => Promise<Reply<N>>,
   ): Handler<N> {
     return async incoming => {
-      const partition = this.#admit(incoming)
+      const partition = this.#init.admit(incoming)
       try {
         return await this.#unlocked(() => operation(partition, incoming.body))
       } finally {
@@ -124,11 +138,35 @@ export class MetadataService {
     }
   }
 
+  /** A mutation of an inode's own, which takes all shards where that is a directory that is split. */
+  mutationOfInode<N extends 'setxattr' | 'removexattr'>(
+    operation: Operation<N>,
+    { grows }: { readonly grows: boolean },
+  ): Handler<N> {
+    const ofSplit = ofAllShards(operation)
+    return incoming => {
+      const partition = this.#admit(incoming)
+      const { body, payload, peer } = incoming
+      const client = peer.hello.id
+      return this.#init.slots.once<N>(partition.id, client, body, async keep => {
+        if (grows) this.admitGrowth()
+        const begin = () => partition.contextFor(client)
+        return this.#run(partition, begin, context => {
+          if (isSplit(context.batch, body.ino)) {
+            return this.#execute(partition, client, ofSplit, body, keep)
+          }
+          return this.#stage(partition, context, operation(context, body, payload), keep)
+        })
+      })
+    }
+  }
+
   /**
    * setattr, which may leave blocks to be cut before it is done. The reply is kept with the size: a repeat
    * after a crash must not set it again, over what others have written since.
    */
   truncating(operation: Operation<'setattr'>): Handler<'setattr'> {
+    const ofSplit = ofAllShards(operation)
     return incoming => {
       const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
@@ -140,6 +178,9 @@ export class MetadataService {
         }
         const begin = () => partition.contextFor(client)
         return this.#run(partition, begin, context => {
+          if (isSplit(context.batch, body.ino)) {
+            return this.#execute(partition, client, ofSplit, body, keep)
+          }
           const reply = operation(context, body, payload)
           const cuts = body.size !== undefined && hasPendingCut(context.batch, body.ino)
           if (!cuts) return this.#stage(partition, context, reply, keep)
@@ -171,24 +212,34 @@ export class MetadataService {
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
         if (grows) this.admitGrowth()
-        return await this.#init.coordinator.execute(
-          partition,
-          client,
-          script,
-          body,
-          reply => [keep(reply)],
-          operationDeadlineMs / 2,
-        )
+        return await this.#execute(partition, client, script, body, keep)
       })
     }
   }
 
-  /** @throws ClusterError MALFORMED for what lies in another partition, whose locks and epoch are its own. */
+  #execute<N extends MutationName>(
+    partition: Partition,
+    client: string,
+    script: Script<N>,
+    body: RequestOf<N>,
+    keep: Keep<N>,
+  ): Promise<Reply<N>> {
+    const { coordinator } = this.#init
+    const kept = (reply: Reply<N>) => [keep(reply)]
+    return coordinator.execute(partition, client, script, body, kept, operationDeadlineMs / 2)
+  }
+
+  /**
+   * @throws ClusterError MALFORMED for what lies in another partition, whose locks and epoch are its own.
+   * Whether a name belongs here is found out with its shard.
+   */
   #admit<N extends OperationName>(incoming: Incoming<N>): Partition {
     const partition = this.#init.admit(incoming)
-    const home = homeOf(incoming.body)
-    if (partitionOfIno(home) === partition.id) return partition
-    throw new ClusterError('MALFORMED', `inode ${home} is not in partition ${partition.id}`)
+    const { body } = incoming
+    if ('parent' in body && 'name' in body) return partition
+    const ino = homeOf(body)
+    if (partitionOfIno(ino) === partition.id) return partition
+    throw new ClusterError('MALFORMED', `inode ${ino} is not in partition ${partition.id}`)
   }
 
   async #stage<N extends OperationName>(
@@ -239,10 +290,14 @@ export class MetadataService {
   }
 }
 
-/** The inode that an operation is asked of: the directory where it is about names. */
+/** The inode that an operation is asked of. */
 function homeOf(request: object): Ino {
   if ('parent' in request) return Number(request.parent)
   return 'ino' in request ? Number(request.ino) : Number.NaN
+}
+
+function isSplit(batch: Batch, ino: Ino): boolean {
+  return (findInode(batch, ino)?.shards.length ?? 0) > 0
 }
 
 /** One run of the step. What it throws waits, too, until what it rests on is committed. */

@@ -1,7 +1,7 @@
 /** How an inode begins its life: what it takes from its parent and what from its creator. */
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { Inode } from '../metadata/inode.ts'
+import { type Inode, noShards } from '../metadata/inode.ts'
 import { defaultAclOf, writeInheriting } from './acls.ts'
 import type { Batch } from './batch.ts'
 import { writeInode } from './inodes.ts'
@@ -70,6 +70,7 @@ export function newInode(parent: Inherited, init: NewInode): Inode {
     allocated: 0,
     parent: directory ? parent.ino : 0,
     target: init.target,
+    shards: noShards,
   }
 }
 

@@ -3,21 +3,26 @@
  * reply, with the changes it wants gathered in a batch. It validates, does and replies in one tick.
  */
 import type { Reply } from '../../network/rpc/contract.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { AppendGrants } from '../leases/append-grants.ts'
 import type { Sessions } from '../leases/sessions.ts'
 import type { Batch } from './batch.ts'
 import type { PartitionFacts } from './facts.ts'
+import type { DirectoryTotals } from './totals.ts'
 
 export interface OperationContext {
   readonly batch: Batch
   readonly facts: PartitionFacts
   readonly sessions: Sessions
   readonly grants: AppendGrants
+  readonly totals: DirectoryTotals
   /** Who asks. */
   readonly client: string
   /** The server's wall clock, once for the whole operation: its time stamps agree. */
   readonly nowNs: bigint
+  /** A shard of a directory has so many entries now, more than before. */
+  readonly grew: (directory: Ino, entries: number) => void
 }
 
 /** Throws PosixError or ClusterError; nothing is changed then. */

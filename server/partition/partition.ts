@@ -6,6 +6,7 @@
  * 2. What somebody is told waits until what it rests on is committed.
  */
 import type { Env } from '../../network/env/env.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import type { AppendGrants } from '../leases/append-grants.ts'
 import type { Sessions } from '../leases/sessions.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
@@ -15,16 +16,26 @@ import { Batch } from './batch.ts'
 import { PartitionFacts } from './facts.ts'
 import { KeyLocks } from './key-locks.ts'
 import type { OperationContext } from './operation.ts'
+import type { DirectoryTotals } from './totals.ts'
 
 export interface PartitionInit {
   readonly env: Env
   readonly store: MetadataStore
   readonly sessions: Sessions
   readonly grants: AppendGrants
+  readonly totals: DirectoryTotals
   /** Something was committed. */
   readonly touched: () => void
   /** A file's blocks were queued for purging. */
   readonly purgeQueued: (partition: Partition) => void
+  readonly splitter: SplitsShards
+}
+
+/** Who splits what has become too large. */
+export interface SplitsShards {
+  /** Entries that make a shard too large. */
+  readonly splitEntries: number
+  overgrown(partition: Partition, directory: Ino): void
 }
 
 export class Partition {
@@ -37,6 +48,12 @@ export class Partition {
     this.id = id
     this.#init = init
     this.facts = new PartitionFacts(id, init.store)
+  }
+
+  /** A shard of a directory has so many entries now, more than before. */
+  readonly grew = (directory: Ino, entries: number): void => {
+    const { splitter } = this.#init
+    if (entries > splitter.splitEntries) splitter.overgrown(this, directory)
   }
 
   get store(): MetadataStore {
@@ -54,8 +71,10 @@ export class Partition {
   }
 
   withBatch(client: string, batch: Batch): OperationContext {
-    const { env, sessions, grants } = this.#init
-    return { batch, facts: this.facts, sessions, grants, client, nowNs: env.clock.wallNs() }
+    const { env, sessions, grants, totals } = this.#init
+    const nowNs = env.clock.wallNs()
+    const { facts, grew } = this
+    return { batch, facts, sessions, grants, totals, client, nowNs, grew }
   }
 
   /** Makes the batch, and `more` with it, visible; resolves when it is committed. */

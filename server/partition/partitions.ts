@@ -27,6 +27,7 @@ import { LockedKey } from './key-locks.ts'
 import { newInode } from './new-inode.ts'
 import { Partition, type PartitionInit } from './partition.ts'
 import type { Purger } from './purge.ts'
+import type { ShardReports } from './shard-reports.ts'
 import type { Truncations } from './truncation.ts'
 
 export interface PartitionsInit extends PartitionInit {
@@ -36,6 +37,7 @@ export interface PartitionsInit extends PartitionInit {
   readonly coordinator: Coordinator
   readonly participant: Participant
   readonly truncations: Truncations
+  readonly reports: ShardReports
   readonly purger: Purger
   readonly log: (message: string, error?: unknown) => void
 }
@@ -109,7 +111,7 @@ export class Partitions {
   }
 
   async #recover(partition: Partition): Promise<void> {
-    const { coordinator, participant, truncations, purger, grants, log } = this.#init
+    const { coordinator, participant, truncations, reports, purger, grants, log } = this.#init
     for await (const [key, value] of recordsOf(partition, keyKind.grant)) {
       grants.restore(inoOfKey(key), value)
     }
@@ -128,11 +130,27 @@ export class Partitions {
         log(`cannot finish the truncation of inode ${ino}`, error)
       })
     }
+    const away: Ino[] = []
+    for await (const [key] of recordsOf(partition, keyKind.holding)) {
+      const directory = inoOfKey(key)
+      if (partitionOfIno(directory) !== partition.id) away.push(directory)
+    }
+    announce(reports, partition, away).catch(error => {
+      log(`cannot tell what partition ${partition.id} counts of split directories`, error)
+    })
     for await (const _ of recordsOf(partition, keyKind.purge)) {
       purger.wake(partition)
       break
     }
   }
+}
+
+async function announce(
+  reports: ShardReports,
+  partition: Partition,
+  directories: readonly Ino[],
+): Promise<void> {
+  for (const directory of directories) await reports.announce(partition.id, directory)
 }
 
 /** A promise may hold the inode of a cut that had failed: until it is carried out nobody writes there. */

@@ -11,6 +11,7 @@ import { type Damage, describeRecord } from '../checking/record-facts.ts'
 import type { Key } from '../metadata/contract.ts'
 import { decodeEntries, type Entry } from '../metadata/entries.ts'
 import { inoOfKey, isKeyOf, keyKind, partitionOfKey } from '../metadata/keys.ts'
+import { shardFaultsIn } from './shard-checker.ts'
 
 type Contents = Iterable<ReadonlyMap<Key, Uint8Array>>
 
@@ -18,8 +19,9 @@ type Contents = Iterable<ReadonlyMap<Key, Uint8Array>>
 const passing = [keyKind.intent, keyKind.decision, keyKind.cut, keyKind.purge]
 
 /** @returns one sentence for each fault. */
-export function faultsIn(contents: Contents): string[] {
-  const faults: string[] = []
+export function faultsIn(found: Contents): string[] {
+  const contents = [...found]
+  const faults = shardFaultsIn(contents)
   const inodes = new Map<Ino, InodeFacts>()
   const parents = new ParentTable()
   const counts = new Map<number, number>()

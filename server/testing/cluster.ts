@@ -14,6 +14,7 @@ import type { MemberId, View } from '../../network/wire/view.ts'
 import type { Key } from '../metadata/contract.ts'
 import type { MutationName } from '../partition/metadata-service.ts'
 import { isPassing } from '../peers.ts'
+import { NameRoutes } from './name-routes.ts'
 import { TestServer } from './server.ts'
 
 export interface Step {
@@ -28,14 +29,19 @@ export interface TestClusterInit {
   readonly partitions: number
   /** Messages take up to so long. */
   readonly slowestMs?: number
+  /** Entries that make a shard of a directory too large. */
+  readonly splitEntries?: number
 }
 
 export class TestCluster {
   readonly env: SimulatedEnv
+  readonly splitEntries: number
   readonly view: View
   readonly contents = new Map<MemberId, Map<Key, Uint8Array>>()
   readonly servers = new Map<MemberId, TestServer>()
   readonly logged: unknown[] = []
+  /** Of a client that uses the cluster from its beginning. */
+  readonly names = new NameRoutes(this)
   onStep: (step: Step) => void = () => undefined
   /** A message that this says is lost never arrives. */
   loses: (name: OperationName, to: MemberId) => boolean = () => false
@@ -43,7 +49,9 @@ export class TestCluster {
   readonly #boots = new Map<MemberId, number>()
   #sequence = 0
 
-  constructor({ seed = 1, servers, partitions, slowestMs = 0 }: TestClusterInit) {
+  constructor(init: TestClusterInit) {
+    const { seed = 1, servers, partitions, slowestMs = 0, splitEntries = Infinity } = init
+    this.splitEntries = splitEntries
     this.env = new SimulatedEnv({ seed })
     this.#slowestMs = slowestMs
     const ids = Array.from({ length: servers }, (_, index) => `server${index}`)

@@ -15,6 +15,7 @@ import { newInode } from '../partition/new-inode.ts'
 import type { Operation } from '../partition/operation.ts'
 import { create } from '../partition/operations/names.ts'
 import { Partition } from '../partition/partition.ts'
+import { DirectoryTotals } from '../partition/totals.ts'
 import { StoreDouble } from './store-double.ts'
 
 export const root = clusterRootIno
@@ -48,7 +49,12 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
   const sessions = new Sessions(env, { closed: () => undefined, expired: () => undefined })
   await env.advance(sessionTimeoutMs)
   const grants = new AppendGrants(env)
-  const told = { touched: () => undefined, purgeQueued: () => undefined }
+  const told = {
+    touched: () => undefined,
+    purgeQueued: () => undefined,
+    splitter: { splitEntries: Infinity, overgrown: () => undefined },
+    totals: noTotals(),
+  }
   const partition = new Partition(0, { env, store, sessions, grants, ...told })
   const settings = { blockBytes: 65_536, inlineBytes: 100 }
   const none = new Uint8Array(0)
@@ -65,6 +71,12 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
   const file = (name: string, more: Partial<CreateRequest> = {}) =>
     run(create, { ...creation(name), ...more }).body.attributes
   return { env, double, partition, sessions, grants, run, file }
+}
+
+/** For one server, where nobody has to be asked. */
+export function noTotals(): DirectoryTotals {
+  const call = () => Promise.reject(new Error('nobody is asked'))
+  return new DirectoryTotals({ incarnation: 'test', peers: { call }, partitionCount: 1 })
 }
 
 export function creation(name: string): CreateRequest {

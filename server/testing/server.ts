@@ -20,10 +20,12 @@ import { Slots } from '../partition/slots.ts'
 import { Truncations } from '../partition/truncation.ts'
 import { Peers } from '../peers.ts'
 import { createService } from '../service.ts'
+import { openShardRooms, type ShardRooms } from '../shard-rooms.ts'
 import { ServerStatus } from '../status.ts'
 import { SyncPoint } from '../sync-point.ts'
 import { Coordinator } from '../transactions/coordinator.ts'
 import { Participant } from '../transactions/participant.ts'
+import type { Splitter, SplitterInit } from '../transactions/splitter.ts'
 import type { TestCluster } from './cluster.ts'
 import { noBlocks } from './no-blocks.ts'
 import { StoreDouble } from './store-double.ts'
@@ -39,6 +41,7 @@ export class TestServer {
   readonly coordinator: Coordinator
   readonly participant: Participant
   readonly purger: Purger
+  readonly splitter: Splitter
   readonly partitions: Partitions
   readonly peers: Peers
   service: Service
@@ -56,13 +59,7 @@ export class TestServer {
     this.metadata = new MetadataStore(this.store, error => this.failures.push(error))
     const log = (...entry: unknown[]) => cluster.logged.push([id, ...entry])
     const partitionCount = view.partitions.length
-    this.peers = new Peers({
-      env,
-      self: id,
-      view: () => view,
-      dial: async server => cluster.peer(this, server),
-      own: () => this.service,
-    })
+    this.peers = this.#peersOf(cluster)
     const grants = new AppendGrants(env, cluster.upMsOf(id))
     this.slots = new Slots(this.metadata)
     this.sessions = new Sessions(env, {
@@ -81,6 +78,8 @@ export class TestServer {
       log,
     })
     this.coordinator = new Coordinator({ env, peers: this.peers, partitionCount, log })
+    const shards = this.#openShards(cluster, log)
+    this.splitter = shards.splitter
     this.participant = new Participant(env, this.peers, log)
     this.purger = new Purger({ env, peers: this.peers, partitionCount, log })
     const truncations = new Truncations(this.peers, partitionCount)
@@ -90,6 +89,7 @@ export class TestServer {
       sessions: this.sessions,
       grants,
       touched: () => undefined,
+      ...shards,
       purgeQueued: partition => this.purger.wake(partition),
       self: id,
       boot: cluster.bootOf(id),
@@ -111,6 +111,7 @@ export class TestServer {
         truncations,
         isFull: () => this.isFull,
       }),
+      ...shards,
       blocks: new BlockService(env, noBlocks, new CopySources(this.peers, partitionCount)),
       slots: this.slots,
       coordinator: this.coordinator,
@@ -139,6 +140,7 @@ export class TestServer {
     this.#asking.cancel()
     this.sessions.close()
     void this.reaper.stop()
+    void this.splitter.stop()
     this.#died.reject(new ClusterError('CLOSED', `${this.id} has ended`))
   }
 
@@ -146,6 +148,23 @@ export class TestServer {
     let count = 0
     for (const { locks } of this.partitions.all()) count += locks.size
     return count
+  }
+
+  #openShards({ env, view, splitEntries }: TestCluster, log: SplitterInit['log']): ShardRooms {
+    const { peers, coordinator, metadata: store } = this
+    const partitionCount = view.partitions.length
+    return openShardRooms({ env, store, peers, coordinator, partitionCount, splitEntries, log })
+  }
+
+  #peersOf(cluster: TestCluster): Peers {
+    const { env, view } = cluster
+    return new Peers({
+      env,
+      self: this.id,
+      view: () => view,
+      dial: async server => cluster.peer(this, server),
+      own: () => this.service,
+    })
   }
 
   #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {

@@ -2,7 +2,16 @@
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import { treeIn } from './checker.ts'
 import { TestCluster } from './cluster.ts'
-import { link, makeDirectory, makeFile, remove, rename } from './tree.ts'
+import {
+  link,
+  makeDirectory,
+  makeFile,
+  nameOf,
+  remove,
+  rename,
+  setMode,
+  splitShards,
+} from './tree.ts'
 
 /** /a in partition 1, /b in partition 2 and thus on the other server; /a/f and /b/g are files. */
 export interface World {
@@ -21,7 +30,7 @@ export interface Case {
 }
 
 const exchange = 2
-export const cases: { readonly [title: string]: Case } = {
+const transactions: { readonly [title: string]: Case } = {
   'a directory made in another partition': {
     run: ({ cluster, a }) => makeInPartition2(cluster, a),
     after: { a: ['d', 'f'], b: ['g'] },
@@ -75,6 +84,82 @@ export const cases: { readonly [title: string]: Case } = {
     run: ({ cluster, a, b }) => rename(cluster, [b, 'g'], [a, cluster.nameIn(a, 3)], exchange),
     after: { a: ['d', 'f'], b: ['g'] },
   },
+}
+
+/** Of /a, in partition 1; the upper half of its hashes belongs into partition 0, on the other server. */
+const filled = ['g', 'm', 'n', 'q', 'r']
+const inA = ['f', ...filled]
+const splits: { readonly [title: string]: Case } = {
+  'a directory split': {
+    prepare: fillA,
+    run: ({ cluster, a }) => splitShards(cluster, 1, a, 4),
+    after: { a: inA, b: ['g'] },
+  },
+  'a shard split into the partition of its directory': {
+    prepare: splitA,
+    run: ({ cluster, a }) => splitShards(cluster, 0, a, 3),
+    after: { a: inA, b: ['g'] },
+  },
+  'a file made in another shard': {
+    prepare: splitA,
+    run: ({ cluster, a }) => makeL(cluster, a),
+    after: { a: [...inA, 'l'].sort(), b: ['g'] },
+  },
+  'a file removed whose entry moved': {
+    prepare: splitA,
+    run: ({ cluster, a }) => remove(cluster, 'unlink', a, 'n'),
+    after: { a: inA.filter(name => name !== 'n'), b: ['g'] },
+  },
+  'a file renamed into another shard of its directory': {
+    prepare: splitA,
+    run: ({ cluster, a }) => rename(cluster, [a, 'g'], [a, 'l']),
+    after: { a: ['f', 'l', 'm', 'n', 'q', 'r'], b: ['g'] },
+  },
+  'a file renamed into another shard of another directory': {
+    prepare: splitA,
+    run: ({ cluster, a, b }) => rename(cluster, [b, 'g'], [a, 'l']),
+    after: { a: [...inA, 'l'].sort(), b: [] },
+  },
+  'attributes set of a directory that is split': {
+    prepare: splitA,
+    run: ({ cluster, a }) => setMode(cluster, a, 0o2700),
+    after: { a: inA, b: ['g'] },
+  },
+  'a directory removed that was split': {
+    prepare: async world => {
+      await splitA(world)
+      const { cluster, a } = world
+      for (const name of inA) await cluster.passing(remove(cluster, 'unlink', a, name))
+    },
+    run: ({ cluster }) => removeA(cluster),
+    after: { a: [], b: ['g'] },
+  },
+}
+
+export const cases: { readonly [title: string]: Case } = { ...transactions, ...splits }
+
+async function fillA({ cluster, a }: World): Promise<void> {
+  for (const name of filled) await makeFile(cluster, a, name)
+}
+
+async function splitA(world: World): Promise<void> {
+  await fillA(world)
+  await world.cluster.passing(splitShards(world.cluster, 1, world.a, 4))
+}
+
+function makeL({ names }: TestCluster, parent: Ino): Promise<unknown> {
+  const file = { mode: 0o100644, uid: 0, gid: 0, rdev: 0, target: new Uint8Array(0) }
+  return names.mutate('create', {
+    parent,
+    name: nameOf('l'),
+    ...file,
+    exclusive: true,
+    open: false,
+  })
+}
+
+function removeA(cluster: TestCluster): Promise<unknown> {
+  return remove(cluster, 'rmdir', clusterRootIno, cluster.nameIn(clusterRootIno, 1, 'a'))
 }
 
 function makeInPartition2(cluster: TestCluster, parent: Ino): Promise<unknown> {

@@ -20,7 +20,7 @@ import {
 } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
-import type { KeyMutation } from '../metadata/contract.ts'
+import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { decisionKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import type { OperationContext } from '../partition/operation.ts'
@@ -32,9 +32,13 @@ import { encodeDecision } from './records.ts'
 /** What the script of an operation may do inside its transaction. */
 export interface Transaction {
   readonly id: string
+  /** Where it runs. */
+  readonly partition: number
   readonly partitionCount: number
   /** Runs here, in one tick, on what the transaction has gathered so far. */
   local<T>(step: (context: OperationContext) => T): T
+  /** What is stored here, whatever the transaction has gathered: to be read under a lock that keeps it so. */
+  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]>
   /** Runs a leg where the partition is. */
   run<L extends LegName>(
     partition: number,
@@ -46,10 +50,8 @@ export interface Transaction {
 }
 
 /** Gathers the whole change and returns the reply; the coordinator commits it then. */
-export type Script<N extends OperationName> = (
-  transaction: Transaction,
-  request: RequestOf<N>,
-) => Promise<Reply<N>>
+export type Script<N extends OperationName> = Work<RequestOf<N>, Reply<N>>
+type Work<Q, R> = (transaction: Transaction, request: Q) => Promise<R>
 
 export interface CoordinatorInit {
   readonly env: Env
@@ -74,6 +76,14 @@ class Attempt implements Transaction {
     this.#partition = partition
     this.#peers = init.peers
     this.context = partition.contextFor(client, this.id)
+  }
+
+  get partition(): number {
+    return this.#partition.id
+  }
+
+  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+    return this.#partition.store.range(from, to)
   }
 
   local<T>(step: (context: OperationContext) => T): T {
@@ -140,14 +150,14 @@ export class Coordinator {
    * @throws what the script throws, with nothing changed; ClusterError CONFLICT when others were always
    * faster until `deadlineMs`.
    */
-  async execute<N extends OperationName>(
+  async execute<Q, R>(
     partition: Partition,
     client: string,
-    script: Script<N>,
-    request: RequestOf<N>,
-    keep: (reply: Reply<N>) => KeyMutation[],
+    script: Work<Q, R>,
+    request: Q,
+    keep: (reply: R) => KeyMutation[],
     deadlineMs: number,
-  ): Promise<Reply<N>> {
+  ): Promise<R> {
     const { clock, timers, random } = this.#init.env
     const endMs = clock.monotonicMs() + deadlineMs
     for (let delayMs = retryFirstDelayMs; ; delayMs = Math.min(2 * delayMs, retryLongestDelayMs)) {

@@ -20,6 +20,7 @@ import {
 import { addInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import { shardOf, touchShard } from '../partition/shards.ts'
+import { inherited, type ShardLegResults, shardLegs, shardSchemas } from './shard-legs.ts'
 
 const number = z.number()
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array)
@@ -30,15 +31,9 @@ const occupant = z.object({ ino: number, mode: number })
 export type Occupant = z.infer<typeof occupant>
 
 const schemas = {
+  ...shardSchemas,
   makeDirectory: z.object({
-    parent: z.object({
-      ino: number,
-      mode: number,
-      gid: number,
-      blockBytes: number,
-      inlineBytes: number,
-      defaultAcl: bytes,
-    }),
+    parent: inherited,
     mode: number,
     umask: number,
     uid: number,
@@ -57,9 +52,10 @@ const schemas = {
 export type LegName = keyof typeof schemas
 export type LegArgument<L extends LegName> = z.infer<(typeof schemas)[L]>
 
-export interface LegResults extends CheckingResults {
+export interface LegResults extends CheckingResults, ShardLegResults {
   makeDirectory: Attributes
-  removeDirectory: null
+  /** Partitions with shards that have to be dropped as well. */
+  removeDirectory: readonly number[]
   addLink: Attributes
   dropLink: null
   renamed: null
@@ -71,6 +67,8 @@ export interface LegResults extends CheckingResults {
 type Leg<L extends LegName> = (context: OperationContext, argument: LegArgument<L>) => LegResults[L]
 
 const legs: { readonly [L in LegName]: Leg<L> } = {
+  ...shardLegs,
+
   makeDirectory(context, { parent, mode, umask, uid, gid }) {
     const { batch, facts, nowNs } = context
     const target = new Uint8Array(0)
@@ -78,12 +76,12 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
     return attributesOf(addInode(batch, parent, init))
   },
 
-  removeDirectory({ batch }, { ino }) {
+  removeDirectory({ batch, totals }, { ino }) {
     const inode = readInode(batch, ino)
     if (!isDirectory(inode.mode)) throw new PosixError('ENOTDIR')
     if (inode.size > 0) throw new PosixError('ENOTEMPTY')
     removeInode(batch, inode)
-    return null
+    return inode.shards.length === 0 ? [] : totals.holders(inode)
   },
 
   addLink(context, { ino }) {

@@ -18,6 +18,8 @@ import {
   renameExchange,
   renameNoReplace,
 } from './legs.ts'
+import { placeName } from './place-name.ts'
+import { removeDirectory } from './wide.ts'
 
 type Whiteout = NonNullable<RenameRequest['whiteout']>
 const target = new Uint8Array(0)
@@ -35,14 +37,10 @@ export const rename: Script<'rename'> = async (transaction, request) => {
   if (parent !== newParent && (countDirectory(moved) === 1 || flags === renameExchange)) {
     await preventLoops(transaction, request, moved)
   }
-  const { replaced } = await transaction.run(partitionOfIno(newParent), 'placeEntry', {
-    parent: newParent,
-    name: newName,
-    moved,
-    flags,
-  })
+  const placed = { parent: newParent, name: newName, moved, flags }
+  const { partition, replaced } = await placeName(transaction, placed)
   if (replaced?.ino !== moved.ino) await settle(transaction, request, moved, replaced)
-  return { body: { ino: moved.ino }, payload: noPayload }
+  return { body: { ino: moved.ino, partition }, payload: noPayload }
 }
 
 /** The other half: the old name, the inode that moved, and the one that was replaced. */
@@ -65,15 +63,18 @@ async function settle(
     const subdirectories = countDirectory(exchanged) - countDirectory(moved)
     touchShard(context, shard, { entries: left === null ? -1 : 0, subdirectories })
   })
-  const moves = [
+  const moves: Promise<null>[] = [
     transaction.run(partitionOfIno(moved.ino), 'renamed', { ino: moved.ino, parent: newParent }),
   ]
   if (exchanged !== null) {
     const argument = { ino: exchanged.ino, parent }
     moves.push(transaction.run(partitionOfIno(exchanged.ino), 'renamed', argument))
   } else if (replaced !== null) {
-    const leg = countDirectory(replaced) === 1 ? 'removeDirectory' : 'dropLink'
-    moves.push(transaction.run(partitionOfIno(replaced.ino), leg, { ino: replaced.ino }))
+    const { ino } = replaced
+    const lives = partitionOfIno(ino)
+    const isDirectory = countDirectory(replaced) === 1
+    if (isDirectory) moves.push(removeDirectory(transaction, lives, ino))
+    else moves.push(transaction.run(lives, 'dropLink', { ino }))
   }
   await Promise.all(moves)
 }

@@ -17,6 +17,7 @@ import { noPayload } from '../partition/operation.ts'
 import { checkAttributes } from '../partition/operations/attributes.ts'
 import { shardOf, touchShard } from '../partition/shards.ts'
 import type { Script } from './coordinator.ts'
+import { removeDirectory } from './wide.ts'
 
 export const mkdir: Script<'mkdir'> = async (transaction, request) => {
   const { name, mode, umask = 0, uid, gid } = request
@@ -76,7 +77,7 @@ export const rmdir: Script<'rmdir'> = async (transaction, request) => {
     touchShard(context, shard, { entries: -1, subdirectories: -1 })
     return child
   })
-  await transaction.run(partitionOfIno(entry.ino), 'removeDirectory', { ino: entry.ino })
+  await removeDirectory(transaction, partitionOfIno(entry.ino), entry.ino)
   return { body: { ino: entry.ino }, payload: noPayload }
 }
 

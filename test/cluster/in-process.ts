@@ -54,7 +54,8 @@ export class InProcessCluster implements AsyncDisposable {
     this.#start = start
   }
 
-  static async start(serverCount: number): Promise<InProcessCluster> {
+  /** @param splitEntries entries that make a shard of a directory too large, unless it is the limit's. */
+  static async start(serverCount: number, splitEntries?: number): Promise<InProcessCluster> {
     const directory = await mkdtemp(`${tmpdir()}/rookery-in-process-`)
     const manager = await startManager({
       env,
@@ -75,6 +76,7 @@ export class InProcessCluster implements AsyncDisposable {
         managers: manager.addresses,
         name,
         boot,
+        ...(splitEntries === undefined ? {} : { splitEntries }),
         addresses: [`unix:${directory}/${name}.sock`],
         domain: name,
         metaDirectory: `${directory}/${name}/meta`,

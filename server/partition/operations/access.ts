@@ -8,11 +8,12 @@ import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
 
 /** Not a change of the inode: neither `change` nor ctime move. Has its effect once however often it is repeated. */
-export const accessed: Operation<'accessed'> = ({ batch, nowNs }, { ino }) => {
+export const accessed: Operation<'accessed'> = ({ batch, totals, nowNs }, { ino }) => {
   const inode = readInode(batch, ino)
-  const due = isAccessTimeDue(inode, nowNs)
-  const attributes = attributesOf(due ? writeInode(batch, { ...inode, atimeNs: nowNs }) : inode)
-  return { body: { attributes }, payload: noPayload }
+  const whole = inode.shards.length === 0 ? inode : totals.merged(batch, inode)
+  const atimeNs = isAccessTimeDue(whole, nowNs) ? nowNs : inode.atimeNs
+  if (atimeNs !== inode.atimeNs) writeInode(batch, { ...inode, atimeNs })
+  return { body: { attributes: attributesOf({ ...whole, atimeNs }) }, payload: noPayload }
 }
 
 /** As `accessed`, for a reader who does not wait for it: seen by all who ask from now on. */
@@ -21,7 +22,7 @@ export function noteAccess(partition: Partition, ino: Ino): void {
   try {
     accessed(context, { ino }, noPayload)
   } catch (error) {
-    // A transaction is changing the inode: what it writes counts.
+    // A transaction is changing the inode, and what it writes counts; or shards have to be asked first.
     if (error instanceof LockedKey) return
     throw error
   }

@@ -14,10 +14,11 @@ const maxMode = 0xffff
 const maxUmask = 0o777
 const maxOwner = 2 ** 32 - 2
 
-export const getattr: Operation<'getattr'> = ({ batch }, request) => ({
-  body: { attributes: attributesOf(readInode(batch, request.ino)) },
-  payload: noPayload,
-})
+export const getattr: Operation<'getattr'> = ({ batch, totals }, request) => {
+  const inode = readInode(batch, request.ino)
+  const whole = inode.shards.length === 0 ? inode : totals.merged(batch, inode)
+  return { body: { attributes: attributesOf(whole) }, payload: noPayload }
+}
 
 export const setattr: Operation<'setattr'> = (context, request) => {
   checkAttributes(request)

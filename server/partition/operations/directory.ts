@@ -1,14 +1,22 @@
 /** readdir, which has to wait for its store, and the way up from a directory. */
 import { PosixError } from '../../../network/errors.ts'
-import { readdirLimitBytes } from '../../../network/limits.ts'
+import { readdirLimitBytes, shardSlots } from '../../../network/limits.ts'
+import {
+  cookieBefore,
+  firstHashOf,
+  hashBehindCookie,
+  hashOfCookie,
+  slotOf,
+} from '../../../network/placement/shards.ts'
 import { fileType } from '../../../network/wire/attributes.ts'
-import { partitionOfIno } from '../../../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../../../network/wire/ids.ts'
 import type {
   DirectoryEntry,
   ReaddirReply,
   ReaddirRequest,
 } from '../../../network/wire/operations.ts'
-import { cookieOf, decodeEntries, type Entry, hashOfCookie } from '../../metadata/entries.ts'
+import type { Key } from '../../metadata/contract.ts'
+import { cookieOf, decodeEntries, type Entry } from '../../metadata/entries.ts'
 import { attributesOf, decodeInode } from '../../metadata/inode.ts'
 import {
   endOf,
@@ -22,37 +30,66 @@ import { readDirectory } from '../directories.ts'
 import { readInode } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
+import { heldShard } from '../shards.ts'
 import { noteAccess } from './access.ts'
 
 /** Rough size of an entry in the reply beside its name: without and with attributes. */
 const entryBytes = 24
 const attributesBytes = 120
 
-/** @throws LockedKey when the directory may have been changed by a transaction decided elsewhere. */
+/**
+ * One step, within one shard; the next begins at `next`, in another partition when this one has no more.
+ * @throws LockedKey when the directory may have been changed by a transaction decided elsewhere; ClusterError
+ * MISPLACED when another partition has what follows the cookie.
+ */
 export async function readdir(
   partition: Partition,
   request: ReaddirRequest,
 ): Promise<ReaddirReply> {
-  const directory = readDirectory(partition.readingContextFor('').batch, request.ino)
-  const parent = request.cookie === 0 ? directory.parent : 0
+  const { from, to, next, parent } = spanBehind(partition, request)
   if (request.cookie === 0 && request.quiet !== true) noteAccess(partition, request.ino)
-  const prefix = inoPrefix(partition.id, keyKind.entries, request.ino)
-  const from = entriesKey(partition.id, request.ino, hashOfCookie(request.cookie))
-  partition.locks.checkPrefix(prefix)
+  partition.locks.checkPrefix(inoPrefix(partition.id, keyKind.entries, request.ino))
   const limit = Math.min(request.limitBytes, readdirLimitBytes)
   const entries: DirectoryEntry[] = []
   let bytes = 0
-  for await (const [key, value] of partition.store.range(from, endOf(prefix))) {
+  for await (const [key, value] of partition.store.range(from, to)) {
     const hash = hashOfEntriesKey(key)
     for (const entry of decodeEntries(value).sort((a, b) => a.place - b.place)) {
       const cookie = cookieOf(hash, entry.place)
       if (cookie <= request.cookie) continue
-      if (entries.length > 0 && !(bytes < limit)) return { entries, end: false, parent }
+      const last = entries.at(-1)
+      if (last !== undefined && !(bytes < limit)) {
+        return { entries, end: false, parent, next: last.cookie }
+      }
       entries.push(describe(partition, entry, cookie, request.plus))
       bytes += entry.name.length + entryBytes + (request.plus ? attributesBytes : 0)
     }
   }
-  return { entries, end: true, parent }
+  return { entries, end: next === 0, parent, next }
+}
+
+interface Span {
+  readonly from: Key
+  readonly to: Key
+  /** Cookie behind all of it; 0 when that is the end of the directory. */
+  readonly next: number
+  /** Of the directory, when it is read from its start: that is in its own partition. */
+  readonly parent: Ino
+}
+
+/** What may follow the cookie in the shard that has it. */
+function spanBehind(partition: Partition, { ino, cookie }: ReaddirRequest): Span {
+  const { batch } = partition.readingContextFor('')
+  const from = entriesKey(partition.id, ino, hashOfCookie(cookie))
+  const inode = partitionOfIno(ino) === partition.id ? readDirectory(batch, ino) : null
+  const parent = cookie === 0 && inode !== null ? inode.parent : 0
+  const whole = { from, to: endOf(inoPrefix(partition.id, keyKind.entries, ino)), next: 0, parent }
+  if (inode?.shards.length === 0) return whole
+  const slot = slotOf(hashBehindCookie(cookie))
+  const { end } = heldShard(batch, { directory: ino, partition: partition.id }, slot).held
+  if (end === shardSlots) return whole
+  const hash = firstHashOf(end)
+  return { from, to: entriesKey(partition.id, ino, hash), next: cookieBefore(hash), parent }
 }
 
 /** With attributes where they are at hand: not for other partitions' inodes nor for promised ones. */
@@ -65,8 +102,9 @@ function describe(
   const here = plus && partitionOfIno(ino) === partition.id
   const key = inodeKey(partition.id, ino)
   const record = here && !partition.locks.isPromised(key) ? partition.store.get(key) : undefined
-  const attributes = record === undefined ? null : attributesOf(decodeInode(record))
-  return { name, ino, type, cookie, attributes }
+  const inode = record === undefined ? null : decodeInode(record)
+  const known = inode !== null && inode.shards.length === 0
+  return { name, ino, type, cookie, attributes: known ? attributesOf(inode) : null }
 }
 
 export const parent: Operation<'parent'> = ({ batch }, request) => {

@@ -18,7 +18,9 @@ export const lookup: Operation<'lookup'> = (context, request) => {
   const shard = shardOf(context, request.parent, request.name)
   const { ino } = readChild(batch, shard, request.name)
   const inode = partitionOfIno(ino) === shard.partition ? findInode(batch, ino) : undefined
-  const attributes = inode === undefined ? null : attributesOf(inode)
+  // What a split directory says of itself takes all its shards: to be asked for by its number.
+  const known = inode !== undefined && inode.shards.length === 0
+  const attributes = known ? attributesOf(inode) : null
   return { body: { ino, attributes }, payload: noPayload }
 }
 
