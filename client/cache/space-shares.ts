@@ -33,11 +33,23 @@ export class SpaceShares {
     return shares.filter(share => share !== null)
   }
 
-  async #shareOf(server: MemberId): Promise<StatfsReply | null> {
+  /** As they are now; null while one of the servers is away. */
+  async allPresent(): Promise<readonly StatfsReply[] | null> {
+    const shares = await Promise.all(this.#cluster.servers().map(server => this.#answerOf(server)))
+    const present = shares.filter(share => share !== null)
+    return present.length === shares.length ? present : null
+  }
+
+  async #answerOf(server: MemberId): Promise<StatfsReply | null> {
     const asked = this.#asked.get(server) ?? this.#ask(server)
     const share = asked.late ? null : await this.#inTime(asked)
+    if (share === null) asked.late = true
+    return share
+  }
+
+  async #shareOf(server: MemberId): Promise<StatfsReply | null> {
+    const share = await this.#answerOf(server)
     if (share !== null) return share
-    asked.late = true
     const last = this.#last.get(server)
     return last === undefined ? null : { ...last, freeBytes: 0, freeFiles: 0 }
   }

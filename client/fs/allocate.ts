@@ -18,7 +18,7 @@ import { type Extent, extentsOf, writeExtent } from './blocks.ts'
 import type { Context } from './context.ts'
 import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
-import { statfs } from './statfs.ts'
+import { sumOf } from './statfs.ts'
 import { inTurn, untilUndisturbed } from './write.ts'
 import { baseOf, commit, giveBack, sizeKept, tellSpace, undisturbed } from './write-blocks.ts'
 
@@ -119,11 +119,12 @@ async function takeSpace(
 
 /** @throws PosixError ENOSPC where it is plain from the start that there is not enough. */
 async function checkRoom(context: Context, { ino }: OpenInode, length: number): Promise<void> {
-  const [{ allocated }, { availableBytes }] = await Promise.all([
+  const [{ allocated }, shares] = await Promise.all([
     getattr(context, ino),
-    statfs(context),
+    context.space.allPresent(),
   ])
-  if (length > availableBytes + allocated) throw new PosixError('ENOSPC')
+  if (shares === null) return
+  if (length > sumOf(shares).availableBytes + allocated) throw new PosixError('ENOSPC')
 }
 
 /** Attributes of the file when its data is in blocks, and they reach `end`. */

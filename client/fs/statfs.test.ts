@@ -48,8 +48,10 @@ test('a server that is away counts with what it held, and with nothing free', as
   t.deepEqual(await shares.all(), [one, other])
   down = true
   t.deepEqual(await shares.all(), [one, { ...other, freeBytes: 0, freeFiles: 0 }])
+  t.is(await shares.allPresent(), null, 'nobody can say how much room there is')
   down = false
   t.deepEqual(await shares.all(), [one, other])
+  t.deepEqual(await shares.allPresent(), [one, other])
 })
 
 test('a server that never answered is left out, and waited for once', async t => {

@@ -16,12 +16,14 @@ async function makeWorld() {
   await cluster.start()
   const server = cluster.serverOf(0)
   const ino = await makeFile(cluster, clusterRootIno, 'f')
-  const cuts: { request: CutBlocksRequest; end: PromiseWithResolvers<void> }[] = []
+  const cuts: { request: CutBlocksRequest; end: PromiseWithResolvers<void>; allocated: number }[] =
+    []
   const cutBlocks = async ({ body }: { body: CutBlocksRequest }): Promise<Reply<'cutBlocks'>> => {
     const end = Promise.withResolvers<void>()
-    cuts.push({ request: body, end })
+    const cut = { request: body, end, allocated: 0 }
+    cuts.push(cut)
     await end.promise
-    return { body: { allocated: 0 }, payload: [] }
+    return { body: { allocated: cut.allocated }, payload: [] }
   }
   server.service = { ...server.service, cutBlocks }
   await write(cluster, ino, 4 * block)
@@ -32,7 +34,7 @@ async function attributes(cluster: TestCluster, ino: number) {
   return (await cluster.passing(cluster.ask('getattr', 0, { ino }))).body.attributes
 }
 
-async function write(cluster: TestCluster, ino: number, end: number) {
+async function write(cluster: TestCluster, ino: number, end: number, allocated = 0) {
   const reach = Math.ceil(end / block)
   const reserved = await cluster.passing(
     cluster.mutate('reserve', 0, { ino, reach, exclusive: false }),
@@ -41,7 +43,7 @@ async function write(cluster: TestCluster, ino: number, end: number) {
   const spilled = reserved.body.inline ? change : 0
   const request = { ino, end, generation, cuts, spilled, expectedSize: -1, reach }
   return cluster.passing(
-    cluster.mutate('commitWrite', 0, { ...request, killPrivileges: false, allocated: 0 }),
+    cluster.mutate('commitWrite', 0, { ...request, killPrivileges: false, allocated }),
   )
 }
 
@@ -69,6 +71,17 @@ test('a truncation cuts from its end on, and nobody sees the file before that is
   t.is((await looked).body.attributes.size, block + 7)
   t.false(server.store.content.has(cutKey(0, ino)))
   t.is(server.locksHeld, 0)
+})
+
+test('what a cut gave back is counted with the end of the cut', async t => {
+  const { cluster, ino, cuts } = await makeWorld()
+  await write(cluster, ino, 4 * block, 4 * block)
+  const truncated = truncate(cluster, ino, block + 7)
+  await cluster.env.advance(10)
+  Object.assign(cuts[0]!, { allocated: 4096 - 3 * block })
+  cuts[0]!.end.resolve()
+  await cluster.passing(truncated)
+  t.is((await attributes(cluster, ino)).allocated, block + 4096)
 })
 
 test('two truncations behind each other each keep the file to themselves', async t => {
