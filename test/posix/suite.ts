@@ -6,10 +6,13 @@ import type { ExecutionContext, TestFn } from 'ava'
 import { accessTimes } from './access-times.ts'
 import { acl } from './acl.ts'
 import { attributes, owners } from './attributes.ts'
+import { bounds } from './bounds.ts'
 import type { Check, Checks, Fs } from './check.ts'
 import { create } from './create.ts'
 import { data } from './data.ts'
 import { directories } from './directories.ts'
+import { errors } from './errors.ts'
+import { identities } from './identities.ts'
 import { large } from './large.ts'
 import { links } from './links.ts'
 import { locks } from './locks.ts'
@@ -46,6 +49,9 @@ const kernelFamilies: Readonly<Record<string, Checks>> = {
   permissions: permissionChecks,
   removed,
   temporary,
+  errors,
+  bounds,
+  identities,
   'access-times': accessTimes,
   xattr,
   acl,
