@@ -188,6 +188,13 @@ export const maxStampBytes = 64 * KiB
 export const managerRetryFirstDelayMs = 50
 export const managerRetryLongestDelayMs = 1_000
 
+/** Ranges that one client may have locked, and locks that it may wait for, at one server: a session tells them
+ * all in one body of a frame. */
+export const maxLocksOfClient = 12_000
+export const maxLockWaitsOfClient = 12_000
+/** A client that waits for locks is answered at the latest after this long, as a call has its deadline. */
+export const lockPollMs = 5_000
+
 /** Clients that one server remembers at a time. */
 export const maxSessions = 10_000
 

@@ -16,6 +16,7 @@ import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
 import { Checking } from './checking/checking.ts'
 import { AppendGrants } from './leases/append-grants.ts'
+import { LockService } from './leases/lock-service.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
 import type { KeyMutation, KeyValueStore } from './metadata/contract.ts'
@@ -55,6 +56,8 @@ export interface RoomsInit extends Directories {
   /** A disk failed: nothing here can be relied on any longer. */
   readonly onFailure: (error: Error) => void
 }
+
+type LogLine = (message: string, error?: unknown) => void
 
 export interface ServerRooms {
   readonly service: Service
@@ -113,6 +116,7 @@ class Rooms implements ServerRooms {
   readonly #purger: Purger
   readonly #splitter: Splitter
   readonly #reaper: Reaper
+  readonly #locks: LockService
   readonly #asking: { cancel(): void }
 
   constructor(init: RoomsInit, store: MetadataStore, blocks: BlockStore, syncPoint: SyncPoint) {
@@ -125,14 +129,7 @@ class Rooms implements ServerRooms {
     this.#peers = this.#peersOf(init)
     const slots = new Slots(store)
     const grants = new AppendGrants(env, init.upMs)
-    const events = {
-      closed: (ino: Ino) => this.#reaper.closed(ino),
-      expired: (client: string) => {
-        grants.releaseAll(client)
-        this.#reaper.expired(client).catch(error => log('cannot forget a client', error))
-      },
-    }
-    this.#sessions = new Sessions(env, events, init.isNew)
+    this.#sessions = this.#sessionsOf(init, grants, log)
     this.#reaper = new Reaper({
       env,
       sessions: this.#sessions,
@@ -147,6 +144,8 @@ class Rooms implements ServerRooms {
     this.#participant = new Participant(env, this.#peers, log)
     this.#purger = new Purger({ env, peers: this.#peers, partitionCount, log })
     const truncations = new Truncations(this.#peers, partitionCount)
+    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
+    this.#locks = this.#locksOf(env, log)
     this.#partitions = new Partitions({
       env,
       store,
@@ -161,10 +160,10 @@ class Rooms implements ServerRooms {
       participant: this.#participant,
       truncations,
       purger: this.#purger,
+      lockRecords: this.#locks.records,
       log,
     })
     this.status = this.#statusOf(init)
-    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     const isFull = () => this.status.metaIsFull
     const metadata = new MetadataService({
       env,
@@ -180,6 +179,7 @@ class Rooms implements ServerRooms {
       metadata,
       ...shards,
       blocks: new BlockService(env, blocks, new CopySources(this.#peers, partitionCount)),
+      locks: this.#locks,
       slots,
       coordinator: this.#coordinator,
       participant: this.#participant,
@@ -217,6 +217,24 @@ class Rooms implements ServerRooms {
     })
   }
 
+  #sessionsOf({ env, isNew }: RoomsInit, grants: AppendGrants, log: LogLine): Sessions {
+    const events = {
+      closed: (ino: Ino) => this.#reaper.closed(ino),
+      expired: (client: string) => {
+        grants.releaseAll(client)
+        this.#locks.expired(client)
+        this.#reaper.expired(client).catch(error => log('cannot forget a client', error))
+      },
+    }
+    return new Sessions(env, events, isNew)
+  }
+
+  #locksOf(env: Env, log: LogLine): LockService {
+    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
+    const heard = (peer: Peer) => this.#heard(peer)
+    return new LockService({ env, partitions: () => this.#partitions.all(), admit, heard, log })
+  }
+
   #statusOf(init: RoomsInit): ServerStatus {
     return new ServerStatus({
       member: init.membership.id,
@@ -240,6 +258,7 @@ class Rooms implements ServerRooms {
   async close(): Promise<void> {
     this.#asking.cancel()
     this.#sessions.close()
+    this.#locks.close()
     await this.#peers.close()
     await this.#splitter.stop()
     await this.#purger.stop()
@@ -253,9 +272,13 @@ class Rooms implements ServerRooms {
     }
   }
 
+  #heard(peer: Peer): void {
+    this.#sessions.heard(peer.hello.id, this.#connections.get(peer))
+  }
+
   #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
-    const { role, id } = peer.hello
-    if (role === 'client') this.#sessions.heard(id, this.#connections.get(peer))
+    const { role } = peer.hello
+    if (role === 'client') this.#heard(peer)
     else if (role !== 'server')
       throw new ClusterError('MALFORMED', `${role} does no file operations`)
     return this.#partitions.get(partition, epoch)

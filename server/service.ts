@@ -6,6 +6,7 @@ import type { OperationName, ServerStatusReply } from '../network/wire/operation
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
 import type { Checking } from './checking/checking.ts'
+import type { LockService } from './leases/lock-service.ts'
 import type { Sessions } from './leases/sessions.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
@@ -43,6 +44,7 @@ export interface ServiceInit {
   readonly totals: DirectoryTotals
   readonly reports: ShardReports
   readonly blocks: BlockService
+  readonly locks: LockService
   readonly slots: Slots
   readonly coordinator: Coordinator
   readonly participant: Participant
@@ -69,6 +71,7 @@ export function createService(init: ServiceInit): Service {
     ...metadataOperations(init),
     ...blockOperations(init),
     ...init.checking.service(init),
+    ...init.locks.service,
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
       ...shardOperations(init),

@@ -13,12 +13,7 @@ import { callDeadlineMs, operationDeadlineMs, sessionTimeoutMs } from '../../net
 import type { Log } from '../../network/log.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
-import type {
-  AttributesReply,
-  CreateRequest,
-  OperationName,
-  RequestOf,
-} from '../../network/wire/operations.ts'
+import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import type {
   Boot,
@@ -28,22 +23,13 @@ import type {
   MutationOf,
   Payload,
   QueryName,
+  ViewSource,
 } from './contract.ts'
-import { OpenFileRegister } from './open-register.ts'
+import { isAboutLocks, Locks } from './locks.ts'
+import { OpenFileRegister, opensFile } from './open-register.ts'
 import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
-
-/** Who is in the cluster: what the client needs of network/membership. */
-export interface ViewSource {
-  readonly partitionCount: number
-  /** null until enough servers have joined. */
-  readonly view: View | null
-  onView(changed: (view: View) => void): void
-  /** Takes a view that another member has, if it is newer. */
-  adopt(view: View): void
-  close(): Promise<void>
-}
 
 export interface ClusterInit {
   readonly env: Env
@@ -88,6 +74,7 @@ const ticksInTimeout = 4
 export class ClusterClient implements Cluster {
   readonly env: Env
   readonly opens: OpenFileRegister
+  readonly locks: Locks
   readonly #log: Log
   readonly #membership: ViewSource
   readonly #dial: (server: MemberId) => Promise<Peer>
@@ -102,6 +89,12 @@ export class ClusterClient implements Cluster {
     this.#membership = init.membership
     this.#dial = init.dial
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
+    this.locks = new Locks({
+      env: init.env,
+      log: init.log,
+      query: (name, partition, request) => this.query(name, partition, request),
+      linkOf: partition => this.#route(partition).link,
+    })
     this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => {
       for (const link of this.#links.values()) link.tick()
     })
@@ -176,6 +169,7 @@ export class ClusterClient implements Cluster {
     if (this.#closed) return
     this.opens.flush()
     this.#closed = true
+    this.locks.close()
     this.#tick.cancel()
     await Promise.all([...this.#links.values()].map(link => link.close()))
     await this.#membership.close()
@@ -243,6 +237,7 @@ export class ClusterClient implements Cluster {
     request: RequestOf<N>,
     options: { partition: Partition; epoch: number; payload: Payload; deadlineMs: number },
   ): Promise<Reply<N>> {
+    if (isAboutLocks(name)) return await this.locks.send(peer, link, name, request, options)
     if (!opensFile(name, request)) {
       const reply = await peer.call(name, request, options)
       link.replies++
@@ -276,12 +271,14 @@ export class ClusterClient implements Cluster {
     const known = this.#links.get(server)
     if (known !== undefined) return known
     if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
-    const link = new ServerLink({
+    const holds = (partition: Partition) => this.#primaryOf(partition) === server
+    const link: ServerLink = new ServerLink({
       env: this.env,
       log: this.#log,
       server,
       dial: this.#dial,
-      opens: () => this.opens.opensIn(partition => this.#primaryOf(partition) === server),
+      opens: () => this.opens.opensIn(holds),
+      reclaim: peer => this.locks.reclaim(peer, link, holds),
     })
     this.#links.set(server, link)
     return link
@@ -376,9 +373,4 @@ export class ClusterClient implements Cluster {
 
 function isSilent(error: unknown): boolean {
   return error instanceof ClusterError && error.code === 'TIMEOUT'
-}
-
-function opensFile(name: OperationName, request: object): boolean {
-  if (name === 'open' || name === 'createTemporary') return true
-  return name === 'create' && (request as CreateRequest).open
 }

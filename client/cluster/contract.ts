@@ -1,9 +1,16 @@
 /** The cluster as the rest of the client sees it: calls that find their server, and open files. */
 import type { Env } from '../../network/env/env.ts'
+import type { HeldRange, RangeChange } from '../../network/locks/ranges.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { Ino, Partition } from '../../network/wire/ids.ts'
-import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type {
+  LockOwner,
+  Mutation,
+  OperationName,
+  RequestOf,
+} from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import type { LockRegister } from './lock-register.ts'
 
 /** One boot of a server's machine. The object is filled in when a server that was not known yet tells. */
 export interface Boot {
@@ -32,10 +39,40 @@ export type MutationOf<N extends MutationName> = Omit<RequestOf<N>, keyof Mutati
 
 export type Payload = readonly Uint8Array[]
 
+/** Who is in the cluster: what the client needs of network/membership. */
+export interface ViewSource {
+  readonly partitionCount: number
+  /** null until enough servers have joined. */
+  readonly view: View | null
+  onView(changed: (view: View) => void): void
+  /** Takes a view that another member has, if it is newer. */
+  adopt(view: View): void
+  close(): Promise<void>
+}
+
 /** The files this client holds open, as its servers know them. */
 export interface OpenRegister {
   /** What `open` or `create` opened was closed once: its server hears of it soon. */
   release(ino: Ino): void
+}
+
+export type LockChange = RangeChange
+
+/** Locks that this client's programs have, or wait for, on files of the cluster. */
+export interface ClusterLocks {
+  /** @returns a lock of another owner that is in the way; its pid is 0 when it is another client's. */
+  test(owner: LockOwner, wanted: HeldRange): Promise<HeldRange | null>
+  /**
+   * Locks or unlocks.
+   * @param signal ends the wait with EINTR, unless the lock was granted by then; null: do not wait.
+   * @throws PosixError EAGAIN, EDEADLK, ENOLCK, EINTR; EIO also when the owner's locks were lost.
+   */
+  set(owner: LockOwner, change: LockChange, signal: AbortSignal | null): Promise<void>
+  /** Unlocks all that the owner has. */
+  release(owner: LockOwner): Promise<void>
+  /** Resolves when the locks on this inode are known to be this client's still, or to be lost. */
+  confirm(ino: Ino): Promise<void>
+  readonly register: LockRegister
 }
 
 export interface Cluster {
@@ -43,6 +80,7 @@ export interface Cluster {
   readonly partitionCount: number
   readonly view: View
   readonly opens: OpenRegister
+  readonly locks: ClusterLocks
   /**
    * Asks the primary of `partition`, again and again until `operationDeadlineMs`.
    * @throws PosixError, or ClusterError STALE_WRITE or MISPLACED; all else has become EIO.

@@ -10,7 +10,7 @@ import type { Timers } from '../../network/env/env.ts'
 import { PosixError } from '../../network/errors.ts'
 import { maxOpenInodes, maxReleaseBatch, releaseDelayMs } from '../../network/limits.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
-import type { SessionRequest } from '../../network/wire/operations.ts'
+import type { CreateRequest, OperationName, SessionRequest } from '../../network/wire/operations.ts'
 import type { OpenRegister } from './contract.ts'
 
 /** Tells the servers concerned, as far as they are connected, that these were closed. */
@@ -86,4 +86,9 @@ export class OpenFileRegister implements OpenRegister {
     if (count === 1) this.#counts.delete(ino)
     else this.#counts.set(ino, count - 1)
   }
+}
+
+export function opensFile(name: OperationName, request: object): boolean {
+  if (name === 'open' || name === 'createTemporary') return true
+  return name === 'create' && (request as CreateRequest).open
 }

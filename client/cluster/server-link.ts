@@ -10,7 +10,7 @@
 
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { retryLongestDelayMs } from '../../network/limits.ts'
+import { callDeadlineMs, retryLongestDelayMs, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { SessionRequest } from '../../network/wire/operations.ts'
@@ -26,6 +26,8 @@ export interface ServerLinkInit {
   readonly dial: (server: MemberId) => Promise<Peer>
   /** The files that this client holds open at this server. */
   readonly opens: () => SessionRequest['opens']
+  /** Tells the server what this client has locked there. @throws ClusterError */
+  readonly reclaim: (peer: Peer) => Promise<void>
 }
 
 export class ServerLink {
@@ -40,6 +42,8 @@ export class ServerLink {
   replies = 0
   /** A call that counts for the session was answered since the last tick. */
   heard = false
+  /** The server was asked for a lock: it is told with each session what there is of them. */
+  hasLocks = false
   readonly #init: ServerLinkInit
   #peer: Peer | null = null
   #readying: Promise<Peer> | null = null
@@ -47,6 +51,9 @@ export class ServerLink {
   #opensEnded: PromiseWithResolvers<void> | null = null
   #failures = 0
   #notBeforeMs = 0
+  #tickMs = Number.NEGATIVE_INFINITY
+  /** The server has not let the session go before this. */
+  #sureUntilMs = Number.NEGATIVE_INFINITY
   #lastError: ClusterError | null = null
   #renewal = false
   #closed = false
@@ -93,10 +100,18 @@ export class ServerLink {
     return true
   }
 
+  /** Whether the session cannot have ended at the server, though nothing were heard of it. */
+  get isSure(): boolean {
+    return this.current !== null && this.#init.env.clock.monotonicMs() < this.#sureUntilMs
+  }
+
   /** To be called a few times in each session time-out: keeps an idle session alive. */
   tick(): void {
     const idle = !this.heard
     this.heard = false
+    // What was heard since the last tick was sent so long before it at most.
+    if (!idle) this.#sureFrom(this.#tickMs - callDeadlineMs)
+    this.#tickMs = this.#init.env.clock.monotonicMs()
     if (idle && (this.#peer !== null || this.#init.opens().length > 0)) this.renewSoon()
   }
 
@@ -124,9 +139,11 @@ export class ServerLink {
       this.#opensEnded ??= Promise.withResolvers<void>()
       await this.#opensEnded.promise
     }
+    const startedMs = this.#init.env.clock.monotonicMs()
     const boot = await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
     this.session++
+    this.#sureFrom(startedMs)
     if (this.boot.id === '') this.boot.id = boot
     else if (this.boot.id !== boot) this.boot = { id: boot }
     this.current = peer
@@ -137,12 +154,18 @@ export class ServerLink {
   /** @returns the boot of its machine. */
   async #openSession(peer: Peer): Promise<string> {
     try {
-      return (await peer.call('session', { opens: this.#init.opens() })).body.boot
+      const { boot } = (await peer.call('session', { opens: this.#init.opens() })).body
+      if (this.hasLocks) await this.#init.reclaim(peer)
+      return boot
     } catch (error) {
       // A connection that swallows this one would swallow the next as well: dial again.
       if (error instanceof ClusterError && error.code === 'TIMEOUT') peer.abort(error)
       throw error
     }
+  }
+
+  #sureFrom(sentMs: number): void {
+    this.#sureUntilMs = Math.max(this.#sureUntilMs, sentMs + sessionTimeoutMs)
   }
 
   async #connect(): Promise<Peer> {

@@ -2,6 +2,7 @@
  * The file system as its surfaces (FUSE, library, command line) see it: POSIX semantics on inode
  * numbers. Every function throws PosixError.
  */
+import type { HeldRange, RangeChange } from '../../network/locks/ranges.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Name, ReaddirReply } from '../../network/wire/operations.ts'
@@ -79,6 +80,28 @@ export interface SpaceReport {
 /** Pages go on behind the cookie of their last entry. */
 export type DirectoryPage = Omit<ReaddirReply, 'next'>
 
+/** A lock on bytes of a file, or what one process asks for: as `struct flock` of fcntl(2), or flock(2). */
+export interface FileLock extends RangeChange {
+  /** Number of the process, or of the open file, that it belongs to. */
+  readonly owner: bigint
+  /** Of flock(2), which knows nothing of the others. */
+  readonly flock: boolean
+}
+
+/** Locks that hold for all that use the volume, wherever they are. */
+export interface FileLocks {
+  /** @returns a lock of another owner that is in the way of this one; pid 0 when it is held elsewhere. */
+  test(file: OpenFile, lock: FileLock): Promise<HeldRange | null>
+  /**
+   * Locks or unlocks.
+   * @param signal ends the wait with EINTR, unless it was granted by then; null: fails with EAGAIN instead.
+   * @throws PosixError EAGAIN, EINTR, EDEADLK, ENOLCK; EIO when the owner's locks were lost.
+   */
+  set(file: OpenFile, lock: FileLock, signal: AbortSignal | null): Promise<void>
+  /** The process closed the file once: its record locks end. null when it had none. */
+  closed(file: OpenFile, owner: bigint): Promise<void> | null
+}
+
 export interface FileSystem {
   /** The directory at the top of the volume. */
   readonly root: Ino
@@ -91,6 +114,8 @@ export interface FileSystem {
    * end with a write: the kernel has only to obey them.
    */
   readonly keepsAcls?: boolean
+  /** Without them each surface has locks of its own. Those of an open file end with `release`. */
+  readonly locks?: FileLocks
 
   /** `.` and `..` are not entries: the kernel and the surfaces resolve them. */
   lookup(parent: Ino, name: Name): Promise<Attributes>

@@ -7,6 +7,7 @@ import { setattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller, OpenFile } from './contract.ts'
 import { verifiedInline } from './inline.ts'
+import { releaseLocks } from './locks.ts'
 import { checkName } from './name-rules.ts'
 import { mutateName } from './names.ts'
 import { handleOf, OpenHandle } from './open-handle.ts'
@@ -116,6 +117,7 @@ export function release(context: Context, file: OpenFile): void {
   const inode = handle.release()
   if (inode === null) return
   context.handles.delete(handle)
+  releaseLocks(context, handle)
   context.inodes.release(inode)
   context.cluster.opens.release(inode.ino)
 }

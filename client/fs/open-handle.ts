@@ -2,6 +2,7 @@
 import { PosixError } from '../../network/errors.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import type { LockOwner } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { ReadAhead, type ReadAheadBudget } from '../cache/read-ahead.ts'
 import type { OpenFile } from './contract.ts'
@@ -12,6 +13,8 @@ export class OpenHandle implements OpenFile {
   readonly keepPages: boolean
   readonly accessDue: boolean
   readonly ahead: ReadAhead
+  /** Who has locked something through it; null while nobody has. */
+  lockers: Map<string, LockOwner> | null = null
   readonly #inode: OpenInode
   #released = false
   #lossesTold: number

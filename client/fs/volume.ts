@@ -6,9 +6,10 @@ import type { Cluster } from '../cluster/contract.ts'
 import { allocate } from './allocate.ts'
 import { getattr, readlink, setattr } from './attributes.ts'
 import { type Context, contextOf } from './context.ts'
-import type { CacheAuthority, FileSystem } from './contract.ts'
+import type { CacheAuthority, FileSystem, OpenFile } from './contract.ts'
 import { copyRange } from './copy-range.ts'
 import { readdir } from './directory.ts'
+import { assured, locksOf } from './locks.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, createTemporary, open, release } from './open-files.ts'
 import { read } from './read.ts'
@@ -49,6 +50,15 @@ function cacheOf({ pages }: Context): CacheAuthority {
 }
 
 function fileSystemOf(context: Context, root: Ino): FileSystem {
+  /** As long as the file's locks are held: before and after. */
+  const underLocks = <T>(file: OpenFile, step: () => Promise<T>): Promise<T> => {
+    const sure = assured(context, file)
+    if (sure === null) return step()
+    return sure.then(step).then(async result => {
+      await assured(context, file)
+      return result
+    })
+  }
   return {
     root,
     cache: cacheOf(context),
@@ -71,12 +81,17 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     rename: (parent, name, newParent, newName, flags, caller) =>
       rename(context, parent, name, newParent, newName, flags, caller),
     open: (ino, options) => open(context, ino, options),
-    read: (file, offset, length, options) => read(context, file, offset, length, options),
-    write: (file, offset, data, options) => write(context, file, offset, data, options),
+    locks: locksOf(context),
+    read: (file, offset, length, options) =>
+      underLocks(file, () => read(context, file, offset, length, options)),
+    write: (file, offset, data, options) =>
+      underLocks(file, () => write(context, file, offset, data, options)),
     allocate: (file, mode, offset, length, options) =>
-      allocate(context, file, { mode, offset, length, ...options }),
+      underLocks(file, () => allocate(context, file, { mode, offset, length, ...options })),
     copyRange: (source, target, range, options) =>
-      copyRange(context, source, target, { ...range, ...options }),
+      underLocks(source, () =>
+        underLocks(target, () => copyRange(context, source, target, { ...range, ...options })),
+      ),
     seek: (file, wanted, offset) => seek(context, file, wanted, offset),
     fsync: (ino, file) => fsync(context, ino, file),
     // Writes go through: their errors were reported at the call.

@@ -5,6 +5,7 @@
  * 1. A slot belongs to its request from `onRequests` until `answer` or `drop`; its bytes stay until then.
  * 2. The reply buffer is free again when `answer` returns.
  */
+import { writeSync } from 'node:fs'
 import { fuseSlotBytes, maxFuseNotices, maxFuseRequests } from '../../network/limits.ts'
 import { loadAddon } from './addon.ts'
 import { loadNotice } from './notice.ts'
@@ -20,7 +21,9 @@ export interface Channel {
    * @returns 0 or a Linux error number.
    */
   answer(slot: number, length: number, pieces: readonly Uint8Array[] | null): number
-  /** Frees the slot of a request that wants no answer. */
+  /** Sends `length` bytes of the reply buffer, to a request whose slot is free already. */
+  answerLate(length: number): number
+  /** Frees the slot of a request that wants no answer, or is answered late. */
   drop(slot: number): void
   /** Writes a notice (FUSE_NOTIFY_*). Resolves to 0 or a Linux error number. */
   notify(message: Uint8Array): Promise<number>
@@ -115,6 +118,17 @@ export class DeviceChannel implements Channel {
       return await this.#notice.write(this.#fd, message)
     } finally {
       this.#notices -= 1
+    }
+  }
+
+  answerLate(length: number): number {
+    if (!this.#open) return enodev
+    try {
+      writeSync(this.#fd, this.replyBuffer, 0, length)
+      return 0
+    } catch (error) {
+      if (error instanceof Error && 'errno' in error) return -Number(error.errno)
+      throw error
     }
   }
 

@@ -17,6 +17,8 @@ export class FakeChannel implements Channel {
   readonly pool = Buffer.alloc(slots * 8192)
   readonly replyBuffer = Buffer.alloc(256 * 1024)
   readonly notices: string[] = []
+  /** Answers to requests whose slots had been given back. */
+  readonly late: AnyReply[] = []
   answered = 0
   dropped = 0
   taken = 0
@@ -80,6 +82,17 @@ export class FakeChannel implements Channel {
     }
     this.taken -= 1
     this.answered += 1
+    return this.failWith
+  }
+
+  answerLate(length: number): number {
+    const all = Buffer.from(this.replyBuffer.subarray(0, length))
+    this.late.push({
+      length: all.readUInt32LE(0),
+      error: all.readInt32LE(4),
+      unique: all.readBigUInt64LE(8),
+      body: all.subarray(16),
+    })
     return this.failWith
   }
 

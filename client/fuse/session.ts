@@ -26,6 +26,7 @@ import {
 } from './protocol/numbers.ts'
 import { Reply } from './protocol/reply.ts'
 import { Request } from './protocol/request.ts'
+import { type Wait, Waits } from './waits.ts'
 
 export type Handler = (session: Session, request: Request) => Promise<void> | undefined
 
@@ -43,6 +44,7 @@ export class Session {
   readonly reply: Reply
   readonly handles = new Handles()
   readonly lastChecks = new LastChecks()
+  readonly waits = new Waits()
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)
@@ -83,6 +85,7 @@ export class Session {
   /** Lets go of everything that was open: the kernel has gone and will not say so. */
   end(): void {
     this.#ended = true
+    this.waits.interruptAll()
     for (const file of this.handles.takeFiles()) this.fileSystem.release(file)
   }
 
@@ -152,6 +155,14 @@ export class Session {
     this.#channel.drop(request.slot)
   }
 
+  /** The answer, without a body, to a request whose slot was given back. */
+  answerLate(wait: Wait, errno: number): void {
+    this.waits.end(wait)
+    this.reply.header(wait, outHeaderBytes, errno)
+    const refused = this.#channel.answerLate(outHeaderBytes)
+    this.#checkAnswer(refused, 'a wait')
+  }
+
   fail(request: Request, errno: number): void {
     this.reply.header(request, outHeaderBytes, errno)
     this.#write(request, outHeaderBytes, null)
@@ -210,9 +221,13 @@ export class Session {
 
   #write(request: Request, length: number, pieces: readonly Uint8Array[] | null): void {
     const errno = this.#channel.answer(request.slot, length, pieces)
+    this.#checkAnswer(errno, `operation ${request.opcode}`)
+  }
+
+  #checkAnswer(errno: number, to: string): void {
     /** ENOENT: the program was interrupted and its request forgotten; ENODEV: unmounted. */
     if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
-    const during = `answer to operation ${request.opcode}`
-    this.events.onUnexpected(new Error(`the kernel refused it: errno ${errno}`), during)
+    const error = new Error(`the kernel refused it: errno ${errno}`)
+    this.events.onUnexpected(error, `answer to ${to}`)
   }
 }

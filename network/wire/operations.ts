@@ -71,6 +71,18 @@ import type {
   XattrReply,
 } from './file-messages.ts'
 import type {
+  AwaitLocksReply,
+  AwaitLocksRequest,
+  CancelLockReply,
+  CancelLockRequest,
+  ReclaimLocksReply,
+  ReclaimLocksRequest,
+  SetLockReply,
+  SetLockRequest,
+  TestLockReply,
+  TestLockRequest,
+} from './lock-messages.ts'
+import type {
   DecideReply,
   DecideRequest,
   HeartbeatRequest,
@@ -99,6 +111,7 @@ import type {
 export type * from './block-messages.ts'
 export type * from './check-messages.ts'
 export type * from './file-messages.ts'
+export type * from './lock-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
 export type * from './shard-messages.ts'
@@ -148,6 +161,12 @@ export interface Operations {
   allocateBlock: { request: AllocateBlockRequest; reply: SpaceReply }
   copyBlock: { request: CopyBlockRequest; reply: CopyBlockReply }
   seekBlocks: { request: SeekBlocksRequest; reply: SeekBlocksReply }
+
+  testLock: { request: TestLockRequest; reply: TestLockReply }
+  setLock: { request: SetLockRequest; reply: SetLockReply }
+  cancelLock: { request: CancelLockRequest; reply: CancelLockReply }
+  awaitLocks: { request: AwaitLocksRequest; reply: AwaitLocksReply }
+  reclaimLocks: { request: ReclaimLocksRequest; reply: ReclaimLocksReply }
 
   prepare: { request: PrepareRequest; reply: PrepareReply }
   decide: { request: DecideRequest; reply: DecideReply }
@@ -212,6 +231,11 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   allocateBlock: 68,
   seekBlocks: 69,
   copyBlock: 70,
+  testLock: 48,
+  setLock: 49,
+  cancelLock: 50,
+  awaitLocks: 51,
+  reclaimLocks: 52,
   prepare: 80,
   decide: 81,
   outcome: 82,

@@ -32,6 +32,8 @@ export const keyKind = {
   intent: 't',
   /** transaction → that its coordinator committed it. */
   decision: 'u',
+  /** client → that it may have files locked. */
+  locker: 'l',
   /** Facts of the partition: counters and the next inode number. */
   facts: 'm',
 } as const
@@ -102,6 +104,14 @@ export function slotKey(partition: number, client: string, slot: number): Key {
 
 export function slotsOfClient(partition: number, client: string): Key {
   return partitionPrefix(partition) + keyKind.slot + Buffer.from(client, 'hex').toString('latin1')
+}
+
+export function lockerKey(partition: number, client: string): Key {
+  return partitionPrefix(partition) + keyKind.locker + Buffer.from(client, 'hex').toString('latin1')
+}
+
+export function clientOfLockerKey(key: Key): string {
+  return Buffer.from(key.slice(inoAt), 'latin1').toString('hex')
 }
 
 export function clientOfSlotKey(key: Key): string {

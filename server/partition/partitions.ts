@@ -11,8 +11,10 @@ import { ClusterError } from '../../network/errors.ts'
 import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import type { LockRecords } from '../leases/lock-records.ts'
 import { encodeInode } from '../metadata/inode.ts'
 import {
+  clientOfLockerKey,
   endOf,
   inodeKey,
   inoOfKey,
@@ -39,6 +41,7 @@ export interface PartitionsInit extends PartitionInit {
   readonly truncations: Truncations
   readonly reports: ShardReports
   readonly purger: Purger
+  readonly lockRecords: LockRecords
   readonly log: (message: string, error?: unknown) => void
 }
 
@@ -112,6 +115,9 @@ export class Partitions {
 
   async #recover(partition: Partition): Promise<void> {
     const { coordinator, participant, truncations, reports, purger, grants, log } = this.#init
+    for await (const [key] of recordsOf(partition, keyKind.locker)) {
+      this.#init.lockRecords.restore(partition.id, clientOfLockerKey(key))
+    }
     for await (const [key, value] of recordsOf(partition, keyKind.grant)) {
       grants.restore(inoOfKey(key), value)
     }

@@ -1,13 +1,16 @@
 /** One server of a test's cluster: the real rooms, but for disks and sockets. */
+
+import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { recoveryIntervalMs } from '../../network/limits.ts'
-import type { Incoming, Service } from '../../network/rpc/contract.ts'
+import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import { BlockService } from '../blocks/block-service.ts'
 import { CopySources } from '../blocks/copying.ts'
 import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
+import { LockService } from '../leases/lock-service.ts'
 import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
 import type { Key } from '../metadata/contract.ts'
@@ -30,6 +33,8 @@ import type { TestCluster } from './cluster.ts'
 import { noBlocks } from './no-blocks.ts'
 import { StoreDouble } from './store-double.ts'
 
+type LogLine = (message: string, error?: unknown) => void
+
 export class TestServer {
   readonly id: MemberId
   readonly store: StoreDouble
@@ -37,6 +42,7 @@ export class TestServer {
   readonly metadata: MetadataStore
   readonly sessions: Sessions
   readonly reaper: Reaper
+  readonly locks: LockService
   readonly slots: Slots
   readonly coordinator: Coordinator
   readonly participant: Participant
@@ -62,13 +68,7 @@ export class TestServer {
     this.peers = this.#peersOf(cluster)
     const grants = new AppendGrants(env, cluster.upMsOf(id))
     this.slots = new Slots(this.metadata)
-    this.sessions = new Sessions(env, {
-      closed: ino => this.reaper.closed(ino),
-      expired: client => {
-        grants.releaseAll(client)
-        this.reaper.expired(client).catch(error => log('cannot forget a client', error))
-      },
-    })
+    this.sessions = this.#sessionsOf(env, grants, log)
     this.reaper = new Reaper({
       env,
       sessions: this.sessions,
@@ -83,6 +83,8 @@ export class TestServer {
     this.participant = new Participant(env, this.peers, log)
     this.purger = new Purger({ env, peers: this.peers, partitionCount, log })
     const truncations = new Truncations(this.peers, partitionCount)
+    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
+    this.locks = this.#locksOf(env, log)
     this.partitions = new Partitions({
       env,
       store: this.metadata,
@@ -97,9 +99,9 @@ export class TestServer {
       participant: this.participant,
       truncations,
       purger: this.purger,
+      lockRecords: this.locks.records,
       log,
     })
-    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     this.service = createService({
       view: () => view,
       sessions: this.sessions,
@@ -113,6 +115,7 @@ export class TestServer {
       }),
       ...shards,
       blocks: new BlockService(env, noBlocks, new CopySources(this.peers, partitionCount)),
+      locks: this.locks,
       slots: this.slots,
       coordinator: this.coordinator,
       participant: this.participant,
@@ -139,6 +142,7 @@ export class TestServer {
     this.store.die()
     this.#asking.cancel()
     this.sessions.close()
+    this.locks.close()
     void this.reaper.stop()
     void this.splitter.stop()
     this.#died.reject(new ClusterError('CLOSED', `${this.id} has ended`))
@@ -170,6 +174,23 @@ export class TestServer {
   #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
     if (peer.hello.role === 'client') this.sessions.heard(peer.hello.id)
     return this.partitions.get(partition, epoch)
+  }
+
+  #sessionsOf(env: Env, grants: AppendGrants, log: LogLine): Sessions {
+    return new Sessions(env, {
+      closed: ino => this.reaper.closed(ino),
+      expired: client => {
+        grants.releaseAll(client)
+        this.locks.expired(client)
+        this.reaper.expired(client).catch(error => log('cannot forget a client', error))
+      },
+    })
+  }
+
+  #locksOf(env: Env, log: LogLine): LockService {
+    const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
+    const heard = (peer: Peer) => this.sessions.heard(peer.hello.id)
+    return new LockService({ env, partitions: () => this.partitions.all(), admit, heard, log })
   }
 
   #status(): ServerStatus {

@@ -87,6 +87,15 @@ export class ProcessCluster {
     process.kill(await this.pidOf(role), 'SIGKILL')
   }
 
+  /** Kills what serves one mount, and takes the dead mount away. */
+  async killMount(mountpoint: string): Promise<void> {
+    for (const pid of await survivors(this.directory)) {
+      const isIt = (await isRookery(pid)) && (await commandLine(pid)).includes(mountpoint)
+      if (isIt) process.kill(pid, 'SIGKILL')
+    }
+    await run('/', 'umount', ['-l', mountpoint])
+  }
+
   /** Kills the supervisor and all its children, and takes the dead mount away. */
   async killAll(): Promise<void> {
     const pids = await survivors(this.directory)

@@ -62,13 +62,18 @@ function writeInit(session: Session, minor: number, readahead: number, offered: 
   reply.u32(at, protocolMajor)
   reply.u32(at + 4, minor)
   reply.u32(at + 8, Math.min(readahead, maxFuseDataBytes))
-  session.agreed = offered & (wanted | aclFlags(session))
+  session.agreed = offered & (wanted | aclFlags(session) | lockFlags(session))
   reply.u32(at + 12, session.agreed >>> 0)
   reply.u16(at + 16, maxFuseBackground)
   reply.u16(at + 18, Math.floor((maxFuseBackground * 3) / 4))
   reply.u32(at + 20, maxFuseDataBytes)
   reply.u32(at + 24, 1)
   reply.u16(at + 28, maxPages)
+}
+
+/** Where the file system has none the kernel keeps locks by itself. */
+function lockFlags({ fileSystem }: Session): number {
+  return fileSystem.locks === undefined ? 0 : initFlag.posixLocks | initFlag.flockLocks
 }
 
 /** With FUSE_POSIX_ACL the kernel would check permissions also where it was asked for no checks. */
@@ -89,9 +94,17 @@ export function batchForget(session: Session, request: Request): undefined {
   session.drop(request)
 }
 
-/** ENOSYS: the kernel asks no more. An operation ends within its deadline, interrupted or not. */
+/**
+ * Only a wait for a lock is cut short: everything else ends within its deadline, interrupted or not. Where there
+ * are no locks ENOSYS has the kernel ask no more.
+ */
 export function interrupt(session: Session, request: Request): undefined {
-  session.fail(request, errnoByCode.ENOSYS)
+  if (session.fileSystem.locks === undefined) {
+    session.fail(request, errnoByCode.ENOSYS)
+    return
+  }
+  session.waits.interrupt(request.u32(0), request.u32(4))
+  session.drop(request)
 }
 
 /** ENOSYS: the kernel checks permissions itself (default_permissions) and asks no more. */

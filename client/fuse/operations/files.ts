@@ -41,7 +41,9 @@ function willMoveAccessTime({ attributes, accessDue }: OpenFile, flags: number):
 /** Flags of the reply to OPEN and CREATE. */
 export function openFlagsOf(session: Session, file: OpenFile): number {
   const keep = file.keepPages ? openReplyFlag.keepCache : 0
-  return session.fileSystem.writesThrough === true ? keep | openReplyFlag.noFlush : keep
+  const { writesThrough, locks } = session.fileSystem
+  // A process's record locks end when it closes the file: FLUSH tells who does.
+  return writesThrough === true && locks === undefined ? keep | openReplyFlag.noFlush : keep
 }
 
 export async function read(session: Session, request: Request): Promise<void> {
@@ -71,8 +73,26 @@ export async function write(session: Session, request: Request): Promise<void> {
   session.send(request, outHeaderBytes + 8)
 }
 
-export async function flush(session: Session, request: Request): Promise<void> {
-  await session.fileSystem.flush(session.handles.file(request.u64(0)))
+export function flush(session: Session, request: Request): Promise<void> | undefined {
+  const { fileSystem } = session
+  const file = session.handles.file(request.u64(0))
+  const unlocked = fileSystem.locks?.closed(file, request.i64(16)) ?? null
+  // Of a loss fsync tells: a copy of the descriptor may be closed by who does not look.
+  if (unlocked === null && fileSystem.writesThrough === true) {
+    session.done(request)
+    return
+  }
+  return flushLater(session, request, file, unlocked)
+}
+
+async function flushLater(
+  session: Session,
+  request: Request,
+  file: OpenFile,
+  unlocked: Promise<void> | null,
+): Promise<void> {
+  await unlocked
+  if (session.fileSystem.writesThrough !== true) await session.fileSystem.flush(file)
   session.done(request)
 }
 

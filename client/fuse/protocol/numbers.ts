@@ -29,6 +29,9 @@ export const opcode = {
   readdir: 28,
   releasedir: 29,
   fsyncdir: 30,
+  getlk: 31,
+  setlk: 32,
+  setlkw: 33,
   access: 34,
   create: 35,
   interrupt: 36,
@@ -58,9 +61,11 @@ export const rootNode = 1
 /** Flags of INIT; those above bit 31 travel in `flags2`. */
 export const initFlag = {
   asyncRead: 1 << 0,
+  posixLocks: 1 << 1,
   atomicTruncate: 1 << 3,
   bigWrites: 1 << 5,
   dontMask: 1 << 6,
+  flockLocks: 1 << 10,
   autoInvalidateData: 1 << 12,
   readdirplus: 1 << 13,
   readdirplusAuto: 1 << 14,
@@ -91,6 +96,9 @@ export const setattrFlag = {
 export const openReplyFlag = { keepCache: 1 << 1, noFlush: 1 << 5 } as const
 /** FUSE_OPEN_KILL_SUIDGID, with OPEN and CREATE that truncate. */
 export const openKillSuidgid = 1 << 0
+
+/** FUSE_LK_FLOCK, in lk_flags of the requests about locks. */
+export const lockIsFlock = 1 << 0
 
 export const writeFlag = { cache: 1 << 0, killSuidgid: 1 << 2 } as const
 
@@ -123,3 +131,4 @@ export const attributesBytes = 88
 export const entryBytes = 128
 export const openReplyBytes = 16
 export const initReplyBytes = 64
+export const lockReplyBytes = 24

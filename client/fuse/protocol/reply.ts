@@ -7,12 +7,17 @@ import { maxNameBytes } from '../../../network/limits.ts'
 import { type Attributes, statBlocksOf } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { SpaceReport } from '../../fs/contract.ts'
-import type { Request } from './request.ts'
 
 const two32 = 2 ** 32
 const nsPerSecond = 1_000_000_000n
 /** What programs should read and write at a time (st_blksize): the most that a request carries. */
 const preferredBytes = 128 * 1024
+
+/** What names a request to the kernel. */
+interface Answered {
+  readonly uniqueLow: number
+  readonly uniqueHigh: number
+}
 
 /** How long the kernel may keep what it is told. */
 export interface Validity {
@@ -29,7 +34,7 @@ export class Reply {
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
   }
 
-  header(request: Request, length: number, errno: number): void {
+  header(request: Answered, length: number, errno: number): void {
     const view = this.#view
     view.setUint32(0, length, true)
     view.setInt32(4, -errno, true)
@@ -48,6 +53,10 @@ export class Reply {
   u64(at: number, value: number): void {
     this.#view.setUint32(at, value % two32, true)
     this.#view.setUint32(at + 4, Math.floor(value / two32), true)
+  }
+
+  i64(at: number, value: bigint): void {
+    this.#view.setBigInt64(at, value, true)
   }
 
   /** fuse_entry_out. @param node 0 says "no such name" (kept for `entryMs`). */

@@ -1,0 +1,142 @@
+/**
+ * Which clients may have files locked, on disk: so that after a restart it is known whose locks to wait for.
+ * As NFSv4 servers do it (RFC 8881, 8.4.3).
+ *
+ * 1. A client's record is in a partition before it has its first lock there.
+ * 2. The record is gone from the disk, synced, before what the client had locked is given to others without
+ *    its having released it.
+ * 3. A partition is frozen, that is, grants nothing new, while a client that has a record of before the restart
+ *    has not come back, and `sessionTimeoutMs` have not passed. With no such record it never is.
+ */
+import type { Env, Timer } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { sessionTimeoutMs } from '../../network/limits.ts'
+import { lockerKey } from '../metadata/keys.ts'
+import type { Partition } from '../partition/partition.ts'
+
+export interface LockRecordsInit {
+  readonly env: Env
+  readonly partitions: () => Iterable<Partition>
+  /** What was frozen may be granted now. */
+  readonly thawed: () => void
+  readonly log: (message: string, error?: unknown) => void
+}
+
+const value = new Uint8Array(0)
+
+export class LockRecords {
+  readonly #init: LockRecordsInit
+  /** Records that are there, or on their way, by partition. */
+  readonly #present = new Map<number, Map<string, Promise<void> | null>>()
+  /** Clients of before the restart that have not come back, by partition. */
+  readonly #missing = new Map<number, Set<string>>()
+  readonly #returned = new Set<string>()
+  readonly #leaving = new Map<string, Promise<void>>()
+  readonly #grace: Timer
+
+  constructor(init: LockRecordsInit) {
+    this.#init = init
+    this.#grace = init.env.timers.after(sessionTimeoutMs, () => this.#endGrace())
+  }
+
+  /** A record that was found in the store. */
+  restore(partition: number, client: string): void {
+    this.#recordsOf(partition).set(client, null)
+    if (this.#returned.has(client)) return
+    const missing = this.#missing.get(partition) ?? new Set<string>()
+    this.#missing.set(partition, missing.add(client))
+  }
+
+  isFrozen(partition: number): boolean {
+    return this.#missing.size > 0 && this.#missing.has(partition)
+  }
+
+  mayReclaim(partition: number, client: string): boolean {
+    return this.#missing.get(partition)?.has(client) === true
+  }
+
+  /** null when the client has a record in the partition; else resolves when it has. */
+  add(partition: Partition, client: string): Promise<void> | null {
+    const records = this.#recordsOf(partition.id)
+    const known = records.get(client)
+    if (known !== undefined) return known
+    const put = partition.stageMutations([{ key: lockerKey(partition.id, client), value }])
+    const adding = put.then(
+      () => void records.set(client, null),
+      error => {
+        records.delete(client)
+        throw error
+      },
+    )
+    records.set(client, adding)
+    return adding
+  }
+
+  /** The client has told all that it has locked: nobody has to wait for it. */
+  returned(client: string): void {
+    this.#returned.add(client)
+    for (const [partition, missing] of this.#missing) {
+      if (missing.delete(client) && missing.size === 0) this.#missing.delete(partition)
+    }
+    this.#init.thawed()
+  }
+
+  /** Resolves when nothing of the client is left that a restart could find. */
+  leave(client: string): Promise<void> {
+    const leaving = this.#remove(name => name === client).finally(() => {
+      this.#leaving.delete(client)
+    })
+    this.#leaving.set(client, leaving)
+    this.#returned.delete(client)
+    return leaving
+  }
+
+  /** Of a client whose records are being removed; null when they are not. */
+  leaving(client: string): Promise<void> | null {
+    return this.#leaving.get(client)?.catch(failed) ?? null
+  }
+
+  close(): void {
+    this.#grace.cancel()
+  }
+
+  #recordsOf(partition: number): Map<string, Promise<void> | null> {
+    let records = this.#present.get(partition)
+    if (records === undefined) {
+      records = new Map()
+      this.#present.set(partition, records)
+    }
+    return records
+  }
+
+  #endGrace(): void {
+    const absent = new Set([...this.#missing.values()].flatMap(clients => [...clients]))
+    if (absent.size === 0) return
+    const text = `${absent.size} clients have not come back for their locks: others may have them now`
+    this.#remove(client => absent.has(client)).then(
+      () => {
+        this.#missing.clear()
+        this.#init.log(text)
+        this.#init.thawed()
+      },
+      error => this.#init.log('cannot end the grace for locks', error),
+    )
+  }
+
+  async #remove(isGone: (client: string) => boolean): Promise<void> {
+    const synced: Promise<void>[] = []
+    for (const partition of this.#init.partitions()) {
+      const records = this.#recordsOf(partition.id)
+      const gone = [...records.keys()].filter(isGone)
+      if (gone.length === 0) continue
+      for (const client of gone) records.delete(client)
+      const mutations = gone.map(client => ({ key: lockerKey(partition.id, client), value: null }))
+      synced.push(partition.stageMutations(mutations).then(() => partition.store.sync()))
+    }
+    await Promise.all(synced)
+  }
+}
+
+function failed(cause: unknown): never {
+  throw new ClusterError('NOT_READY', 'the locks of before cannot be given up', { cause })
+}
