@@ -1,6 +1,7 @@
 import test from 'ava'
+import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
-import { LastAttributes } from './last-attributes.ts'
+import { changedWhileGone, LastAttributes } from './last-attributes.ts'
 import { MemoryInode } from './memory-inode.ts'
 
 function attributes(ino: number, more: Partial<Attributes> = {}): Attributes {
@@ -24,4 +25,16 @@ test('nothing is said of what was never told, or was told too long ago', t => {
     [1, 2, 3, 4].map(ino => last.gone(ino) !== undefined),
     [true, false, true, false],
   )
+})
+
+test('what is gone is changed for those who still refer to it, but for its type', t => {
+  const last = new LastAttributes()
+  last.tell(attributes(1, { mode: fileType.fifo | 0o644 }))
+  const stale = new PosixError('ESTALE')
+  const changes = { mode: 0o600, uid: 7, mtimeNs: 5n, atimeNs: 'now' } as const
+  last.tell(changedWhileGone(last.goneBehind(stale, 1), changes))
+  t.like(last.gone(1), { mode: fileType.fifo | 0o600, uid: 7, gid: 0, mtimeNs: 5n, atimeNs: 1n })
+  t.throws(() => last.goneBehind(stale, 2), { is: stale })
+  const other = new PosixError('EIO')
+  t.throws(() => last.goneBehind(other, 1), { is: other })
 })

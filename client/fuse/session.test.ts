@@ -126,6 +126,24 @@ test('READ of a descriptor with O_NOATIME is quiet, one without is not', async t
   t.deepEqual(quiet, [undefined, true])
 })
 
+test('an open that is to be heard of when it is read keeps all pages but the first, or none', async t => {
+  const { channel, session, fileSystem, unexpected } = start()
+  const { node } = await createFile(channel, session, 'f')
+  await fileSystem.setattr(node, { size: 5 })
+  const file = await fileSystem.open(node, { truncate: false })
+  Object.assign(fileSystem, { open: async () => ({ ...file, keepPages: true, accessDue: true }) })
+  const flagsAfter = async (flags: number): Promise<number> =>
+    (await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])).body.readUInt32LE(8) & 2
+  t.is(await flagsAfter(0o1), 2, 'for writing alone')
+  t.is(await flagsAfter(0o1000000), 2, 'with O_NOATIME')
+  t.deepEqual(channel.notices, [])
+  t.is(await flagsAfter(0), 2)
+  t.is(channel.notices.length, 1)
+  channel.notify = async () => 11
+  t.is(await flagsAfter(0), 0, 'the kernel could not be told')
+  t.is(unexpected.length, 1)
+})
+
 test('a miss is ENOENT without authority, and a negative entry with it', async t => {
   const plain = start()
   t.is((await plain.channel.ask(plain.session, opcode.lookup, 1, [text('x')])).error, enoent)

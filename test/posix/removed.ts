@@ -21,6 +21,11 @@ os.chdir('here')
 os.rmdir('../here')
 for seen in (os.fstat(held), os.stat('.')):
     assert stat.S_ISDIR(seen.st_mode) and seen.st_nlink == 0 and seen.st_ino == ino, seen
+os.fchmod(held, 0o710)
+os.utime(held, ns=(5, 6))
+seen = os.stat('.')
+assert stat.S_IMODE(seen.st_mode) == 0o710 and (seen.st_atime_ns, seen.st_mtime_ns) == (5, 6), seen
+assert os.listxattr('.') == [] and code(os.getxattr, '.', 'user.none') == 'ENODATA'
 assert os.listdir('.') == [] and os.listdir(held) == []
 assert code(os.stat, 'name') == 'ENOENT'
 assert code(os.stat, 'name', dir_fd=held) == 'ENOENT'
@@ -67,6 +72,8 @@ pipe = os.open('pipe', os.O_RDWR)
 os.unlink('pipe')
 seen = os.fstat(pipe)
 assert stat.S_ISFIFO(seen.st_mode) and seen.st_nlink == 0, seen
+os.fchmod(pipe, 0o604)
+assert stat.S_IMODE(os.fstat(pipe).st_mode) == 0o604
 os.write(pipe, b'content')
 assert os.read(pipe, 10) == b'content'
 `

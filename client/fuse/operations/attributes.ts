@@ -1,8 +1,8 @@
 /** Requests about one inode's attributes: GETATTR, SETATTR, READLINK, STATFS. */
-import { posixCodeOf } from '../../../network/errors.ts'
 import type { Attributes } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { SetAttributes } from '../../fs/contract.ts'
+import { changedWhileGone } from '../last-attributes.ts'
 import { outHeaderBytes, setattrFlag } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
@@ -29,16 +29,23 @@ async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
   try {
     return await session.fileSystem.getattr(ino)
   } catch (error) {
-    const gone = posixCodeOf(error) === 'ESTALE' ? session.handles.last.gone(ino) : undefined
-    if (gone === undefined) throw error
-    return gone
+    return session.handles.last.goneBehind(error, ino)
   }
 }
 
 export async function setattr(session: Session, request: Request): Promise<void> {
   const changes = readChanges(request)
   const ino = session.inoOf(request.node)
-  session.sendAttributes(request, await session.fileSystem.setattr(ino, changes))
+  session.sendAttributes(request, await changed(session, ino, changes))
+}
+
+async function changed(session: Session, ino: Ino, changes: SetAttributes): Promise<Attributes> {
+  try {
+    return await session.fileSystem.setattr(ino, changes)
+  } catch (error) {
+    if (changes.size !== undefined) throw error
+    return changedWhileGone(session.handles.last.goneBehind(error, ino), changes)
+  }
 }
 
 /** struct fuse_setattr_in. */

@@ -1,6 +1,7 @@
 /** Requests about an open file: OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. */
 import { PosixError } from '../../../network/errors.ts'
 import { maxFuseDataBytes } from '../../../network/limits.ts'
+import type { Ino } from '../../../network/wire/ids.ts'
 import type { OpenFile } from '../../fs/contract.ts'
 import {
   openFlag,
@@ -23,9 +24,10 @@ export async function open(session: Session, request: Request): Promise<void> {
   session.handles.reserve()
   if (truncate && killPrivileges) await session.fileSystem.setattr(ino, { killPrivileges })
   const file = await session.fileSystem.open(ino, { truncate })
-  if (file.keepPages && willMoveAccessTime(file, flags)) await session.invalidateStart(ino)
+  const keepPages =
+    file.keepPages && (!willMoveAccessTime(file, flags) || (await giveUpStart(session, ino)))
   const handle = session.opened(file, flags)
-  session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, file))
+  session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, { keepPages }))
   session.send(request, outHeaderBytes + openReplyBytes)
 }
 
@@ -38,8 +40,19 @@ function willMoveAccessTime({ attributes, accessDue }: OpenFile, flags: number):
   return accessDue && attributes.size > 0 && !writesOnly && (flags & openFlag.quiet) === 0
 }
 
+/** @returns false when the kernel could not be told: it is to drop all pages then, as it opens the file. */
+async function giveUpStart(session: Session, ino: Ino): Promise<boolean> {
+  try {
+    await session.invalidateStart(ino)
+    return true
+  } catch (error) {
+    session.events.onUnexpected(error, 'open')
+    return false
+  }
+}
+
 /** Flags of the reply to OPEN and CREATE. */
-export function openFlagsOf(session: Session, file: OpenFile): number {
+export function openFlagsOf(session: Session, file: Pick<OpenFile, 'keepPages'>): number {
   const keep = file.keepPages ? openReplyFlag.keepCache : 0
   const { writesThrough, locks } = session.fileSystem
   // A process's record locks end when it closes the file: FLUSH tells who does.

@@ -11,6 +11,7 @@
  *    protects nothing is worse than none.
  */
 import { errnoByCode, PosixError } from '../../../network/errors.ts'
+import type { Ino } from '../../../network/wire/ids.ts'
 import { accessAclName, capabilityName } from '../../../network/wire/xattr-names.ts'
 import { initFlag, outHeaderBytes, setxattrKillSetgid } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
@@ -28,7 +29,16 @@ export async function getxattr(session: Session, request: Request): Promise<void
     session.fail(request, errnoByCode.ENODATA)
     return
   }
-  sendValue(session, request, await session.fileSystem.getxattr(ino, name), size)
+  sendValue(session, request, await attributeValue(session, ino, name), size)
+}
+
+async function attributeValue(session: Session, ino: Ino, name: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await session.fileSystem.getxattr(ino, name)
+  } catch (error) {
+    session.handles.last.goneBehind(error, ino)
+    throw new PosixError('ENODATA', 'what is gone has none', { cause: error })
+  }
 }
 
 /** What the kernel asks for often has been told it with the attributes. */
@@ -45,8 +55,17 @@ function isKnownAbsent(
 
 export async function listxattr(session: Session, request: Request): Promise<void> {
   const size = request.u32(0)
-  const list = await session.fileSystem.listxattr(session.inoOf(request.node))
+  const list = await listOf(session, session.inoOf(request.node))
   sendValue(session, request, request.uid === 0 ? list : withoutTrusted(list), size)
+}
+
+async function listOf(session: Session, ino: Ino): Promise<Uint8Array> {
+  try {
+    return await session.fileSystem.listxattr(ino)
+  } catch (error) {
+    session.handles.last.goneBehind(error, ino)
+    return new Uint8Array(0)
+  }
 }
 
 /** Nobody but root sees that there are trusted attributes. */
