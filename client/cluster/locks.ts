@@ -40,6 +40,8 @@ interface Wait {
   readonly request: SetLockRequest
   readonly link: ServerLink
   readonly ended: PromiseWithResolvers<void>
+  /** Of the link, in which its server was told of it last. */
+  session: number
   /** Its server has it in a queue, as far as is known. */
   queued: boolean
   cancelled: boolean
@@ -116,6 +118,8 @@ export class Locks implements ClusterLocks {
     options: CallOptions,
   ): Promise<Reply<N>> {
     link.hasLocks = true
+    const wait = 'wait' in request ? this.#waits.get(Number(request.wait)) : undefined
+    if (wait !== undefined) wait.session = link.session
     link.openStarted()
     try {
       const reply = await peer.call(name, request, options)
@@ -209,7 +213,7 @@ export class Locks implements ClusterLocks {
     const link = this.#init.linkOf(partitionOfIno(request.ino))
     const ended = Promise.withResolvers<void>()
     const whole = { ...request, wait: id }
-    const wait = { request: whole, link, ended, queued: false, cancelled: false }
+    const wait = { request: whole, link, ended, session: 0, queued: false, cancelled: false }
     this.#waits.set(id, wait)
     const cancel = () => void this.#cancel(id, wait)
     signal.addEventListener('abort', cancel, { once: true })
@@ -222,7 +226,6 @@ export class Locks implements ClusterLocks {
   }
 
   async #enqueue(id: number, wait: Wait): Promise<void> {
-    const { session } = wait.link
     try {
       const outcome = await this.#ask(wait.request)
       if (outcome !== 'waits') return this.#end(id, wait, null)
@@ -233,7 +236,7 @@ export class Locks implements ClusterLocks {
     if (wait.cancelled) void this.#cancel(id, wait)
     if (this.#polling.has(wait.link) || !this.#waits.has(id)) return
     this.#polling.add(wait.link)
-    this.#poll(wait.link, session).catch(error => this.#failAll(wait.link, error))
+    this.#poll(wait.link).catch(error => this.#failAll(wait.link, error))
   }
 
   async #cancel(id: number, wait: Wait): Promise<void> {
@@ -266,10 +269,10 @@ export class Locks implements ClusterLocks {
     return false
   }
 
-  /** Hears from one server how waits end, as long as there are any. @param session in which they began. */
-  async #poll(link: ServerLink, session: number): Promise<void> {
+  /** Hears from one server how waits end, as long as there are any. */
+  async #poll(link: ServerLink): Promise<void> {
     const { env } = this.#init
-    let known = session
+    let known = -1
     let told = 0
     let failures = 0
     let heardMs = env.clock.monotonicMs()
@@ -323,7 +326,7 @@ export class Locks implements ClusterLocks {
   /** In a new session: what was queued is queued again, in its old place if the server still has it. */
   #tellAgain(link: ServerLink): void {
     for (const [id, wait] of this.#waitsAt(link)) {
-      if (!wait.queued) continue
+      if (!wait.queued || wait.session === link.session) continue
       wait.queued = false
       if (wait.cancelled) this.#end(id, wait, new PosixError('EINTR'))
       else void this.#enqueue(id, wait)
