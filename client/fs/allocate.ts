@@ -5,7 +5,7 @@
  * 1. What is allocated or zeroed lies in blocks: beside the inode no space can be promised.
  * 2. What blocks took or gave back is told to the inode by the commit, also by that of a failure.
  */
-import { PosixError } from '../../network/errors.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxBlocksInFlight, maxFileBytes } from '../../network/limits.ts'
 import { partitionOfBlock, partitionsOfBlocks } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -49,8 +49,12 @@ export async function allocate(
 
 async function punch(context: Context, inode: OpenInode, allocation: Allocation): Promise<void> {
   const { offset, length, killPrivileges = false } = allocation
-  if (!inode.inBlocks && (await punchInline(context, inode, allocation))) return
-  const { attributes } = inode
+  // What others have written since this client looked is to be punched, too.
+  const attributes = await getattr(context, inode.ino)
+  if (attributes.reach === 0) {
+    if (await punchInline(context, inode, allocation)) return
+    throw new ClusterError('STALE_WRITE', `file ${inode.ino} went to blocks meanwhile`)
+  }
   const { reach, blockBytes } = attributes
   const end = Math.min(offset + length, reach * blockBytes)
   if (end > offset)

@@ -1,5 +1,6 @@
 /** An open file, shaped like FileHandle of node:fs/promises. */
 import { PosixError } from '../../network/errors.ts'
+import { maxCopyBytes } from '../../network/limits.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import { bytesOf, type Data, type EncodingOption, encodingOf, piecesOf } from './data.ts'
 import { asNode } from './node-error.ts'
@@ -123,6 +124,18 @@ export class FileHandle {
   async stat(options?: StatOptions | null): Promise<Stats | BigIntStats> {
     return this.#do('fstat', async () => {
       return statsOf(await this.#fileSystem.getattr(this.#file.ino), options)
+    })
+  }
+
+  /** All of `source`, to the same places here: from server to server, and holes stay holes. */
+  async copyFrom(source: FileHandle): Promise<void> {
+    await this.#do('copy_file_range', async () => {
+      for (let at = 0; ; ) {
+        const range = { from: at, to: at, length: maxCopyBytes }
+        const copied = await this.#fileSystem.copyRange(source.#file, this.#file, range, {})
+        if (copied === 0) return
+        at += copied
+      }
     })
   }
 

@@ -4,7 +4,6 @@ import type { Readable, Writable } from 'node:stream'
 import { PosixError } from '../../network/errors.ts'
 import { fileType, isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import type { Caller, FileSystem, OpenFile, SetAttributes } from '../fs/contract.ts'
-import { copyData } from './copy.ts'
 import {
   type BufferEntries,
   type BufferNames,
@@ -300,7 +299,7 @@ export class VolumeFiles {
         const exclusive = (mode & constants.COPYFILE_EXCL) !== 0
         const target = await this.open(to, exclusive ? 'wx' : 'w', bits & permissionBits)
         try {
-          await copyData(source, target)
+          await target.copyFrom(source)
         } finally {
           await target.close()
         }

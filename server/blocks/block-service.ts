@@ -1,4 +1,5 @@
 /** Blocks as clients and other servers ask for them: each change is committed with its slot. */
+import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
@@ -19,7 +20,7 @@ import { noPayload } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Keep } from '../partition/slots.ts'
 import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
-import type { CopySources } from './copying.ts'
+import type { CopiedRun, CopySources } from './copying.ts'
 import { blockKeyOf, blockRange, parseBlockKey } from './index.ts'
 import { PurgedGenerations } from './purged-generations.ts'
 
@@ -65,6 +66,22 @@ export class BlockService {
     )
   }
 
+  /** @throws ClusterError when blocks of this generation are being purged, also meanwhile. */
+  async #unpurged(
+    key: BlockKey,
+    changing: () => Promise<StagedBlock | null>,
+  ): Promise<StagedBlock | null> {
+    this.#purged.check(key)
+    const change = await changing()
+    try {
+      this.#purged.check(key)
+      return change
+    } catch (error) {
+      change?.abandoned()
+      throw error
+    }
+  }
+
   /** A change that may make a block, unless blocks of its generation are being purged. */
   async #make(
     partition: Partition,
@@ -72,14 +89,7 @@ export class BlockService {
     keep: (reply: Spaced) => KeyMutation,
     changing: (key: BlockKey) => Promise<StagedBlock | null>,
   ): Promise<Spaced> {
-    this.#purged.check(key)
-    const change = await changing(key)
-    try {
-      this.#purged.check(key)
-    } catch (error) {
-      change?.abandoned()
-      throw error
-    }
+    const change = await this.#unpurged(key, () => changing(key))
     const reply = spaceReply(change?.spaceDelta ?? 0)
     if (change === null) await partition.stageMutations([keep(reply)])
     else await stage(partition, change, [keep(reply)])
@@ -150,18 +160,27 @@ export class BlockService {
     checkRange(offset, length)
     checkRange(sourceOffset, length)
     if (length === 0) throw new ClusterError('MALFORMED', 'a copy of no bytes')
-    const source = await this.#sources.read(request)
-    const present = source !== null
-    const spaced = await this.#make(
-      partition,
-      target,
-      ({ body, payload }) => keep({ body: { ...body, present }, payload }),
-      key =>
-        present
-          ? this.#blocks.write(key, offset, source.pieces, source.checksums)
-          : this.#blocks.punch(key, { offset, length }),
-    )
-    return { body: { ...spaced.body, present }, payload: noPayload }
+    const { present, runs } = await this.#sources.read(request)
+    const last = runs.at(-1)
+    assert(last)
+    let before = 0
+    for (const run of runs.slice(0, -1)) {
+      const change = await this.#unpurged(target, () => this.#copyRun(target, run))
+      if (change === null) continue
+      before += change.spaceDelta
+      await stage(partition, change, [])
+    }
+    const replyOf = ({ body }: Spaced) => {
+      return { body: { allocated: before + body.allocated, present }, payload: noPayload }
+    }
+    const keepAll = (reply: Spaced) => keep(replyOf(reply))
+    return replyOf(await this.#make(partition, target, keepAll, () => this.#copyRun(target, last)))
+  }
+
+  #copyRun(target: BlockKey, { offset, length, data }: CopiedRun): Promise<StagedBlock | null> {
+    return data === null
+      ? this.#blocks.punch(target, { offset, length })
+      : this.#blocks.write(target, offset, data.pieces, data.checksums)
   }
 
   async seek(partition: Partition, request: SeekBlocksRequest): Promise<Reply<'seekBlocks'>> {
