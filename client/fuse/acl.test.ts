@@ -55,7 +55,7 @@ async function start(options: Options = {}) {
   const channel = new FakeChannel()
   const events = { onReady: () => undefined, onUnexpected: () => undefined }
   const session = new Session(fileSystem, channel, events, permissionsChecked)
-  const body = [u32(7), u32(45), u32(131072), u32(offered)]
+  const body = [u32(7), u32(45), u32(131072), u32(offered), u32(offered)]
   const init = await channel.ask(session, opcode.init, 0, body)
   return { acls, channel, session, flags: init.body.readUInt32LE(12) }
 }

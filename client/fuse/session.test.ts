@@ -34,22 +34,45 @@ async function createFile(channel: FakeChannel, session: Session, name: string) 
 
 test('INIT of a known kernel is answered byte for byte as linux/fuse.h wants it', async t => {
   const { channel, session, ready } = start()
-  const reply = await channel.ask(session, opcode.init, 0, [u32(7), u32(45), u32(131072), u32(-1)])
+  const offer = [u32(7), u32(45), u32(131072), u32(-1), u32(-1)]
+  const reply = await channel.ask(session, opcode.init, 0, offer)
   t.is(
     reply.body.toString('hex'),
     [
       '07000000', // major
       '26000000', // minor 38
       '00000200', // max_readahead
-      '29f06410', // flags
+      '29f06450', // flags
       '40003000', // max_background 64, congestion_threshold 48
       '00001000', // max_write 1 MiB
       '01000000', // time_gran
       '00010000', // max_pages 256, map_alignment
-      '00'.repeat(32),
+      '10000000', // flags2
+      '00'.repeat(28),
     ].join(''),
   )
   t.deepEqual(ready, [null])
+})
+
+test('a file that is appended to goes past the pages of the kernel, where it may be mapped all the same', async t => {
+  const [append, writeOnly, readWrite, direct] = [0o2000, 1, 2, 1]
+  for (const [flags2, mapped] of [
+    [0, false],
+    [1 << 4, true],
+  ] as const) {
+    const { channel, session } = start()
+    const offer = [u32(7), u32(45), u32(131072), u32(-1), u32(flags2)]
+    await channel.ask(session, opcode.init, 0, offer)
+    const { node } = await createFile(channel, session, 'f')
+    const goesDirect = async (flags: number) => {
+      const reply = await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])
+      return (reply.body.readUInt32LE(8) & direct) !== 0
+    }
+    t.false(await goesDirect(writeOnly))
+    t.false(await goesDirect(readWrite))
+    t.true(await goesDirect(writeOnly | append))
+    t.is(await goesDirect(readWrite | append), mapped)
+  }
 })
 
 test('a newer major version is answered with ours, and the kernel asks again', async t => {

@@ -52,6 +52,8 @@ export class Session {
   readonly permissionsChecked: boolean
   /** What was agreed upon at INIT: bits of `initFlag`. */
   agreed = 0
+  /** Likewise, bits of `initFlag2`. */
+  agreed2 = 0
   readonly #channel: Channel
   readonly #requests: Request[] = []
   #ended = false

@@ -81,6 +81,35 @@ testMounted('of two mounts that create one name exclusively exactly one succeeds
   }
 })
 
+testMounted('large records that two mounts append to one file are whole', async t => {
+  const cluster = await startCluster(t)
+  const mounts = [cluster.mountpoint, await cluster.mountAgain('second')]
+  await writeFile(`${cluster.mountpoint}/log`, '')
+  const sizes = [100, 5_000, 70_000, 150_000]
+  const append = async (mount: string, writer: number): Promise<void> => {
+    const handle = await open(`${mount}/log`, 'a')
+    for (let index = 0; index < 40; index++) {
+      const record = Buffer.alloc(sizes[index % sizes.length]!, 2 * index + writer)
+      record.writeUInt32LE(record.length, 0)
+      await handle.write(record)
+    }
+    await handle.close()
+  }
+  await Promise.all(mounts.map(append))
+  for (const mount of mounts) {
+    const log = await readFile(`${mount}/log`)
+    let [at, torn] = [0, 0]
+    for (let length = 0; at < log.length; at += length) {
+      length = log.readUInt32LE(at)
+      const filled = log.subarray(at + 4, at + length)
+      if (!filled.equals(Buffer.alloc(length - 4, filled[0]))) torn++
+      if (length < 100 || torn > 0) break
+    }
+    t.deepEqual([at, torn], [log.length, 0], mount)
+    t.is(log.length, 20 * sizes.reduce((sum, size) => sum + size))
+  }
+})
+
 testMounted('records that two mounts append to one file are all there', async t => {
   const cluster = await startCluster(t)
   const mounts = [cluster.mountpoint, await cluster.mountAgain('second')]

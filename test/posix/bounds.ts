@@ -75,6 +75,30 @@ assert os.pwrite(file, b'y' * 10, 9_990) == 10
     await python(t, directory, script)
   },
 
+  'what is appended agrees with pages, mapped and read, of the same and of another descriptor':
+    async (t, _fs, directory) => {
+      const script = `${prelude}
+reader=os.open('both',os.O_RDWR|os.O_CREAT|os.O_TRUNC)
+file=os.open('both',os.O_RDWR|os.O_APPEND)
+os.write(reader,b'a'*5000); assert os.pread(reader,9000,0)==b'a'*5000
+os.write(file,b'b'*5000)
+assert os.pread(reader,20000,0)==b'a'*5000+b'b'*5000
+assert os.pread(file,20000,0)==b'a'*5000+b'b'*5000
+m=mmap.mmap(file,10000); assert m[4999:5001]==b'ab'
+m[0:3]=b'xyz'; m.flush(); assert os.pread(file,3,0)==b'xyz' and os.pread(reader,3,0)==b'xyz'
+os.write(file,b'c'*100); assert os.fstat(reader).st_size==10100
+m[9999:10000]=b'!'; m.flush()
+assert os.pread(reader,200,9990)==b'b'*9+b'!'+b'c'*100
+m2=mmap.mmap(reader,10100); assert m2[9998:10002]==b'b!cc'
+os.write(file,b'd'*70000); assert os.pread(reader,80100,0)[10090:10110]==b'c'*10+b'd'*10
+os.ftruncate(file,10); os.write(file,b'end'); assert os.pread(reader,100,0)==b'xyz'+b'a'*7+b'end'
+m3=mmap.mmap(reader,13); assert m3[:]==b'xyz'+b'a'*7+b'end'
+os.pwrite(file,b'p',0)  # on Linux appends
+assert os.pread(reader,100,0)==b'xyz'+b'a'*7+b'endp'
+`
+      await python(t, directory, script)
+    },
+
   'mapped pages are shared or private, agree with reads and writes, and end with the file': async (
     t,
     _fs,

@@ -3,6 +3,7 @@ import { errnoByCode, PosixError } from '../../../network/errors.ts'
 import { maxFuseBackground, maxFuseDataBytes } from '../../../network/limits.ts'
 import {
   initFlag,
+  initFlag2,
   initReplyBytes,
   newestMinor,
   oldestMinor,
@@ -30,7 +31,11 @@ const wanted =
   initFlag.parallelDirops |
   initFlag.abortError |
   initFlag.maxPages |
-  initFlag.handleKillPrivilegesV2
+  initFlag.handleKillPrivilegesV2 |
+  initFlag.extended
+
+/** Files that are appended to go past the kernel's pages, and may be mapped all the same (Linux 6.6). */
+const wanted2 = initFlag2.directIoAllowMmap
 
 /** Of a file system that keeps access control lists: umasks are its business, too. */
 const wantedWithAcls = initFlag.dontMask | initFlag.extendedSetxattr
@@ -51,6 +56,8 @@ export function init(session: Session, request: Request): undefined {
     session.events.onReady(new PosixError('EPROTO', message))
     return
   }
+  const extended = (request.u32(12) & initFlag.extended) !== 0
+  session.agreed2 = extended ? request.u32(16) & wanted2 : 0
   writeInit(session, Math.min(minor, newestMinor), readahead, request.u32(12))
   session.send(request, outHeaderBytes + initReplyBytes)
   session.events.onReady(null)
@@ -69,6 +76,7 @@ function writeInit(session: Session, minor: number, readahead: number, offered: 
   reply.u32(at + 20, maxFuseDataBytes)
   reply.u32(at + 24, 1)
   reply.u16(at + 28, maxPages)
+  reply.u32(at + 32, session.agreed2)
 }
 
 /** Where the file system has none the kernel keeps locks by itself. */

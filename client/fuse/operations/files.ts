@@ -4,6 +4,7 @@ import { maxFuseDataBytes } from '../../../network/limits.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { OpenFile } from '../../fs/contract.ts'
 import {
+  initFlag2,
   openFlag,
   openKillSuidgid,
   openReplyBytes,
@@ -27,7 +28,7 @@ export async function open(session: Session, request: Request): Promise<void> {
   const keepPages =
     file.keepPages && (!willMoveAccessTime(file, flags) || (await giveUpStart(session, ino)))
   const handle = session.opened(file, flags)
-  session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, { keepPages }))
+  session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, { keepPages }, flags))
   session.send(request, outHeaderBytes + openReplyBytes)
 }
 
@@ -51,12 +52,27 @@ async function giveUpStart(session: Session, ino: Ino): Promise<boolean> {
   }
 }
 
-/** Flags of the reply to OPEN and CREATE. */
-export function openFlagsOf(session: Session, file: Pick<OpenFile, 'keepPages'>): number {
-  const keep = file.keepPages ? openReplyFlag.keepCache : 0
+/** Flags of the reply to OPEN and CREATE. @param flags those of open(2). */
+export function openFlagsOf(
+  session: Session,
+  file: Pick<OpenFile, 'keepPages'>,
+  flags: number,
+): number {
+  const direct = goesPastPages(session, flags) ? openReplyFlag.directIo : 0
+  const keep = direct | (file.keepPages ? openReplyFlag.keepCache : 0)
   const { writesThrough, locks } = session.fileSystem
   // A process's record locks end when it closes the file: FLUSH tells who does.
   return writesThrough === true && locks === undefined ? keep | openReplyFlag.noFlush : keep
+}
+
+/**
+ * Through its pages the kernel writes what does not fill the first of them by itself: an append would be two,
+ * and what another mount appends could come between them. Past them it is one, up to the size of a request.
+ */
+function goesPastPages(session: Session, flags: number): boolean {
+  if ((flags & openFlag.append) === 0) return false
+  if ((session.agreed2 & initFlag2.directIoAllowMmap) !== 0) return true
+  return (flags & openFlag.accessMode) === openFlag.writeOnly
 }
 
 export async function read(session: Session, request: Request): Promise<void> {

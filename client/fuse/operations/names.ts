@@ -54,7 +54,8 @@ function sendOpened(
 ): void {
   const handle = session.opened(opened.file, request.u32(0))
   session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
-  session.reply.opened(outHeaderBytes + entryBytes, handle, openFlagsOf(session, opened.file))
+  const flags = openFlagsOf(session, opened.file, request.u32(0))
+  session.reply.opened(outHeaderBytes + entryBytes, handle, flags)
   session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
 }
 

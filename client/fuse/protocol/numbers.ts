@@ -58,7 +58,7 @@ export const newestMinor = 38
 /** The node id of the directory at the top of a mount. */
 export const rootNode = 1
 
-/** Flags of INIT; those above bit 31 travel in `flags2`. */
+/** Flags of INIT, in the first word. */
 export const initFlag = {
   asyncRead: 1 << 0,
   posixLocks: 1 << 1,
@@ -76,7 +76,12 @@ export const initFlag = {
   maxPages: 1 << 22,
   handleKillPrivilegesV2: 1 << 28,
   extendedSetxattr: 1 << 29,
+  /** There is a second word of flags: `initFlag2`. */
+  extended: 1 << 30,
 } as const
+
+/** Flags of INIT above bit 31, in the second word. */
+export const initFlag2 = { directIoAllowMmap: 1 << 4 } as const
 
 export const setattrFlag = {
   mode: 1 << 0,
@@ -93,7 +98,7 @@ export const setattrFlag = {
 } as const
 
 /** Flags of a reply to OPEN and CREATE. */
-export const openReplyFlag = { keepCache: 1 << 1, noFlush: 1 << 5 } as const
+export const openReplyFlag = { directIo: 1 << 0, keepCache: 1 << 1, noFlush: 1 << 5 } as const
 /** FUSE_OPEN_KILL_SUIDGID, with OPEN and CREATE that truncate. */
 export const openKillSuidgid = 1 << 0
 
