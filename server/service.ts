@@ -6,6 +6,7 @@ import type { OperationName, ServerStatusReply } from '../network/wire/operation
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
 import type { Checking } from './checking/checking.ts'
+import { countShards } from './checking/shard-counts.ts'
 import type { LockService } from './leases/lock-service.ts'
 import type { Sessions } from './leases/sessions.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
@@ -42,6 +43,7 @@ export interface ServiceInit {
   readonly sessions: Sessions
   readonly metadata: MetadataService
   readonly totals: DirectoryTotals
+  readonly partitionCount: number
   readonly reports: ShardReports
   readonly blocks: BlockService
   readonly locks: LockService
@@ -130,7 +132,7 @@ function membershipOperations({
 }
 
 /** What servers tell each other of split directories. */
-function shardOperations({ admit, metadata, totals }: ServiceInit): Service {
+function shardOperations({ admit, metadata, totals, partitionCount }: ServiceInit): Service {
   return {
     shardTotals: metadata.lookAtShard(shardTotals),
     shardChanged(incoming) {
@@ -138,6 +140,10 @@ function shardOperations({ admit, metadata, totals }: ServiceInit): Service {
       const { ino, partition, incarnation, totals: counted } = checkShardChanged(incoming.body)
       totals.learn(ino, partition, { incarnation, totals: counted })
       return done
+    },
+    async countShards(incoming) {
+      const body = await countShards(admit(incoming), partitionCount, incoming.body.ino)
+      return { body, payload: noPayload }
     },
     doubtTotals(incoming) {
       admit(incoming)

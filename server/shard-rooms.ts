@@ -18,6 +18,7 @@ export interface ShardRooms {
   readonly totals: DirectoryTotals
   readonly reports: ShardReports
   readonly splitter: Splitter
+  readonly partitionCount: number
 }
 
 export function openShardRooms(init: ShardRoomsInit): ShardRooms {
@@ -25,5 +26,6 @@ export function openShardRooms(init: ShardRoomsInit): ShardRooms {
   const incarnation = env.random.id()
   const totals = new DirectoryTotals({ incarnation, peers, partitionCount })
   const reports = new ShardReports({ incarnation, store, peers })
-  return { totals, reports, splitter: new Splitter({ ...init, splitEntries }) }
+  const splitter = new Splitter({ ...init, splitEntries })
+  return { totals, reports, splitter, partitionCount }
 }

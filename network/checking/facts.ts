@@ -9,7 +9,10 @@ import type { Ino } from '../wire/ids.ts'
 export const factKind = {
   /** Entry → ino is what it leads to; a: directory, b: cookie, c: its partition and type bits (`packPlace`). */
   name: 1,
-  /** Entries of the directory ino that one page of a scan has; a: entries, b: subdirectories. */
+  /**
+   * Entries of the directory ino that one page of a scan has, less those that its shards count themselves; a:
+   * entries, b: subdirectories; not numbers where nobody knows what a shard counts.
+   */
   tally: 2,
   /** Inode of a directory; a: nlink, b: parent, c: size. */
   directory: 3,

@@ -141,7 +141,7 @@ function remainsOf(facts: InodeFacts, generation?: number): Remains {
   const last = facts.blocks.get(newest)
   return {
     type: facts.names[0]?.type ?? 0,
-    entries: facts.entries,
+    entries: Math.max(0, facts.entries || 0),
     generation: newest,
     endBlock: last?.end ?? 0,
     lastBytes: last?.bytes ?? 0,

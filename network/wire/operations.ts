@@ -102,6 +102,7 @@ import type {
 } from './member-messages.ts'
 import type { Empty } from './message.ts'
 import type {
+  CountShardsReply,
   DoubtTotalsRequest,
   ShardChangedRequest,
   ShardsReply,
@@ -140,6 +141,7 @@ export interface Operations {
   shardTotals: { request: InoRequest; reply: ShardTotalsReply }
   shardChanged: { request: ShardChangedRequest; reply: Empty }
   doubtTotals: { request: DoubtTotalsRequest; reply: Empty }
+  countShards: { request: InoRequest; reply: CountShardsReply }
   open: { request: OpenRequest; reply: OpenReply }
   release: { request: ReleaseRequest; reply: Empty }
   readInline: { request: ReadInlineRequest; reply: ReadInlineReply }
@@ -221,6 +223,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   shardTotals: 49,
   shardChanged: 50,
   doubtTotals: 51,
+  countShards: 52,
   punchInline: 60,
   createTemporary: 40,
   accessed: 41,

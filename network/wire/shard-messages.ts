@@ -31,3 +31,8 @@ export interface DoubtTotalsRequest {
   readonly ino: Ino
   readonly partition: Partition
 }
+/** Server to server, for a check: what there is of a directory in one partition, slot by slot. */
+export interface CountShardsReply {
+  readonly entries: readonly number[]
+  readonly subdirectories: readonly number[]
+}

@@ -9,7 +9,8 @@ import { writeInode } from '../partition/inodes.ts'
 import type { Partition } from '../partition/partition.ts'
 import { readableAt } from './legs.ts'
 import { soundEntries } from './record-facts.ts'
-import { type Examination, faulty, repaired, type Scene, sound, undecided } from './scene.ts'
+import { type Examination, faulty, repaired, type Scene, sound } from './scene.ts'
+import { splitDirectoryCount } from './shard-counts.ts'
 import { decayed } from './tolerant.ts'
 
 /** The inode stays locked while entries are counted: who changes them changes it too. */
@@ -18,8 +19,7 @@ export const directoryCount: Examination = async scene => {
   const { subject } = request
   const inode = transaction.local(({ batch }) => readableAt(batch, subject))
   if (inode === undefined || !isDirectory(inode.mode)) return sound
-  // Its entries are counted where they are, and cannot all be held while they are.
-  if (inode.shards.length > 0) return undecided
+  if (inode.shards.length > 0) return await splitDirectoryCount(scene, inode)
   const { entries, subdirectories } = await countEntries(scene, subject)
   const nlink = 2 + subdirectories
   if (inode.size === entries && inode.nlink === nlink) return sound

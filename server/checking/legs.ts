@@ -6,13 +6,16 @@ import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { cookieOf, decodeEntries, type Entry, encodeEntries } from '../metadata/entries.ts'
 import type { Inode } from '../metadata/inode.ts'
-import { entriesKey, inodeKey } from '../metadata/keys.ts'
+import { entriesKey, holdingKey, inodeKey } from '../metadata/keys.ts'
 import type { Batch } from '../partition/batch.ts'
 import { changeInode, writeInode } from '../partition/inodes.ts'
 import { newInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
-import { findHolding, shardOf, touchShard } from '../partition/shards.ts'
+import { findHolding, nextChange, shardOf, touchShard, writeHolding } from '../partition/shards.ts'
+import { emptyHolding, inherited } from '../transactions/shard-legs.ts'
 import { readableInode } from './inode-rules.ts'
+import { readableHolding } from './record-facts.ts'
+import type { HeldCounts } from './shard-counts.ts'
 import { getTolerantly } from './tolerant.ts'
 
 const number = z.number()
@@ -36,6 +39,12 @@ export const checkingSchemas = {
     inlineBytes: number,
   }),
   setLinks: z.object({ ino: number, nlink: number }),
+  inspectShards: z.object({ ino: number }),
+  recountShards: z.object({
+    directory: inherited,
+    shards: z.array(z.object({ first: number, end: number, entries: number })),
+    subdirectories: number,
+  }),
 } as const
 
 type Argument<L extends keyof typeof checkingSchemas> = z.infer<(typeof checkingSchemas)[L]>
@@ -58,6 +67,9 @@ export interface CheckingResults {
   retypeName: null
   rebuildInode: null
   setLinks: null
+  /** null when the record is not there, or cannot be read. */
+  inspectShards: HeldCounts | null
+  recountShards: null
 }
 
 type CheckingLeg<L extends keyof CheckingResults> = (
@@ -116,6 +128,24 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
     const inode = readableAt(context.batch, ino)
     if (inode === undefined) throw new PosixError('ESTALE', `inode ${ino} does not exist`)
     changeInode(context, inode, { nlink })
+    return null
+  },
+
+  inspectShards({ batch, facts }, { ino }) {
+    const holding = readableHolding(ino, getTolerantly(batch, holdingKey(facts.partition, ino)))
+    return holding === null
+      ? null
+      : { shards: holding.shards, subdirectories: holding.subdirectories }
+  },
+
+  recountShards({ batch, facts, nowNs }, { directory, shards, subdirectories }) {
+    const key = holdingKey(facts.partition, directory.ino)
+    const before = readableHolding(directory.ino, getTolerantly(batch, key))
+    const holding = before ?? emptyHolding(directory)
+    const change = nextChange(facts, holding)
+    const times = { mtimeNs: nowNs, ctimeNs: nowNs }
+    const counted = { ...holding, ...directory, ...times, change, shards, subdirectories }
+    writeHolding(batch, facts.partition, counted)
     return null
   },
 }

@@ -165,7 +165,6 @@ function describeEntries(beholder: Beholder, key: Key, value: Uint8Array, sink: 
   if (!isShardHere(beholder, directory, hashOfEntriesKey(key))) {
     const detail = `entries of a shard that is not in partition ${beholder.partition}`
     sink.damage({ fault: 'misplaced-record', subject: directory, detail })
-    return
   }
   const { sound, problem } = soundEntries(key, value, beholder.partitionCount)
   if (problem !== '') sink.damage({ fault: 'bad-entry', subject: directory, detail: problem })
@@ -181,20 +180,20 @@ function describeEntries(beholder: Beholder, key: Key, value: Uint8Array, sink: 
   sink.fact({ kind: factKind.tally, ino: directory, a: sound.length, b: subdirectories, c: 0 })
 }
 
-/** Entries that a shard counts are not for the directory's inode to count. */
-function describeHolding({ partition }: Beholder, key: Key, value: Uint8Array, sink: Sink): void {
+/**
+ * Entries that a shard counts are not for the directory's inode to count. With a record that cannot be read no
+ * count fits: the examination of the directory's counts makes it anew.
+ */
+function describeHolding(_: Beholder, key: Key, value: Uint8Array, sink: Sink): void {
   const ino = inoOfKey(key)
   const holding = readableHolding(ino, value)
-  if (holding === null) {
-    const detail = `what partition ${partition} holds of it cannot be read`
-    sink.damage({ fault: 'bad-record', subject: ino, detail })
-    return
-  }
-  const { entries, subdirectories } = totalsOf(holding)
+  const { entries, subdirectories } = holding === null ? uncounted : totalsOf(holding)
   sink.fact({ kind: factKind.tally, ino, a: -entries, b: -subdirectories, c: 0 })
 }
 
-function readableHolding(ino: Ino, value: Uint8Array | undefined): Holding | null {
+const uncounted = { entries: Number.NaN, subdirectories: Number.NaN }
+
+export function readableHolding(ino: Ino, value: Uint8Array | undefined): Holding | null {
   if (value === undefined) return null
   try {
     return decodeHolding(ino, value)

@@ -19,6 +19,7 @@ import {
   findEntry,
   freePlace,
 } from './entries.ts'
+import { decodeHolding, encodeHolding, type Holding } from './holding.ts'
 import { attributesOf, decodeInode, encodeInode, type Inode, noShards } from './inode.ts'
 import {
   clientOfSlotKey,
@@ -284,4 +285,51 @@ test('extended attributes come back as they were', t => {
   for (let length = 1; length < one.length; length++) {
     t.throws(() => decodeXattrs(one.subarray(0, length)), { instanceOf: ClusterError })
   }
+})
+
+const holdings: fc.Arbitrary<Holding> = fc.record({
+  ino: fc.constant(makeIno(1, 16)),
+  mode: fc.integer({ min: 0, max: 0o177777 }),
+  gid: u32,
+  blockBytes: u32,
+  inlineBytes: u32,
+  defaultAcl: bytes(40).map(each => Buffer.from(each)),
+  change: numbers,
+  mtimeNs: timesNs,
+  ctimeNs: timesNs,
+  subdirectories: numbers,
+  shards: fc
+    .uniqueArray(fc.integer({ min: 0, max: shardSlots - 1 }), { maxLength: 10 })
+    .map(firsts => {
+      const sorted = firsts.sort((a, b) => a - b)
+      return sorted.map((first, index) => ({
+        first,
+        end: sorted[index + 1] ?? shardSlots,
+        entries: first,
+      }))
+    }),
+})
+
+test('what is held of a split directory comes back as it was', t => {
+  const property = fc.property(holdings, holding => {
+    t.deepEqual(decodeHolding(holding.ino, encodeHolding(holding)), holding)
+  })
+  fc.assert(property, { numRuns: 200 })
+})
+
+test('a record of held shards that is none is refused', t => {
+  const record = encodeHolding(fc.sample(holdings, { numRuns: 1, seed: 5 })[0]!)
+  t.throws(() => decodeHolding(16, record.subarray(0, 20)), { code: 'MALFORMED' })
+  t.throws(() => decodeHolding(16, new Uint8Array(0)), { code: 'MALFORMED' })
+  t.throws(() => decodeHolding(16, Buffer.concat([Buffer.from([9]), record.subarray(1)])), {
+    code: 'NEWER_FORMAT',
+  })
+  const overlap = encodeHolding({
+    ...decodeHolding(16, record),
+    shards: [
+      { first: 0, end: 9, entries: 0 },
+      { first: 8, end: 10, entries: 0 },
+    ],
+  })
+  t.throws(() => decodeHolding(16, overlap), { code: 'MALFORMED' })
 })

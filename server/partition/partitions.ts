@@ -136,12 +136,7 @@ export class Partitions {
         log(`cannot finish the truncation of inode ${ino}`, error)
       })
     }
-    const away: Ino[] = []
-    for await (const [key] of recordsOf(partition, keyKind.holding)) {
-      const directory = inoOfKey(key)
-      if (partitionOfIno(directory) !== partition.id) away.push(directory)
-    }
-    announce(reports, partition, away).catch(error => {
+    announce(reports, partition).catch(error => {
       log(`cannot tell what partition ${partition.id} counts of split directories`, error)
     })
     for await (const _ of recordsOf(partition, keyKind.purge)) {
@@ -151,12 +146,16 @@ export class Partitions {
   }
 }
 
-async function announce(
-  reports: ShardReports,
-  partition: Partition,
-  directories: readonly Ino[],
-): Promise<void> {
-  for (const directory of directories) await reports.announce(partition.id, directory)
+/** One that cannot be read keeps nobody waiting: whoever asks for it hears of that. */
+async function announce(reports: ShardReports, partition: Partition): Promise<void> {
+  const prefix = kindPrefix(partition.id, keyKind.holding)
+  const away: Ino[] = []
+  const others = { onDamaged: () => undefined }
+  for await (const [key] of partition.store.range(prefix, endOf(prefix), others)) {
+    const directory = inoOfKey(key)
+    if (partitionOfIno(directory) !== partition.id) away.push(directory)
+  }
+  for (const directory of away) await reports.announce(partition.id, directory)
 }
 
 /** A promise may hold the inode of a cut that had failed: until it is carried out nobody writes there. */

@@ -1,0 +1,11 @@
+/** Makes empty files, one after the other as a program does, and says every so often how many. */
+import { closeSync, openSync } from 'node:fs'
+
+const [directory, rank, count] = process.argv.slice(2)
+const step = 500
+for (let index = 0; index < Number(count); index++) {
+  closeSync(openSync(`${directory}/file.${rank}.${index}`, 'wx'))
+  if ((index + 1) % step === 0) process.send?.(step)
+}
+process.send?.(Number(count) % step)
+process.disconnect?.()
