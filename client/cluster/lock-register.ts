@@ -58,6 +58,10 @@ export class LockRegister {
     this.apply(owner, everything)
   }
 
+  clearAll(): void {
+    this.#inodes.clear()
+  }
+
   forget(own: LockOwner): void {
     const owners = this.#inodes.get(own.ino)
     owners?.delete(keyOf(own))

@@ -139,15 +139,32 @@ export class Locks implements ClusterLocks {
     const held = this.register.heldIn(holds)
     const waits = [...this.#waits].filter(([, wait]) => wait.link === link && !wait.cancelled)
     const request = { owners: held.map(reclaimed), waits: waits.map(([id]) => id) }
-    const { lost } = (await peer.call('reclaimLocks', request)).body
+    // What is asked for from now on comes behind it.
+    link.hasLocks = held.length > 0 || waits.length > 0
+    const { lost } = await this.#told(peer, link, request)
     for (const index of lost) {
       const own = held[index]
       if (own !== undefined) this.#lose(own, link)
     }
   }
 
+  async #told(
+    peer: Peer,
+    link: ServerLink,
+    request: RequestOf<'reclaimLocks'>,
+  ): Promise<ReplyOf<'reclaimLocks'>> {
+    try {
+      return (await peer.call('reclaimLocks', request)).body
+    } catch (error) {
+      link.hasLocks = true
+      throw error
+    }
+  }
+
+  /** From now on servers are told that nothing is locked. */
   close(): void {
     this.#closed = true
+    this.register.clearAll()
     const error = new PosixError('EIO', 'this client is closed')
     for (const [id, wait] of this.#waits) this.#end(id, wait, error)
   }

@@ -112,7 +112,7 @@ export class ServerLink {
     // What was heard since the last tick was sent so long before it at most.
     if (!idle) this.#sureFrom(this.#tickMs - callDeadlineMs)
     this.#tickMs = this.#init.env.clock.monotonicMs()
-    if (idle && (this.#peer !== null || this.#init.opens().length > 0)) this.renewSoon()
+    if (idle && (this.#peer !== null || this.#isExpected)) this.renewSoon()
   }
 
   /** Sends a notice if there is a connection; without one there is no session to correct either. */
@@ -126,10 +126,22 @@ export class ServerLink {
   }
 
   async close(): Promise<void> {
+    const said = this.current === null ? null : this.#farewell(this.current)
     this.#closed = true
     this.current = null
+    await said
     await this.#readying?.catch(() => undefined)
     await this.#peer?.close()
+  }
+
+  /** So that nobody waits for a client that is gone. A server that does not hear it waits a session's time. */
+  async #farewell(peer: Peer): Promise<void> {
+    if (this.hasLocks) await this.#init.reclaim(peer).catch(() => undefined)
+  }
+
+  /** The server keeps something for this client, and should hear of it. */
+  get #isExpected(): boolean {
+    return this.hasLocks || this.#init.opens().length > 0
   }
 
   async #prepare(): Promise<Peer> {
@@ -194,7 +206,7 @@ export class ServerLink {
     if (this.#peer !== peer) return
     this.#peer = null
     this.current = null
-    if (this.#init.opens().length > 0) this.renewSoon()
+    if (this.#isExpected) this.renewSoon()
   }
 
   #renew(): void {
@@ -206,7 +218,7 @@ export class ServerLink {
         this.#warned = true
         this.#init.log.warn({ server: this.server, error }, 'cannot renew the session: trying on')
       }
-      if (this.#init.opens().length === 0 || this.#renewal) return
+      if (!this.#isExpected || this.#renewal) return
       this.#renewal = true
       this.#init.env.timers.after(retryLongestDelayMs, () => this.#renew())
     })

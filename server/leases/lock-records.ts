@@ -33,6 +33,7 @@ export class LockRecords {
   readonly #returned = new Set<string>()
   readonly #leaving = new Map<string, Promise<void>>()
   readonly #grace: Timer
+  #inGrace = true
 
   constructor(init: LockRecordsInit) {
     this.#init = init
@@ -74,11 +75,17 @@ export class LockRecords {
 
   /** The client has told all that it has locked: nobody has to wait for it. */
   returned(client: string): void {
-    this.#returned.add(client)
+    if (this.#inGrace) this.#returned.add(client)
     for (const [partition, missing] of this.#missing) {
       if (missing.delete(client) && missing.size === 0) this.#missing.delete(partition)
     }
     this.#init.thawed()
+  }
+
+  /** Whether the client has a record anywhere. */
+  has(client: string): boolean {
+    for (const records of this.#present.values()) if (records.has(client)) return true
+    return false
   }
 
   /** Resolves when nothing of the client is left that a restart could find. */
@@ -87,7 +94,6 @@ export class LockRecords {
       this.#leaving.delete(client)
     })
     this.#leaving.set(client, leaving)
-    this.#returned.delete(client)
     return leaving
   }
 
@@ -110,6 +116,8 @@ export class LockRecords {
   }
 
   #endGrace(): void {
+    this.#inGrace = false
+    this.#returned.clear()
     const absent = new Set([...this.#missing.values()].flatMap(clients => [...clients]))
     if (absent.size === 0) return
     const text = `${absent.size} clients have not come back for their locks: others may have them now`

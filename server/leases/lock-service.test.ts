@@ -194,3 +194,15 @@ test('what makes no sense is refused, and harms nothing', async t => {
   }
   t.is(cluster.serverOf(0).locks.table.size, 0)
 })
+
+test('nobody has to wait for a client that said it has nothing left', async t => {
+  const { cluster, ask, set, restart } = await makeWorld()
+  await cluster.passing(set(mine, lockType.write))
+  await cluster.passing(ask('reclaimLocks', nothing))
+  await cluster.passing(cluster.serverOf(0).metadata.settled())
+  t.false(cluster.contents.get('server0')!.has(lockerKey(0, mine)))
+  await restart()
+  const startMs = cluster.env.clock.monotonicMs()
+  t.is((await cluster.passing(set(theirs, lockType.write))).outcome, 'done')
+  t.true(cluster.env.clock.monotonicMs() - startMs < 1_000)
+})

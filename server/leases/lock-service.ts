@@ -143,7 +143,15 @@ export class LockService {
       if (!waits.has(id)) this.table.cancel(client, id)
     }
     this.records.returned(client)
+    if (claims.length === 0 && waits.size === 0) this.#forget(client)
     return { body: { lost }, payload: noPayload }
+  }
+
+  /** It has nothing here: no restart has to wait for it. */
+  #forget(client: string): void {
+    if (!this.records.has(client)) return
+    const failed = (error: unknown) => this.#init.log('cannot forget a client of locks', error)
+    this.records.leave(client).catch(failed)
   }
 
   #claim(client: string, claim: Incoming<'reclaimLocks'>['body']['owners'][number]): Claim {
