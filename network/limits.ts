@@ -160,6 +160,8 @@ export const appendGrantMs = 20_000
 export const appendWritesMs = appendGrantMs / 2
 /** A read that meets truncations is done again this often, then fails with EIO. */
 export const maxReadRedos = 16
+/** An open that is to create a name which others take and give up meanwhile is done again this often. */
+export const maxCreateRedos = 8
 /** Attribute requests that one readdir has on their way. */
 export const maxAttributeRequests = 32
 /** Mutations that may wait for a slot: as many as calls may queue at one connection. */

@@ -1,15 +1,17 @@
 /** Opening and closing: open, create, release. */
 import { PosixError } from '../../network/errors.ts'
+import { maxCreateRedos } from '../../network/limits.ts'
 import { type Attributes, fileType, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
-import { setattr } from './attributes.ts'
+import type { MutationOf } from '../cluster/contract.ts'
+import { isGone, setattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller, OpenFile } from './contract.ts'
 import { verifiedInline } from './inline.ts'
 import { releaseLocks } from './locks.ts'
 import { checkName } from './name-rules.ts'
-import { mutateName } from './names.ts'
+import { lookup, mutateName } from './names.ts'
 import { handleOf, OpenHandle } from './open-handle.ts'
 
 const noBytes = new Uint8Array(0)
@@ -34,6 +36,11 @@ export async function open(
   return handle
 }
 
+export interface Opened {
+  readonly file: OpenFile
+  readonly attributes: Attributes
+}
+
 export async function create(
   context: Context,
   parent: Ino,
@@ -41,10 +48,10 @@ export async function create(
   mode: number,
   caller: Caller,
   options: { readonly exclusive: boolean; readonly truncate: boolean },
-): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
+): Promise<Opened> {
   checkName(name)
   const { exclusive, truncate } = options
-  const creating = mutateName(context, 'create', {
+  const request = {
     parent,
     name,
     mode: (mode & ~fileType.mask) | fileType.regular,
@@ -55,8 +62,27 @@ export async function create(
     target: noBytes,
     exclusive,
     open: true,
-  })
-  const { body, boot, partition } = await (exclusive ? creating : creating.catch(lookAgain))
+  }
+  for (let redo = 0; redo <= maxCreateRedos; redo++) {
+    try {
+      return await createOrOpen(context, request, truncate)
+    } catch (error) {
+      const taken = error instanceof PosixError && error.code === 'EEXIST'
+      if (exclusive || !taken) throw error
+    }
+    const opened = await openTaken(context, parent, name, truncate)
+    if (opened !== null) return opened
+  }
+  throw new PosixError('ESTALE', 'the name is taken and given up again and again')
+}
+
+async function createOrOpen(
+  context: Context,
+  request: MutationOf<'create'>,
+  truncate: boolean,
+): Promise<Opened> {
+  const { parent } = request
+  const { body, boot, partition } = await mutateName(context, 'create', request)
   const { attributes, created } = body
   if (created) {
     context.dirty.mark(parent, partition, boot)
@@ -89,21 +115,37 @@ export async function createTemporary(
 }
 
 /**
- * Something that is not opened by its name took it after the caller had looked: a link, a pipe, a file of
- * another partition. ESTALE has the kernel and the library go by what is there now.
+ * Something that the entry's server cannot open took the name after the caller had looked: a file whose inode
+ * is elsewhere is opened there.
+ * @returns null when it has gone again.
+ * @throws PosixError ESTALE for a link, a pipe and the like: the kernel and the library look what is there.
  */
-function lookAgain(cause: unknown): never {
-  if (!(cause instanceof PosixError && cause.code === 'EEXIST')) throw cause
-  throw new PosixError('ESTALE', 'the name was taken meanwhile', { cause })
+async function openTaken(
+  context: Context,
+  parent: Ino,
+  name: Name,
+  truncate: boolean,
+): Promise<Opened | null> {
+  try {
+    const { ino, mode } = await lookup(context, parent, name)
+    if (isRegular(mode)) {
+      const file = await open(context, ino, { truncate })
+      return { file, attributes: file.attributes }
+    }
+  } catch (error) {
+    if (isGone(error)) return null
+    throw error
+  }
+  throw new PosixError('ESTALE', 'the name was taken meanwhile')
 }
 
 async function openExisting(
   context: Context,
   found: Attributes,
   truncate: boolean,
-): Promise<{ readonly file: OpenFile; readonly attributes: Attributes }> {
+): Promise<Opened> {
   try {
-    if (!isRegular(found.mode)) lookAgain(new PosixError('EEXIST', 'not a regular file'))
+    if (!isRegular(found.mode)) throw new PosixError('EEXIST', 'not a regular file')
     const attributes = truncate ? await setattr(context, found.ino, { size: 0 }) : found
     return { file: handOut(context, attributes), attributes }
   } catch (error) {

@@ -1,0 +1,31 @@
+/** A create without O_EXCL that finds the name taken since its caller looked. */
+import test from 'ava'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import { InProcessCluster } from './in-process.ts'
+
+const caller = { uid: 1, gid: 1 }
+const anew = { exclusive: true, truncate: false }
+
+test('a create opens the file of another partition that took its name', async t => {
+  await using cluster = await InProcessCluster.start(2)
+  const fs = await cluster.openFileSystem()
+  const { root } = fs
+  const directory = await fs.mkdir(root, Buffer.from('d'), 0o755, caller)
+  t.not(partitionOfIno(directory.ino), partitionOfIno(root))
+  const name = Buffer.from('taken')
+  const { file } = await fs.create(directory.ino, name, 0o100644, caller, anew)
+  await fs.write(file, 0, Buffer.from('content'), {})
+  await fs.link(file.ino, root, name)
+  const race = { exclusive: false, truncate: false }
+  const found = await fs.create(root, name, 0o100644, caller, race)
+  t.is(found.file.ino, file.ino)
+  t.is(found.attributes.size, 7)
+  const emptied = await fs.create(root, name, 0o100644, caller, { ...race, truncate: true })
+  t.is(emptied.attributes.size, 0)
+  const refused = fs.create(root, name, 0o100644, caller, anew)
+  await t.throwsAsync(refused, { message: /EEXIST/ })
+  for (const each of [file, found.file, emptied.file]) fs.release(each)
+  await fs.unlink(root, name)
+  await fs.unlink(directory.ino, name)
+  await fs.close()
+})
