@@ -27,26 +27,28 @@ export async function read(
   for (let redo = 0; redo <= maxReadRedos; redo++) {
     const { attributes, inline } = inode
     const { size } = attributes
-    if (inline !== null && offset < size) return sliceOfInline(inline, size, offset, length)
+    if (inline !== null && offset < size && fresh) {
+      return sliceOfInline(inline, size, offset, length)
+    }
     if (inline === null && !inode.inBlocks) {
       await fetchInline(context, inode)
       fresh = true
       continue
     }
-    if (!fresh && offset >= size) {
+    if (!fresh && (offset >= size || inline !== null)) {
       await getattr(context, inode.ino)
       fresh = true
       continue
     }
     if (offset >= size || length === 0) return noPieces
-    // Where the file ends is asked while its end is being read: mostly it is where it was.
-    const asksEnd: boolean = !fresh && offset + length > size
+    // Whether the file is still the one we know, and where it ends, is asked while it is read: mostly so.
+    const asks: boolean = !fresh
     const [pieces, latest] = await Promise.all([
       readBlocks(context, handle, offset, Math.min(length, size - offset)),
-      asksEnd ? getattr(context, inode.ino) : attributes,
+      asks ? getattr(context, inode.ino) : attributes,
     ])
     if (pieces !== null && latest.change === attributes.change) return pieces
-    fresh ||= asksEnd
+    fresh ||= asks
   }
   throw new PosixError('EIO', `file ${inode.ino} was truncated again and again during a read`)
 }

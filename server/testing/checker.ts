@@ -18,8 +18,11 @@ type Contents = Iterable<ReadonlyMap<Key, Uint8Array>>
 /** Kinds of records that are there only while something is under way. */
 const passing = [keyKind.intent, keyKind.decision, keyKind.cut, keyKind.purge]
 
-/** @returns one sentence for each fault. */
-export function faultsIn(found: Contents): string[] {
+/**
+ * @param partitionCount as blocks are placed by; it matters only where there are any.
+ * @returns one sentence for each fault.
+ */
+export function faultsIn(found: Contents, partitionCount = maxPartitionCount): string[] {
   const contents = [...found]
   const faults = shardFaultsIn(contents)
   const inodes = new Map<Ino, InodeFacts>()
@@ -40,7 +43,8 @@ export function faultsIn(found: Contents): string[] {
   }
   for (const content of contents) {
     for (const key of content.keys()) {
-      describeRecord(beholderOf(content, key), key, { fact, damage, stored: () => undefined })
+      const beholder = beholderOf(content, key, partitionCount)
+      describeRecord(beholder, key, { fact, damage, stored: () => undefined })
       const partition = partitionOfKey(key)
       if (isKeyOf(key, keyKind.inode)) counts.set(partition, (counts.get(partition) ?? 0) + 1)
       const left = passing.find(kind => isKeyOf(key, kind))
@@ -57,10 +61,10 @@ export function faultsIn(found: Contents): string[] {
   return faults
 }
 
-function beholderOf(content: ReadonlyMap<Key, Uint8Array>, key: Key) {
+function beholderOf(content: ReadonlyMap<Key, Uint8Array>, key: Key, partitionCount: number) {
   const partition = partitionOfKey(key)
   const blockDamage = () => null
-  return { partition, partitionCount: maxPartitionCount, reader: content, blockDamage }
+  return { partition, partitionCount, reader: content, blockDamage }
 }
 
 /** Path → ino of everything that can be reached from the directory of volumes. */

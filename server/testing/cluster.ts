@@ -11,11 +11,13 @@ import { decodeBody, decodeError, encodeBody, encodeError } from '../../network/
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import { MemoryDevice } from '../device/memory.ts'
 import type { Key } from '../metadata/contract.ts'
 import type { MutationName } from '../partition/metadata-service.ts'
 import { isPassing } from '../peers.ts'
 import { NameRoutes } from './name-routes.ts'
 import { TestServer } from './server.ts'
+import { storesOn, storesWithoutBlocks } from './stores.ts'
 
 export interface Step {
   /** The one that would end here. */
@@ -31,6 +33,8 @@ export interface TestClusterInit {
   readonly slowestMs?: number
   /** Entries that make a shard of a directory too large. */
   readonly splitEntries?: number
+  /** Capacity of each server's data disk; without, files are as long as they may be beside their inode. */
+  readonly dataBytes?: number
 }
 
 export class TestCluster {
@@ -45,17 +49,21 @@ export class TestCluster {
   onStep: (step: Step) => void = () => undefined
   /** A message that this says is lost never arrives. */
   loses: (name: OperationName, to: MemberId) => boolean = () => false
+  readonly #devices = new Map<MemberId, MemoryDevice>()
   readonly #slowestMs: number
   readonly #boots = new Map<MemberId, number>()
   #sequence = 0
 
   constructor(init: TestClusterInit) {
-    const { seed = 1, servers, partitions, slowestMs = 0, splitEntries = Infinity } = init
-    this.splitEntries = splitEntries
+    const { seed = 1, servers, partitions, slowestMs = 0, dataBytes = 0 } = init
+    this.splitEntries = init.splitEntries ?? Infinity
     this.env = new SimulatedEnv({ seed })
     this.#slowestMs = slowestMs
     const ids = Array.from({ length: servers }, (_, index) => `server${index}`)
     for (const id of ids) this.contents.set(id, new Map())
+    for (const id of dataBytes > 0 ? ids : []) {
+      this.#devices.set(id, new MemoryDevice({ env: this.env, capacityBytes: dataBytes }))
+    }
     const held = Array.from({ length: partitions }, (_, partition) => {
       const id = ids[partition % servers]!
       return { replicas: [id], inSync: [id], primary: id, epoch: 1 }
@@ -68,7 +76,14 @@ export class TestCluster {
   }
 
   async startServer(id: MemberId): Promise<TestServer> {
-    const server = new TestServer(this, id, this.contents.get(id)!)
+    const content = this.contents.get(id)!
+    const device = this.#devices.get(id)
+    const partitionCount = this.view.partitions.length
+    const stores =
+      device === undefined
+        ? storesWithoutBlocks(content)
+        : await storesOn(this.env, content, device, partitionCount)
+    const server = new TestServer(this, id, stores)
     this.servers.set(id, server)
     await server.partitions.follow(this.view)
     return server

@@ -7,14 +7,14 @@ import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import { BlockService } from '../blocks/block-service.ts'
+import type { BlockStore } from '../blocks/contract.ts'
 import { CopySources } from '../blocks/copying.ts'
 import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { LockService } from '../leases/lock-service.ts'
 import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
-import type { Key } from '../metadata/contract.ts'
-import { MetadataStore } from '../metadata/metadata-store.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { MetadataService } from '../partition/metadata-service.ts'
 import type { Partition } from '../partition/partition.ts'
 import { Partitions } from '../partition/partitions.ts'
@@ -30,15 +30,16 @@ import { Coordinator } from '../transactions/coordinator.ts'
 import { Participant } from '../transactions/participant.ts'
 import type { Splitter, SplitterInit } from '../transactions/splitter.ts'
 import type { TestCluster } from './cluster.ts'
-import { noBlocks } from './no-blocks.ts'
-import { StoreDouble } from './store-double.ts'
+import type { StoreDouble } from './store-double.ts'
+import type { TestStores } from './stores.ts'
 
 type LogLine = (message: string, error?: unknown) => void
 
 export class TestServer {
   readonly id: MemberId
   readonly store: StoreDouble
-  readonly failures: Error[] = []
+  readonly failures: Error[]
+  readonly blocks: BlockStore
   readonly metadata: MetadataStore
   readonly sessions: Sessions
   readonly reaper: Reaper
@@ -56,13 +57,15 @@ export class TestServer {
   readonly #died = Promise.withResolvers<never>()
   readonly #asking: { cancel(): void }
 
-  constructor(cluster: TestCluster, id: MemberId, content: Map<Key, Uint8Array>) {
+  constructor(cluster: TestCluster, id: MemberId, stores: TestStores) {
     const { env, view } = cluster
     this.id = id
     this.#died.promise.catch(() => undefined)
-    this.store = new StoreDouble(content)
+    this.store = stores.store
+    this.metadata = stores.metadata
+    this.failures = stores.failures
+    this.blocks = stores.blocks
     this.store.onBatch = when => cluster.step(id, `${when} a batch`)
-    this.metadata = new MetadataStore(this.store, error => this.failures.push(error))
     const log = (...entry: unknown[]) => cluster.logged.push([id, ...entry])
     const partitionCount = view.partitions.length
     this.peers = this.#peersOf(cluster)
@@ -114,22 +117,24 @@ export class TestServer {
         isFull: () => this.isFull,
       }),
       ...shards,
-      blocks: new BlockService(env, noBlocks, new CopySources(this.peers, partitionCount)),
+      blocks: new BlockService(env, this.blocks, new CopySources(this.peers, partitionCount)),
       locks: this.locks,
       slots: this.slots,
       coordinator: this.coordinator,
       participant: this.participant,
-      syncPoint: new SyncPoint(noBlocks, this.metadata),
+      syncPoint: new SyncPoint(this.blocks, this.metadata),
       status: this.#status(),
-      checking: new Checking({ partitionCount, blocks: noBlocks }),
+      checking: new Checking({ partitionCount, blocks: this.blocks }),
       boot: cluster.bootOf(id),
       connectionOf: () => 0,
       admit,
     })
-    this.#asking = env.timers.every(recoveryIntervalMs, () => {
-      void this.participant.askOutcomes()
-      void this.coordinator.settle()
-    })
+    this.#asking = env.timers.every(recoveryIntervalMs, () => this.#resolve())
+  }
+
+  #resolve(): void {
+    void this.participant.askOutcomes()
+    void this.coordinator.settle()
   }
 
   /** The promise, or CLOSED when the server ends before. */
@@ -199,7 +204,7 @@ export class TestServer {
       member: this.id,
       metaDirectory: '/',
       dataDirectory: '/',
-      blocks: noBlocks,
+      blocks: this.blocks,
       partitions: () => this.partitions.all(),
       epochOf: partition => this.partitions.epochOf(partition),
       purgeQueue: () => this.purger.waitingCount,

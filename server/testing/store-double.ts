@@ -51,6 +51,10 @@ export class StoreDouble implements KeyValueStore {
     this.#failure = error
   }
 
+  get isDead(): boolean {
+    return this.#dead
+  }
+
   /** The process is gone: nothing takes effect any more, and nobody hears of anything. */
   die(): void {
     this.#dead = true

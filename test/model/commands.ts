@@ -45,21 +45,41 @@ const weights: { readonly [kind in Command['kind']]: number } = {
   removexattr: 1,
 }
 
-const kinds = Object.keys(weights) as Command['kind'][]
-const weighted = kinds.map(kind => ({ weight: weights[kind], arbitrary: fc.constant(kind) }))
+/** Changes of files rather than of names. */
+const dataWeights: typeof weights = {
+  ...weights,
+  mkdir: 1,
+  rmdir: 1,
+  link: 1,
+  rename: 2,
+  open: 1,
+  release: 0,
+  read: 12,
+  write: 12,
+  append: 16,
+  truncate: 10,
+  getattr: 6,
+}
 
 export const entryNames = ['a', 'b', 'd'] as const
 
-export const command: fc.Arbitrary<Command> = fc.record({
-  kind: fc.oneof(...weighted),
-  directory: fc.nat({ max: 2 }),
-  other: fc.nat({ max: 2 }),
-  name: fc.constantFrom(...entryNames),
-  newName: fc.constantFrom(...entryNames),
-  inode: fc.nat({ max: 3 }),
-  flags: fc.constantFrom(0, 0, 1, 2),
-  value: fc.nat({ max: 99 }),
-})
+function commandsOf(often: typeof weights): fc.Arbitrary<Command> {
+  const kinds = Object.keys(often) as Command['kind'][]
+  const weighted = kinds.map(kind => ({ weight: often[kind], arbitrary: fc.constant(kind) }))
+  return fc.record({
+    kind: fc.oneof(...weighted),
+    directory: fc.nat({ max: 2 }),
+    other: fc.nat({ max: 2 }),
+    name: fc.constantFrom(...entryNames),
+    newName: fc.constantFrom(...entryNames),
+    inode: fc.nat({ max: 3 }),
+    flags: fc.constantFrom(0, 0, 1, 2),
+    value: fc.nat({ max: 99 }),
+  })
+}
+
+export const command = commandsOf(weights)
+export const dataCommand = commandsOf(dataWeights)
 
 /** What a client has seen so far, newest first. */
 export class Knowledge {

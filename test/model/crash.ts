@@ -1,6 +1,5 @@
 /** Runs a short sequence and looks at what would be found if all ended at each change of what is stored. */
 import { createHash } from 'node:crypto'
-import { faultsIn } from '../../server/testing/checker.ts'
 import { Actor } from './actor.ts'
 import { apply } from './apply.ts'
 import type { Call } from './calls.ts'
@@ -142,12 +141,12 @@ async function recover(contents: Contents): Promise<Recovered> {
   const world = await cluster.passing(walk(fileSystem))
   const tree = world.tree()
   await cluster.env.advance(settleMs)
-  const faults = faultsIn(cluster.servers.contents.values())
+  const faults = cluster.faults()
   const later = (await cluster.passing(walk(fileSystem))).tree()
   if (later.join() !== tree.join()) faults.push(`it changes later: ${later.join('\n')}`)
   await cluster.passing(takeDown(fileSystem, world))
   await cluster.env.advance(settleMs)
-  return { tree, faults: [...faults, ...faultsIn(cluster.servers.contents.values())] }
+  return { tree, faults: [...faults, ...cluster.faults()] }
 }
 
 function hashOf(contents: Contents): string {

@@ -5,15 +5,16 @@
 import { ClusterClient } from '../../client/cluster/cluster.ts'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import { openVolume } from '../../client/fs/volume.ts'
-import { createVolume } from '../../client/fs/volumes.ts'
+import { createVolume, type VolumeSettings } from '../../client/fs/volumes.ts'
 import type { SimulatedEnv } from '../../network/env/simulated.ts'
-import { protocolVersion } from '../../network/limits.ts'
+import { chunkBytes, minBlockBytes, protocolVersion } from '../../network/limits.ts'
 import { silentLog } from '../../network/log.ts'
 import { connect } from '../../network/rpc/connect.ts'
 import { serve } from '../../network/rpc/serve.ts'
 import { MemoryNetwork } from '../../network/transport/memory.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Key } from '../../server/metadata/contract.ts'
+import { faultsIn } from '../../server/testing/checker.ts'
 import { TestCluster } from '../../server/testing/cluster.ts'
 
 export interface SimulationInit {
@@ -24,7 +25,12 @@ export interface SimulationInit {
   readonly slowestMs?: number
   /** Chance of each message between clients and servers to break its connection. */
   readonly lossRate?: number
+  /** Files longer than so many bytes have their data in blocks; without, none has. */
+  readonly inlineBytes?: number
 }
+
+/** Of each server: more than a run writes. */
+const dataBytes = 64 * chunkBytes
 
 /** What the servers of one cluster have stored. */
 export type Contents = ReadonlyMap<MemberId, ReadonlyMap<Key, Uint8Array>>
@@ -40,7 +46,13 @@ export class SimulatedCluster {
 
   private constructor(init: SimulationInit) {
     const { seed, servers = 4, partitions = 4, slowestMs = 3, lossRate = 0 } = init
-    this.servers = new TestCluster({ seed, servers, partitions, slowestMs: 2 * slowestMs })
+    this.servers = new TestCluster({
+      seed,
+      servers,
+      partitions,
+      slowestMs: 2 * slowestMs,
+      ...(init.inlineBytes === undefined ? {} : { dataBytes }),
+    })
     this.env = this.servers.env
     this.#network = new MemoryNetwork(this.env, {
       leastDelayMs: 0.01,
@@ -54,7 +66,7 @@ export class SimulatedCluster {
     const cluster = new SimulatedCluster(init)
     for (const id of cluster.ids) await cluster.passing(cluster.startServer(id))
     const client = cluster.#client()
-    await cluster.passing(createVolume(client, volume))
+    await cluster.passing(createVolume(client, volume, settingsOf(init)))
     await cluster.passing(client.close())
     return cluster
   }
@@ -77,6 +89,13 @@ export class SimulatedCluster {
   /** What is stored now. Values are never changed, only replaced. */
   contents(): Contents {
     return new Map([...this.servers.contents].map(([id, content]) => [id, new Map(content)]))
+  }
+
+  /** What does not fit together in all that is stored, and what the disks failed with. */
+  faults(): string[] {
+    const { contents, servers, view } = this.servers
+    const failures = [...servers.values()].flatMap(server => server.failures)
+    return [...failures.map(String), ...faultsIn(contents.values(), view.partitions.length)]
   }
 
   get ids(): readonly MemberId[] {
@@ -156,4 +175,8 @@ export class SimulatedCluster {
         }),
     })
   }
+}
+
+function settingsOf({ inlineBytes }: SimulationInit): VolumeSettings {
+  return inlineBytes === undefined ? {} : { inlineBytes, blockBytes: minBlockBytes }
 }

@@ -8,7 +8,7 @@ import { PosixError } from '../../network/errors.ts'
 import { Actor } from './actor.ts'
 import { apply } from './apply.ts'
 import type { Answer, Call } from './calls.ts'
-import { type Command, callOf, command, Knowledge } from './commands.ts'
+import { type Command, callOf, Knowledge } from './commands.ts'
 import type { Event } from './linearize.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 import { World } from './world.ts'
@@ -26,6 +26,10 @@ export interface Plan {
   readonly seed: number
   readonly slowestMs: number
   readonly lossRate: number
+  /** Of files that keep their data beside the inode; null: of all. */
+  readonly inlineBytes: number | null
+  /** All clients have the same file open. */
+  readonly opens: boolean
   /** What each client does, in several sequences at a time. */
   readonly clients: readonly (readonly (readonly Command[])[])[]
   readonly troubles: readonly Trouble[]
@@ -46,13 +50,23 @@ const trouble: fc.Arbitrary<Trouble> = fc.record({
   downMs: fc.nat({ max: 40 }),
 })
 
-export function planOf(options: { readonly troubles: number }): fc.Arbitrary<Plan> {
-  const lane = fc.array(command, { minLength: 1, maxLength: 5, size: 'max' })
+export interface PlanOptions {
+  /** At most. */
+  readonly troubles: number
+  readonly inlineBytes: readonly (number | null)[]
+  readonly opens: boolean
+  readonly command: fc.Arbitrary<Command>
+}
+
+export function planOf(options: PlanOptions): fc.Arbitrary<Plan> {
+  const lane = fc.array(options.command, { minLength: 1, maxLength: 5, size: 'max' })
   const lanes = fc.array(lane, { minLength: 1, maxLength: 2, size: 'max' })
   return fc.record({
     seed: fc.nat({ max: 2 ** 31 }),
     slowestMs: fc.constantFrom(1, 3, 10),
     lossRate: options.troubles > 0 ? fc.constantFrom(0, 0.01, 0.05) : fc.constant(0),
+    inlineBytes: fc.constantFrom(...options.inlineBytes),
+    opens: fc.constant(options.opens),
     clients: fc.array(lanes, { minLength: 1, maxLength: 3, size: 'max' }),
     troubles: fc.array(trouble, { maxLength: options.troubles, size: 'max' }),
   })
@@ -88,8 +102,9 @@ class Storm {
   }
 
   static async prepare(plan: Plan): Promise<Storm> {
-    const { seed, slowestMs, lossRate } = plan
-    const cluster = await SimulatedCluster.start({ seed, slowestMs, lossRate })
+    const { inlineBytes, seed, slowestMs, lossRate } = plan
+    const blocks = inlineBytes === null ? {} : { inlineBytes }
+    const cluster = await SimulatedCluster.start({ seed, slowestMs, lossRate, ...blocks })
     const connections = []
     for (const _ of plan.clients) connections.push(await cluster.connect())
     const storm = new Storm(plan, cluster, connections[0]!.fileSystem)
@@ -100,7 +115,9 @@ class Storm {
         known.saw(ino, storm.#start.attributesOf(ino).mode)
       }
       const actor = new Actor(fileSystem, (ino, mode) => known.saw(ino, mode))
-      storm.#clients.push({ name: `c${index}`, actor, known, end, ended: false })
+      const client = { name: `c${index}`, actor, known, end, ended: false }
+      storm.#clients.push(client)
+      if (plan.opens) await cluster.passing(storm.#open(client))
     }
     return storm
   }
@@ -125,6 +142,14 @@ class Storm {
       const ino = await perform({ ...file, ...place })
       await perform({ name: 'release', ino })
     }
+  }
+
+  /** /a, whatever else it opens later. */
+  async #open({ name, actor, known }: Client): Promise<void> {
+    const ino = this.#start.get(this.#start.root)!.entries.get('a')!
+    const call = { name: 'open', ino, truncate: false } as const
+    known.learn(call, await actor.perform(call))
+    apply(this.#start, call, { client: name, newIno: 0 })
   }
 
   async run(): Promise<void> {

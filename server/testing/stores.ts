@@ -1,0 +1,85 @@
+/** What a server of a test's cluster stores in: they outlive it, and hear nothing of it once it has ended. */
+import type { Env } from '../../network/env/env.ts'
+import { openBlockStore } from '../blocks/block-store.ts'
+import type { BlockStore } from '../blocks/contract.ts'
+import type { Device } from '../device/contract.ts'
+import type { Key } from '../metadata/contract.ts'
+import { MetadataStore } from '../metadata/metadata-store.ts'
+import { noBlocks } from './no-blocks.ts'
+import { StoreDouble } from './store-double.ts'
+
+export interface TestStores {
+  readonly store: StoreDouble
+  readonly metadata: MetadataStore
+  readonly failures: Error[]
+  readonly blocks: BlockStore
+}
+
+export function storesWithoutBlocks(content: Map<Key, Uint8Array>): TestStores {
+  const failures: Error[] = []
+  const store = new StoreDouble(content)
+  const metadata = new MetadataStore(store, error => failures.push(error))
+  return { store, metadata, failures, blocks: noBlocks }
+}
+
+/** @throws Error when a block has fallen back, though nothing loses power here. */
+export async function storesOn(
+  env: Env,
+  content: Map<Key, Uint8Array>,
+  device: Device,
+  partitionCount: number,
+): Promise<TestStores> {
+  const stores = storesWithoutBlocks(content)
+  const { store, metadata } = stores
+  const blocks = await openBlockStore({
+    env,
+    device: new DeviceOfOne(device, () => store.isDead),
+    index: metadata,
+    partitions: [...Array(partitionCount).keys()],
+    fallenBack: () => {
+      throw new Error('a block fell back although nothing lost power')
+    },
+    log: {
+      error: (fields, message) => stores.failures.push(new Error(message, { cause: fields })),
+    },
+    onPressure: () => undefined,
+  })
+  return { ...stores, blocks }
+}
+
+/** A device as one process has it: with the process ends what it was about to do. */
+class DeviceOfOne implements Device {
+  readonly name: string
+  readonly #device: Device
+  readonly #isDead: () => boolean
+
+  constructor(device: Device, isDead: () => boolean) {
+    this.name = device.name
+    this.#device = device
+    this.#isDead = isDead
+  }
+
+  space(): ReturnType<Device['space']> {
+    return this.#device.space()
+  }
+
+  read(position: number, target: Uint8Array): Promise<void> {
+    return this.#alive(() => this.#device.read(position, target))
+  }
+
+  write(position: number, pieces: readonly Uint8Array[]): Promise<void> {
+    return this.#alive(() => this.#device.write(position, pieces))
+  }
+
+  sync(): Promise<void> {
+    return this.#alive(() => this.#device.sync())
+  }
+
+  /** The machine keeps it. */
+  async close(): Promise<void> {}
+
+  async #alive(act: () => Promise<void>): Promise<void> {
+    if (!this.#isDead()) await act()
+    if (this.#isDead()) await new Promise(() => undefined)
+  }
+}
