@@ -74,6 +74,8 @@ interface Change {
   readonly after: Uint8Array
   /** Where a cut took bytes away that may not come back. */
   readonly cutAt: number
+  /** What a punch took away: with what is fallen back to, it may have gone, too. */
+  readonly punched?: { readonly from: number; readonly to: number }
 }
 
 class Run {
@@ -171,7 +173,8 @@ class Run {
     const change = await unlessFull(this.store.punch(keyOf(number), { offset, length }))
     if (change === 'full') return
     const after = this.state[number]!.slice().fill(0, offset, offset + length)
-    if (change) this.#stage(change, { number, after, cutAt: blockLength })
+    const punched = { from: offset, to: offset + length }
+    if (change) this.#stage(change, { number, after, cutAt: blockLength, punched })
     else if (!same(after, this.state[number]!)) throwError('a punch did nothing')
   }
 
@@ -302,7 +305,7 @@ class Run {
       values = values.map((before, chunk) => {
         const cutAt = Math.min(Math.max(0, change.cutAt - chunk * chunkBytes), chunkBytes)
         const left = before.map(value => value.slice().fill(0, cutAt))
-        return [...left, chunkOf(change.after, chunk)]
+        return [...withPunched(left, chunk, change.punched), chunkOf(change.after, chunk)]
       })
     }
     return values
@@ -330,6 +333,24 @@ function basesOf(state: State): Uint8Array[][][] {
 
 function chunkOf(block: Uint8Array, chunk: number): Uint8Array {
   return block.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes)
+}
+
+/** A chunk that a punch cuts short is cut with all that it may fall back to. */
+function withPunched(
+  values: readonly Uint8Array[],
+  chunk: number,
+  punched: Change['punched'],
+): readonly Uint8Array[] {
+  if (!punched) return values
+  const from = Math.max(0, punched.from - chunk * chunkBytes)
+  const to = Math.min(punched.to - chunk * chunkBytes, chunkBytes)
+  if (from >= to) return values
+  const left = values.map(value => value.slice().fill(0, from, to))
+  return to === chunkBytes ? left : distinct([...values, ...left])
+}
+
+function distinct(values: readonly Uint8Array[]): Uint8Array[] {
+  return values.filter((value, at) => values.findIndex(one => same(one, value)) === at)
 }
 
 async function unlessFull<T>(changing: Promise<T>): Promise<T | 'full'> {
