@@ -20,7 +20,8 @@ export function resize(context: OperationContext, inode: Inode, size: number): P
   if (size > inode.size && hasPendingCut(context.batch, inode.ino)) {
     throw new PosixError('EIO', `a truncation of inode ${inode.ino} could not be finished`)
   }
-  if (size >= inode.size) return { ...times, size }
+  // To the size that it has: what was allocated behind the end goes (as in ext4_setattr).
+  if (size > inode.size || (size === inode.size && inode.reach === 0)) return { ...times, size }
   const cuts = inode.cuts + 1
   if (inode.reach === 0) {
     const data = readVerifiedInlineData(context.batch, inode.ino)

@@ -113,6 +113,26 @@ export const sparse: Checks = {
       t.is((await stat(fs, path)).size, BigInt(4 * MiB + 1000))
     },
 
+  'a truncation to the size that a file has frees what was allocated behind its end': async (
+    t,
+    fs,
+    directory,
+  ) => {
+    const path = `${directory}/file`
+    for (const length of [0, 10_000, 5 * MiB + 10]) {
+      await fs.writeFile(path, bytesOf(1, length))
+      if (!(await fallocate(t, directory, '-n', '-l', `${16 * MiB}`, 'file'))) return
+      t.true((await taken(fs, path)) >= 16 * MiB)
+      await fs.truncate(path, length)
+      const left = await taken(fs, path)
+      t.true(left <= length + 65_536, `${left} bytes for ${length}`)
+      t.true((await fs.readFile(path)).equals(bytesOf(1, length)))
+      await fs.truncate(path, 16 * MiB)
+      const expected = Buffer.concat([bytesOf(1, length)], 16 * MiB)
+      t.true((await fs.readFile(path)).equals(expected))
+    }
+  },
+
   'a punched hole gives its space back, reads as zeros and is found': async (t, fs, directory) => {
     const path = `${directory}/file`
     const content = bytesOf(1, 4 * MiB)

@@ -1,6 +1,7 @@
 /** What an inode says of the space that its data takes, and holes in inline data. */
 import test from 'ava'
 import type { CommitWriteRequest, SetattrRequest } from '../../../network/wire/operations.ts'
+import { cutKey } from '../../metadata/keys.ts'
 import { codeOf, inlineWrite, openRoom, type Room, slot } from '../../testing/room.ts'
 import { getattr, setattr } from './attributes.ts'
 import { commitWrite, punchInline, readInline, reserve, writeInline } from './data.ts'
@@ -93,6 +94,22 @@ test('what blocks took and gave back adds up, and never to less than nothing', a
   }
   t.is(commit(room, ino, { allocated: 4096 }).allocated, 4096)
   t.like(set(room, ino, { size: 0 }), { size: 0, allocated: 0 })
+})
+
+test('a truncation to the size that the file has lets nothing behind its end stay', async t => {
+  const room = await openRoom()
+  const { ino } = room.file('f')
+  write(room, ino, 0, 'inline')
+  const { change, cuts } = attributes(room, ino)
+  t.is(set(room, ino, { size: 6 }).cuts, cuts, 'beside the inode there is nothing')
+  room.run(reserve, { ino, reach: 4, exclusive: false, ...slot })
+  commit(room, ino, { end: 0, spilled: change + 1, allocated: 4 * block })
+  t.is(set(room, ino, { size: 6 }).cuts, cuts + 1)
+  t.true(room.partition.store.get(cutKey(0, ino)) !== undefined)
+  const { generation } = set(room, ino, { size: 0 })
+  room.run(reserve, { ino, reach: 4, exclusive: false, ...slot })
+  commit(room, ino, { spilled: attributes(room, ino).change, allocated: 4 * block })
+  t.like(set(room, ino, { size: 0 }), { reach: 0, allocated: 0, generation: generation + 1 })
 })
 
 test('inline data that is cut or lengthened takes what is left of it', async t => {
