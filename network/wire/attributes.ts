@@ -51,9 +51,11 @@ export interface Attributes {
 /** st_blocks counts these, whatever the block size (stat(2)). */
 export const statBlockBytes = 512
 
-/** st_blocks. */
-export function statBlocksOf({ mode, size, allocated }: Attributes): number {
-  return Math.ceil((isRegular(mode) ? allocated : size) / statBlockBytes)
+/** st_blocks. Of a file that may hold blocks not 0, which archivers (tar -S) take for one hole, and read nothing. */
+export function statBlocksOf({ mode, size, reach, allocated }: Attributes): number {
+  if (!isRegular(mode)) return Math.ceil(size / statBlockBytes)
+  const least = size > 0 && reach > 0 ? 1 : 0
+  return Math.max(least, Math.ceil(allocated / statBlockBytes))
 }
 
 export function isDirectory(mode: number): boolean {
