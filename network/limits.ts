@@ -276,12 +276,12 @@ export const checkPageDamages = 256
 export const checkPageBytes = 16 * MiB
 /** Inodes whose names one request looks for: its body stays far below a frame's. */
 export const maxCheckNamesInos = 4096
-/** Inodes that a check holds in memory at a time, at some 300 bytes each. */
-export const checkBucketInodes = 65_536
+/** Inodes that a check holds in memory at a time, at some 500 bytes each. */
+export const checkBucketInodes = 16_384
 /** Files of facts that a check keeps beside memory; with more inodes than these hold, buckets get larger. */
-export const maxCheckBuckets = 1024
+export const maxCheckBuckets = 2048
 /** Facts that are gathered before they are written to their file. */
-export const checkBufferBytes = 16 * KiB
+export const checkBufferBytes = 8 * KiB
 /** Partitions that a check looks at at a time: so the servers have something else to do as well. */
 export const maxCheckedPartitions = 4
 /** Examinations on their way at a time. */

@@ -6,11 +6,11 @@
  */
 import { appendFile, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { decodeFacts, type Fact, factBytes } from '../../network/checking/facts.ts'
+import { type Fact, factBytes, visitFacts } from '../../network/checking/facts.ts'
 import { checkBucketInodes, checkBufferBytes, maxCheckBuckets } from '../../network/limits.ts'
 
 const bufferBytes = Math.floor(checkBufferBytes / factBytes) * factBytes
-const readBytes = 64 * bufferBytes
+const readBytes = 32 * bufferBytes
 
 interface Bucket {
   readonly file: string
@@ -49,13 +49,13 @@ export class FactBuckets {
     }
   }
 
-  async *read(index: number): AsyncGenerator<Fact> {
+  async read(index: number, visit: (fact: Fact) => void): Promise<void> {
     const bucket = this.#buckets[index]!
     if (bucket.written !== null) {
       await bucket.written
-      yield* factsIn(bucket.file)
+      await readFacts(bucket.file, visit)
     }
-    yield* decodeFacts(bucket.buffer.subarray(0, bucket.length))
+    visitFacts(bucket.buffer.subarray(0, bucket.length), visit)
   }
 
   async remove(): Promise<void> {
@@ -81,7 +81,7 @@ export class FactBuckets {
   }
 }
 
-async function* factsIn(path: string): AsyncGenerator<Fact> {
+async function readFacts(path: string, visit: (fact: Fact) => void): Promise<void> {
   const file = await open(path)
   try {
     const buffer = Buffer.alloc(readBytes)
@@ -89,7 +89,7 @@ async function* factsIn(path: string): AsyncGenerator<Fact> {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
       if (bytesRead === 0) return
       position += bytesRead
-      yield* decodeFacts(buffer.subarray(0, bytesRead))
+      visitFacts(buffer.subarray(0, bytesRead), visit)
     }
   } finally {
     await file.close()

@@ -110,14 +110,17 @@ export class Pass {
     for (let index = 0; index < buckets.count; index++) {
       this.#options.signal?.throwIfAborted()
       const inodes = new Map<Ino, InodeFacts>()
-      for await (const fact of buckets.read(index)) {
-        if (fact.kind === factKind.counts) continue
-        const facts = inodes.get(fact.ino) ?? new InodeFacts(fact.ino)
-        inodes.set(fact.ino, facts)
+      await buckets.read(index, fact => {
+        if (fact.kind === factKind.counts) return
+        let facts = inodes.get(fact.ino)
+        if (facts === undefined) {
+          facts = new InodeFacts(fact.ino)
+          inodes.set(fact.ino, facts)
+        }
         facts.add(fact)
         if (fact.kind === factKind.directory) parents.add(fact.ino, fact.b)
         else if (fact.kind === factKind.file) this.counts.files++
-      }
+      })
       for (const facts of inodes.values()) {
         for (const suspicion of judge(facts)) this.suspects.add(suspicion)
       }

@@ -83,19 +83,25 @@ export function encodeFacts(facts: readonly Fact[]): Uint8Array {
 }
 
 /** @throws ClusterError MALFORMED when the bytes are no rows. */
-export function* decodeFacts(bytes: Uint8Array): Generator<Fact> {
+export function visitFacts(bytes: Uint8Array, visit: (fact: Fact) => void): void {
   if (bytes.length % factBytes !== 0) {
     throw new ClusterError('MALFORMED', `${bytes.length} bytes are no facts`)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const number = (at: number) => view.getFloat64(at, true)
   for (let at = 0; at < bytes.length; at += factBytes) {
-    yield {
-      kind: number(at),
-      ino: number(at + 8),
-      a: number(at + 16),
-      b: number(at + 24),
-      c: number(at + 32),
-    }
+    visit({
+      kind: view.getFloat64(at, true),
+      ino: view.getFloat64(at + 8, true),
+      a: view.getFloat64(at + 16, true),
+      b: view.getFloat64(at + 24, true),
+      c: view.getFloat64(at + 32, true),
+    })
   }
+}
+
+/** As `visitFacts`, for few. */
+export function decodeFacts(bytes: Uint8Array): Fact[] {
+  const facts: Fact[] = []
+  visitFacts(bytes, fact => facts.push(fact))
+  return facts
 }

@@ -20,16 +20,20 @@ export interface TypedName extends NamePlace {
 }
 
 interface LastBlock {
-  end: number
-  bytes: number
+  readonly end: number
+  readonly bytes: number
 }
+
+const noBlocks: ReadonlyMap<number, LastBlock> = new Map()
+const noGenerations: ReadonlySet<number> = new Set()
 
 /** All that was found of one inode number. */
 export class InodeFacts {
   readonly ino: Ino
   readonly names: TypedName[] = []
-  readonly blocks = new Map<number, LastBlock>()
-  readonly purged = new Set<number>()
+  /** Most inodes have none: theirs are shared, and never changed. */
+  blocks: ReadonlyMap<number, LastBlock> = noBlocks
+  purged: ReadonlySet<number> = noGenerations
   record: Fact | null = null
   unreadable = false
   entries = 0
@@ -50,15 +54,15 @@ export class InodeFacts {
       this.subdirectories += b
     } else if (kind === factKind.directory || kind === factKind.file) this.record = fact
     else if (kind === factKind.blocks) this.#addBlocks(a, b, c)
-    else if (kind === factKind.purge) this.purged.add(a)
+    else if (kind === factKind.purge) this.purged = new Set([...this.purged, a])
     else if (kind === factKind.inline) this.inlineBytes = a
     else if (kind === factKind.unreadable) this.unreadable = true
   }
 
   #addBlocks(generation: number, end: number, bytes: number): void {
     const known = this.blocks.get(generation)
-    if (known === undefined) this.blocks.set(generation, { end, bytes })
-    else if (end > known.end) Object.assign(known, { end, bytes })
+    if (known !== undefined && end <= known.end) return
+    this.blocks = new Map([...this.blocks, [generation, { end, bytes }]])
   }
 }
 

@@ -1,5 +1,6 @@
 /** Examinations of data and the inodes it belongs to. */
 import { ClusterError } from '../../network/errors.ts'
+import { maxPurgesInFlight } from '../../network/limits.ts'
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
@@ -29,7 +30,8 @@ export const leakedBlocks: Examination = async scene => {
   if (inode?.generation === generation || !(await lastBlockIsThere(scene))) return sound
   if (!request.repair) return faulty(`generation ${generation}, up to block ${endBlock - 1}`)
   if (inode !== undefined && mayComeAgain(scene, inode)) {
-    return lost(`generation ${generation} may still become the file's own`)
+    await deleteNow(scene)
+    return repaired('they were deleted')
   }
   transaction.local(({ batch }) => {
     const record = Buffer.allocUnsafe(8)
@@ -38,6 +40,22 @@ export const leakedBlocks: Examination = async scene => {
     batch.put(purgeKey(partition.id, subject, generation), record)
   })
   return repaired('they were queued for deletion')
+}
+
+/** While the inode is locked, its generation stays what it is: nobody writes there who is to be believed. */
+async function deleteNow({ transaction, request }: Scene): Promise<void> {
+  const { generation, endBlock } = request.remains
+  const blocks = { ino: request.subject, generation, block: 0, offset: 0, reach: endBlock }
+  await inTurns([...Array(transaction.partitionCount).keys()], async holder => {
+    await transaction.ask('cutBlocks', holder, { ...blocks, purge: false, durable: true })
+  })
+}
+
+/** A few at a time. */
+async function inTurns<T>(all: readonly T[], act: (one: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < all.length; at += maxPurgesInFlight) {
+    await Promise.all(all.slice(at, at + maxPurgesInFlight).map(act))
+  }
 }
 
 /** Generations below the floor of this boot are given out no more. */

@@ -1,7 +1,11 @@
 /** `rookery fsck` on clusters whose disks were damaged by hand: every fault is found, and repaired or told. */
 import { open } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
+import { noRemains } from '../../network/checking/rules.ts'
+import { chunkBytes } from '../../network/limits.ts'
+import { partitionOfBlock } from '../../network/placement/locate.ts'
 import { fileType } from '../../network/wire/attributes.ts'
+import { checksumsOf } from '../../network/wire/checksum.ts'
 import { makeIno } from '../../network/wire/ids.ts'
 import { blockKeyOf, parseBlockKey } from '../../server/blocks/index.ts'
 import { decodeRecord } from '../../server/blocks/record.ts'
@@ -419,4 +423,61 @@ test('transactions that are stuck are brought to their end', async t => {
     ['stuck-transaction', 'repaired'],
   ])
   await stillHasAll(t, cluster)
+})
+
+test('a block that arrives when its file is gone is found and deleted', async t => {
+  await using cluster = await startFilled()
+  const files = await cluster.connect()
+  const { ino } = await files.stat('/outer/inner/big')
+  // A generation that is not queued any more, and that no server remembers to have deleted.
+  const block = { ino, generation: 900, block: 2 }
+  const data = bytesOf(7, 5000)
+  const checksums = checksumsOf([data], 0, chunkBytes)
+  const client = await cluster.client()
+  const partition = partitionOfBlock(ino, 900, 2, client.partitionCount)
+  await client.mutate('writeBlock', partition, { ...block, offset: 0, checksums }, [data])
+  const { findings } = await cluster.check()
+  const told = findings.map(({ fault, outcome, path }) => [fault, outcome, path])
+  t.deepEqual(told, [['leaked-blocks', 'faulty', 'test:/outer/inner/big']])
+  const repaired = await cluster.check({ repair: true })
+  t.deepEqual(
+    repaired.findings.map(({ outcome }) => outcome),
+    ['repaired'],
+  )
+  await isClean(t, cluster)
+  sameBytes(t, await files.readFile('/outer/inner/big'), bytesOf(1, bigBytes))
+})
+
+test('a check that is interrupted says so, and leaves nothing in its directory', async t => {
+  await using cluster = await startFilled()
+  const interrupted = new AbortController()
+  const onProgress = () => interrupted.abort(new Error('enough'))
+  const checking = cluster.check({ signal: interrupted.signal, onProgress })
+  await t.throwsAsync(checking, { message: 'enough' })
+  await isClean(t, cluster)
+})
+
+test('an examination that is none is refused, and so is one of another partition', async t => {
+  await using cluster = await startFilled()
+  const client = await cluster.client()
+  const sound = {
+    ino: makeIno(3, 0),
+    fault: 'bad-inode' as const,
+    subject: makeIno(3, 20),
+    key: Buffer.from(inodeKey(4, makeIno(4, 20)), 'latin1'),
+    names: [],
+    change: 0,
+    remains: noRemains,
+    repair: true,
+    refuge: 0,
+  }
+  const refused = { code: 'EIO', message: /MALFORMED/ } as const
+  await t.throwsAsync(client.mutate('examine', 3, sound), refused)
+  const nameless = { ...sound, fault: 'nothing' as 'bad-inode' }
+  await t.throwsAsync(client.mutate('examine', 3, nameless), refused)
+  const after = Buffer.from([0, 9, 1])
+  await t.throwsAsync(client.query('checkScan', 3, { after }), refused)
+  const many = { inos: Array<number>(5000).fill(1), after: new Uint8Array(0) }
+  await t.throwsAsync(client.query('checkNames', 3, many), refused)
+  await t.throwsAsync(client.query('checkInode', 0, { ino: -1 }), refused)
 })

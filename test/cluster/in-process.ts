@@ -98,9 +98,14 @@ export class InProcessCluster implements AsyncDisposable {
 
   /** The volume as its surfaces see it, through a client of its own; closed with the cluster. */
   async openFileSystem(): Promise<FileSystem> {
+    return await openVolume(await this.client(), volume)
+  }
+
+  /** What is below a volume: calls that find their server. Closed with the cluster. */
+  async client(): Promise<Cluster> {
     const client = await connectClient({ env, log, managers: this.#manager.addresses })
     this.#clients.push(client)
-    return await openVolume(client, volume)
+    return client
   }
 
   /** Stops all servers and starts them again, as if on machines in that boot. */
