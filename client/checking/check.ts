@@ -74,7 +74,7 @@ async function findingsOf(
   const names = await namesOf(followUp, [...subjects].slice(0, maxPathsTold))
   for (const { suspect, reply } of all) {
     const { fault, subject } = suspect
-    const place = suspect.names[0] ?? names.get(inodeOf(suspect))?.[0]
+    const place = suspect.names.find(({ cookie }) => cookie > 0) ?? names.get(inodeOf(suspect))?.[0]
     const path = place === undefined ? null : await paths.ofName(place)
     const outcome = reply.verdict as Outcome
     findings.push({ fault, outcome, subject, path, detail: reply.detail })

@@ -110,16 +110,22 @@ export class FollowUp {
     })
   }
 
-  /** First the state of each inode, then its names: with the state unchanged afterwards they are all there are. */
+  /** What seems to be faulty is looked at a second time: a name may have moved while a shard was split. */
   async #byNames(suspects: readonly Suspect[]): Promise<Examined[]> {
+    const first = await this.#lookByNames(suspects, false)
+    const faulty = first.filter(({ reply }) => reply.verdict === 'faulty')
+    if (faulty.length === 0) return first
+    const again = faulty.map(({ suspect }) => suspect)
+    const second = await this.#lookByNames(again, this.#options.repair)
+    return [...first.filter(({ reply }) => reply.verdict !== 'faulty'), ...second]
+  }
+
+  /** First the state of each inode, then its names: with the state unchanged afterwards they are all there are. */
+  async #lookByNames(suspects: readonly Suspect[], repair: boolean): Promise<Examined[]> {
     const seen = await this.#seen(suspects.map(({ subject }) => subject))
     return await inParallel(suspects.length, maxExaminations, async index => {
       const suspect = suspects[index]!
-      const found = seen.get(suspect.subject)!
-      let reply = await this.#examine(suspect, found, false)
-      if (reply.verdict === 'faulty' && this.#options.repair) {
-        reply = await this.#examine(suspect, found, true)
-      }
+      const reply = await this.#examine(suspect, seen.get(suspect.subject)!, repair)
       return { suspect, reply }
     })
   }

@@ -38,8 +38,8 @@ export class Suspects {
 /** The same for the same fault at the same place, in this pass and another. */
 export function identityOf({ fault, subject, key, names, remains }: Suspect): string {
   const [place] = names
-  const name =
-    fault === 'dangling-entry' && place !== undefined ? `${place.directory}.${place.cookie}` : ''
+  const isPlaced = fault === 'dangling-entry' && place !== undefined
+  const name = isPlaced ? `${place.partition} ${place.directory}.${place.cookie}` : ''
   return `${fault} ${subject} ${Buffer.from(key).toString('hex')} ${name} ${remains.generation}`
 }
 

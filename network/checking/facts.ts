@@ -14,7 +14,7 @@ export const factKind = {
    * entries, b: subdirectories; not numbers where nobody knows what a shard counts.
    */
   tally: 2,
-  /** Inode of a directory; a: nlink, b: parent, c: size. */
+  /** Inode of a directory; a: nlink and whether it is split (`packLinks` with 1), b: parent, c: size. */
   directory: 3,
   /** Inode of anything else; a: nlink and type bits (`packLinks`), b: generation, c: blocks reserved. */
   file: 4,
@@ -26,6 +26,8 @@ export const factKind = {
   inline: 7,
   /** The inode's record is there but cannot be read. */
   unreadable: 8,
+  /** One partition has shards of the directory ino; a: partition. */
+  holding: 10,
   /** Of a partition (ino: its number), as counted by itself; a: inodes, b: blocks, c: bytes. */
   counts: 9,
 } as const

@@ -110,7 +110,7 @@ export const faults = {
   },
   'misplaced-record': {
     summary: 'a record lies in another partition than its inode',
-    remedy: 'nothing is done: nobody reads it there',
+    remedy: 'it is left: entries of a split directory are found again with its counts',
   },
 } as const satisfies Record<string, FaultKind>
 

@@ -95,6 +95,12 @@ const faulty: { readonly [title: string]: readonly [string, ...Fact[]] } = {
     tally(1, 0),
     name(parent, fileType.directory),
   ],
+  'a directory that does not know of its shards': [
+    'directory-count',
+    directory(2, 0),
+    { kind: factKind.holding, ino, a: 5, b: 0, c: 0 },
+    name(parent, fileType.directory),
+  ],
   'a directory in another than its parent': [
     'parent',
     directory(2, 0, makeIno(1, 30)),

@@ -39,6 +39,8 @@ export class InodeFacts {
   entries = 0
   subdirectories = 0
   inlineBytes: number | null = null
+  /** Partitions that have shards of it. */
+  holders: readonly number[] = []
 
   constructor(ino: Ino) {
     this.ino = ino
@@ -57,6 +59,7 @@ export class InodeFacts {
     else if (kind === factKind.purge) this.purged = new Set([...this.purged, a])
     else if (kind === factKind.inline) this.inlineBytes = a
     else if (kind === factKind.unreadable) this.unreadable = true
+    else if (kind === factKind.holding) this.holders = [...this.holders, a]
   }
 
   #addBlocks(generation: number, end: number, bytes: number): void {
@@ -77,17 +80,14 @@ export function* judge(facts: InodeFacts): Generator<Suspicion> {
 function* judgeMissing(facts: InodeFacts): Generator<Suspicion> {
   for (const name of facts.names) yield suspicion('dangling-entry', facts, [name])
   if (facts.names.length > 0) return
-  if (facts.unreadable || facts.inlineBytes !== null || facts.entries > 0) {
+  if (facts.unreadable || facts.inlineBytes !== null || hasEntries(facts)) {
     yield suspicion('lost-inode', facts, [])
     return
   }
   for (const generation of facts.blocks.keys()) yield* judgeGeneration(facts, generation)
 }
 
-function* judgeDirectory(
-  facts: InodeFacts,
-  { a: nlink, b: parent, c: size }: Fact,
-): Generator<Suspicion> {
+function* judgeDirectory(facts: InodeFacts, { a, b: parent, c: size }: Fact): Generator<Suspicion> {
   const { ino, names, entries, subdirectories } = facts
   yield* judgeTypes(facts, fileType.directory)
   if (ino === clusterRootIno) {
@@ -96,18 +96,25 @@ function* judgeDirectory(
   else if (names.length > 1 || names[0]!.directory !== parent) {
     yield suspicion('parent', facts, names)
   }
-  if (size !== entries || nlink !== 2 + subdirectories) {
+  const isSplit = typeOf(a) === 1
+  const counted = size === entries && linksOf(a) === 2 + subdirectories
+  if (!counted || isSplit !== facts.holders.length > 0) {
     yield suspicion('directory-count', facts, [])
   }
   for (const generation of facts.blocks.keys()) yield* judgeGeneration(facts, generation)
+}
+
+/** Those of a split directory are counted where they are, and add up to nothing here. */
+function hasEntries({ entries, holders }: InodeFacts): boolean {
+  return entries > 0 || holders.length > 0
 }
 
 function* judgeFile(
   facts: InodeFacts,
   { a, b: generation, c: reserved }: Fact,
 ): Generator<Suspicion> {
-  const { names, blocks, entries } = facts
-  if (entries > 0) yield suspicion('lost-inode', facts, names)
+  const { names, blocks } = facts
+  if (hasEntries(facts)) yield suspicion('lost-inode', facts, names)
   yield* judgeTypes(facts, typeOf(a))
   if (names.length !== linksOf(a)) {
     yield suspicion(names.length === 0 ? 'nameless' : 'link-count', facts, names)
@@ -145,11 +152,12 @@ function remainsOf(facts: InodeFacts, generation?: number): Remains {
   const last = facts.blocks.get(newest)
   return {
     type: facts.names[0]?.type ?? 0,
-    entries: Math.max(0, facts.entries || 0),
+    entries: Math.max(facts.holders.length, facts.entries || 0),
     generation: newest,
     endBlock: last?.end ?? 0,
     lastBytes: last?.bytes ?? 0,
     inline: facts.inlineBytes !== null,
+    holders: facts.holders,
   }
 }
 
@@ -160,4 +168,5 @@ export const noRemains: Remains = {
   endBlock: 0,
   lastBytes: 0,
   inline: false,
+  holders: [],
 }

@@ -83,6 +83,8 @@ export interface Remains {
   readonly endBlock: number
   readonly lastBytes: number
   readonly inline: boolean
+  /** Partitions that have shards of it. */
+  readonly holders: readonly number[]
 }
 
 /** Looks again at what seems to be a fault, with everything concerned locked, and repairs it if told to. */

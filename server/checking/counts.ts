@@ -1,8 +1,11 @@
 /** Examinations of what is counted: entries of directories, and what partitions hold. */
+import type { ShardMap } from '../../network/placement/shards.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import type { ExamineReply } from '../../network/wire/operations.ts'
 import { decodeRecord, storedBytes } from '../blocks/record.ts'
 import type { Key } from '../metadata/contract.ts'
+import { type Inode, noShards } from '../metadata/inode.ts'
 import { endOf, inoPrefix, isKeyOf, keyKind, kindOfKey, partitionRange } from '../metadata/keys.ts'
 import type { CountChange } from '../partition/batch.ts'
 import { writeInode } from '../partition/inodes.ts'
@@ -20,6 +23,8 @@ export const directoryCount: Examination = async scene => {
   const inode = transaction.local(({ batch }) => readableAt(batch, subject))
   if (inode === undefined || !isDirectory(inode.mode)) return sound
   if (inode.shards.length > 0) return await splitDirectoryCount(scene, inode)
+  const map = await shardMapOf(scene, subject)
+  if (map.length > 0) return knowItsShards(scene, inode, map)
   const { entries, subdirectories } = await countEntries(scene, subject)
   const nlink = 2 + subdirectories
   if (inode.size === entries && inode.nlink === nlink) return sound
@@ -29,6 +34,30 @@ export const directoryCount: Examination = async scene => {
     writeInode(batch, { ...inode, size: entries, nlink, change: inode.change + 1 })
   })
   return repaired(`it counts ${found} now`)
+}
+
+function knowItsShards(
+  { transaction, request }: Scene,
+  inode: Inode,
+  shards: ShardMap,
+): ExamineReply {
+  const detail = `it has ${shards.length} shards that it does not know of`
+  if (!request.repair) return faulty(detail)
+  transaction.local(({ batch }) => {
+    writeInode(batch, { ...inode, shards, size: 0, nlink: 2, change: inode.change + 1 })
+  })
+  return repaired(detail)
+}
+
+/** Of a directory that was split, as the partitions that have shards of it tell; empty when none has. */
+export async function shardMapOf({ transaction, request }: Scene, ino: Ino): Promise<ShardMap> {
+  const firsts = new Set<number>()
+  for (const partition of request.remains.holders) {
+    const held = await transaction.run(partition, 'inspectShards', { ino })
+    for (const { first } of held?.shards ?? []) firsts.add(first)
+  }
+  if (firsts.size === 0) return noShards
+  return Uint8Array.from([...firsts.add(0)].sort((a, b) => a - b))
 }
 
 export async function countEntries(

@@ -8,7 +8,7 @@ import type { ExamineReply } from '../../network/wire/operations.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { inlineKey, inodeKey, purgeKey } from '../metadata/keys.ts'
 import { writeInode } from '../partition/inodes.ts'
-import { countEntries } from './counts.ts'
+import { countEntries, shardMapOf } from './counts.ts'
 import { readableAt } from './legs.ts'
 import { rebuild } from './names.ts'
 import { type Examination, faulty, lost, repaired, type Scene, sound } from './scene.ts'
@@ -110,7 +110,8 @@ export const lostInode: Examination = async scene => {
     hasRecord: getTolerantly(batch, inodeKey(partition.id, subject)) !== undefined,
     hasInline: getTolerantly(batch, inlineKey(partition.id, subject)) !== undefined,
   }))
-  const { entries } = await countEntries(scene, subject)
+  const here = await countEntries(scene, subject)
+  const entries = Math.max(here.entries, (await shardMapOf(scene, subject)).length)
   const isLost =
     inode === undefined
       ? hasRecord || hasInline || entries > 0

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { type FaultCode, faultCodes } from '../../network/checking/faults.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { maxLinkCount } from '../../network/limits.ts'
+import { maxLinkCount, shardSlots } from '../../network/limits.ts'
 import type { ExamineReply, ExamineRequest } from '../../network/wire/operations.ts'
 import { directoryCount, partitionCount } from './counts.ts'
 import { blocksBeyondReach, leakedBlocks, lostInode } from './data.ts'
@@ -58,6 +58,7 @@ const schema = z.object({
     endBlock: count,
     lastBytes: count,
     inline: z.boolean(),
+    holders: z.array(count).max(shardSlots),
   }),
   repair: z.boolean(),
   refuge: count,

@@ -1,7 +1,7 @@
 /** What a check does in one partition as a part of a transaction: looks at inodes and names, and repairs them. */
 import { z } from 'zod'
 import { PosixError } from '../../network/errors.ts'
-import { hashOfCookie } from '../../network/placement/shards.ts'
+import { hashOfCookie, isShardMap } from '../../network/placement/shards.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { cookieOf, decodeEntries, type Entry, encodeEntries } from '../metadata/entries.ts'
@@ -21,6 +21,10 @@ import { getTolerantly } from './tolerant.ts'
 const number = z.number()
 const place = z.object({ partition: number, directory: number, cookie: number })
 
+function isShardMapOrNone(value: unknown): boolean {
+  return (value instanceof Uint8Array && value.length === 0) || isShardMap(value)
+}
+
 export const checkingSchemas = {
   inspectInode: z.object({ ino: number }),
   inspectName: place,
@@ -37,6 +41,7 @@ export const checkingSchemas = {
     reserved: number,
     blockBytes: number,
     inlineBytes: number,
+    shards: z.custom<Uint8Array>(isShardMapOrNone),
   }),
   setLinks: z.object({ ino: number, nlink: number }),
   inspectShards: z.object({ ino: number }),
@@ -103,7 +108,7 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
 
   rebuildInode(
     { batch, nowNs },
-    { ino, mode, parent, nlink, size, generation, reserved, ...rest },
+    { ino, mode, parent, nlink, size, generation, reserved, shards, ...rest },
   ) {
     const isNew = getTolerantly(batch, inodeKey(partitionOfIno(ino), ino)) === undefined
     const target = new Uint8Array(0)
@@ -117,6 +122,7 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
       size,
       generation,
       reserved,
+      shards,
       reach: reserved,
       allocated: size,
     })

@@ -8,12 +8,16 @@ import {
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { ExamineReply, NamePlace, Remains } from '../../network/wire/operations.ts'
+import { noShards } from '../metadata/inode.ts'
 import { lockRenamesPartition } from '../transactions/legs.ts'
+import { shardMapOf } from './counts.ts'
 import type { Inspected } from './legs.ts'
 import {
+  doubt,
   type Examination,
   faulty,
   inspect,
+  removeName,
   repaired,
   type Scene,
   sound,
@@ -41,9 +45,10 @@ export const danglingEntry: Examination = async scene => {
   }
   if (inode !== null) {
     await transaction.run(place.partition, 'retypeName', { ...place, type })
+    await doubt(scene, place.directory, place.partition)
     return repaired("the name was given the inode's type")
   }
-  await transaction.run(place.partition, 'removeName', place)
+  await removeName(scene, place)
   return repaired('nothing was left of it: the name was removed')
 }
 
@@ -55,14 +60,10 @@ function speaksFor(remains: Remains, nameType: number, inodeType: number): boole
 }
 
 /** Its links and entries are counted by the examinations that follow. */
-export async function rebuild(
-  { transaction, request, ...scene }: Scene,
-  ino: Ino,
-  type: number,
-  parent: Ino,
-): Promise<void> {
+export async function rebuild(scene: Scene, ino: Ino, type: number, parent: Ino): Promise<void> {
+  const { transaction, request } = scene
   const { endBlock, lastBytes, generation } = request.remains
-  const above = parent === 0 ? null : await inspect({ transaction, request, ...scene }, parent)
+  const above = parent === 0 ? null : await inspect(scene, parent)
   const own = above ?? { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes }
   let { blockBytes } = own
   while (blockBytes < lastBytes && blockBytes < maxBlockBytes) blockBytes *= 2
@@ -78,6 +79,7 @@ export async function rebuild(
     reserved: hasBlocks ? endBlock : 0,
     blockBytes,
     inlineBytes: own.inlineBytes,
+    shards: directory ? await shardMapOf(scene, ino) : noShards,
   })
 }
 
@@ -114,7 +116,7 @@ async function directoryName(scene: Scene, inode: Inspected): Promise<ExamineRep
     return faulty(`it has ${names.length} names, and its parent is ${inode.parent}`)
   await transaction.run(lockRenamesPartition, 'lockRenames', {})
   for (const place of names) {
-    if (place !== kept || isRoot) await transaction.run(place.partition, 'removeName', place)
+    if (place !== kept || isRoot) await removeName(scene, place)
   }
   if (isRoot) return repaired('names of the root were removed')
   if (kept === undefined) await takeIn(scene, { ino: subject, mode: inode.mode })
@@ -149,7 +151,7 @@ export const unreachable: Examination = async scene => {
   if (entry?.ino !== subject) return undecided
   if (!request.repair) return faulty(`it lies in ${inode.parent}, which lies in it`)
   await takeIn(scene, { ino: subject, mode: inode.mode })
-  await transaction.run(place.partition, 'removeName', place)
+  await removeName(scene, place)
   const argument = { ino: subject, parent: request.refuge }
   await transaction.run(partitionOfIno(subject), 'renamed', argument)
   return repaired(`it is #${subject} now`)

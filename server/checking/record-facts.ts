@@ -149,7 +149,8 @@ function describeInode(beholder: Beholder, key: Key, value: Uint8Array, sink: Si
   if (problem !== '') sink.damage({ fault: 'bad-inode', subject: ino, detail: problem })
   if (isDirectory(inode.mode)) {
     const { nlink, parent, size } = inode
-    sink.fact({ kind: factKind.directory, ino, a: nlink, b: parent, c: size })
+    const a = packLinks(nlink, inode.shards.length > 0 ? 1 : 0)
+    sink.fact({ kind: factKind.directory, ino, a, b: parent, c: size })
     return
   }
   const isOrphan = beholder.reader.get(orphanKey(beholder.partition, ino)) !== undefined
@@ -184,11 +185,12 @@ function describeEntries(beholder: Beholder, key: Key, value: Uint8Array, sink: 
  * Entries that a shard counts are not for the directory's inode to count. With a record that cannot be read no
  * count fits: the examination of the directory's counts makes it anew.
  */
-function describeHolding(_: Beholder, key: Key, value: Uint8Array, sink: Sink): void {
+function describeHolding({ partition }: Beholder, key: Key, value: Uint8Array, sink: Sink): void {
   const ino = inoOfKey(key)
   const holding = readableHolding(ino, value)
   const { entries, subdirectories } = holding === null ? uncounted : totalsOf(holding)
   sink.fact({ kind: factKind.tally, ino, a: -entries, b: -subdirectories, c: 0 })
+  sink.fact({ kind: factKind.holding, ino, a: partition, b: 0, c: 0 })
 }
 
 const uncounted = { entries: Number.NaN, subdirectories: Number.NaN }

@@ -68,7 +68,8 @@ export const record: Examination = scene => {
     if (found.length === 0) return sound
     const detail = found.map(damage => damage.detail).join(', ')
     const mend = mends[request.fault]
-    if (mend === undefined) return lost(detail)
+    const waits = request.fault === 'misplaced-record' && !request.repair
+    if (mend === undefined) return waits ? faulty(detail) : lost(detail)
     if (!request.repair) return faulty(detail)
     const done = mend(context, key, beholder)
     return done === '' ? lost(detail) : repaired(done)

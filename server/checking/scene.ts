@@ -2,7 +2,7 @@
 import { PosixError } from '../../network/errors.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
-import type { ExamineReply, ExamineRequest } from '../../network/wire/operations.ts'
+import type { ExamineReply, ExamineRequest, NamePlace } from '../../network/wire/operations.ts'
 import type { KeyReader } from '../metadata/contract.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Coordinator, Transaction } from '../transactions/coordinator.ts'
@@ -41,6 +41,17 @@ export function lost(detail: string): ExamineReply {
 /** null when there is none that can be read. It is locked from then on. */
 export function inspect({ transaction }: Scene, ino: Ino): Promise<Inspected | null> {
   return transaction.run(partitionOfIno(ino), 'inspectInode', { ino })
+}
+
+/** What the partition counts of the directory is about to change. */
+export async function doubt({ transaction }: Scene, ino: Ino, partition: number): Promise<void> {
+  const home = partitionOfIno(ino)
+  if (home !== partition) await transaction.ask('doubtTotals', home, { ino, partition })
+}
+
+export async function removeName(scene: Scene, place: NamePlace): Promise<void> {
+  await scene.transaction.run(place.partition, 'removeName', place)
+  await doubt(scene, place.directory, place.partition)
 }
 
 /** Puts what has no name into the refuge, under its number. @throws PosixError EEXIST, ENOENT. */

@@ -12,6 +12,7 @@ import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import type { LockRecords } from '../leases/lock-records.ts'
+import type { Key } from '../metadata/contract.ts'
 import { encodeInode } from '../metadata/inode.ts'
 import {
   clientOfLockerKey,
@@ -19,6 +20,7 @@ import {
   inodeKey,
   inoOfKey,
   keyKind,
+  kindOfKey,
   kindPrefix,
   transactionOfKey,
 } from '../metadata/keys.ts'
@@ -115,10 +117,14 @@ export class Partitions {
 
   async #recover(partition: Partition): Promise<void> {
     const { coordinator, participant, truncations, reports, purger, grants, log } = this.#init
-    for await (const [key] of recordsOf(partition, keyKind.locker)) {
+    // Without these the partition can serve, and has to, for a check of the cluster to put them right.
+    const passOver = (key: Key): void => {
+      log(`partition ${partition.id}: a record of kind ${kindOfKey(key)} cannot be read`)
+    }
+    for await (const [key] of recordsOf(partition, keyKind.locker, passOver)) {
       this.#init.lockRecords.restore(partition.id, clientOfLockerKey(key))
     }
-    for await (const [key, value] of recordsOf(partition, keyKind.grant)) {
+    for await (const [key, value] of recordsOf(partition, keyKind.grant, passOver)) {
       grants.restore(inoOfKey(key), value)
     }
     for await (const [key, value] of recordsOf(partition, keyKind.intent)) {
@@ -130,7 +136,7 @@ export class Partitions {
         log(`transaction ${transaction} is committed; its participants will ask`, error)
       })
     }
-    for await (const [key] of recordsOf(partition, keyKind.cut)) {
+    for await (const [key] of recordsOf(partition, keyKind.cut, passOver)) {
       const ino = inoOfKey(key)
       takeUpCut(truncations, partition, ino).catch(error => {
         log(`cannot finish the truncation of inode ${ino}`, error)
@@ -139,7 +145,7 @@ export class Partitions {
     announce(reports, partition).catch(error => {
       log(`cannot tell what partition ${partition.id} counts of split directories`, error)
     })
-    for await (const _ of recordsOf(partition, keyKind.purge)) {
+    for await (const _ of recordsOf(partition, keyKind.purge, passOver)) {
       purger.wake(partition)
       break
     }
@@ -173,9 +179,11 @@ async function takeUpCut(truncations: Truncations, partition: Partition, ino: In
 function recordsOf(
   partition: Partition,
   kind: (typeof keyKind)[keyof typeof keyKind],
+  onDamaged?: (key: Key) => void,
 ): AsyncIterable<readonly [string, Uint8Array]> {
   const prefix = kindPrefix(partition.id, kind)
-  return partition.store.range(prefix, endOf(prefix))
+  const options = onDamaged === undefined ? {} : { onDamaged }
+  return partition.store.range(prefix, endOf(prefix), options)
 }
 
 /** The directory of volumes exists from the first moment that its partition has a primary. */

@@ -145,3 +145,17 @@ export async function damageAndRepair(
 export function distinct({ findings }: CheckReport): string[] {
   return [...new Set(findings.map(({ fault }) => fault))].sort()
 }
+
+export const crowdSize = 60
+
+/** A directory with so many names that it is split, on servers that split those of 8. */
+export async function startCrowded(): Promise<InProcessCluster> {
+  const cluster = await InProcessCluster.start(2, 8)
+  const files = await cluster.connect()
+  await files.mkdir('/crowd')
+  for (let index = 0; index < crowdSize; index++) {
+    if (index % 5 === 0) await files.mkdir(`/crowd/directory-${index}`)
+    else await files.writeFile(`/crowd/file-${index}`, `content ${index}`)
+  }
+  return cluster
+}
