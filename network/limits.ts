@@ -151,8 +151,8 @@ export const maxCopyBytes = 64 * MiB
 /** Read-ahead of one open file, and of all of one client together. */
 export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
-/** A write that others overtake is done again this often, then fails with EIO. */
-export const maxWriteRedos = 64
+/** An append that finds the file longer each time asks again this often, then fails with EIO. */
+export const maxAppendRedos = 64
 /** How long an append has a file to itself: less than an operation's time, so that another one outlasts an
  * appender that is gone. It sends blocks for the first half of it: what is on its way when the client is
  * stopped has the rest to arrive. */

@@ -1,8 +1,9 @@
 /** Appends of a client that was stopped for a while: its reservation may be another's by then. */
 import test, { type ExecutionContext } from 'ava'
+import type { Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { appendWritesMs, operationDeadlineMs } from '../../network/limits.ts'
+import { appendGrantMs, appendWritesMs, operationDeadlineMs } from '../../network/limits.ts'
 import { type Fault, TestServers } from '../testing/servers.ts'
 import { openVolume } from './volume.ts'
 import { createVolume } from './volumes.ts'
@@ -17,7 +18,17 @@ async function setUp(t: ExecutionContext) {
   let stoppedMs = 0
   const wallNs = () => real.clock.wallNs()
   const clock = { wallNs, monotonicMs: () => real.clock.monotonicMs() + stoppedMs }
-  const client = cluster.client({ ...real, clock })
+  const stop = (ms: number): void => {
+    stoppedMs += ms
+  }
+  // Pauses take no time but on that clock.
+  const timers: Timers = {
+    after: (delayMs, callback) => real.timers.after(delayMs, callback),
+    every: (periodMs, callback) => real.timers.every(periodMs, callback),
+    soon: callback => real.timers.soon(callback),
+    sleep: async ms => stop(ms),
+  }
+  const client = cluster.client({ ...real, clock, timers })
   // Rookery's own timers do not keep a process alive.
   const alive = setInterval(() => {}, 1000)
   t.teardown(async () => {
@@ -30,9 +41,6 @@ async function setUp(t: ExecutionContext) {
   const how = { exclusive: true, truncate: false }
   const { file } = await fs.create(fs.root, Buffer.from('f'), 0o100644, { uid: 0, gid: 0 }, how)
   await fs.write(file, 0, block, {})
-  const stop = (ms: number): void => {
-    stoppedMs += ms
-  }
   const watched = ['reserve', 'writeBlock', 'commitWrite']
   const begun = cluster.calls.length
   const calls = () =>
@@ -40,7 +48,7 @@ async function setUp(t: ExecutionContext) {
       if (!watched.includes(name)) return []
       return name === 'reserve' && !(body as { exclusive: boolean }).exclusive ? ['give'] : [name]
     })
-  return { cluster, fs, file, stop, calls }
+  return { cluster, fs, file, stop, calls, clock }
 }
 
 const again = ['give', 'reserve', 'writeBlock', 'commitWrite']
@@ -83,4 +91,24 @@ test('a write at an offset is not held to the time of an append', async t => {
   cluster.fail('writeBlock', { before: () => stop(appendWritesMs + 1), error })
   await fs.write(file, 0, block, {})
   t.deepEqual(calls(), ['writeBlock', 'writeBlock', 'commitWrite'])
+})
+
+test('a write that makes the file longer outlasts an appender that is gone', async t => {
+  const { cluster, fs, file, clock } = await setUp(t)
+  cluster.grants.set(file.ino, 'an appender that is gone')
+  const endMs = clock.monotonicMs() + appendGrantMs
+  const lapse = () => {
+    if (clock.monotonicMs() > endMs) cluster.grants.clear()
+  }
+  cluster.fail('commitWrite', ...Array.from({ length: 1000 }, () => ({ before: lapse })))
+  await fs.write(file, blockBytes, block, {})
+  t.is((await fs.getattr(file.ino)).size, 2 * blockBytes)
+})
+
+test('a write whose way is never free fails in its time', async t => {
+  const { cluster, fs, file, clock } = await setUp(t)
+  cluster.grants.set(file.ino, 'an appender that never ends')
+  const startMs = clock.monotonicMs()
+  await t.throwsAsync(fs.write(file, blockBytes, block, {}), { code: 'EIO' })
+  t.true(clock.monotonicMs() - startMs < 2 * operationDeadlineMs)
 })

@@ -2,9 +2,9 @@
 import { PosixError } from '../../network/errors.ts'
 import {
   appendWritesMs,
+  maxAppendRedos,
   maxBlocksInFlight,
   maxFileBytes,
-  maxWriteRedos,
   reserveAheadBlocks,
 } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -118,7 +118,7 @@ export async function baseOf(
 async function appendBaseOf(context: Context, { inode, data }: Writing): Promise<Base> {
   const { blockBytes } = inode.attributes
   let { size } = inode.attributes
-  for (let redo = 0; redo <= maxWriteRedos; redo++) {
+  for (let redo = 0; redo <= maxAppendRedos; redo++) {
     const end = size + data.length
     if (end > maxFileBytes) throw new PosixError('EFBIG')
     const ahead = reachAhead(inode.attributes, size, end)
@@ -129,7 +129,7 @@ async function appendBaseOf(context: Context, { inode, data }: Writing): Promise
     // Others have appended since we looked, and now it does not reach far enough.
     await giveBack(context, inode)
   }
-  throw new PosixError('EIO', `file ${inode.ino} grew during each of ${maxWriteRedos} appends`)
+  throw new PosixError('EIO', `file ${inode.ino} grew during each of ${maxAppendRedos} appends`)
 }
 
 async function reserve(

@@ -9,7 +9,7 @@
  *    part of that time has passed since it asked, it sends no more of them and begins again.
  */
 import { PosixError } from '../../network/errors.ts'
-import { maxFileBytes, maxWriteRedos, operationDeadlineMs } from '../../network/limits.ts'
+import { maxFileBytes, operationDeadlineMs } from '../../network/limits.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { isStaleWrite, retryDelayMs } from '../cluster/retry.ts'
@@ -79,8 +79,9 @@ function writeInTurn(context: Context, writing: Writing): Promise<void> {
 }
 
 /**
- * Makes a change that others may overtake, on the newer state each time.
- * @throws PosixError EIO when it was overtaken too often.
+ * Makes a change that others may overtake, on the newer state each time; for as long as a reservation that
+ * stands in its way may hold, and longer.
+ * @throws PosixError EIO when it was overtaken until `operationDeadlineMs` had passed.
  */
 export async function untilUndisturbed(
   context: Context,
@@ -89,20 +90,19 @@ export async function untilUndisturbed(
 ): Promise<void> {
   const { env } = context.cluster
   const lateMs = env.clock.monotonicMs() + operationDeadlineMs
-  let reason: unknown
-  for (let redo = 0; redo <= maxWriteRedos; redo++) {
+  for (let redo = 0; ; redo++) {
     if (redo > 1) await env.timers.sleep(retryDelayMs(redo, env.random))
     try {
       return await attempt()
     } catch (error) {
       if (!isStaleWrite(error)) throw error
-      reason = error
-      if (redo > 1 && env.clock.monotonicMs() > lateMs) break
+      if (redo > 1 && env.clock.monotonicMs() > lateMs) {
+        const message = `a write to file ${ino} was overtaken or delayed each time`
+        throw new PosixError('EIO', message, { cause: error })
+      }
       await getattr(context, ino)
     }
   }
-  const message = `a write to file ${ino} was overtaken or delayed each time`
-  throw new PosixError('EIO', message, { cause: reason })
 }
 
 function mayStayInline({ inode, data, offset, append }: Writing): boolean {
