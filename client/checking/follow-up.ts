@@ -11,6 +11,7 @@ import {
   maxCheckNamesInos,
   maxExaminations,
   recoveryIntervalMs,
+  retryLongestDelayMs,
   stuckTransactionMs,
 } from '../../network/limits.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
@@ -98,6 +99,7 @@ export class FollowUp {
         if (verdict !== 'sound' && !again) yield each
       }
       if (look === maxCheckLooks) return
+      if (examined.some(({ reply }) => reply.verdict === 'undecided')) await this.#pause(look)
       open = examined.filter(({ reply }) => reply.verdict === 'undecided').map(one => one.suspect)
     }
   }
@@ -184,6 +186,11 @@ export class FollowUp {
       if (!(error instanceof PosixError || error instanceof ClusterError)) throw error
       return { verdict: 'faulty', detail: `it could not be looked into: ${cause}` }
     }
+  }
+
+  /** What changes all the while may come to rest. */
+  async #pause(look: number): Promise<void> {
+    await this.#cluster.env.timers.sleep(look * retryLongestDelayMs, this.#options.signal)
   }
 
   /** Transactions come and go: those that are left when they have had their time. */

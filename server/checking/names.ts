@@ -90,8 +90,10 @@ export const links: Examination = async scene => {
   const inode = await inspect(scene, subject)
   if (inode === null) return sound
   if (isDirectory(inode.mode)) return await directoryName(scene, inode)
-  if (inode.change !== request.change || !(await allLeadTo(scene, names))) return undecided
+  if (!(await allLeadTo(scene, names))) return undecided
   if (inode.nlink === names.length) return sound
+  // Something was done to it since before its names were gathered: there may be another.
+  if (inode.change !== request.change) return undecided
   if (!request.repair) return faulty(`it counts ${inode.nlink}, and has ${names.length}`)
   if (names.length === 0) await takeIn(scene, { ino: subject, mode: inode.mode })
   const nlink = Math.max(1, names.length)
