@@ -40,6 +40,8 @@ export interface OpenFile {
 export interface ReadOptions {
   /** Leave the access time alone (O_NOATIME). */
   readonly quiet?: boolean
+  /** Somebody has asked for the attributes since the program called: they need not be asked for again. */
+  readonly asked?: boolean
 }
 
 export interface WriteOptions {

@@ -23,7 +23,7 @@ export async function read(
   const handle = handleOf(file)
   const { inode } = handle
   if (!context.quiet && options?.quiet !== true) context.accesses.read(inode)
-  let fresh = false
+  let fresh = options?.asked === true
   for (let redo = 0; redo <= maxReadRedos; redo++) {
     const { attributes, inline } = inode
     const { size } = attributes

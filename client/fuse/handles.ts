@@ -30,6 +30,8 @@ export class Handles {
   /** Handles through which pages can be mapped and changed (mmap(2) MAP_SHARED), and how many by inode. */
   readonly #readWrite = new Set<number>()
   readonly #readWriteCounts = new Map<Ino, number>()
+  /** Handles that the kernel reads and writes past its pages. */
+  readonly #pastPages = new Set<number>()
   readonly #directories = new Map<number, OpenDirectory>()
   #last = 0
 
@@ -45,10 +47,12 @@ export class Handles {
   /**
    * @param writable as far as the kernel knows, something may be written through it.
    * @param readWrite its pages may be mapped to be changed.
+   * @param pastPages the kernel was told to go past its pages.
    */
-  addFile(file: OpenFile, writable = true, readWrite = writable): number {
+  addFile(file: OpenFile, writable = true, readWrite = writable, pastPages = false): number {
     this.#last += 1
     this.#files.set(this.#last, file)
+    if (pastPages) this.#pastPages.add(this.#last)
     if (readWrite) {
       this.#readWrite.add(this.#last)
       this.#count(file.ino, 1)
@@ -80,6 +84,7 @@ export class Handles {
   takeFile(handle: number): OpenFile {
     const file = this.file(handle)
     this.#files.delete(handle)
+    this.#pastPages.delete(handle)
     if (this.#readWrite.delete(handle)) this.#count(file.ino, -1)
     this.told.closed(file.ino)
     return file
@@ -96,10 +101,15 @@ export class Handles {
     this.#files.clear()
     this.#directories.clear()
     this.#readWrite.clear()
+    this.#pastPages.clear()
     this.#readWriteCounts.clear()
     this.told.clear()
     this.last.clear()
     return files
+  }
+
+  goesPastPages(handle: number): boolean {
+    return this.#pastPages.has(handle)
   }
 
   /** Whether a program may have changed pages of the file that it had mapped. */

@@ -56,7 +56,13 @@ const turn = () => new Promise(setImmediate)
 
 test('the kernel keeps no locks where the file system has them, and tells of each close', async t => {
   const { channel, session, made } = await setUp()
-  const init = await channel.ask(session, opcode.init, 0, [u32(7), u32(38), u32(0), u32(-1)])
+  const init = await channel.ask(session, opcode.init, 0, [
+    u32(7),
+    u32(38),
+    u32(0),
+    u32(-1),
+    Buffer.alloc(48),
+  ])
   const both = initFlag.posixLocks | initFlag.flockLocks
   t.is(init.body.readUInt32LE(12) & both, both)
   const noFlush = 1 << 5

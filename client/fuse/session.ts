@@ -21,6 +21,7 @@ import {
   inHeaderBytes,
   opcodeLimit,
   openFlag,
+  openReplyFlag,
   outHeaderBytes,
   rootNode,
 } from './protocol/numbers.ts'
@@ -96,10 +97,11 @@ export class Session {
    * @param flags of open(2).
    * @throws PosixError ENODEV when the mount ended while it was being opened: nobody would close it.
    */
-  opened(file: OpenFile, flags: number): number {
+  opened(file: OpenFile, flags: number, replyFlags: number): number {
     const access = flags & openFlag.accessMode
     const readWrite = access === openFlag.readWrite
-    if (!this.#ended) return this.handles.addFile(file, access !== 0, readWrite)
+    const pastPages = (replyFlags & openReplyFlag.directIo) !== 0
+    if (!this.#ended) return this.handles.addFile(file, access !== 0, readWrite, pastPages)
     this.fileSystem.release(file)
     throw new PosixError('ENODEV', 'the mount has ended')
   }

@@ -15,8 +15,6 @@ import {
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 
-const quietly = { quiet: true } as const
-
 export async function open(session: Session, request: Request): Promise<void> {
   const flags = request.u32(0)
   const truncate = (flags & openFlag.truncate) !== 0
@@ -27,8 +25,8 @@ export async function open(session: Session, request: Request): Promise<void> {
   const file = await session.fileSystem.open(ino, { truncate })
   const keepPages =
     file.keepPages && (!willMoveAccessTime(file, flags) || (await giveUpStart(session, ino)))
-  const handle = session.opened(file, flags)
-  session.reply.opened(outHeaderBytes, handle, openFlagsOf(session, { keepPages }, flags))
+  const replyFlags = openFlagsOf(session, { keepPages }, flags)
+  session.reply.opened(outHeaderBytes, session.opened(file, flags, replyFlags), replyFlags)
   session.send(request, outHeaderBytes + openReplyBytes)
 }
 
@@ -76,10 +74,14 @@ function goesPastPages(session: Session, flags: number): boolean {
 }
 
 export async function read(session: Session, request: Request): Promise<void> {
-  const file = session.handles.file(request.u64(0))
+  const handle = request.u64(0)
+  const file = session.handles.file(handle)
   const length = Math.min(request.u32(16), maxFuseDataBytes)
-  const quiet = (request.u32(32) & openFlag.quiet) !== 0 ? quietly : undefined
-  const pieces = await session.fileSystem.read(file, request.u64(8), length, quiet)
+  const flags = request.u32(32)
+  const direct = (flags & openFlag.direct) !== 0 || session.handles.goesPastPages(handle)
+  // Before it reads through its pages the kernel asks for the attributes (FUSE_AUTO_INVAL_DATA, time-outs 0).
+  const options = { quiet: (flags & openFlag.quiet) !== 0, asked: !direct }
+  const pieces = await session.fileSystem.read(file, request.u64(8), length, options)
   let bytes = 0
   for (const piece of pieces) bytes += piece.length
   if (bytes > length) throw new PosixError('EIO', 'more was read than was asked for')

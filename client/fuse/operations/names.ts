@@ -52,10 +52,10 @@ function sendOpened(
   name: Uint8Array,
   opened: { readonly file: OpenFile; readonly attributes: Attributes },
 ): void {
-  const handle = session.opened(opened.file, request.u32(0))
+  const replyFlags = openFlagsOf(session, opened.file, request.u32(0))
+  const handle = session.opened(opened.file, request.u32(0), replyFlags)
   session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
-  const flags = openFlagsOf(session, opened.file, request.u32(0))
-  session.reply.opened(outHeaderBytes + entryBytes, handle, flags)
+  session.reply.opened(outHeaderBytes + entryBytes, handle, replyFlags)
   session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
 }
 
