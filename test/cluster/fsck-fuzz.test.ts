@@ -4,8 +4,9 @@ import { chance } from '../posix/bytes.ts'
 import { Disks, startFilled } from './damaged-cluster.ts'
 
 const seeds = process.env.FSCK_SEED?.split(',').map(Number) ?? [1, 2, 3, 4, 5, 6]
-/** What a server reads before it serves is not damaged: with that, it does not start. */
-const kinds = ['b', 'c', 'd', 'e', 'g', 'i', 'o', 'p', 's', 'x']
+/** What a server reads before it serves is not damaged: with that, it does not start. Nor what names clients,
+ * which are others in every run. */
+const kinds = ['b', 'c', 'd', 'e', 'i', 'o', 'p', 'x']
 
 for (const seed of seeds) {
   test(`random damage is found and repaired as far as it can be (seed ${seed})`, async t => {
@@ -14,7 +15,7 @@ for (const seed of seeds) {
     const changed: string[] = []
     await cluster.damage(async all => {
       const disks = await Disks.read(all)
-      const keys = kinds.flatMap(kind => disks.keysOf(kind))
+      const keys = kinds.flatMap(kind => disks.keysOf(kind)).sort()
       for (let count = 1 + next(6); count > 0; count--) {
         const key = keys[next(keys.length)]!
         const value = Buffer.from(disks.value(key))

@@ -189,8 +189,9 @@ async function flipBits(directory: string, keys: Iterable<Key>): Promise<void> {
   })
   for (const text of keys) {
     const key = Buffer.from(text, 'latin1')
-    const record = (await level.get(key))!
-    await level.put(key, record.with(0, record[0]! ^ 4) as Buffer)
+    const record = await level.get(key)
+    // It may have been removed since it was chosen.
+    if (record !== undefined) await level.put(key, record.with(0, record[0]! ^ 4) as Buffer)
   }
   await level.close()
 }
