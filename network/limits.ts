@@ -107,9 +107,12 @@ export const maxToldTransactions = 4096
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
 
-/** A directory with more entries is split, and each shard of it: half of so many move in one transaction, and
+/** A directory with more entries is split, and each shard of it: most of so many move in one transaction, and
  * only few directories are worth the further requests that a split one costs. */
 export const splitEntries = 4096
+/** How much of a shard stays when it is split: little, as the name of a file whose entry has moved is removed by
+ * a transaction, and so is best moved while there are few. */
+export const shardKeptShare = 1 / 8
 /** Slots of hashes, and so the most shards of one directory: rmdir and chmod take all of them at once. */
 export const shardSlots = 64
 /** Entries sent in one message when a shard moves: half of what a frame may hold, at their longest. */

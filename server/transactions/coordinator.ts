@@ -69,6 +69,7 @@ class Attempt implements Transaction {
   decided = false
   readonly #partition: Partition
   readonly #peers: Peers
+  readonly #legs = new Map<number, Promise<unknown>[]>()
 
   constructor(init: CoordinatorInit, partition: Partition, client: string) {
     this.id = init.env.random.id()
@@ -102,8 +103,11 @@ class Attempt implements Transaction {
     }
     this.remote.add(partition)
     const request = { transaction: this.id, coordinator: this.#partition.id, leg, argument }
-    const reply = await this.#peers.call('prepare', partition, request, prepareDeadlineMs)
-    return reply.body.result as LegResults[L]
+    const called = this.#peers.call('prepare', partition, request, prepareDeadlineMs)
+    const legs = this.#legs.get(partition)
+    if (legs === undefined) this.#legs.set(partition, [called])
+    else legs.push(called)
+    return (await called).body.result as LegResults[L]
   }
 
   ask<N extends OperationName>(
@@ -112,6 +116,13 @@ class Attempt implements Transaction {
     request: RequestOf<N>,
   ): Promise<Reply<N>> {
     return this.#peers.call(name, partition, request)
+  }
+
+  /** Resolves when all legs have been answered, or given up. */
+  async answered(partition?: number): Promise<void> {
+    const legs =
+      partition === undefined ? [...this.#legs.values()].flat() : this.#legs.get(partition)
+    await Promise.allSettled(legs ?? [])
   }
 
   unlock(): void {
@@ -172,6 +183,8 @@ export class Coordinator {
         this.#abort(attempt)
         if (attempt.context.batch.sawStaged) await partition.store.settled()
         if (!isConflict(error) || clock.monotonicMs() >= endMs) throw conflictOf(error)
+        // A leg that arrived behind its abort would be in the way of the next attempt.
+        await attempt.answered()
         const pause = timers.sleep(random.integer(delayMs) + 1)
         await (error instanceof LockedKey ? Promise.race([error.released, pause]) : pause)
       }
@@ -275,9 +288,12 @@ export class Coordinator {
   #abort(attempt: Attempt): void {
     attempt.unlock()
     this.#active.delete(attempt.id)
+    const request = { transaction: attempt.id, commit: false }
     for (const participant of attempt.remote) {
-      const request = { transaction: attempt.id, commit: false }
-      this.#init.peers.call('decide', participant, request).catch(() => {
+      const told = attempt.answered(participant).then(async () => {
+        await this.#init.peers.call('decide', participant, request)
+      })
+      told.catch(() => {
         // Presumed abort: the participant asks for the outcome and finds none.
       })
     }

@@ -5,7 +5,14 @@
 import test from 'ava'
 import { faultsIn } from '../testing/checker.ts'
 import type { Step } from '../testing/cluster.ts'
-import { type Case, cases, lettersIn, makeWorld, type World } from '../testing/transaction-cases.ts'
+import {
+  type Case,
+  cases,
+  lettersIn,
+  makeWorld,
+  type World,
+  wrongSizesIn,
+} from '../testing/transaction-cases.ts'
 
 /** Runs the case and ends the server concerned at step `fatal`. @returns the steps that were taken. */
 async function runWithCrash(
@@ -47,6 +54,7 @@ for (const [title, each] of Object.entries(cases)) {
         t.deepEqual(faultsIn(cluster.contents.values()), [], at)
         t.deepEqual(lettersIn(world, world.a), each.after.a, at)
         t.deepEqual(lettersIn(world, world.b), each.after.b, at)
+        t.deepEqual(await cluster.passing(wrongSizesIn(world)), [], at)
         for (const running of cluster.servers.values()) {
           t.is(running.locksHeld, 0, at)
           t.is(running.participant.promisedCount + running.coordinator.activeCount, 0, at)

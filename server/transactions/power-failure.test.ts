@@ -8,7 +8,14 @@ import type { MemberId } from '../../network/wire/view.ts'
 import { decisionKey } from '../metadata/keys.ts'
 import { faultsIn } from '../testing/checker.ts'
 import { TestCluster } from '../testing/cluster.ts'
-import { type Case, cases, lettersIn, makeWorld, type World } from '../testing/transaction-cases.ts'
+import {
+  type Case,
+  cases,
+  lettersIn,
+  makeWorld,
+  type World,
+  wrongSizesIn,
+} from '../testing/transaction-cases.ts'
 import { makeDirectory } from '../testing/tree.ts'
 import { encodeDecision } from './records.ts'
 
@@ -76,6 +83,7 @@ for (const [title, each] of Object.entries(cases)) {
         const after = [lettersIn(world, world.a), lettersIn(world, world.b)]
         const expected = [before, [each.after.a, each.after.b]].map(state => JSON.stringify(state))
         t.true(expected.includes(JSON.stringify(after)), `${at}: ${JSON.stringify(after)}`)
+        t.deepEqual(await cluster.passing(wrongSizesIn(world)), [], at)
         for (const running of cluster.servers.values()) {
           t.is(running.locksHeld, 0, at)
           t.is(running.participant.promisedCount + running.coordinator.activeCount, 0, at)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { shardSlots } from '../../network/limits.ts'
-import { firstHashOf } from '../../network/placement/shards.ts'
+import { firstHashOf, isShardMap } from '../../network/placement/shards.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import type { ShardTotals } from '../../network/wire/operations.ts'
 import { decodeEntries } from '../metadata/entries.ts'
@@ -37,8 +37,8 @@ export const shardSchemas = {
     end: slot,
     entries: z.array(z.tuple([number, bytes])),
   }),
-  /** The directory has one shard more; what these partitions count is about to change. */
-  mapShard: z.object({ ino: number, first: slot, changing: z.array(number) }),
+  /** The directory has more shards; what these partitions count is about to change. */
+  mapShards: z.object({ ino: number, firsts: z.array(slot), changing: z.array(number) }),
   /** The directory takes its times over from the shards, and hands down something else. */
   foldShards: z.object({ directory: inherited }),
   /** The directory is removed. */
@@ -50,7 +50,7 @@ type Argument<L extends ShardLegName> = z.infer<(typeof shardSchemas)[L]>
 
 export interface ShardLegResults {
   takeShard: null
-  mapShard: null
+  mapShards: null
   /** With the times before. */
   foldShards: ShardTotals
   dropShards: null
@@ -88,13 +88,13 @@ export const shardLegs: ShardLegs = {
     return null
   },
 
-  mapShard({ batch, totals }, { ino, first, changing }) {
+  mapShards({ batch, totals }, { ino, firsts, changing }) {
     const inode = readDirectory(batch, ino)
     const known = inode.shards.length === 0 ? [0] : [...inode.shards]
-    if (first === 0 || first >= shardSlots || known.includes(first)) {
-      throw new ClusterError('MALFORMED', `directory ${ino} cannot have a shard ${first} more`)
+    const shards = Uint8Array.from([...known, ...firsts].sort((a, b) => a - b))
+    if (!isShardMap(shards)) {
+      throw new ClusterError('MALFORMED', `directory ${ino} cannot have shards ${firsts} more`)
     }
-    const shards = Uint8Array.from([...known, first].sort((a, b) => a - b))
     writeInode(batch, { ...inode, shards })
     totals.doubt(ino, changing)
     return null

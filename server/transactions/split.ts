@@ -1,12 +1,13 @@
 /**
- * Splitting: the upper part of a shard moves to another partition, in one transaction. Until it is decided
- * nobody changes the shard, and everybody sees it where it was; from that tick on the other partition has it.
- * The inodes stay where they are: their numbers never change.
+ * Splitting: most slots of a shard become shards of their own in other partitions, in one transaction. Until it
+ * is decided nobody changes the shard, and everybody sees it where it was; from that tick on the others have
+ * theirs. The inodes stay where they are, for their numbers never change: so it is done early, when they are few.
  */
-import { shardSlots } from '../../network/limits.ts'
-import { firstHashOf, partitionOfShard } from '../../network/placement/shards.ts'
+import { shardKeptShare, shardSlots } from '../../network/limits.ts'
+import { firstHashOf, partitionOfShard, slotOf } from '../../network/placement/shards.ts'
 import { fileType } from '../../network/wire/attributes.ts'
-import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Key } from '../metadata/contract.ts'
 import { decodeEntries } from '../metadata/entries.ts'
 import { type HeldShard, type Holding, withShard } from '../metadata/holding.ts'
 import { endOf, entriesKey, hashOfEntriesKey, inoPrefix, keyKind } from '../metadata/keys.ts'
@@ -32,13 +33,16 @@ interface Plan {
   /** Of a directory that is whole, made up from its inode. */
   readonly holding: Holding
   readonly held: HeldShard
-  /** First slot that moves. */
+  /** The slots from here on become shards of their own. */
   readonly first: number
   readonly isWhole: boolean
 }
 
+/** What was in one of those slots. */
 interface Moved {
-  readonly keys: string[]
+  readonly slot: number
+  readonly target: Partition
+  readonly keys: Key[]
   entries: number
   subdirectories: number
 }
@@ -48,12 +52,11 @@ export async function split(transaction: Transaction, request: SplitRequest): Pr
   const { ino } = request
   const plan = transaction.local(context => planOf(context, request))
   if (plan === null) return false
-  const here = transaction.partition
-  const target = partitionOfShard(ino, plan.first, transaction.partitionCount)
-  const moved = await move(transaction, plan, target, request.moveBytes)
-  const changing = [here, target]
-  await transaction.run(partitionOfIno(ino), 'mapShard', { ino, first: plan.first, changing })
-  transaction.local(context => giveUp(context, plan, moved, target === here))
+  const moved = await move(transaction, plan, request.moveBytes)
+  const firsts = moved.map(({ slot }) => slot)
+  const changing = [transaction.partition, ...moved.map(({ target }) => target)]
+  await transaction.run(partitionOfIno(ino), 'mapShards', { ino, firsts, changing })
+  transaction.local(context => giveUp(context, plan, moved))
   return true
 }
 
@@ -66,12 +69,12 @@ function planOf(context: OperationContext, { ino, limit }: SplitRequest): Plan |
   if (held === undefined || held.entries <= limit) return null
   const slots = held.end - held.first
   if (slots < 2) return null
-  // One that could not be split in time is not moved by halves: one transaction holds only so much.
-  const share = Math.min(1 / 2, limit / held.entries)
-  const first = held.end - Math.max(1, Math.floor(slots * share))
+  // One that could not be split in time is not moved at once: a transaction holds only so much.
+  const bearable = Math.max(1, Math.floor((2 * limit * slots) / held.entries))
+  const count = Math.min(slots - Math.ceil(slots * shardKeptShare), bearable)
   const { mode, gid, blockBytes, inlineBytes, defaultAcl } = holding
   const directory = { ino, mode, gid, blockBytes, inlineBytes, defaultAcl }
-  return { directory, holding, held, first, isWhole }
+  return { directory, holding, held, first: held.end - count, isWhole }
 }
 
 function holdingOf(
@@ -92,43 +95,72 @@ function holdingOf(
   return { holding: whole, isWhole: true }
 }
 
-/** Sends the entries there, in messages of a bounded size; counts them where they stay in this partition. */
+/** Sends the entries where they are to be, in messages of a bounded size; counts those that stay here. */
 async function move(
   transaction: Transaction,
   { directory, held, first }: Plan,
-  target: number,
   moveBytes: number,
-): Promise<Moved> {
-  const { partition } = transaction
-  const { end } = held
-  const moved: Moved = { keys: [], entries: 0, subdirectories: 0 }
-  let batch: [number, Uint8Array][] = []
-  let bytes = 0
-  const send = async () => {
-    const entries = batch
-    batch = []
-    bytes = 0
+): Promise<Moved[]> {
+  const { partition, partitionCount } = transaction
+  const moved: Moved[] = []
+  for (let slot = first; slot < held.end; slot++) {
+    const target = partitionOfShard(directory.ino, slot, partitionCount)
+    moved.push({ slot, target, keys: [], entries: 0, subdirectories: 0 })
+  }
+  const sent: Promise<null>[] = []
+  const send = ({ slot, target }: Moved, entries: [number, Uint8Array][]) => {
     if (target === partition) return
-    await transaction.run(target, 'takeShard', { directory, first, end, entries })
+    const argument = { directory, first: slot, end: slot + 1, entries }
+    const taken = transaction.run(target, 'takeShard', argument)
+    // The first that fails ends the transaction: nobody waits for the others.
+    taken.catch(() => undefined)
+    sent.push(taken)
   }
-  const prefix = inoPrefix(partition, keyKind.entries, directory.ino)
-  const from = entriesKey(partition, directory.ino, firstHashOf(first))
-  const to =
-    end === shardSlots ? endOf(prefix) : entriesKey(partition, directory.ino, firstHashOf(end))
-  for await (const [key, record] of transaction.range(from, to)) {
-    count(moved, key, record)
-    batch.push([hashOfEntriesKey(key), record])
-    bytes += record.length + entryOverheadBytes
-    if (bytes >= moveBytes) await send()
+  let gathered: Gathered = { slot: first, entries: [], bytes: 0 }
+  const flush = () => {
+    if (gathered.entries.length > 0) send(moved[gathered.slot - first]!, gathered.entries)
   }
-  if (batch.length > 0 || moved.entries === 0) await send()
+  for await (const [key, record] of transaction.range(
+    ...rangeOf(partition, directory.ino, held, first),
+  )) {
+    const hash = hashOfEntriesKey(key)
+    const slot = slotOf(hash)
+    if (slot !== gathered.slot || gathered.bytes >= moveBytes) {
+      flush()
+      gathered = { slot, entries: [], bytes: 0 }
+    }
+    count(moved[slot - first]!, key, record)
+    gathered.entries.push([hash, record])
+    gathered.bytes += record.length + entryOverheadBytes
+  }
+  flush()
+  for (const each of moved) if (each.entries === 0) send(each, [])
+  await Promise.all(sent)
   return moved
+}
+
+/** What goes with the next message. */
+interface Gathered {
+  readonly slot: number
+  readonly entries: [number, Uint8Array][]
+  bytes: number
 }
 
 /** Of a message, beside the record: its hash and how they are written. */
 const entryOverheadBytes = 16
 
-function count(moved: Moved, key: string, record: Uint8Array): void {
+function rangeOf(
+  partition: Partition,
+  ino: Ino,
+  { end }: HeldShard,
+  first: number,
+): readonly [Key, Key] {
+  const from = entriesKey(partition, ino, firstHashOf(first))
+  if (end < shardSlots) return [from, entriesKey(partition, ino, firstHashOf(end))]
+  return [from, endOf(inoPrefix(partition, keyKind.entries, ino))]
+}
+
+function count(moved: Moved, key: Key, record: Uint8Array): void {
   moved.keys.push(key)
   for (const { type } of decodeEntries(record)) {
     moved.entries++
@@ -137,23 +169,25 @@ function count(moved: Moved, key: string, record: Uint8Array): void {
 }
 
 /** What stays. */
-function giveUp(context: OperationContext, plan: Plan, moved: Moved, staysHere: boolean): void {
+function giveUp(context: OperationContext, plan: Plan, moved: readonly Moved[]): void {
   const { batch, facts } = context
   const { holding, held, first, isWhole } = plan
-  const left = { ...held, end: first, entries: held.entries - moved.entries }
-  const shards = withShard(holding, held, left)
-  if (staysHere) {
-    shards.push({ first, end: held.end, entries: moved.entries })
-    shards.sort((a, b) => a.first - b.first)
-  } else {
-    for (const key of moved.keys) batch.delete(key)
+  let { entries } = held
+  let { subdirectories } = holding
+  const others: HeldShard[] = []
+  for (const each of moved) {
+    entries -= each.entries
+    if (each.target === facts.partition) {
+      others.push({ first: each.slot, end: each.slot + 1, entries: each.entries })
+      continue
+    }
+    subdirectories -= each.subdirectories
+    for (const key of each.keys) batch.delete(key)
   }
-  writeHolding(batch, facts.partition, {
-    ...holding,
-    change: nextChange(facts, holding),
-    subdirectories: holding.subdirectories - (staysHere ? 0 : moved.subdirectories),
-    shards,
-  })
+  const shards = [...withShard(holding, held, { ...held, end: first, entries }), ...others]
+  shards.sort((a, b) => a.first - b.first)
+  const change = nextChange(facts, holding)
+  writeHolding(batch, facts.partition, { ...holding, change, subdirectories, shards })
   if (!isWhole) return
   writeInode(batch, { ...readDirectory(batch, plan.directory.ino), size: 0, nlink: 2 })
 }
