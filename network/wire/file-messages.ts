@@ -211,7 +211,8 @@ export interface ReserveRequest extends Mutation {
    * For an append, whose blocks are written where nobody else may commit meanwhile. Granted to one
    * client at a time (others: CONFLICT) until its next `commitWrite` of this inode, whatever comes of
    * it, its next `reserve` without this, the end of its session, or `appendGrantMs`. As long as
-   * it holds, a `commitWrite` of anyone else that would raise the size is refused with STALE_WRITE.
+   * it holds, a `commitWrite` of anyone else that would raise the size is refused with STALE_WRITE, and a
+   * `setattr` of the size with CONFLICT, but for 0.
    * Granted likewise to who moves inline data to blocks, asked for or not, unless `reach` is 0.
    */
   readonly exclusive: boolean

@@ -45,7 +45,7 @@ export class AppendGrants {
   grant(changes: Changes, ino: Ino, client: string, slot: number): void {
     this.assertAllKnown()
     if (this.#heldByOther(ino, client, slot)) {
-      throw new ClusterError('CONFLICT', 'another append to this file is under way')
+      throw appendUnderWay()
     }
     changes.put(grantKey(partitionOfIno(ino), ino), encodeGrant(client, slot))
     this.#hold(ino, client, slot)
@@ -66,6 +66,20 @@ export class AppendGrants {
   /** Whether somebody else is appending, so that this client must not raise the size. */
   excludes(ino: Ino, client: string): boolean {
     return this.#grants.size > 0 && this.#heldByOther(ino, client, null)
+  }
+
+  /**
+   * An append that found another size when it has written its blocks would write them again, at another
+   * place, and leave those behind. Emptied, the file has no blocks any more.
+   * @throws ClusterError CONFLICT, NOT_READY: try again.
+   */
+  assertMayResize(
+    { ino, size }: { readonly ino: Ino; readonly size: number },
+    client: string,
+    to: number,
+  ): void {
+    if (to > size) this.assertAllKnown()
+    if (this.excludes(ino, client)) throw appendUnderWay()
   }
 
   holds(ino: Ino, client: string): boolean {
@@ -108,4 +122,8 @@ export class AppendGrants {
     this.#grants.delete(ino)
     return true
   }
+}
+
+function appendUnderWay(): ClusterError {
+  return new ClusterError('CONFLICT', 'another append to this file is under way')
 }

@@ -13,9 +13,14 @@ import { readVerifiedInlineData, writeInlineData } from './inline-data.ts'
 import { queuePurge } from './inodes.ts'
 import type { OperationContext } from './operation.ts'
 
-/** @returns what changes in the inode. @throws PosixError EFBIG; EIO where old data would show again. */
+/**
+ * @returns what changes in the inode.
+ * @throws PosixError EFBIG; EIO where old data would show again; ClusterError CONFLICT, NOT_READY while
+ * somebody else appends.
+ */
 export function resize(context: OperationContext, inode: Inode, size: number): Partial<Inode> {
   if (size > maxFileBytes) throw new PosixError('EFBIG')
+  if (size > 0 && inode.reach > 0) context.grants.assertMayResize(inode, context.client, size)
   const times = { mtimeNs: context.nowNs }
   if (size > inode.size && hasPendingCut(context.batch, inode.ino)) {
     throw new PosixError('EIO', `a truncation of inode ${inode.ino} could not be finished`)

@@ -338,12 +338,26 @@ test('while one appends, nobody else raises the size, and nobody else appends', 
     refused(t, () => commit(room, ino, { end: block + 1 }, 'two')),
     'STALE_WRITE',
   )
+  for (const size of [1, block, 2 * block]) {
+    const resize = () => room.run(setattr, { ino, size, ...slot }, [], 'two')
+    t.is(refused(t, resize), 'CONFLICT', `${size}`)
+  }
   t.notThrows(() => commit(room, ino, { end: 10 }, 'two'))
   const append = { end: block + 5, expectedSize: block }
   t.like(commit(room, ino, append, 'one').attributes, { size: block + 5, cuts: 1 })
   t.notThrows(() => reserved(room, ino, 2, true, 'two'))
   reserved(room, ino, 0, false, 'two')
   t.notThrows(() => commit(room, ino, { end: block + 9 }, 'one'))
+})
+
+test('a file that somebody appends to may be emptied, and the append does not count then', async t => {
+  const room = await openRoom()
+  const ino = inBlocks(room, 'f', 1)
+  const append = { end: block + 5, expectedSize: block }
+  const { generation, cuts } = reserved(room, ino, 2, true, 'one').body.attributes
+  t.is(room.run(setattr, { ino, size: 0, ...slot }, [], 'two').body.attributes.size, 0)
+  const late = () => commit(room, ino, { ...append, generation, cuts }, 'one')
+  t.is(refused(t, late), 'STALE_WRITE')
 })
 
 test('inline data is moved to blocks by one client at a time', async t => {
