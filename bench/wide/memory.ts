@@ -1,18 +1,34 @@
-/** What memory the processes below another one have, as Linux counts it (proc(5)). */
+/** What memory and time the processes below another one have taken, as Linux counts it (proc(5)). */
 import { readdirSync, readFileSync } from 'node:fs'
 
 interface Running {
   readonly pid: number
   readonly parent: number
+  /** In user mode and in the kernel. */
+  readonly ticks: number
 }
 
-/** @returns for each process its last arguments and its resident memory. */
+/** @returns for each process its role and its resident memory. */
 export function memoryBelow(root: number): string {
-  const running = processes()
-  const below = new Set([root])
-  for (const { pid, parent } of running) if (below.has(parent)) below.add(pid)
-  below.delete(root)
-  return [...below].map(pid => `${nameOf(pid)} ${residentMiB(pid)}`).join(', ')
+  return below(root)
+    .map(({ pid }) => `${nameOf(pid)} ${residentMiB(pid)}`)
+    .join(', ')
+}
+
+/** Milliseconds of processor time that they have taken together, which others on the machine do not lengthen. */
+export function processorMsBelow(root: number): number {
+  return below(root).reduce((sum, { ticks }) => sum + ticks * tickMs, 0)
+}
+
+/** USER_HZ is 100 on every architecture that Node runs on. */
+const tickMs = 10
+
+function below(root: number): Running[] {
+  const found = new Set([root])
+  return processes().filter(({ pid, parent }) => {
+    if (found.has(parent)) found.add(pid)
+    return pid !== root && found.has(pid)
+  })
 }
 
 /** Parents before their children, as numbers rise. */
@@ -21,7 +37,8 @@ function processes(): Running[] {
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const fields = read(`/proc/${name}/stat`).split(') ').at(-1)?.split(' ') ?? []
-    running.push({ pid: Number(name), parent: Number(fields[1]) })
+    const ticks = Number(fields[11]) + Number(fields[12])
+    running.push({ pid: Number(name), parent: Number(fields[1]), ticks })
   }
   return running.sort((a, b) => a.pid - b.pid)
 }

@@ -12,7 +12,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { memoryBelow } from './memory.ts'
+import { memoryBelow, processorMsBelow } from './memory.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -41,13 +41,17 @@ async function create(): Promise<void> {
   let made = 0
   let windowMade = 0
   let windowStarted = started
+  let spentMs = processorMs()
   const window = Math.max(1000, Math.floor(files / 20))
   const told = (count: number) => {
     made += count
     if (made - windowMade < window) return
     const now = performance.now()
     const rate = ((made - windowMade) * 1000) / (now - windowStarted)
-    report(`${made} files`, `${Math.round(rate)} creates/s`)
+    const eachMs = (processorMs() - spentMs) / (made - windowMade)
+    spentMs = processorMs()
+    const spent = values.watch === undefined ? '' : `, ${eachMs.toFixed(2)} ms of processor each`
+    report(`${made} files`, `${Math.round(rate)} creates/s${spent}`)
     windowMade = made
     windowStarted = now
   }
@@ -86,6 +90,11 @@ async function remove(): Promise<void> {
   await rm(directory, { recursive: true })
   const rate = (files * 1000) / (performance.now() - started)
   report('removed', `${Math.round(rate)} unlinks/s`)
+}
+
+/** Of the watched cluster. */
+function processorMs(): number {
+  return values.watch === undefined ? 0 : processorMsBelow(Number(values.watch))
 }
 
 function report(what: string, figure: string): void {
