@@ -5,6 +5,8 @@ import { PosixError } from '../../network/errors.ts'
 import { partitionsOf } from '../../network/placement/shards.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import { type Acl, aclTag, encodeAcl, noId } from '../../network/wire/posix-acl.ts'
+import { defaultAclName } from '../../network/wire/xattr-names.ts'
 import { faultsIn } from '../testing/checker.ts'
 import { TestCluster } from '../testing/cluster.ts'
 import { NameRoutes } from '../testing/name-routes.ts'
@@ -258,6 +260,37 @@ test('attributes of a split directory are set for all shards, and stay until it 
   await t.throwsAsync(cluster.passing(cluster.mutate('setattr', home, { ino: wide, size: 0 })), {
     message: /EISDIR/,
   })
+  await cluster.env.advance(5_000)
+  checkWhole(t, cluster)
+})
+
+test('a default ACL and a chmod reach what is made in every shard', async t => {
+  const { cluster, wide } = await makeCluster(4)
+  for (let index = 0; index < 60; index++) await makeFile(cluster, wide, `f${index}`)
+  await cluster.env.advance(5_000)
+  const modeOfNew = async (name: string) => {
+    const request = { parent: wide, name: nameOf(name), mode: 0o100666, umask: 0o077 }
+    const rest = { uid: 1, gid: 1, rdev: 0, target: new Uint8Array(0) }
+    const flags = { exclusive: true, open: false }
+    const made = cluster.names.mutate('create', { ...request, ...rest, ...flags })
+    return (await cluster.passing(made)).body.attributes.mode & 0o777
+  }
+  const home = partitionOfIno(wide)
+  const acl: Acl = [
+    { tag: aclTag.userObject, permissions: 6, id: noId },
+    { tag: aclTag.groupObject, permissions: 4, id: noId },
+    { tag: aclTag.other, permissions: 4, id: noId },
+  ]
+  const named = { ino: wide, name: Buffer.from(defaultAclName) }
+  const set = { ...named, value: encodeAcl(acl), flags: 0 }
+  t.is(await modeOfNew('before'), 0o600)
+  const before = await cluster.passing(getattr(cluster, wide))
+  await cluster.passing(cluster.mutate('setxattr', home, set))
+  const after = await cluster.passing(getattr(cluster, wide))
+  t.true(after.change > before.change && after.mtimeNs === before.mtimeNs)
+  for (let index = 0; index < 20; index++) t.is(await modeOfNew(`with${index}`), 0o644)
+  await cluster.passing(cluster.mutate('removexattr', home, named))
+  for (let index = 0; index < 20; index++) t.is(await modeOfNew(`without${index}`), 0o600)
   await cluster.env.advance(5_000)
   checkWhole(t, cluster)
 })
