@@ -3,12 +3,19 @@
  *
  * 1. Attributes only ever move to a higher `change`, unless a server lost what was written last.
  * 2. Inline data is kept only together with the attributes that it belongs to.
- * 3. What blocks took of the servers' disks is told to the inode's server once: by the commit that comes
- *    next, also when the write that they were for failed.
+ * 3. That blocks changed is told to the inode's server, and once what they took of the servers' disks: by the
+ *    commit that comes next, also when the write that they were for failed.
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import { Turns } from './turns.ts'
+
+interface Untold {
+  readonly generation: number
+  readonly bytes: number
+}
+
+const nothingUntold: Untold = { generation: 0, bytes: 0 }
 
 export class OpenInode {
   readonly ino: Ino
@@ -22,7 +29,7 @@ export class OpenInode {
   /** Its server may have gone back to an earlier state. */
   #outdated = false
   #inline: Uint8Array | null = null
-  #untold = { generation: 0, bytes: 0 }
+  #untold: Untold = nothingUntold
 
   constructor(attributes: Attributes) {
     this.ino = attributes.ino
@@ -43,21 +50,23 @@ export class OpenInode {
     return this.#attributes.reach > 0
   }
 
-  /** Blocks of this generation took so many bytes more, or less. */
+  /** Blocks of this generation changed, and took so many bytes more, or less. */
   tookSpace(generation: number, bytes: number): void {
-    if (this.#untold.generation === generation) this.#untold.bytes += bytes
-    else if (this.#untold.generation < generation) this.#untold = { generation, bytes }
+    if (this.#untold.generation > generation) return
+    const before = this.#untold.generation === generation ? this.#untold.bytes : 0
+    this.#untold = { generation, bytes: before + bytes }
   }
 
+  /** Whether blocks of this generation changed without a commit since. */
   hasUntold(generation: number): boolean {
-    return this.#untold.generation === generation && this.#untold.bytes !== 0
+    return this.#untold !== nothingUntold && this.#untold.generation === generation
   }
 
   /** What a commit is to tell of blocks of this generation; to be given back when it fails. */
   takeUntold(generation: number): number {
     if (this.#untold.generation !== generation) return 0
     const { bytes } = this.#untold
-    this.#untold.bytes = 0
+    this.#untold = nothingUntold
     return bytes
   }
 

@@ -20,7 +20,7 @@ import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
 import { sumOf } from './statfs.ts'
 import { inTurn, untilUndisturbed } from './write.ts'
-import { baseOf, commit, giveBack, sizeKept, tellSpace, undisturbed } from './write-blocks.ts'
+import { baseOf, commit, giveBack, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
 
 export interface Allocation extends AllocateOptions {
   readonly mode: AllocateMode
@@ -58,7 +58,7 @@ async function punch(context: Context, inode: OpenInode, allocation: Allocation)
   const { reach, blockBytes } = attributes
   const end = Math.min(offset + length, reach * blockBytes)
   if (end > offset)
-    await tellingSpace(context, inode, attributes, () =>
+    await tellingChanges(context, inode, attributes, () =>
       punchBlocks(context, inode, attributes, offset, end),
     )
   await commit(context, inode, undisturbed(attributes), { ...sizeKept, killPrivileges })
@@ -114,7 +114,7 @@ async function takeSpace(
   const end = offset + length
   await checkRoom(context, inode, length)
   const attributes = await movedToBlocks(context, inode, offset, end)
-  await tellingSpace(context, inode, attributes, () =>
+  await tellingChanges(context, inode, attributes, () =>
     allocateBlocks(context, inode, attributes, allocation),
   )
   const committing = { end: keepSize ? 0 : end, expectedSize: -1, reach: 0, killPrivileges }
@@ -191,8 +191,8 @@ async function allocateExtent(
   inode.tookSpace(generation, changed.body.allocated)
 }
 
-/** Also what a failure leaves behind is counted; the failure itself is what its caller hears. */
-export async function tellingSpace(
+/** Also what a failure leaves behind is told; the failure itself is what its caller hears. */
+export async function tellingChanges(
   context: Context,
   inode: OpenInode,
   attributes: Attributes,
@@ -201,7 +201,7 @@ export async function tellingSpace(
   try {
     await change()
   } catch (error) {
-    if (!isStaleWrite(error)) await tellSpace(context, inode, attributes)
+    if (!isStaleWrite(error)) await tellChanged(context, inode, attributes)
     throw error
   }
 }

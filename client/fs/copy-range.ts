@@ -11,14 +11,14 @@ import { partitionOfBlock } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { inParallel } from '../cluster/parallel.ts'
-import { movedToBlocks, tellingSpace } from './allocate.ts'
+import { movedToBlocks, tellingChanges } from './allocate.ts'
 import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { CopyOptions, OpenFile } from './contract.ts'
 import { handleOf, type OpenHandle } from './open-handle.ts'
 import { read } from './read.ts'
 import { inTurn, untilUndisturbed, write } from './write.ts'
-import { commit, sizeKept, undisturbed } from './write-blocks.ts'
+import { commit, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
 
 export interface CopyRange extends CopyOptions {
   readonly from: number
@@ -58,11 +58,11 @@ export async function copyRange(
     untilUndisturbed(context, inode.ino, async () => {
       const attributes = await getattr(context, ino)
       copied = lengthIn(attributes, range)
-      if (copied <= 0) return
+      if (copied <= 0) return await tellChanged(context, inode, inode.attributes)
       const end = to + copied
       const base = await movedToBlocks(context, inode, to, end)
       const copies = { attributes, parts: partsOf({ from, to, length: copied }, attributes, base) }
-      await tellingSpace(context, inode, base, () => copyParts(context, inode, base, copies))
+      await tellingChanges(context, inode, base, () => copyParts(context, inode, base, copies))
       const committing = { ...sizeKept, end, killPrivileges }
       await commit(context, inode, undisturbed(base), committing)
     }),

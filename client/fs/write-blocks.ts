@@ -40,7 +40,7 @@ export async function writeBlocks(context: Context, writing: Writing): Promise<v
   } catch (error) {
     const spills = base !== null && base.spilling !== null
     if (append || spills) await giveBack(context, inode)
-    if (base !== null && !isStaleWrite(error)) await tellSpace(context, inode, base.attributes)
+    if (base !== null && !isStaleWrite(error)) await tellChanged(context, inode, base.attributes)
     throw error
   }
   const { attributes } = base
@@ -89,8 +89,11 @@ export function undisturbed(attributes: Attributes): Base {
   return { attributes, spilling: null, notAfterMs: Infinity }
 }
 
-/** Of blocks that changed for what then failed: they take their space all the same. */
-export async function tellSpace(
+/**
+ * Of blocks that changed for what then failed: they take their space all the same, and what others keep of
+ * the file is out of date.
+ */
+export async function tellChanged(
   context: Context,
   inode: OpenInode,
   attributes: Attributes,
