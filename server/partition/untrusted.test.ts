@@ -79,12 +79,20 @@ test('create and mkdir refuse what an inode cannot hold, and names that are no b
 const operations = [
   ...(['lookup', 'getattr', 'setattr', 'create', 'link', 'unlink', 'readdir', 'rename'] as const),
   ...(['getxattr', 'setxattr', 'listxattr', 'removexattr'] as const),
+  ...(['open', 'reserve', 'commitWrite', 'writeInline', 'punchInline', 'readInline'] as const),
+  ...(['createTemporary', 'accessed', 'punchBlocks', 'seekBlocks', 'release'] as const),
 ]
 const fields = [
   ...['ino', 'parent', 'name', 'newParent', 'newName', 'mode', 'uid', 'gid', 'rdev', 'size'],
   ...['target', 'atimeNs', 'mtimeNs', 'ctimeNs', 'flags', 'value', 'cookie', 'limitBytes', 'plus'],
-  ...['exclusive', 'open', 'killPrivileges'],
+  ...['exclusive', 'open', 'killPrivileges', 'offset', 'length', 'reach', 'end', 'generation'],
+  ...['cuts', 'spilled', 'expectedSize', 'allocated', 'append', 'checksum', 'linkable', 'umask'],
+  ...['block', 'endBlock', 'endOffset', 'hole', 'truncate', 'wantData', 'inos'],
 ]
+const ofData = {
+  ...{ offset: 0, length: 10, reach: 1, end: 10, generation: 1, cuts: 0, spilled: 1 },
+  ...{ expectedSize: -1, allocated: 4096, append: false, linkable: true, umask: 0, block: 0 },
+}
 const values: readonly unknown[] = [
   ...[
     undefined,
@@ -119,20 +127,22 @@ const values: readonly unknown[] = [
 
 test('fields of any kind leave the server up and its records readable', async t => {
   const { cluster, server, call } = await makeWorld()
-  await call('create', createKept)
+  const created = (await call('create', createKept)) as { body: { attributes: { ino: number } } }
+  const file = created.body.attributes.ino
   const { random } = cluster.env
   const any = <T>(list: readonly T[]): T => list[random.integer(list.length)]!
-  for (let round = 0; round < 3000; round++) {
+  for (let round = 0; round < 6000; round++) {
     const body: Record<string, unknown> = {
       ...createKept,
-      ino: parent,
+      ...ofData,
+      ino: round % 2 === 0 ? parent : file,
       name: Buffer.from(`n${round % 400}`),
       slot: round % 16,
       sequence: round + 2,
       flags: 0,
     }
     // A slot that has seen a high sequence takes nothing more: these come last.
-    const kinds = round < 2700 ? fields : [...fields, 'slot', 'sequence']
+    const kinds = round < 5700 ? fields : [...fields, 'slot', 'sequence']
     for (let count = 1 + random.integer(3); count > 0; count--) body[any(kinds)] = any(values)
     const operation = any(operations)
     if (!(operation in server.service)) continue
