@@ -97,6 +97,32 @@ test('blocks that are cut are counted, and a repeated cut finds nothing', async 
   t.like(partition.facts, { blocks: 0, blockBytes: 0 })
 })
 
+test('a cut and a punch look at no block outside of their range', async t => {
+  const { service, partition, write } = await setUp(32)
+  for (let block = 0; block < 10; block++) await write(block, 1)
+  const { store } = partition
+  const range = store.range.bind(store)
+  let looked = 0
+  store.range = async function* (from, to, options) {
+    for await (const entry of range(from, to, options)) {
+      looked++
+      yield entry
+    }
+  }
+  const punch = { ...file, block: 3, offset: 0, endBlock: 4, endOffset: 10, slot: 1, sequence: 1 }
+  const kept = { key: 'kept', value: null }
+  await service.punch(partition, punch, () => kept)
+  t.is(looked, 2)
+  t.is(partition.facts.blocks, 9)
+  await service.cut(partition, { ...everything, block: 7, reach: 9 })
+  t.is(looked, 4)
+  t.is(partition.facts.blocks, 7)
+  for (const reach of [0, 7, Number.MAX_SAFE_INTEGER]) {
+    await service.cut(partition, { ...everything, block: 7, reach })
+  }
+  t.is(partition.facts.blocks, 6, 'nothing is below a reach that is no higher')
+})
+
 test('a repeated cut is answered no sooner than the first one is committed', async t => {
   const double = new StoreDouble()
   const { service, partition, write } = await setUp(8, double)

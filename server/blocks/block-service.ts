@@ -21,7 +21,7 @@ import type { Partition } from '../partition/partition.ts'
 import type { Keep } from '../partition/slots.ts'
 import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
 import type { CopiedRun, CopySources } from './copying.ts'
-import { blockKeyOf, blockRange, parseBlockKey } from './index.ts'
+import { blockKeyOf, blocksBetween, parseBlockKey } from './index.ts'
 import { PurgedGenerations } from './purged-generations.ts'
 
 interface Spaced {
@@ -101,13 +101,11 @@ export class BlockService {
    * what an earlier attempt cut is committed.
    */
   async cut(partition: Partition, request: CutBlocksRequest): Promise<Reply<'cutBlocks'>> {
-    const { ino, generation, block, offset, reach } = request
+    const { block, offset, reach } = request
+    const range = blocksBetween(keyOf(partition, request), reach)
     if (request.purge) this.#purged.add(request)
-    const [from, to] = blockRange(partition.id, ino, generation)
-    const allocated = await this.#changeEach(partition, [from, to], found =>
-      found.block < block || found.block >= reach
-        ? null
-        : this.#blocks.cut(found, found.block === block ? offset : 0),
+    const allocated = await this.#changeEach(partition, range, found =>
+      found.block >= reach ? null : this.#blocks.cut(found, found.block === block ? offset : 0),
     )
     await (request.durable ? partition.store.sync() : partition.store.settled())
     return spaceReply(allocated)
@@ -120,12 +118,11 @@ export class BlockService {
     keep: Keep<'punchBlocks'>,
   ): Promise<Reply<'punchBlocks'>> {
     const { block, offset, endBlock, endOffset } = request
-    const { ino, generation } = keyOf(partition, request)
+    const range = blocksBetween(keyOf(partition, request), endBlock + 1)
     checkRange(offset, 0)
     checkRange(endOffset, 0)
-    const range = blockRange(partition.id, ino, generation)
     const allocated = await this.#changeEach(partition, range, found => {
-      if (found.block < block || found.block > endBlock) return null
+      if (found.block > endBlock) return null
       const from = found.block === block ? offset : 0
       const to = found.block === endBlock ? endOffset : maxBlockBytes
       return to <= from ? null : this.#blocks.punch(found, { offset: from, length: to - from })
@@ -190,12 +187,12 @@ export class BlockService {
   }
 
   async #seek(partition: Partition, request: SeekBlocksRequest): Promise<SeekBlocksReply> {
-    const { ino, generation, block, offset, reach } = request
+    const { block, offset, reach } = request
     const first = keyOf(partition, request)
     checkRange(offset, 0)
     if (request.hole) return { block, offset: this.#blocks.seek(first, offset, 'hole') }
-    const [, to] = blockRange(partition.id, ino, generation)
-    for await (const [key] of partition.store.range(blockKeyOf(first), to)) {
+    const [from, to] = blocksBetween(first, reach)
+    for await (const [key] of partition.store.range(from, to)) {
       const found = parseBlockKey(key)
       if (found.block >= reach) break
       const at = this.#blocks.seek(found, found.block === block ? offset : 0, 'data')

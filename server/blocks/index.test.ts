@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { BlockKey } from './contract.ts'
 import {
   blockKeyOf,
-  blockRange,
+  blocksBetween,
   decodeSyncedChange,
   encodeSyncedChange,
   parseBlockKey,
@@ -39,7 +39,7 @@ test('keys are 19 bytes, say what they name, and order as their numbers do', t =
 test('a range has all blocks of one generation and no others', t => {
   fc.assert(
     fc.property(keys, keys, (a, other) => {
-      const [from, to] = blockRange(a.partition, a.ino, a.generation)
+      const [from, to] = blocksBetween({ ...a, block: 0 }, Number.MAX_SAFE_INTEGER)
       const inside = (key: BlockKey) => from <= blockKeyOf(key) && blockKeyOf(key) < to
       t.true(inside(a))
       t.true(inside({ ...a, block: 0 }))
@@ -48,6 +48,15 @@ test('a range has all blocks of one generation and no others', t => {
       t.false(inside({ ...a, generation: (a.generation + 1) % 2 ** 32 }))
       const [first, end] = partitionBlockRange(a.partition)
       t.true(first <= from && to <= end)
+      const [behind, above] = blocksBetween(a, a.block + 5)
+      const within = (block: number) => {
+        const key = blockKeyOf({ ...a, block })
+        return behind <= key && key < above
+      }
+      t.true(within(a.block))
+      t.is(within(Math.max(0, a.block - 1)), a.block === 0)
+      if (a.block < 2 ** 40 - 5)
+        t.deepEqual([within(a.block + 4), within(a.block + 5)], [true, false])
     }),
     { numRuns: 200 },
   )

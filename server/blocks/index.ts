@@ -64,10 +64,14 @@ function prefixOf(partition: number, ino: Ino, generation: number): string {
   )
 }
 
-/** All blocks of one generation of a file that live in the partition: `from <= key < to`. */
-export function blockRange(partition: number, ino: Ino, generation: number): readonly [Key, Key] {
-  const prefix = prefixOf(partition, ino, generation)
-  return [prefix, `${prefix}${'\xff'.repeat(blockDigits)}\0`]
+/**
+ * The blocks of one generation of a file that live in the partition, from this one up to below `reach`:
+ * `from <= key < to`. This one itself is among them, whatever `reach` is.
+ * @throws ClusterError MALFORMED when it is no block.
+ */
+export function blocksBetween(from: BlockKey, reach: number): readonly [Key, Key] {
+  const end = Math.max(from.block, Math.min(reach, blockLimit) - 1)
+  return [blockKeyOf(from), `${blockKeyOf({ ...from, block: end })}\0`]
 }
 
 /** All blocks of the partition: `from <= key < to`. */
