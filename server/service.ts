@@ -1,7 +1,7 @@
 /** What a server answers to: every operation with the room that does it. */
 import { ClusterError } from '../network/errors.ts'
 import { sessionTimeoutMs } from '../network/limits.ts'
-import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
+import type { Handler, Incoming, Peer, Reply, Service } from '../network/rpc/contract.ts'
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import type { BlockService } from './blocks/block-service.ts'
@@ -156,9 +156,14 @@ function shardOperations({ admit, metadata, totals, partitionCount }: ServiceIni
 function metadataOperations({ admit, metadata, reports }: ServiceInit): Service {
   const looksAtLink = metadata.look(readlink)
   const readsLink: Handler<'readlink'> = incoming => {
+    const partition = admit(incoming)
+    const { ino, quiet } = incoming.body
+    const noted = (reply: Reply<'readlink'>) => {
+      if (quiet !== true) noteAccess(partition, ino)
+      return reply
+    }
     const reply = looksAtLink(incoming)
-    if (incoming.body.quiet !== true) noteAccess(admit(incoming), incoming.body.ino)
-    return reply
+    return reply instanceof Promise ? reply.then(noted) : noted(reply)
   }
   const openOnly = metadata.read(open)
   const openTruncating = metadata.mutation(open, shrinks)

@@ -1,5 +1,8 @@
 import test from 'ava'
+import { sessionTimeoutMs } from '../../../network/limits.ts'
 import { fileType } from '../../../network/wire/attributes.ts'
+import { clusterRootIno as parent } from '../../../network/wire/ids.ts'
+import { TestCluster } from '../../testing/cluster.ts'
 import { codeOf, openRoom, root, slot } from '../../testing/room.ts'
 import { accessed, noteAccess } from './access.ts'
 import { getattr, setattr } from './attributes.ts'
@@ -45,7 +48,7 @@ test('a listing from the start is an access, unless it is to be quiet', async t 
   t.true(atime() > before)
 })
 
-test('an inode that a transaction is changing keeps its atime, and one that is gone is ESTALE', async t => {
+test('an inode that a transaction is changing keeps its atime, and one that is gone is let be', async t => {
   const room = await openRoom()
   const { ino } = room.file('l', { mode: fileType.symlink | 0o777, target: Buffer.from('x') })
   const { batch } = room.partition.contextFor('me', 'transaction')
@@ -55,5 +58,27 @@ test('an inode that a transaction is changing keeps its atime, and one that is g
   room.partition.locks.release(batch.touched(), 'transaction')
   const { atimeNs, ctimeNs } = room.run(getattr, { ino }).body.attributes
   t.is(atimeNs, ctimeNs)
-  t.is(codeOf(t.throws(() => noteAccess(room.partition, ino + 1))), 'ESTALE')
+  t.notThrows(() => noteAccess(room.partition, ino + 1))
+  t.is(codeOf(t.throws(() => room.run(accessed, { ino: ino + 1 }))), 'ESTALE')
+})
+
+test('a link that goes while it is read is an error to its reader, and to nobody else', async t => {
+  const cluster = new TestCluster({ servers: 1, partitions: 1 })
+  await cluster.start()
+  await cluster.env.advance(sessionTimeoutMs + 1)
+  const name = Buffer.from('l')
+  const link = { mode: fileType.symlink | 0o777, target: Buffer.from('x'), uid: 0, gid: 0, rdev: 0 }
+  const options = { exclusive: true, open: false }
+  const made = cluster.mutate('create', 0, { parent, name, ...link, ...options })
+  const { ino } = (await cluster.passing(made)).body.attributes
+  const removed = cluster.mutate('unlink', 0, { parent, name })
+  let code = ''
+  while (code === '') {
+    // It is gone, and that is not on its way to the disk for longer than this turn.
+    await cluster.ask('readlink', 0, { ino }).catch(error => {
+      code = codeOf(error)
+    })
+  }
+  t.is(code, 'ESTALE')
+  await cluster.passing(removed)
 })

@@ -1,4 +1,5 @@
 /** What reading does to an inode: its access time moves, when that is due, and nothing else. */
+import { PosixError } from '../../../network/errors.ts'
 import { isAccessTimeDue } from '../../../network/wire/access-time.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import { attributesOf } from '../../metadata/inode.ts'
@@ -24,6 +25,8 @@ export function noteAccess(partition: Partition, ino: Ino): void {
   } catch (error) {
     // A transaction is changing the inode, and what it writes counts; or shards have to be asked first.
     if (error instanceof LockedKey) return
+    // It went after it was read.
+    if (error instanceof PosixError && error.code === 'ESTALE') return
     throw error
   }
   if (!context.batch.changed) return
