@@ -85,6 +85,20 @@ test('page records are bounded: the oldest goes, and costs only a cache', t => {
   t.true(pages.mayKeep(attributes({ ino: 3, change: 2 })))
 })
 
+test('pages are kept again when all who were to drop them have done so', t => {
+  const pages = new PageRecords()
+  const one = attributes({ ino: 1 })
+  t.false(pages.opened(one))
+  t.false(pages.opened(one), 'the first one may be at it still')
+  pages.dropped(1)
+  t.false(pages.opened(one))
+  pages.dropped(1)
+  pages.dropped(1)
+  t.true(pages.opened(one))
+  t.true(pages.opened(one))
+  t.false(pages.opened({ ...one, change: 2 }))
+})
+
 test('writers that may change the size wait for all, and none is overtaken', async t => {
   const turns = new Turns()
   const order: string[] = []

@@ -3,6 +3,8 @@
  *
  * 1. A record moves on only when the change between is known to be this client's own.
  * 2. A forgotten record costs a cache, never the truth.
+ * 3. Who is told to drop pages may still be at it when somebody else opens the file: until it is heard from
+ *    through what it opened, the others drop them, too.
  */
 import { maxPageRecords } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -11,6 +13,8 @@ import type { Ino } from '../../network/wire/ids.ts'
 export class PageRecords {
   /** In the order of their last use: the first is the next to go. */
   readonly #changes = new Map<Ino, number>()
+  /** Open files by inode whose openers may still be dropping pages. */
+  readonly #dropping = new Map<Ino, number>()
   readonly #limit: number
 
   constructor(limit: number = maxPageRecords) {
@@ -21,11 +25,24 @@ export class PageRecords {
     return this.#changes.get(attributes.ino) === attributes.change
   }
 
-  /** The file is opened as it is now: pages of another state are dropped by whoever holds them. */
+  /**
+   * The file is opened as it is now: pages of another state are dropped by whoever holds them.
+   * @returns whether they may be kept; if not, `dropped` is to be called.
+   */
   opened(attributes: Attributes): boolean {
-    const keep = this.mayKeep(attributes)
-    this.#put(attributes.ino, attributes.change)
+    const { ino } = attributes
+    const droppers = this.#dropping.get(ino) ?? 0
+    const keep = droppers === 0 && this.mayKeep(attributes)
+    if (!keep) this.#dropping.set(ino, droppers + 1)
+    this.#put(ino, attributes.change)
     return keep
+  }
+
+  /** Who opened the file and was to drop its pages has done so. */
+  dropped(ino: Ino): void {
+    const droppers = this.#dropping.get(ino) ?? 0
+    if (droppers > 1) this.#dropping.set(ino, droppers - 1)
+    else this.#dropping.delete(ino)
   }
 
   /** This client changed the file; `previous` was the change before. */

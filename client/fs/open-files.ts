@@ -158,6 +158,7 @@ export function release(context: Context, file: OpenFile): void {
   const handle = handleOf(file)
   const inode = handle.release()
   if (inode === null) return
+  handle.heardFrom(context.pages)
   context.handles.delete(handle)
   releaseLocks(context, handle)
   context.inodes.release(inode)

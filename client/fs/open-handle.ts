@@ -4,6 +4,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { LockOwner } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
+import type { PageRecords } from '../cache/page-records.ts'
 import { ReadAhead, type ReadAheadBudget } from '../cache/read-ahead.ts'
 import type { OpenFile } from './contract.ts'
 
@@ -15,6 +16,8 @@ export class OpenHandle implements OpenFile {
   readonly ahead: ReadAhead
   /** Who has locked something through it; null while nobody has. */
   lockers: Map<string, LockOwner> | null = null
+  /** Its opener, who was to drop pages, has not been heard from since. */
+  #drops: boolean
   readonly #inode: OpenInode
   #released = false
   #lossesTold: number
@@ -28,6 +31,7 @@ export class OpenHandle implements OpenFile {
     this.attributes = inode.attributes
     this.keepPages = first.keepPages
     this.accessDue = first.accessDue
+    this.#drops = !first.keepPages
     this.ahead = new ReadAhead(budget)
     this.#inode = inode
     this.#lossesTold = inode.losses
@@ -47,6 +51,13 @@ export class OpenHandle implements OpenFile {
       'ESTALE',
       `file ${this.ino} is gone from its server: it had no name, or was lost`,
     )
+  }
+
+  /** Its opener goes on: what it was to do with the open it has done. */
+  heardFrom(pages: PageRecords): void {
+    if (!this.#drops) return
+    this.#drops = false
+    pages.dropped(this.ino)
   }
 
   /** @returns whether something written may have been lost of which this open file was not told yet. */

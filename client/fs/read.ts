@@ -22,6 +22,7 @@ export async function read(
 ): Promise<Payload> {
   const handle = handleOf(file)
   const { inode } = handle
+  handle.heardFrom(context.pages)
   if (!context.quiet && options?.quiet !== true) context.accesses.read(inode)
   let fresh = options?.asked === true
   for (let redo = 0; redo <= maxReadRedos; redo++) {

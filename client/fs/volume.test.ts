@@ -289,21 +289,6 @@ test('a sequential reader finds its blocks fetched ahead, and never older than a
   same(t, Buffer.concat(await fs.read(file, 11 * blockBytes, blockBytes)), fresh)
 })
 
-test('pages may be kept after own writes, not after those of others', async t => {
-  const { client, fs } = await setUp(t)
-  const file = await make(fs, 'f')
-  await fs.write(file, 0, bytes(10), {})
-  t.true((await fs.open(file.ino, { truncate: false })).keepPages)
-  const other = await openVolume(client(), 'v')
-  const theirs = await other.open(file.ino, { truncate: false })
-  t.false(theirs.keepPages)
-  await other.write(theirs, 0, bytes(5), {})
-  await fs.write(file, 5, bytes(5), {})
-  t.false(fs.cache.mayKeepPages(await fs.getattr(file.ino)))
-  t.false((await fs.open(file.ino, { truncate: false })).keepPages)
-  t.true((await fs.open(file.ino, { truncate: false })).keepPages)
-})
-
 test('pages of one surface are not kept for what another surface of this client wrote', async t => {
   const { cluster, client } = await setUp(t)
   const shared = client()

@@ -39,6 +39,7 @@ export async function write(
 ): Promise<void> {
   const handle = handleOf(file)
   const { inode } = handle
+  handle.heardFrom(context.pages)
   if (data.length === 0) return
   const append = options.append === true
   if (!append && offset + data.length > maxFileBytes) throw new PosixError('EFBIG')
