@@ -40,6 +40,20 @@ test('an inode is open until everybody who opened it has released it as often', 
   t.deepEqual(closed, [7])
 })
 
+test('what a client cannot have open is refused, and leaves what it had as it was', async t => {
+  const { sessions, closed } = await setUp()
+  sessions.renew('a', [{ ino: 1, count: 1 }])
+  const second = [null, {}, { ino: '2', count: 1 }, { ino: 2, count: 0 }, { ino: 2, count: 0.5 }]
+  const wrong = [undefined, null, 7, ...second.map(open => [{ ino: 3, count: 1 }, open])]
+  for (const opens of wrong) {
+    const renew = () => sessions.renew('a', opens as unknown as [])
+    t.is((t.throws(renew) as ClusterError).code, 'MALFORMED', JSON.stringify(opens))
+  }
+  t.false(sessions.mayBeOpen(3))
+  sessions.released('a', 1)
+  t.deepEqual(closed, [1])
+})
+
 test('a renewal replaces what was known, and closes only what nobody holds any longer', async t => {
   const { sessions, closed } = await setUp()
   sessions.renew('a', [

@@ -15,6 +15,11 @@ import { ClusterError } from '../../network/errors.ts'
 import { maxSessions, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 
+interface OpenCount {
+  readonly ino: Ino
+  readonly count: number
+}
+
 interface Session {
   readonly opens: Map<Ino, number>
   readonly connection: number
@@ -55,13 +60,10 @@ export class Sessions {
   /**
    * Opens the client's session or renews it, with the files it says it holds open.
    * @param connection number of the one it came by; later ones have higher numbers.
-   * @throws ClusterError OVERLOADED; STALE_SLOT when the client has gone over to a later connection.
+   * @throws ClusterError OVERLOADED; MALFORMED; STALE_SLOT when the client has gone over to a later connection.
    */
-  renew(
-    client: string,
-    opens: Iterable<{ readonly ino: Ino; readonly count: number }>,
-    connection = 0,
-  ): void {
+  renew(client: string, opens: readonly OpenCount[], connection = 0): void {
+    checkOpens(opens)
     const before = this.#sessions.get(client)
     if (before !== undefined && connection < before.connection) throw superseded()
     if (before === undefined && this.#sessions.size >= maxSessions) {
@@ -146,4 +148,14 @@ export class Sessions {
 
 function superseded(): ClusterError {
   return new ClusterError('STALE_SLOT', 'the client has gone over to a later connection')
+}
+
+/** Before anything is changed: what is counted in halves would stay open for ever. @throws ClusterError MALFORMED */
+function checkOpens(opens: readonly OpenCount[]): void {
+  const sound =
+    Array.isArray(opens) &&
+    opens.every(
+      open => Number.isSafeInteger(open?.ino) && Number.isSafeInteger(open.count) && open.count > 0,
+    )
+  if (!sound) throw new ClusterError('MALFORMED', 'what a client says that it has open')
 }
