@@ -127,6 +127,17 @@ test('while frozen nothing is granted, what is unlocked is, and waits go on when
   t.deepEqual(granted, [1])
 })
 
+test('a flock that cannot be converted while frozen is kept', t => {
+  const { table, freeze } = setUp()
+  const one = owner(1, 'a', true)
+  freeze(true)
+  t.true(table.restore(ino, one, [{ start: 0n, end: lastLockByte, exclusive: false, pid: 1 }]))
+  t.is(table.set(ino, one, change(write), 0), 'refused')
+  t.is(table.ranges(ino, one).length, 1)
+  freeze(false)
+  t.is(table.set(ino, one, change(write), 0), 'done')
+})
+
 test('a client has only so many ranges', t => {
   const { table } = setUp()
   for (let index = 0; index < maxLocksOfClient; index++) {

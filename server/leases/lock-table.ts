@@ -85,8 +85,11 @@ export class LockTable {
       return 'done'
     }
     if (this.#waits.get(owner.client)?.has(id)) return 'waits'
+    const frozen = this.#events.isFrozen(ino)
+    // Whoever asked is told to try again, not that a lock of another kind is gone.
+    if (frozen && id === 0) return 'refused'
     if (owner.flock) this.#dropOther(ino, owner, change)
-    const blocked = this.#events.isFrozen(ino) || this.#isBlocked(ino, owner, change)
+    const blocked = frozen || this.#isBlocked(ino, owner, change)
     if (blocked) return id === 0 ? 'refused' : this.#wait({ ino, owner, change, id })
     this.#checkRoom(owner.client)
     this.#apply(ino, owner, change)
