@@ -112,6 +112,20 @@ test('the locks of a client that died go with its session, not before', async t 
   t.is((await cluster.passing(set(theirs, lockType.read))).outcome, 'refused')
 })
 
+test('of a client that is gone nothing is kept, though it was granted a lock as it went', async t => {
+  const { cluster, set } = await makeWorld()
+  await cluster.passing(set(theirs, lockType.write))
+  await cluster.passing(set(mine, lockType.write, 1))
+  const { locks } = cluster.serverOf(0)
+  locks.expired(mine)
+  const released = set(theirs, lockType.unlock)
+  t.deepEqual(locks.table.waitsOf(mine), [])
+  t.is(locks.mailboxCount, 1)
+  await cluster.passing(released)
+  t.is((await cluster.passing(set(theirs, lockType.write))).outcome, 'done')
+  t.is(locks.mailboxCount, 0)
+})
+
 test('after a restart locks are kept for who had them: others wait until all of those are back', async t => {
   const { cluster, ask, set, claim, restart } = await makeWorld()
   await cluster.passing(set(mine, lockType.write))

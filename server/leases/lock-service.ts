@@ -58,12 +58,20 @@ export class LockService {
 
   /** The client's session has ended. */
   expired(client: string): void {
-    this.#mailboxes.get(client)?.close()
-    this.#mailboxes.delete(client)
+    this.#closeMailbox(client)
     this.records.leave(client).then(
-      () => this.table.releaseClient(client),
+      () => {
+        this.table.releaseClient(client)
+        // What was granted to it meanwhile is in another one.
+        this.#closeMailbox(client)
+      },
       error => this.#init.log('cannot give up the locks of a client that is gone', error),
     )
+  }
+
+  /** Clients that something may have to be told. */
+  get mailboxCount(): number {
+    return this.#mailboxes.size
   }
 
   close(): void {
@@ -208,6 +216,11 @@ export class LockService {
       this.#mailboxes.set(client, mailbox)
     }
     return mailbox
+  }
+
+  #closeMailbox(client: string): void {
+    this.#mailboxes.get(client)?.close()
+    this.#mailboxes.delete(client)
   }
 
   #thaw(): void {
