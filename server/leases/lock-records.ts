@@ -32,18 +32,20 @@ export class LockRecords {
   readonly #missing = new Map<number, Set<string>>()
   readonly #returned = new Set<string>()
   readonly #leaving = new Map<string, Promise<void>>()
-  readonly #grace: Timer
+  #grace: Timer
   #inGrace = true
 
   constructor(init: LockRecordsInit) {
     this.#init = init
-    this.#grace = init.env.timers.after(sessionTimeoutMs, () => this.#endGrace())
+    this.#grace = this.#startGrace()
   }
 
   /** A record that was found in the store. */
   restore(partition: number, client: string): void {
     this.#recordsOf(partition).set(client, null)
     if (this.#returned.has(client)) return
+    // A partition that is taken up later waits as long as one that is taken up at the start.
+    if (!this.#inGrace) this.#grace = this.#startGrace()
     const missing = this.#missing.get(partition) ?? new Set<string>()
     this.#missing.set(partition, missing.add(client))
   }
@@ -115,15 +117,23 @@ export class LockRecords {
     return records
   }
 
+  #startGrace(): Timer {
+    this.#inGrace = true
+    return this.#init.env.timers.after(sessionTimeoutMs, () => this.#endGrace())
+  }
+
   #endGrace(): void {
     this.#inGrace = false
     this.#returned.clear()
     const absent = new Set([...this.#missing.values()].flatMap(clients => [...clients]))
     if (absent.size === 0) return
+    const frozen = [...this.#missing.keys()]
+    // Nobody can come back any longer; nobody is granted anything before that is on the disk.
+    for (const partition of frozen) this.#missing.set(partition, new Set())
     const text = `${absent.size} clients have not come back for their locks: others may have them now`
     this.#remove(client => absent.has(client)).then(
       () => {
-        this.#missing.clear()
+        for (const partition of frozen) this.#missing.delete(partition)
         this.#init.log(text)
         this.#init.thawed()
       },
