@@ -163,6 +163,8 @@ export const appendGrantMs = 20_000
 export const appendWritesMs = appendGrantMs / 2
 /** A read that meets truncations is done again this often, then fails with EIO. */
 export const maxReadRedos = 16
+/** A lookup of a name that is given to other inodes meanwhile is done again this often, then fails with ESTALE. */
+export const maxLookupRedos = 16
 /** An open that is to create a name which others take and give up meanwhile is done again this often. */
 export const maxCreateRedos = 8
 /** Attribute requests that one readdir has on their way. */

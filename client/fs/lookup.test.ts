@@ -67,6 +67,17 @@ test('a directory that is gone is ENOENT, and not asked for again', async t => {
   t.deepEqual(asked().slice(before), ['lookup'])
 })
 
+test('a name that is never free is found, however often it is given to another inode meanwhile', async t => {
+  const { cluster, here, there, root } = await setUp(t)
+  let last = 0
+  const replaced = async () => {
+    await there.rmdir(root, name)
+    last = (await there.mkdir(root, name, 0o755, caller)).ino
+  }
+  cluster.fail('getattr', ...Array.from({ length: 6 }, () => ({ before: replaced })))
+  t.is((await here.lookup(root, name)).ino, last)
+})
+
 test('what becomes of an inode that the entry no longer names is nobody’s error', async t => {
   const { cluster, here, there, root } = await setUp(t)
   await there.rmdir(root, name)

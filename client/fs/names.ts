@@ -1,5 +1,6 @@
 /** Entries of directories: lookup, mknod, symlink, link, mkdir, unlink, rmdir, rename. */
 import { PosixError } from '../../network/errors.ts'
+import { maxLookupRedos } from '../../network/limits.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { EntryReply, Name } from '../../network/wire/operations.ts'
@@ -15,19 +16,28 @@ const renameFlags = { noReplace: 1, exchange: 2, whiteout: 4 } as const
 
 export async function lookup(context: Context, parent: Ino, name: Name): Promise<Attributes> {
   checkName(name)
-  const first = await lookupOnce(context, parent, name)
-  if (first !== null) return first
-  // The entry was removed between the two requests, perhaps replaced: what is there now counts.
-  const second = await lookupOnce(context, parent, name)
-  if (second !== null) return second
-  throw new PosixError('ENOENT')
+  let gone = 0
+  for (let redo = 0; redo <= maxLookupRedos; redo++) {
+    const { ino, attributes } = await lookupOnce(context, parent, name)
+    if (attributes !== null) return attributes
+    // An entry that still names what was gone before is damaged.
+    if (ino === gone) throw new PosixError('ENOENT')
+    // It was removed between the two requests, perhaps replaced: what is there now counts.
+    gone = ino
+  }
+  throw new PosixError('ESTALE', 'what has the name is replaced again and again')
+}
+
+interface Found {
+  readonly ino: Ino
+  /** null when the inode was gone when it was asked for. */
+  readonly attributes: Attributes | null
 }
 
 /**
  * Asks the inode that the entry named last at the same time as the entry: one round trip if it still does.
- * @returns null when the entry's inode was gone when it was asked for.
  */
-async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Attributes | null> {
+async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Found> {
   const { hints, inodes } = context
   const hint = hints.get(parent, name)
   const hinted = hint === undefined ? null : attributesIfThere(context, hint)
@@ -36,11 +46,11 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<At
   const { ino, attributes } = await entryOf(context, parent, name)
   if (attributes !== null) {
     if (hint !== undefined) hints.forget(parent, name)
-    return inodes.learn(attributes)
+    return { ino, attributes: inodes.learn(attributes) }
   }
   hints.saw(parent, name, ino)
   const foretold = ino === hint ? await hinted : null
-  return foretold ?? attributesIfThere(context, ino)
+  return { ino, attributes: foretold ?? (await attributesIfThere(context, ino)) }
 }
 
 async function entryOf(context: Context, parent: Ino, name: Name): Promise<EntryReply> {
