@@ -91,6 +91,9 @@ export const failureTimeoutMs = 4_000
 /** A client silent for this long has lost its open files and its slots: longer than any retry. */
 export const sessionTimeoutMs = 60_000
 
+/** Files of a client that is gone whose change counters move in one batch, so that others get their turn. */
+export const outdatedBatch = 256
+
 /** Slots: mutations one client may have in flight; the server keeps the last reply of each. */
 export const maxSlots = 256
 /** A mutation's reply is kept for a repeat: it holds attributes, never data. */

@@ -220,10 +220,10 @@ class Rooms implements ServerRooms {
   #sessionsOf({ env, isNew }: RoomsInit, grants: AppendGrants, log: LogLine): Sessions {
     const events = {
       closed: (ino: Ino) => this.#reaper.closed(ino),
-      expired: (client: string) => {
+      expired: (client: string, opens: Iterable<Ino>) => {
         grants.releaseAll(client)
         this.#locks.expired(client)
-        this.#reaper.expired(client).catch(error => log('cannot forget a client', error))
+        this.#reaper.expired(client, opens).catch(error => log('cannot forget a client', error))
       },
     }
     return new Sessions(env, events, isNew)

@@ -110,7 +110,7 @@ test('the replies of a client that comes back while they are looked for stay', a
     yield* range.call(server.metadata, from, to)
     server.sessions.renew('e3'.repeat(16), [])
   }
-  await server.reaper.expired('e3'.repeat(16))
+  await server.reaper.expired('e3'.repeat(16), [])
   await cluster.env.advance(1)
   t.true(cluster.contents.get('server0')!.has(key))
 })
@@ -121,4 +121,27 @@ test('a disk that failed is no reason for the reaper to throw', async t => {
   await t.throwsAsync(cluster.passing(server.metadata.commit([{ key: 'x', value: null }])))
   t.notThrows(() => server.sessions.released(other, ino))
   t.true(cluster.logged.length > 0)
+})
+
+test('what a client that is gone may have written over is no longer what others keep of it', async t => {
+  const { cluster, server } = await makeWorld()
+  const [inBlocks, small] = [
+    await makeFile(cluster, clusterRootIno, 'blocks'),
+    await makeFile(cluster, clusterRootIno, 'small'),
+  ]
+  const reserve = { ino: inBlocks, reach: 1, exclusive: false }
+  const { attributes } = (await cluster.passing(cluster.mutate('reserve', 0, reserve))).body
+  const { generation, cuts, change } = attributes
+  const commit = { ino: inBlocks, end: 9, generation, cuts, spilled: change, expectedSize: -1 }
+  const rest = { reach: 1, killPrivileges: false, allocated: 0 }
+  await cluster.passing(cluster.mutate('commitWrite', 0, { ...commit, ...rest }))
+  const attributesOf = async (ino: number) =>
+    (await cluster.passing(cluster.ask('getattr', 0, { ino }))).body.attributes
+  const before = [await attributesOf(inBlocks), await attributesOf(small)] as const
+  const opens = [inBlocks, small, inBlocks + 1000].map(ino => ({ ino, count: 1 }))
+  server.sessions.renew(other, opens)
+  await stay(cluster, 2 * sessionTimeoutMs, client)
+  t.false(server.sessions.has(other))
+  t.deepEqual(await attributesOf(inBlocks), { ...before[0], change: before[0].change + 1 })
+  t.deepEqual(await attributesOf(small), before[1])
 })

@@ -1,9 +1,9 @@
 /**
  * Removes what was kept for clients that no longer need it: inodes without a name that nobody has open,
- * and the slots and append grants of clients that are gone.
+ * and the slots and append grants of clients that are gone. Of files that those had open others are told.
  */
 import type { Env, Timer } from '../../network/env/env.ts'
-import { sessionTimeoutMs } from '../../network/limits.ts'
+import { outdatedBatch, sessionTimeoutMs } from '../../network/limits.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import {
@@ -15,7 +15,7 @@ import {
   orphanKey,
   slotsOfClient,
 } from '../metadata/keys.ts'
-import { findInode, removeInode } from '../partition/inodes.ts'
+import { findInode, removeInode, writeInode } from '../partition/inodes.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { AppendGrants } from './append-grants.ts'
@@ -51,13 +51,41 @@ export class Reaper {
     if (partition !== undefined) this.#reap(partition, ino)
   }
 
-  /** The client is gone for good. */
-  async expired(client: string): Promise<void> {
+  /** The client is gone for good, with these files open. */
+  async expired(client: string, opens: Iterable<Ino>): Promise<void> {
+    await this.#outdate(opens)
     for (const partition of this.#init.partitions()) {
       const prefix = slotsOfClient(partition.id, client)
       await this.#deleteSlots(partition, prefix, () => !this.#init.sessions.has(client))
     }
     this.#init.forgotten()
+  }
+
+  /**
+   * Blocks that the client had written over when it ended show without a commit: who keeps pages of before
+   * would never see them.
+   */
+  async #outdate(opens: Iterable<Ino>): Promise<void> {
+    let committing: Promise<void>[] = []
+    for (const ino of [...opens]) {
+      const partition = this.#partitionOf(ino)
+      if (partition === undefined) continue
+      const context = partition.contextFor('')
+      try {
+        const inode = findInode(context.batch, ino)
+        if (inode === undefined || inode.reach === 0) continue
+        const change = Math.max(inode.change + 1, context.facts.changeFloor)
+        writeInode(context.batch, { ...inode, change })
+        committing.push(partition.stage(context.batch))
+      } catch (error) {
+        // What a transaction does to it moves `change` on as well.
+        if (!(error instanceof LockedKey)) this.#init.log(`cannot tell of inode ${ino}`, error)
+      }
+      if (committing.length < outdatedBatch) continue
+      await Promise.all(committing)
+      committing = []
+    }
+    await Promise.all(committing)
   }
 
   async stop(): Promise<void> {

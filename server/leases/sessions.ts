@@ -29,8 +29,8 @@ interface Session {
 export interface SessionEvents {
   /** Nobody holds this inode open any longer. */
   closed(ino: Ino): void
-  /** The client is gone: what is kept for it can go. */
-  expired(client: string): void
+  /** The client is gone, with these files open: what is kept for it can go. */
+  expired(client: string, opens: Iterable<Ino>): void
 }
 
 export class Sessions {
@@ -141,7 +141,7 @@ export class Sessions {
       if (session.heardMs > oldest) continue
       this.#sessions.delete(client)
       this.#dropAll(session)
-      this.#events.expired(client)
+      this.#events.expired(client, session.opens.keys())
     }
   }
 }

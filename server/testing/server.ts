@@ -184,10 +184,10 @@ export class TestServer {
   #sessionsOf(env: Env, grants: AppendGrants, log: LogLine): Sessions {
     return new Sessions(env, {
       closed: ino => this.reaper.closed(ino),
-      expired: client => {
+      expired: (client, opens) => {
         grants.releaseAll(client)
         this.locks.expired(client)
-        this.reaper.expired(client).catch(error => log('cannot forget a client', error))
+        this.reaper.expired(client, opens).catch(error => log('cannot forget a client', error))
       },
     })
   }
