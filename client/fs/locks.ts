@@ -65,9 +65,10 @@ async function set(
 function closed(context: Context, file: OpenFile, number: bigint): Promise<void> | null {
   const handle = handleOf(file)
   const { locks } = context.cluster
-  if (locks.register.size === 0) return null
   const owner = { ino: handle.ino, flock: false, owner: number }
+  // Also of who has nothing locked now: a file may be inherited by any number of processes.
   handle.lockers?.delete(keyOf(owner))
+  if (locks.register.size === 0) return null
   return locks.register.of(owner) === undefined ? null : locks.release(owner)
 }
 
