@@ -215,7 +215,8 @@ function reachAhead({ size, reach, blockBytes }: Attributes, offset: number, end
   const needed = blocksUpTo(end, blockBytes)
   if (offset !== size || needed <= 1) return 0
   const ahead = Math.min(needed, reserveAheadBlocks)
-  return reach - needed >= ahead / 2 ? 0 : needed + ahead
+  if (reach - needed >= ahead / 2) return 0
+  return Math.min(needed + ahead, blocksUpTo(maxFileBytes, blockBytes))
 }
 
 function blocksUpTo(end: number, blockBytes: number): number {

@@ -85,11 +85,8 @@ export const punchInline: Operation<'punchInline'> = (context, request) => {
 /** Blocks up to `reach` may exist from now on. Has its effect once however often it is repeated. */
 export const reserve: Operation<'reserve'> = (context, request) => {
   const { batch, client, grants } = context
-  checkCount(request.reach)
   const inode = readRegular(batch, request.ino)
-  if (request.reach * inode.blockBytes > maxFileBytes + inode.blockBytes) {
-    throw new PosixError('EFBIG')
-  }
+  checkReach(inode, request.reach)
   if (!request.exclusive) grants.release(batch, inode.ino, client)
   checkCut(context, inode)
   const inline = inode.reach === 0
@@ -107,10 +104,10 @@ export const reserve: Operation<'reserve'> = (context, request) => {
 
 export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   const { batch, client, grants } = context
-  checkCount(request.reach)
   checkCount(request.end)
   checkDelta(request.allocated)
   const inode = readRegular(batch, request.ino)
+  checkReach(inode, request.reach)
   const appends = grants.holds(inode.ino, client)
   if (appends) grants.release(batch, inode.ino, client)
   else if (request.end > inode.size) grants.assertAllKnown()
@@ -134,6 +131,12 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
 function checkCount(value: number): void {
   if (Number.isSafeInteger(value) && value >= 0) return
   throw new ClusterError('MALFORMED', `${value} is no count of blocks or bytes`)
+}
+
+/** @throws ClusterError MALFORMED; PosixError EFBIG beyond the blocks that any file can have. */
+function checkReach({ blockBytes }: Inode, reach: number): void {
+  checkCount(reach)
+  if (reach > Math.ceil(maxFileBytes / blockBytes)) throw new PosixError('EFBIG')
 }
 
 /** @throws ClusterError MALFORMED */
