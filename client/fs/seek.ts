@@ -3,7 +3,8 @@
  * every partition is asked for the first that it holds, so that a vast hole costs no more than that.
  *
  * 1. What is told was so at one moment: a file that changes meanwhile is asked again, some times. Where
- *    it goes on changing, what is told of each block was so at some moment of the call.
+ *    it goes on changing, what is told of each block was so at some moment of the call; and where it goes on
+ *    being truncated, the file is told to be data all over, which lseek(2) allows of any file.
  */
 import { PosixError } from '../../network/errors.ts'
 import { maxBlocksInFlight, maxReadRedos } from '../../network/limits.ts'
@@ -39,17 +40,21 @@ export async function seek(
       attributes = inode.attributes
       if (inline !== null) return seekInline(inline, attributes.size, wanted, offset)
       if (redo < maxReadRedos) continue
-      throw new PosixError('EIO', `file ${ino} was moved again and again during a seek`)
+      return allData(attributes.size, wanted, offset)
     }
     const found = await seekBlocks(context, attributes, wanted, offset)
     const latest = await getattr(context, ino)
     const cut = latest.generation !== attributes.generation || latest.cuts !== attributes.cuts
     if (latest.change === attributes.change || (redo >= maxReadRedos && !cut)) return told(found)
-    if (redo >= maxReadRedos) {
-      throw new PosixError('EIO', `file ${ino} was truncated again and again during a seek`)
-    }
+    if (redo >= maxReadRedos) return allData(latest.size, wanted, offset)
     attributes = latest
   }
+}
+
+/** @throws PosixError ENXIO */
+function allData(size: number, wanted: Wanted, offset: number): number {
+  if (offset >= size) throw new PosixError('ENXIO')
+  return wanted === 'data' ? offset : size
 }
 
 function told(found: number | null): number {
