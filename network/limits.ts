@@ -101,6 +101,8 @@ export const maxKeptReplyBytes = 1 * KiB
 
 /** Transactions: how long a participant's answer is awaited, and how often a conflict is retried. */
 export const prepareDeadlineMs = 5_000
+/** How long a leg that may waits for locks: its coordinator still waits for the answer then. */
+export const maxLegWaitMs = prepareDeadlineMs / 2
 export const recoveryIntervalMs = 1_000
 /** Decisions carried out that a coordinator keeps, at some 300 bytes each, before it has its participants
  * sync although the time for that has not come. */

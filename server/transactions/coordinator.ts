@@ -5,7 +5,8 @@
  *    with this partition's own part and the reply for the client's slot.
  * 2. No decision on the disk means abort: a participant that asks and finds none forgets its promise.
  *    A decision that could not be written may be there nevertheless: nobody is told until a restart shows.
- * 3. A transaction never waits for a lock while it holds one: it lets go of all and begins again.
+ * 3. A transaction never waits for a lock while it holds one: it lets go of all and begins again. The one
+ *    exception is where nobody else would wait (`outwaitsLocks`).
  * 4. The decision is on the disk before another server hears of it, and stays until every participant has
  *    acted on it and has that on its own disk: a loss of power, of whomever, leaves the whole or nothing.
  *    The caller is answered before: what was not synced may be lost, as a whole.
@@ -26,7 +27,8 @@ import { LockedKey } from '../partition/key-locks.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
 import { isPassing, type Peers } from '../peers.ts'
-import { type LegArgument, type LegName, type LegResults, runLeg } from './legs.ts'
+import { type LegArgument, type LegName, type LegResults, outwaitsLocks, runLeg } from './legs.ts'
+import { outwait } from './outwait.ts'
 import { encodeDecision } from './records.ts'
 
 /** What the script of an operation may do inside its transaction. */
@@ -67,6 +69,7 @@ class Attempt implements Transaction {
   readonly context: OperationContext
   /** The decision may be on the disk: there is no way back. */
   decided = false
+  readonly #env: Env
   readonly #partition: Partition
   readonly #peers: Peers
   readonly #legs = new Map<number, Promise<unknown>[]>()
@@ -74,6 +77,7 @@ class Attempt implements Transaction {
   constructor(init: CoordinatorInit, partition: Partition, client: string) {
     this.id = init.env.random.id()
     this.partitionCount = init.partitionCount
+    this.#env = init.env
     this.#partition = partition
     this.#peers = init.peers
     this.context = partition.contextFor(client, this.id)
@@ -99,7 +103,8 @@ class Attempt implements Transaction {
     argument: LegArgument<L>,
   ): Promise<LegResults[L]> {
     if (partition === this.#partition.id) {
-      return this.local(context => runLeg(leg, context, argument))
+      const run = () => this.local(context => runLeg(leg, context, argument))
+      return outwaitsLocks(leg) ? await outwait(this.#env, run) : run()
     }
     this.remote.add(partition)
     const request = { transaction: this.id, coordinator: this.#partition.id, leg, argument }

@@ -143,6 +143,15 @@ export function countDirectory(occupant: Occupant | null): 0 | 1 {
   return occupant !== null && (occupant.mode & fileType.mask) === fileType.directory ? 1 : 0
 }
 
+/**
+ * Whether the leg waits for locks that it meets, with all that its transaction holds. Of a directory only one
+ * transaction at a time gets that far: it holds the inode. Whoever else is in its way lets go, so no circle of
+ * waits can form; and it comes to its end, however busy the shards are.
+ */
+export function outwaitsLocks(leg: string): boolean {
+  return leg === 'foldShards'
+}
+
 export function runLeg<L extends LegName>(
   leg: L,
   context: OperationContext,

@@ -16,8 +16,17 @@ import { Batch } from '../partition/batch.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Peers } from '../peers.ts'
-import { runLegFromWire } from './legs.ts'
+import { outwaitsLocks, runLegFromWire } from './legs.ts'
+import { outwait } from './outwait.ts'
 import { encodeIntent, type Intent } from './records.ts'
+
+/** A leg as its coordinator sends it. */
+interface Leg {
+  readonly transaction: string
+  readonly coordinator: number
+  readonly leg: string
+  readonly argument: unknown
+}
 
 interface Promised {
   readonly partition: Partition
@@ -49,16 +58,17 @@ export class Participant {
   }
 
   /** @throws ClusterError CONFLICT when another transaction is in the way; what the leg throws. */
-  async prepare(
-    partition: Partition,
-    request: {
-      readonly transaction: string
-      readonly coordinator: number
-      readonly leg: string
-      readonly argument: unknown
-    },
-    coordinatorServer: string,
-  ): Promise<unknown> {
+  async prepare(partition: Partition, request: Leg, coordinatorServer: string): Promise<unknown> {
+    const promise = () => this.#promise(partition, request, coordinatorServer)
+    try {
+      return await (outwaitsLocks(request.leg) ? outwait(this.#env, promise) : promise())
+    } catch (error) {
+      throw conflictOf(error)
+    }
+  }
+
+  /** @throws LockedKey; what the leg throws. */
+  async #promise(partition: Partition, request: Leg, coordinatorServer: string): Promise<unknown> {
     const { transaction, coordinator, leg, argument } = request
     const id = promiseId(partition.id, transaction)
     const earlier = this.#promised.get(id)
@@ -71,7 +81,7 @@ export class Participant {
       result = runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument)
     } catch (error) {
       if (batch.sawStaged) await partition.store.settled()
-      throw conflictOf(error)
+      throw error
     }
     const locked = [...batch.touched()]
     partition.locks.acquire(locked, transaction)

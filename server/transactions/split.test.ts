@@ -295,6 +295,33 @@ test('a default ACL and a chmod reach what is made in every shard', async t => {
   checkWhole(t, cluster)
 })
 
+test('a chmod comes to its end, however many rename in the directory all the time', async t => {
+  const { cluster, wide } = await makeCluster(11, { slowestMs: 3 })
+  for (let index = 0; index < 200; index++) await makeFile(cluster, wide, `file${index}`)
+  await cluster.env.advance(5_000)
+  let ended = false
+  const renaming = Array.from({ length: 12 }, async (_, index) => {
+    let name = `file${index}`
+    for (let round = 0; !ended; round++) {
+      const newName = `renamed${index}.${round}`
+      const to = { newParent: wide, newName: nameOf(newName), flags: 0 }
+      await cluster.names.mutate('rename', { parent: wide, name: nameOf(name), ...to })
+      name = newName
+    }
+  })
+  const startMs = cluster.env.clock.monotonicMs()
+  for (const mode of [0o700, 0o750, 0o755]) {
+    const changed = cluster.mutate('setattr', partitionOfIno(wide), { ino: wide, mode })
+    t.is((await cluster.passing(changed)).body.attributes.mode & 0o777, mode)
+  }
+  // Before, each took some seconds of losing against the renames.
+  t.true(cluster.env.clock.monotonicMs() - startMs < 1_000)
+  ended = true
+  await cluster.passing(Promise.all(renaming))
+  await cluster.env.advance(5_000)
+  checkWhole(t, cluster)
+})
+
 test('a split directory goes when all its shards are empty, and nothing comes into it then', async t => {
   const { cluster, wide } = await makeCluster(5, { slowestMs: 2 })
   const names = Array.from({ length: 100 }, (_, index) => nameOf(`f${index}`))
