@@ -1,10 +1,10 @@
 import test from 'ava'
 import fc from 'fast-check'
+import { formatBytes } from '../network/format/bytes.ts'
 import {
   bytesBetween,
   collect,
   countBetween,
-  formatBytes,
   parseAddress,
   parseBytes,
   parseVolumeName,

@@ -1,5 +1,7 @@
 /** Parsers of what a person types: sizes, counts, addresses and paths inside volumes. */
 import { InvalidArgumentError } from 'commander'
+import { formatBytes } from '../network/format/bytes.ts'
+import type { HttpAddress } from '../network/http/serve.ts'
 
 const units: Readonly<Record<string, number>> = {
   '': 1,
@@ -81,6 +83,17 @@ export function parseAddress(text: string): string {
   return `tcp://${match[1]}:${match[2]}`
 }
 
+/** `HOST:PORT`, also `[::1]:PORT`; port 0 is any that is free. */
+export function parseHttpAddress(text: string): HttpAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || !(port <= 65_535)) {
+    throw new InvalidArgumentError(`'${text}' is not where to serve HTTP: write HOST:PORT.`)
+  }
+  return { host, port }
+}
+
 /** For options that may be given more than once. */
 export function collect<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
   return (text, before = []) => [...before, parse(text)]
@@ -120,17 +133,4 @@ function normalPath(path: string): string {
     else if (part !== '' && part !== '.') parts.push(part)
   }
   return `/${parts.join('/')}`
-}
-
-/** `1.5 MiB`; whole bytes below 1 KiB. */
-export function formatBytes(bytes: number): string {
-  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-  let value = bytes
-  let index = 0
-  while (value >= 1024 && index < names.length - 1) {
-    value /= 1024
-    index++
-  }
-  const digits = index === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1
-  return `${value.toFixed(digits)} ${names[index]}`
 }

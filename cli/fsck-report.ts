@@ -1,7 +1,7 @@
 /** What a person, a program and the shell are told of a check. Pure. */
 import type { CheckReport, Finding } from '../client/checking/contract.ts'
 import { type FaultCode, faults } from '../network/checking/faults.ts'
-import { formatBytes } from './arguments.ts'
+import { formatBytes } from '../network/format/bytes.ts'
 
 /** As of fsck(8). */
 export const fsckExit = {

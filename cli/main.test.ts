@@ -64,6 +64,13 @@ test(
 )
 test('an unknown backend', refused, ['up', '/x', '--fuse', 'kernel'], 2, /Allowed choices are/)
 test('a port beyond the last', refused, ['up', '/x', '--port', '70000'], 2, /from 1 to 65535/)
+test(
+  'HTTP at no address',
+  refused,
+  ['manager', '--http', '8080', '--dir', '/x', '--listen', 'h:1'],
+  2,
+  /write HOST:PORT/,
+)
 test('a bad address', refused, ['status', '--manager', 'nowhere'], 2, /is not an address/)
 test(
   'a bad block size',

@@ -1,8 +1,9 @@
 /** `rookery manager`: one manager, in the foreground. */
 import { Command } from 'commander'
+import type { HttpAddress } from '../network/http/serve.ts'
 import { defaultPartitionCount, maxPartitionCount } from '../network/limits.ts'
 import { collect, countBetween, parseAddress } from './arguments.ts'
-import { logLevelOption } from './options.ts'
+import { httpOption, logLevelOption } from './options.ts'
 
 export interface ManagerOptions {
   readonly dir: string
@@ -10,6 +11,7 @@ export interface ManagerOptions {
   readonly servers: number
   readonly partitions: number
   readonly replicas: number
+  readonly http?: HttpAddress
   readonly logLevel: string
 }
 
@@ -31,6 +33,7 @@ export function managerCommand(): Command {
       countBetween(1, 1),
       1,
     )
+    .addOption(httpOption())
     .addOption(logLevelOption())
     .addHelpText(
       'after',

@@ -1,11 +1,13 @@
 /** `rookery mount`: one volume on one directory, in the foreground. */
 import { Command, Option } from 'commander'
+import type { HttpAddress } from '../network/http/serve.ts'
 import {
   type ClusterOptions,
   devOption,
   type FuseBackend,
   fuseOption,
   homeOption,
+  httpOption,
   logLevelOption,
   managerOption,
   noAtimeOption,
@@ -23,6 +25,7 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly suid?: true
   readonly dev?: true
   readonly noatime?: true
+  readonly http?: HttpAddress
   readonly logLevel: string
 }
 
@@ -50,6 +53,7 @@ export function mountCommand(): Command {
     .addOption(suidOption())
     .addOption(devOption())
     .addOption(noAtimeOption())
+    .addOption(httpOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (mountpoint: string, options: MountCommandOptions) => {

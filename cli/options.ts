@@ -1,6 +1,12 @@
 /** Options that several commands share. */
 import { Option } from 'commander'
-import { collect, defaultVolume, parseAddress, parseVolumeName } from './arguments.ts'
+import {
+  collect,
+  defaultVolume,
+  parseAddress,
+  parseHttpAddress,
+  parseVolumeName,
+} from './arguments.ts'
 import { Failure } from './failure.ts'
 import { defaultHome, locateHome } from './home.ts'
 import { liveState } from './home-lock.ts'
@@ -26,6 +32,13 @@ export function fuseOption(): Option {
   return new Option('--fuse <backend>', 'how to talk to the kernel')
     .choices(['direct', 'fuse-native'])
     .default('direct')
+}
+
+/** Off unless it is asked for; whoever reaches the address can look. */
+export function httpOption(): Option {
+  return new Option('--http <address>', 'serve metrics at http://HOST:PORT/metrics').argParser(
+    parseHttpAddress,
+  )
 }
 
 export function logLevelOption(): Option {

@@ -34,6 +34,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
       ...listen(managers),
       ...['--servers', `${settings.servers}`, '--partitions', `${settings.partitions}`],
       ...['--replicas', `${settings.replicas}`],
+      ...http(input, 0),
     ]),
     servers: servers.map(number =>
       child(input, `server-${number}`, [
@@ -42,6 +43,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
         ...['--meta-dir', home.metaDirectory(number), '--data-dir', home.dataDirectory(number)],
         ...toManager,
         ...listen(addresses(input, `server-${number}`, number)),
+        ...http(input, number),
       ]),
     ),
     mount: {
@@ -54,6 +56,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
         ...(options.suid === true ? ['--suid'] : []),
         ...(options.dev === true ? ['--dev'] : []),
         ...(options.noatime === true ? ['--noatime'] : []),
+        ...http(input, settings.servers + 1),
       ]),
       mayFinish: true,
       stopDeadlineMs: 20_000,
@@ -73,6 +76,18 @@ function addresses({ sockets, options }: PlanInput, name: string, offset: number
     throw new Failure(`port ${options.port} leaves no room for every server: choose a lower one`)
   }
   return [local, `tcp://127.0.0.1:${port}`]
+}
+
+/** Port 0 is any that is free, for each member. */
+function http({ options }: PlanInput, offset: number): string[] {
+  if (options.http === undefined) return []
+  const port = options.http === 0 ? 0 : options.http + offset
+  if (port > 65_535) {
+    throw new Failure(
+      `HTTP port ${options.http} leaves no room for every member: choose a lower one`,
+    )
+  }
+  return ['--http', `127.0.0.1:${port}`]
 }
 
 function child({ home, options }: PlanInput, name: string, args: readonly string[]): ChildPlan {

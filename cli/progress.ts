@@ -1,7 +1,7 @@
 /** How far a longer piece of work has come: a bar on a terminal, plain lines elsewhere, or nothing. */
 // A CommonJS package: Node cannot see its names.
 import cliProgress from 'cli-progress'
-import { formatBytes } from './arguments.ts'
+import { formatBytes } from '../network/format/bytes.ts'
 
 export interface Progress {
   /** Tells what was done, which counts `amount` towards the total. */

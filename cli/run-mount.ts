@@ -3,18 +3,21 @@ import { openVolume } from '../client/fs/volume.ts'
 import type { Mount, Mounted } from '../client/fuse/contract.ts'
 import { mountChannel, unmountStale } from '../client/fuse/mount.ts'
 import { mountFuseNative } from '../client/fuse/native.ts'
+import { FuseTally } from '../client/fuse/tally.ts'
 import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
 import type { Log } from '../network/log.ts'
 import { codeOf, Failure } from './failure.ts'
+import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
 import { checkMountpoint, locate } from './mountpoint.ts'
 import { type FuseBackend, managerAddresses } from './options.ts'
 
-const backends: { readonly [B in FuseBackend]: (log: Log) => Mount } = {
-  direct: log => (fileSystem, options) => mountChannel(fileSystem, { ...options, log }),
+const backends: { readonly [B in FuseBackend]: (log: Log, tally?: FuseTally) => Mount } = {
+  direct: (log, tally) => (fileSystem, options) =>
+    mountChannel(fileSystem, { ...options, log, tally }),
   'fuse-native': () => mountFuseNative,
 }
 
@@ -29,15 +32,19 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     await unmountStale(mountpoint)
   }
   const managers = await managerAddresses(options)
+  const env = realEnv()
+  const http = await openHttp({ env, log, address: options.http })
+  const requests = http === null ? undefined : new FuseTally(env)
   const cluster = await connectClient({
-    env: realEnv(),
+    env,
     managers,
     name: `mount ${mountpoint}`,
     log,
+    tally: http?.tally,
   })
   const noAtime = options.noatime ?? false
   const fileSystem = await openVolume(cluster, options.volume, { noAtime })
-  const mounted = await backends[options.fuse](log)(fileSystem, {
+  const mounted = await backends[options.fuse](log, requests)(fileSystem, {
     mountpoint,
     source: `rookery:${options.volume}`,
     allowOther: options.allowOther ?? (options.private !== true && process.getuid?.() === 0),
@@ -47,11 +54,13 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     noAtime,
   })
   log.info({ mountpoint, volume: options.volume, fuse: options.fuse }, 'mounted')
+  http?.show(async () => requests?.metrics() ?? [])
   await tellSupervisor('ready', mountpoint)
   if (!hasSupervisor()) {
     console.log(`${mountpoint} is mounted: volume ${options.volume}. Ctrl-C unmounts it.`)
   }
   await untilUnmounted(mounted, stop, log)
+  await http?.close()
   await fileSystem.close()
   await cluster.close()
 }

@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { realEnv } from '../network/env/real.ts'
 import { SocketTransport } from '../network/transport/socket.ts'
 import { startServer } from '../server/main.ts'
+import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { ServerOptions } from './server.ts'
@@ -24,6 +25,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   if (!hasSupervisor()) await noteSharedDisk(options, log)
   const env = realEnv()
+  const http = await openHttp({ env, log, address: options.http })
   const server = await startServer({
     env,
     transports: [new SocketTransport(env)],
@@ -35,12 +37,15 @@ export async function runServer(options: ServerOptions): Promise<void> {
     domain: options.domain ?? hostname(),
     ...(options.weight === undefined ? {} : { weight: options.weight }),
     log,
+    tally: http?.tally,
   })
+  http?.show(() => server.metrics())
   log.info({ id: server.id, addresses: server.addresses }, 'the server is up')
   await tellSupervisor('ready', server.addresses.join(' '))
   const reason = await Promise.race([stop, server.failed])
   if (reason instanceof Error) log.error({ error: reason }, 'the server has failed')
   else log.info({ reason }, 'stopping')
+  await http?.close()
   await server.close()
   if (reason instanceof Error) throw reason
 }

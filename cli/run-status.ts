@@ -1,5 +1,6 @@
 /** Asks the manager who there is, and each server what it holds, and shows it. */
 import { realEnv } from '../network/env/real.ts'
+import { formatBytes } from '../network/format/bytes.ts'
 import { protocolVersion } from '../network/limits.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import { connect } from '../network/rpc/connect.ts'
@@ -7,7 +8,6 @@ import type { Peer } from '../network/rpc/contract.ts'
 import { SocketTransport } from '../network/transport/socket.ts'
 import type { ManagerStatusReply, ServerStatusReply } from '../network/wire/operations.ts'
 import type { MemberStatus } from '../network/wire/view.ts'
-import { formatBytes } from './arguments.ts'
 import { describeError, Failure } from './failure.ts'
 import { managerAddresses } from './options.ts'
 import type { StatusOptions } from './status.ts'
@@ -87,7 +87,7 @@ const columns: readonly Column[] = [
 
 /** What a person is shown. Pure. */
 export function describe(manager: ManagerStatusReply, servers: readonly ServerState[]): string {
-  const { cluster, view, members, serversWanted } = manager
+  const { cluster, view, members, serversWanted, page } = manager
   const clients = members.filter(({ role, alive }) => role === 'client' && alive)
   const head =
     view === null
@@ -97,6 +97,7 @@ export function describe(manager: ManagerStatusReply, servers: readonly ServerSt
   const homeless = view?.partitions.filter(({ primary }) => primary === null).length ?? 0
   if (homeless > 0) lines.push(`${homeless} partitions have no server that is up`)
   lines.push(`clients: ${clients.map(({ name }) => name).join(', ') || 'none'}`)
+  if (page !== null) lines.push(`page: ${page}`)
   return lines.join('\n')
 }
 

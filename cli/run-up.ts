@@ -5,8 +5,8 @@
  * 2. What was started is stopped, in order, however this ends.
  */
 import { statfs } from 'node:fs/promises'
+import { formatBytes } from '../network/format/bytes.ts'
 import { defaultPartitionCount } from '../network/limits.ts'
-import { formatBytes } from './arguments.ts'
 import { Failure } from './failure.ts'
 import {
   checkApart,
@@ -98,8 +98,12 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
     quiet: options.quiet ?? false,
   })
   const step = (what: string): void => advance(progress, what)
+  let page: string | undefined
   try {
-    await supervisor.start([plan.manager], () => step('manager ready'))
+    await supervisor.start([plan.manager], (_name, ready) => {
+      page = ready.split(' ').find(address => address.startsWith('http://'))
+      step('manager ready')
+    })
     await supervisor.start(plan.servers, name => step(`${name} ready`))
     if (!settings.formatted) {
       // Loaded only here: the supervisor of an old home need not carry a client.
@@ -113,7 +117,8 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
   } finally {
     progress.end()
   }
-  const text = `${mountpoint} is mounted: volume ${options.volume}, ${settings.servers} servers, data in ${home.directory}`
+  const mounted = `${mountpoint} is mounted: volume ${options.volume}, ${settings.servers} servers, data in ${home.directory}`
+  const text = page === undefined ? mounted : `${mounted}\nits state is at ${page}`
   if (options.quiet !== true && !inBackground) console.log(`${text}\nCtrl-C stops it.`)
   await tellSupervisor('ready', text)
   cutLifeline()

@@ -1,7 +1,8 @@
 /** `rookery server`: one server, in the foreground. */
 import { Command } from 'commander'
+import type { HttpAddress } from '../network/http/serve.ts'
 import { collect, parseAddress, parseWeight } from './arguments.ts'
-import { logLevelOption, managerOption } from './options.ts'
+import { httpOption, logLevelOption, managerOption } from './options.ts'
 
 export interface ServerOptions {
   readonly metaDir: string
@@ -11,6 +12,7 @@ export interface ServerOptions {
   readonly name?: string
   readonly domain?: string
   readonly weight?: number
+  readonly http?: HttpAddress
   readonly logLevel: string
 }
 
@@ -29,6 +31,7 @@ export function serverCommand(): Command {
     .option('--name <name>', 'for people (default: the name of the host)')
     .option('--domain <name>', 'what fails together with it (default: the name of the host)')
     .option('--weight <number>', 'its share, relative to the others (default: 1)', parseWeight)
+    .addOption(httpOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)
     .action(async (options: ServerOptions) => {

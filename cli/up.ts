@@ -19,6 +19,7 @@ export interface UpOptions {
   readonly volume: string
   readonly servers?: number
   readonly port?: number
+  readonly http?: number
   readonly fuse: FuseBackend
   readonly private?: true
   readonly suid?: true
@@ -49,6 +50,11 @@ export function upCommand(): Command {
     .addOption(volumeOption())
     .option('--detach', 'return when it is mounted, and go on in the background')
     .option('--port <port>', 'listen on 127.0.0.1 too, from this port on', countBetween(1, 65_535))
+    .option(
+      '--http <port>',
+      'a page of its state at http://127.0.0.1:PORT, metrics of all there and from this port on',
+      countBetween(0, 65_535),
+    )
     .addOption(fuseOption())
     .addOption(privateOption())
     .addOption(suidOption())

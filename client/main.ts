@@ -6,6 +6,7 @@ import type { Log } from '../network/log.ts'
 import { dialMember } from '../network/membership/dial.ts'
 import { hostIdentity } from '../network/membership/host.ts'
 import { joinCluster } from '../network/membership/membership.ts'
+import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import { SocketTransport } from '../network/transport/socket.ts'
 import type { MemberId } from '../network/wire/view.ts'
@@ -23,6 +24,8 @@ export interface ClientOptions {
   readonly log: Log
   /** Ends the wait for a manager and for a view. */
   readonly signal?: AbortSignal
+  /** Counts calls, where somebody asked for it. */
+  readonly tally?: RpcTally | undefined
 }
 
 /**
@@ -58,7 +61,16 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
   } finally {
     signal?.removeEventListener('abort', leave)
   }
-  const dialler = { env, transports, membership, role: 'client' as const, host: host.id, log }
+  const { tally } = options
+  const dialler = {
+    env,
+    transports,
+    membership,
+    role: 'client' as const,
+    host: host.id,
+    log,
+    tally,
+  }
   const dial = (server: MemberId) => dialMember(dialler, server)
   return new ClusterClient({ env, log, membership, dial })
 }

@@ -6,12 +6,16 @@ import type { Env } from '../network/env/env.ts'
 import { heartbeatIntervalMs, protocolVersion } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
+import type { Metric } from '../network/metrics/metric.ts'
 import type { Serving } from '../network/rpc/serve.ts'
 import { serve } from '../network/rpc/serve.ts'
+import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import type { HelloRequest, ManagerStatusReply } from '../network/wire/operations.ts'
 import type { OpenDirectory } from './directory.ts'
 import { openDirectory } from './directory.ts'
+import { type Connections, managerMetrics } from './http/metrics.ts'
+import { summarize } from './http/summary.ts'
 import { Roster } from './membership/roster.ts'
 import { MemberService } from './membership/service.ts'
 
@@ -23,6 +27,8 @@ export interface RunInit {
   /** Servers that must be up before partitions are placed. Means nothing once they are. */
   readonly serversWanted: number
   readonly log: Log
+  /** Counts calls, where somebody asked for it. */
+  readonly tally?: RpcTally | undefined
 }
 
 export interface ManagerInit extends RunInit {
@@ -39,6 +45,9 @@ export interface RunningManager {
   /** With real ports. */
   readonly addresses: readonly string[]
   status(): ManagerStatusReply
+  metrics(): readonly Metric[]
+  /** Whoever asks for the status learns that there is a page of it at this URL. */
+  announce(page: string): void
   close(): Promise<void>
 }
 
@@ -86,6 +95,10 @@ export async function runManager(init: RunInit, opened: OpenDirectory): Promise<
     cluster: state.cluster,
     addresses,
     status: () => roster.status(),
+    metrics: () => managerMetrics(summarize(roster.status()), connectionsOf(servings)),
+    announce(page) {
+      roster.page = page
+    },
     close() {
       closing ??= (async () => {
         watch.cancel()
@@ -99,7 +112,7 @@ export async function runManager(init: RunInit, opened: OpenDirectory): Promise<
 }
 
 async function serveAll(
-  { env, transports, addresses, log }: RunInit,
+  { env, transports, addresses, log, tally }: RunInit,
   hello: HelloRequest,
   { service }: MemberService,
 ): Promise<Serving[]> {
@@ -115,6 +128,7 @@ async function serveAll(
           hello,
           service,
           log: (message, error) => log.warn({ error }, message),
+          tally,
         }),
       )
     }
@@ -122,6 +136,13 @@ async function serveAll(
   } catch (error) {
     await Promise.all(servings.map(serving => serving.close()))
     throw error
+  }
+}
+
+function connectionsOf(servings: readonly Serving[]): Connections {
+  return {
+    open: servings.reduce((total, { peers }) => total + peers.size, 0),
+    refused: servings.reduce((total, { refusedCount }) => total + refusedCount, 0),
   }
 }
 

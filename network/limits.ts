@@ -311,3 +311,11 @@ export const stuckTransactionMs = 15_000
 
 /** Kernel read-ahead of a mount: two blocks of the default size, so that one is on its way. */
 export const kernelReadAheadBytes = 2 * MiB
+
+/** HTTP, for metrics and the page of status: a scrape now and then, and a few people who look. */
+export const maxHttpConnections = 64
+export const maxHttpHeaderBytes = 8 * KiB
+/** From the first byte of a request to the last, and again for its answer; then the connection is cut. */
+export const httpRequestMs = 5_000
+/** Servers, and clients, that the page lists one by one; the rest it counts. */
+export const maxPageRows = 512

@@ -13,11 +13,14 @@ import type { Log } from '../network/log.ts'
 import { bootIdentity, hostIdentity, machineUpMs } from '../network/membership/host.ts'
 import { joinCluster, type Membership } from '../network/membership/membership.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
+import type { Metric } from '../network/metrics/metric.ts'
 import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
 import { type Serving, serve } from '../network/rpc/serve.ts'
+import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import { type OperationName, operationNumbers } from '../network/wire/operations.ts'
 import type { MemberReport } from '../network/wire/view.ts'
+import { serverMetrics } from './counts.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
 import { openRooms, type ServerRooms } from './rooms.ts'
 import { claimDirectories, type Directories, openMetadata, type ServerIdentity } from './stores.ts'
@@ -41,6 +44,8 @@ export interface ServerInit extends Directories {
   readonly log: Log
   /** Called when the server cannot go on: a disk failed. The process is to end. */
   readonly onFailure?: (error: Error) => void
+  /** Counts calls, where somebody asked for it. */
+  readonly tally?: RpcTally | undefined
 }
 
 export interface RunningServer {
@@ -49,6 +54,7 @@ export interface RunningServer {
   readonly addresses: readonly string[]
   /** Resolves when the server has failed and stopped serving; never, when all is well. */
   readonly failed: Promise<Error>
+  metrics(): Promise<readonly Metric[]>
   close(): Promise<void>
 }
 
@@ -111,6 +117,15 @@ class Server implements RunningServer {
     this.#watch(rooms)
   }
 
+  async metrics(): Promise<readonly Metric[]> {
+    const rooms = this.#rooms
+    if (rooms === null) return []
+    const [counts, report] = await Promise.all([rooms.counts(), rooms.status.report()])
+    const open = this.#servings.reduce((total, { peers }) => total + peers.size, 0)
+    const refused = this.#servings.reduce((total, { refusedCount }) => total + refusedCount, 0)
+    return serverMetrics(counts, report, { open, refused })
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -125,7 +140,7 @@ class Server implements RunningServer {
   }
 
   async #listen(): Promise<void> {
-    const { env, transports, addresses } = this.#init
+    const { env, transports, addresses, tally } = this.#init
     const log = (message: string, error?: unknown) => this.#init.log.warn({ error }, message)
     const hello = () => ({
       version: protocolVersion,
@@ -139,7 +154,7 @@ class Server implements RunningServer {
       const accept = (peer: Peer) => this.#rooms?.accepted(peer)
       const service = this.#lateService()
       this.#servings.push(
-        await serve({ env, transport, address, hello, service, admit, accept, log }),
+        await serve({ env, transport, address, hello, service, admit, accept, log, tally }),
       )
     }
   }
@@ -189,7 +204,7 @@ class Server implements RunningServer {
   }
 
   async #open(membership: Membership): Promise<ServerRooms> {
-    const { env, transports, log, metaDirectory, dataDirectory, splitEntries } = this.#init
+    const { env, transports, log, metaDirectory, dataDirectory, splitEntries, tally } = this.#init
     const { id: host } = await hostIdentity()
     const { boot = await bootIdentity(env.random) } = this.#init
     return await openRooms({
@@ -198,7 +213,7 @@ class Server implements RunningServer {
       isNew: this.#identity.id === '',
       store: this.#store,
       membership,
-      dialler: { env, transports, membership, role: 'server', host, log },
+      dialler: { env, transports, membership, role: 'server', host, log, tally },
       boot,
       upMs: machineUpMs(),
       ...(splitEntries === undefined ? {} : { splitEntries }),

@@ -15,6 +15,7 @@ import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
 import { Checking } from './checking/checking.ts'
+import type { ServerCounts } from './counts.ts'
 import { AppendGrants } from './leases/append-grants.ts'
 import { LockService } from './leases/lock-service.ts'
 import { Reaper } from './leases/reaper.ts'
@@ -67,6 +68,7 @@ export interface ServerRooms {
   accepted(peer: Peer): void
   /** Takes up the partitions that the view gives to this server. */
   follow(view: View): Promise<void>
+  counts(): Promise<ServerCounts>
   close(): Promise<void>
 }
 
@@ -108,6 +110,7 @@ class Rooms implements ServerRooms {
   #connectionCount = 0
   readonly #store: MetadataStore
   readonly #blocks: BlockStore
+  readonly #blockService: BlockService
   readonly #sessions: Sessions
   readonly #peers: Peers
   readonly #coordinator: Coordinator
@@ -163,6 +166,7 @@ class Rooms implements ServerRooms {
       lockRecords: this.#locks.records,
       log,
     })
+    this.#blockService = new BlockService(env, blocks, new CopySources(this.#peers, partitionCount))
     this.status = this.#statusOf(init)
     const isFull = () => this.status.metaIsFull
     const metadata = new MetadataService({
@@ -178,7 +182,7 @@ class Rooms implements ServerRooms {
       sessions: this.#sessions,
       metadata,
       ...shards,
-      blocks: new BlockService(env, blocks, new CopySources(this.#peers, partitionCount)),
+      blocks: this.#blockService,
       locks: this.#locks,
       slots,
       coordinator: this.#coordinator,
@@ -199,6 +203,21 @@ class Rooms implements ServerRooms {
 
   follow(view: View): Promise<void> {
     return this.#partitions.follow(view)
+  }
+
+  async counts(): Promise<ServerCounts> {
+    const { readBytes, writtenBytes } = this.#blockService
+    const { checksumErrors } = await this.#blocks.statistics()
+    return {
+      partitions: [...this.#partitions.all()].length,
+      sessions: this.#sessions.size,
+      locksHeld: this.#locks.table.heldCount,
+      lockWaits: this.#locks.table.waitCount,
+      purgeQueue: this.#purger.waitingCount,
+      purged: this.#purger.doneCount,
+      transactions: this.#coordinator.activeCount + this.#participant.promisedCount,
+      ...{ readBytes, writtenBytes, checksumErrors },
+    }
   }
 
   #openShards({ env, membership, splitEntries }: RoomsInit, log: SplitterInit['log']): ShardRooms {
@@ -246,6 +265,7 @@ class Rooms implements ServerRooms {
       epochOf: partition => this.#partitions.epochOf(partition),
       purgeQueue: () => this.#purger.waitingCount,
       transactions: () => this.#coordinator.activeCount + this.#participant.promisedCount,
+      traffic: this.#blockService,
     })
   }
 

@@ -17,6 +17,8 @@ export interface StatusInit {
   readonly epochOf: (partition: number) => number
   readonly purgeQueue: () => number
   readonly transactions: () => number
+  /** File data sent and taken so far. */
+  readonly traffic: { readonly readBytes: number; readonly writtenBytes: number }
 }
 
 export class ServerStatus {
@@ -44,7 +46,9 @@ export class ServerStatus {
       inodes += facts.inodes
       blocks += facts.blocks
     }
-    return { disks: [await this.#metaDisk(), await this.#dataDisk()], inodes, blocks }
+    const disks = [await this.#metaDisk(), await this.#dataDisk()]
+    const { readBytes, writtenBytes } = this.#init.traffic
+    return { disks, inodes, blocks, readBytes, writtenBytes }
   }
 
   async space(): Promise<StatfsReply> {

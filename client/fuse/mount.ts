@@ -14,11 +14,14 @@ import { attachDevice, checksPermissions, type Device, detachPath } from './devi
 import { raiseKernelReadAhead } from './kernel-read-ahead.ts'
 import { checkMountpoint, mountedPath, mountsAt } from './mountpoint.ts'
 import { Session, type SessionEvents } from './session.ts'
+import type { FuseTally } from './tally.ts'
 
 export interface DirectOptions extends MountOptions {
   /** How long to spin for the next request before sleeping; 0 never. */
   readonly spinMicroseconds?: number
   readonly log?: Log
+  /** Counts requests, where somebody asked for it. */
+  readonly tally?: FuseTally | undefined
   /** How the device is obtained; by default as the user's rights allow. */
   readonly attach?: (options: MountOptions) => Promise<Device>
 }
@@ -97,7 +100,13 @@ class ChannelMount implements DirectMounted {
       onReady: error => (error === null ? ready.resolve() : ready.reject(error)),
       onUnexpected: (error, during) => log.warn({ error, during }, 'unexpected on the mount'),
     }
-    this.#session = new Session(fileSystem, this.#channel, events, checksPermissions(options))
+    this.#session = new Session(
+      fileSystem,
+      this.#channel,
+      events,
+      checksPermissions(options),
+      options.tally,
+    )
     process.on('exit', this.#onExit)
   }
 

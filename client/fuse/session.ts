@@ -19,6 +19,7 @@ import { handlers } from './operations/table.ts'
 import { entryNotice, inodeNotice } from './protocol/notice.ts'
 import {
   inHeaderBytes,
+  opcode,
   opcodeLimit,
   openFlag,
   openReplyFlag,
@@ -27,6 +28,7 @@ import {
 } from './protocol/numbers.ts'
 import { Reply } from './protocol/reply.ts'
 import { Request } from './protocol/request.ts'
+import type { FuseTally } from './tally.ts'
 import { type Wait, Waits } from './waits.ts'
 
 export type Handler = (session: Session, request: Request) => Promise<void> | undefined
@@ -56,6 +58,7 @@ export class Session {
   /** Likewise, bits of `initFlag2`. */
   agreed2 = 0
   readonly #channel: Channel
+  readonly #tally: FuseTally | null
   readonly #requests: Request[] = []
   #ended = false
 
@@ -64,7 +67,9 @@ export class Session {
     channel: Channel,
     events: SessionEvents,
     permissionsChecked = true,
+    tally: FuseTally | null = null,
   ) {
+    this.#tally = tally
     this.permissionsChecked = permissionsChecked
     this.fileSystem = fileSystem
     this.events = events
@@ -120,6 +125,11 @@ export class Session {
     this.#write(request, length, null)
   }
 
+  /** So many bytes of a file were written. */
+  wrote(bytes: number): void {
+    if (this.#tally !== null) this.#tally.writtenBytes += bytes
+  }
+
   /** Success without a body. */
   done(request: Request): void {
     this.send(request, outHeaderBytes)
@@ -128,6 +138,7 @@ export class Session {
   /** Success with data that is sent from where it lies. */
   sendPieces(request: Request, pieces: readonly Uint8Array[], bytes: number): void {
     this.reply.header(request, outHeaderBytes + bytes, 0)
+    if (this.#tally !== null && request.opcode === opcode.read) this.#tally.readBytes += bytes
     this.#write(request, outHeaderBytes, pieces.length === 0 ? noPieces : pieces)
   }
 
@@ -169,7 +180,7 @@ export class Session {
 
   fail(request: Request, errno: number): void {
     this.reply.header(request, outHeaderBytes, errno)
-    this.#write(request, outHeaderBytes, null)
+    this.#write(request, outHeaderBytes, null, errno)
   }
 
   /**
@@ -204,6 +215,7 @@ export class Session {
       else this.fail(request, errnoByCode.EIO)
       return
     }
+    this.#tally?.began(request.slot)
     const handler = handlers[request.opcode]
     if (request.opcode < opcodeLimit) this.counts[request.opcode]! += 1
     if (handler === undefined) {
@@ -223,7 +235,8 @@ export class Session {
     this.fail(request, errnoByCode[code])
   }
 
-  #write(request: Request, length: number, pieces: readonly Uint8Array[] | null): void {
+  #write(request: Request, length: number, pieces: readonly Uint8Array[] | null, told = 0): void {
+    this.#tally?.ended(request.slot, request.opcode, told)
     const errno = this.#channel.answer(request.slot, length, pieces)
     this.#checkAnswer(errno, `operation ${request.opcode}`)
   }

@@ -25,12 +25,22 @@ test('the last report stays, also through heartbeats without one', t => {
   const attendance = new Attendance({ sinceMs: 0, timeoutMs: 4000 })
   attendance.heard('a', 0, report)
   attendance.heard('a', 100)
-  t.deepEqual(attendance.presence('a', 350), { alive: true, silentMs: 250, report })
+  t.deepEqual(attendance.presence('a', 350), {
+    alive: true,
+    silentMs: 250,
+    report,
+    throughput: null,
+  })
 })
 
 test('who was never heard is not alive and silent since the beginning', t => {
   const attendance = new Attendance({ sinceMs: 500, timeoutMs: 4000 })
-  t.deepEqual(attendance.presence('a', 700), { alive: false, silentMs: 200, report: null })
+  t.deepEqual(attendance.presence('a', 700), {
+    alive: false,
+    silentMs: 200,
+    report: null,
+    throughput: null,
+  })
 })
 
 test('who is forgotten is not reported silent', t => {
@@ -39,4 +49,20 @@ test('who is forgotten is not reported silent', t => {
   attendance.forget('a')
   t.deepEqual(attendance.expire(10_000), [])
   t.is(attendance.presence('a', 10_000).silentMs, 10_000)
+})
+
+test('throughput is what two reports differ by, until the member starts again', t => {
+  const attendance = new Attendance({ sinceMs: 0, timeoutMs: 4000 })
+  const heard = (nowMs: number, readBytes: number, writtenBytes: number) => {
+    attendance.heard('a', nowMs, { ...report, readBytes, writtenBytes })
+    return attendance.presence('a', nowMs).throughput
+  }
+  t.is(heard(1000, 500, 0), null)
+  t.deepEqual(heard(3000, 2500, 10), { readBytes: 1000, writtenBytes: 5 })
+  t.is(heard(3000, 2600, 10), null)
+  attendance.heard('a', 4000)
+  t.deepEqual(heard(5000, 2600, 10), { readBytes: 0, writtenBytes: 0 })
+  t.is(heard(6000, 100, 10), null)
+  attendance.heard('a', 7000, report)
+  t.is(attendance.presence('a', 7000).throughput, null)
 })

@@ -5,18 +5,21 @@
  * 1. A member is alive from the moment it is heard of until it was silent for the timeout.
  * 2. Each change from alive to silent is reported once.
  */
-import type { MemberId, MemberReport } from '../../network/wire/view.ts'
+import type { MemberId, MemberReport, Throughput } from '../../network/wire/view.ts'
 
 export interface Presence {
   readonly alive: boolean
   readonly silentMs: number
   readonly report: MemberReport | null
+  readonly throughput: Throughput | null
 }
 
 interface Entry {
   lastHeardMs: number
   alive: boolean
   report: MemberReport | null
+  reportedMs: number
+  throughput: Throughput | null
 }
 
 export class Attendance {
@@ -37,13 +40,23 @@ export class Attendance {
   heard(id: MemberId, nowMs: number, report?: MemberReport | null): boolean {
     const entry = this.#entries.get(id)
     if (entry === undefined) {
-      this.#entries.set(id, { lastHeardMs: nowMs, alive: true, report: report ?? null })
+      this.#entries.set(id, {
+        lastHeardMs: nowMs,
+        alive: true,
+        report: report ?? null,
+        reportedMs: nowMs,
+        throughput: null,
+      })
       return true
     }
     const returned = !entry.alive
     entry.lastHeardMs = nowMs
     entry.alive = true
-    if (report != null) entry.report = report
+    if (report != null) {
+      entry.throughput = throughputOf(entry.report, report, nowMs - entry.reportedMs)
+      entry.report = report
+      entry.reportedMs = nowMs
+    }
     return returned
   }
 
@@ -62,6 +75,7 @@ export class Attendance {
       alive: this.isAlive(id, nowMs),
       silentMs: Math.round(nowMs - (entry?.lastHeardMs ?? this.#sinceMs)),
       report: entry?.report ?? null,
+      throughput: entry?.throughput ?? null,
     }
   }
 
@@ -75,4 +89,17 @@ export class Attendance {
     }
     return silent
   }
+}
+
+/** null also when the member has started again: it counts from 0 then. */
+function throughputOf(
+  before: MemberReport | null,
+  now: MemberReport,
+  passedMs: number,
+): Throughput | null {
+  const readBytes = (now.readBytes ?? Number.NaN) - (before?.readBytes ?? Number.NaN)
+  const writtenBytes = (now.writtenBytes ?? Number.NaN) - (before?.writtenBytes ?? Number.NaN)
+  if (!(readBytes >= 0 && writtenBytes >= 0 && passedMs > 0)) return null
+  const seconds = passedMs / 1000
+  return { readBytes: readBytes / seconds, writtenBytes: writtenBytes / seconds }
 }

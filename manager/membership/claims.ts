@@ -48,6 +48,8 @@ const report = z.object({
     .max(maxDisksReported),
   inodes: z.number().nonnegative(),
   blocks: z.number().nonnegative(),
+  readBytes: bytes.exactOptional(),
+  writtenBytes: bytes.exactOptional(),
 })
 
 /**

@@ -38,6 +38,8 @@ export interface RosterInit {
 
 export class Roster {
   readonly serversWanted: number
+  /** Where there is a page of the cluster for people; null when there is none. */
+  page: string | null = null
   readonly #env: Env
   readonly #log: Log
   readonly #store: ManagerStore
@@ -143,6 +145,7 @@ export class Roster {
         })),
       ],
       serversWanted: this.serversWanted,
+      page: this.page,
     }
   }
 

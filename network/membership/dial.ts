@@ -5,6 +5,7 @@ import { protocolVersion } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { connect } from '../rpc/connect.ts'
 import type { Peer } from '../rpc/contract.ts'
+import type { RpcTally } from '../rpc/tally.ts'
 import type { Transport } from '../transport/contract.ts'
 import type { MemberId, MemberRole } from '../wire/view.ts'
 import { addressesFor } from './host.ts'
@@ -19,11 +20,12 @@ export interface Dialler {
   /** Identity of this machine. */
   readonly host: string
   readonly log: Log
+  readonly tally?: RpcTally | undefined
 }
 
 /** @throws ClusterError UNREACHABLE, with the last address's failure as its cause. */
 export async function dialMember(dialler: Dialler, target: MemberId): Promise<Peer> {
-  const { env, transports, membership, role, host, log } = dialler
+  const { env, transports, membership, role, host, log, tally } = dialler
   const member = membership.view?.members.find(({ id }) => id === target)
   if (member === undefined) throw new ClusterError('UNREACHABLE', `${target} is no member now`)
   const { id, cluster } = membership
@@ -33,7 +35,7 @@ export async function dialMember(dialler: Dialler, target: MemberId): Promise<Pe
   for (const address of addressesFor(member, host)) {
     try {
       const transport = transportFor(transports, address)
-      return await connect({ env, transport, address, hello, service: {}, log: report })
+      return await connect({ env, transport, address, hello, service: {}, log: report, tally })
     } catch (error) {
       reason = error
     }

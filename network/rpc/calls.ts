@@ -13,6 +13,7 @@ import { type Connection, type FrameHeader, frameKind } from '../transport/contr
 import { decodeBody, decodeError, encodeBody } from '../wire/codec.ts'
 import { CallQueue } from './call-queue.ts'
 import { Deadlines } from './deadlines.ts'
+import { type CallTally, callOk, resultOf } from './tally.ts'
 
 export interface Answer {
   readonly body: unknown
@@ -35,6 +36,8 @@ interface Call {
   readonly outbound: Outbound
   readonly body: Uint8Array
   readonly dueMs: number
+  /** 0 where nobody counts. */
+  readonly startedMs: number
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
   aborted: (() => void) | undefined
@@ -48,12 +51,14 @@ export class Calls {
   readonly #inFlight = new Map<number, Call>()
   readonly #queue = new CallQueue<Call>()
   readonly #deadlines: Deadlines
+  readonly #tally: CallTally | null
   #lastId = 0
   #waiting = false
   #closed: ClusterError | undefined
 
-  constructor(env: Env, connection: Connection) {
+  constructor(env: Env, connection: Connection, tally: CallTally | null = null) {
     this.#connection = connection
+    this.#tally = tally
     this.#deadlines = new Deadlines(env, nowMs => this.#expire(nowMs))
   }
 
@@ -81,7 +86,7 @@ export class Calls {
     const call = this.#inFlight.get(header.callId)
     if (call === undefined) return
     this.#end(call)
-    if (header.kind === frameKind.error) call.reject(decodeError(body))
+    if (header.kind === frameKind.error) this.#reject(call, decodeError(body))
     else this.#resolve(call, header, body, payload)
     if (this.#queue.size > 0) this.#sendQueued()
   }
@@ -102,6 +107,7 @@ export class Calls {
       outbound,
       body,
       dueMs: this.#deadlines.add(outbound.deadlineMs),
+      startedMs: this.#tally === null ? 0 : this.#tally.nowMs(),
       resolve,
       reject,
       aborted: undefined,
@@ -163,8 +169,9 @@ export class Calls {
         throw new ClusterError('MALFORMED', `the reply to ${call.outbound.name} is to another call`)
       }
       call.resolve({ body: decodeBody(body), payload })
+      this.#tally?.ended(header.operation, callOk, call.startedMs)
     } catch (error) {
-      call.reject(error)
+      this.#reject(call, error)
     }
   }
 
@@ -197,6 +204,11 @@ export class Calls {
   #fail(call: Call, error: unknown): void {
     if (call.ended) return
     this.#end(call)
+    this.#reject(call, error)
+  }
+
+  #reject(call: Call, error: unknown): void {
+    this.#tally?.ended(call.header.operation, resultOf(error), call.startedMs)
     call.reject(error)
   }
 

@@ -14,6 +14,7 @@ import { dispatchOf } from './dispatch.ts'
 import { checkHello, readHello } from './hello.ts'
 import { type Log, warningLog } from './log.ts'
 import { RpcPeer } from './peer.ts'
+import type { RpcTally } from './tally.ts'
 
 export interface ConnectOptions {
   readonly env: Env
@@ -24,6 +25,7 @@ export interface ConnectOptions {
   readonly service: Service
   readonly signal?: AbortSignal
   readonly log?: Log
+  readonly tally?: RpcTally | undefined
 }
 
 /** Outside the numbers that calls get first: nothing else is in flight yet. */
@@ -34,10 +36,10 @@ const helloCallId = 0
  * the other side refuses with.
  */
 export async function connect(options: ConnectOptions): Promise<Peer> {
-  const { env, transport, address, hello, service, signal, log = warningLog } = options
+  const { env, transport, address, hello, service, signal, log = warningLog, tally } = options
   const connection = await transport.dial(address, signal)
   const greeting = (header: FrameHeader, body: Uint8Array) => answerOf(hello, header, body)
-  const peer = new RpcPeer({ env, connection, dispatch: dispatchOf(service), log, greeting })
+  const peer = new RpcPeer({ env, connection, dispatch: dispatchOf(service), log, greeting, tally })
   const cancel = () =>
     peer.abort(new ClusterError('CANCELLED', `greeting ${address}`, { cause: signal?.reason }))
   signal?.addEventListener('abort', cancel, { once: true })

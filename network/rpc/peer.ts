@@ -26,6 +26,7 @@ import type { CallOptions, Peer, Reply } from './contract.ts'
 import type { Dispatch } from './dispatch.ts'
 import type { Log } from './log.ts'
 import { Requests } from './requests.ts'
+import type { RpcTally } from './tally.ts'
 
 /**
  * Takes the first frame and returns the peer's hello, or throws a ClusterError or PosixError to refuse it.
@@ -40,6 +41,8 @@ export interface PeerOptions {
   readonly greeting: Greeting
   /** Called once the hellos are exchanged, before anything else is served. */
   readonly admitted?: ((peer: Peer) => void) | undefined
+  /** Counts what goes over it both ways. */
+  readonly tally?: RpcTally | undefined
 }
 
 const noPayload: readonly Uint8Array[] = []
@@ -60,13 +63,13 @@ export class RpcPeer implements Peer {
   #hello: HelloRequest | undefined
   #refused = false
 
-  constructor({ env, connection, dispatch, log, greeting, admitted }: PeerOptions) {
+  constructor({ env, connection, dispatch, log, greeting, admitted, tally }: PeerOptions) {
     this.remote = connection.remote
     this.closed = this.#whenClosed.promise
     this.greeted = this.#whenGreeted.promise
     this.#connection = connection
-    this.#calls = new Calls(env, connection)
-    this.#requests = new Requests(connection, dispatch, this, log)
+    this.#calls = new Calls(env, connection, tally?.made)
+    this.#requests = new Requests(connection, dispatch, this, log, tally?.served)
     this.#greeting = greeting
     this.#admitted = admitted
     this.#greetingTimer = env.timers.after(dialDeadlineMs, () =>

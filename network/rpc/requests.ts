@@ -13,6 +13,7 @@ import type { OperationName, RequestOf } from '../wire/operations.ts'
 import type { Incoming, Peer, Reply } from './contract.ts'
 import type { Dispatch } from './dispatch.ts'
 import type { Log } from './log.ts'
+import { type CallTally, callOk, resultOf } from './tally.ts'
 
 type AnyReply = Reply<OperationName>
 
@@ -21,15 +22,23 @@ export class Requests {
   readonly #dispatch: Dispatch
   readonly #peer: Peer
   readonly #log: Log
+  readonly #tally: CallTally | null
   readonly #served = new Set<number>()
   #running = 0
   #closed = false
 
-  constructor(connection: Connection, dispatch: Dispatch, peer: Peer, log: Log) {
+  constructor(
+    connection: Connection,
+    dispatch: Dispatch,
+    peer: Peer,
+    log: Log,
+    tally: CallTally | null = null,
+  ) {
     this.#connection = connection
     this.#dispatch = dispatch
     this.#peer = peer
     this.#log = log
+    this.#tally = tally
   }
 
   /** @throws ClusterError when the peer breaks the rules, and is to be cut off. */
@@ -40,21 +49,33 @@ export class Requests {
     if (this.#running >= maxRequestsServed) {
       throw new ClusterError('OVERLOADED', `${maxRequestsServed} requests are being served`)
     }
+    const startedMs = this.#tally === null ? 0 : this.#tally.nowMs()
     try {
       const result = this.#invoke(header, body, payload)
-      if (result instanceof Promise) this.#await(header, result)
-      else this.#reply(header, result)
+      if (result instanceof Promise) this.#await(header, result, startedMs)
+      else {
+        this.#tally?.ended(header.operation, callOk, startedMs)
+        this.#reply(header, result)
+      }
     } catch (error) {
+      this.#tally?.ended(header.operation, resultOf(error), startedMs)
       this.#refuse(header, error)
     }
   }
 
   notice(header: FrameHeader, body: Uint8Array, payload: readonly Uint8Array[]): void {
+    const startedMs = this.#tally === null ? 0 : this.#tally.nowMs()
+    const failed = (error: unknown) => {
+      this.#tally?.ended(header.operation, resultOf(error), startedMs)
+      this.#logFailed(header, error)
+    }
     try {
       const result = this.#invoke(header, body, payload)
-      if (result instanceof Promise) result.catch(error => this.#logFailed(header, error))
+      const ended = () => this.#tally?.ended(header.operation, callOk, startedMs)
+      if (result instanceof Promise) result.then(ended, failed)
+      else ended()
     } catch (error) {
-      this.#logFailed(header, error)
+      failed(error)
     }
   }
 
@@ -90,16 +111,18 @@ export class Requests {
     return entry.handler(incoming)
   }
 
-  #await(header: FrameHeader, result: Promise<AnyReply>): void {
+  #await(header: FrameHeader, result: Promise<AnyReply>, startedMs: number): void {
     this.#served.add(header.callId)
     this.#running++
     result.then(
       reply => {
         this.#running--
+        this.#tally?.ended(header.operation, callOk, startedMs)
         if (this.#served.delete(header.callId)) this.#reply(header, reply)
       },
       error => {
         this.#running--
+        this.#tally?.ended(header.operation, resultOf(error), startedMs)
         if (this.#served.delete(header.callId)) this.#refuse(header, error)
         else if (!isExpected(error)) this.#logFailed(header, error)
       },

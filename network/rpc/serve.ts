@@ -14,6 +14,7 @@ import { dispatchOf } from './dispatch.ts'
 import { checkHello, readHello } from './hello.ts'
 import { type Log, RefusalLog, warningLog } from './log.ts'
 import { RpcPeer } from './peer.ts'
+import type { RpcTally } from './tally.ts'
 
 export interface ServeOptions {
   readonly env: Env
@@ -27,19 +28,22 @@ export interface ServeOptions {
   /** Throws ClusterError to refuse a peer, which is told so. */
   readonly admit?: (hello: HelloRequest) => void
   readonly log?: Log
+  readonly tally?: RpcTally | undefined
 }
 
 export interface Serving {
   /** Where peers can dial, with the real port. */
   readonly address: string
   readonly peers: ReadonlySet<Peer>
+  /** Connections refused so far: strangers, peers of another version, whoever was silent. */
+  readonly refusedCount: number
   /** Stops listening and takes leave of all peers. */
   close(): Promise<void>
 }
 
 /** @throws ClusterError IN_USE or UNREACHABLE */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { env, transport, address, service, log = warningLog } = options
+  const { env, transport, address, service, log = warningLog, tally } = options
   const dispatch = dispatchOf(service)
   const refusals = new RefusalLog(env, log)
   const peers = new Set<Peer>()
@@ -52,7 +56,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       peers.add(peer)
       return hello
     }
-    const peer = new RpcPeer({ env, connection, dispatch, log, greeting, admitted: options.accept })
+    const admitted = options.accept
+    const peer = new RpcPeer({ env, connection, dispatch, log, greeting, admitted, tally })
     strangers.add(peer)
     peer.greeted.catch(error => refusals.add(connection.remote, error))
     peer.closed.then(() => {
@@ -66,6 +71,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   return {
     address: listener.address,
     peers,
+    get refusedCount() {
+      return refusals.count
+    },
     async close() {
       await listener.close()
       for (const peer of strangers) peer.abort(new ClusterError('CLOSED', 'no longer serving'))

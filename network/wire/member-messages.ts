@@ -97,4 +97,6 @@ export interface ManagerStatusReply {
   readonly view: View | null
   readonly members: readonly MemberStatus[]
   readonly serversWanted: number
+  /** Where the manager has a page of all this for people; null when it has none. */
+  readonly page: string | null
 }

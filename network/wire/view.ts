@@ -21,6 +21,15 @@ export interface MemberReport {
   readonly inodes: number
   /** Blocks of file data it holds. */
   readonly blocks: number
+  /** Bytes of file data it has sent and taken since it was started. */
+  readonly readBytes?: number
+  readonly writtenBytes?: number
+}
+
+/** File data that a server sends and takes, in bytes per second. */
+export interface Throughput {
+  readonly readBytes: number
+  readonly writtenBytes: number
 }
 
 export interface Member {
@@ -65,4 +74,6 @@ export interface MemberStatus extends Member {
   /** Milliseconds since its last heartbeat, on the manager's clock. */
   readonly silentMs: number
   readonly report: MemberReport | null
+  /** Between its last two reports; null when they do not tell. */
+  readonly throughput: Throughput | null
 }

@@ -32,6 +32,9 @@ interface Spaced {
 const noChecksums = new Uint8Array(0)
 
 export class BlockService {
+  /** Bytes that went out and came in since the start. */
+  readBytes = 0
+  writtenBytes = 0
   readonly #blocks: BlockStore
   readonly #purged: PurgedGenerations
   readonly #sources: CopySources
@@ -50,6 +53,7 @@ export class BlockService {
     await staged
     if (data === null)
       return { body: { present: false, checksums: noChecksums }, payload: noPayload }
+    this.readBytes += bytesOf(data.pieces)
     return { body: { present: true, checksums: data.checksums }, payload: data.pieces }
   }
 
@@ -61,9 +65,11 @@ export class BlockService {
   ): Promise<Reply<'writeBlock'>> {
     const { offset, checksums } = request
     checkRange(offset, 0)
-    return await this.#make(partition, keyOf(partition, request), keep, key =>
+    const reply = await this.#make(partition, keyOf(partition, request), keep, key =>
       this.#blocks.write(key, offset, payload, checksums),
     )
+    this.writtenBytes += bytesOf(payload)
+    return reply
   }
 
   /** @throws ClusterError when blocks of this generation are being purged, also meanwhile. */
@@ -264,4 +270,10 @@ function keyOf(
 function checkRange(offset: number, length: number): void {
   if (offset >= 0 && length >= 0 && offset + length <= maxBlockBytes) return
   throw new ClusterError('MALFORMED', `${length} bytes at ${offset} of a block`)
+}
+
+function bytesOf(pieces: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const piece of pieces) bytes += piece.length
+  return bytes
 }

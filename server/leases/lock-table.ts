@@ -65,6 +65,19 @@ export class LockTable {
     return this.#inodes.size
   }
 
+  /** Ranges that are locked. */
+  get heldCount(): number {
+    let count = 0
+    for (const ranges of this.#rangeCounts.values()) count += ranges
+    return count
+  }
+
+  get waitCount(): number {
+    let count = 0
+    for (const waits of this.#waits.values()) count += waits.size
+    return count
+  }
+
   /** The first lock of another owner that is in the way. */
   test(ino: Ino, owner: Owner, wanted: HeldRange): { owner: Owner; range: HeldRange } | null {
     for (const held of this.#blockers(ino, owner, wanted)) {

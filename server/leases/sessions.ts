@@ -53,6 +53,10 @@ export class Sessions {
     return this.#env.clock.monotonicMs() < this.#graceEndMs
   }
 
+  get size(): number {
+    return this.#sessions.size
+  }
+
   has(client: string): boolean {
     return this.#sessions.has(client)
   }

@@ -209,6 +209,7 @@ export class TestServer {
       epochOf: partition => this.partitions.epochOf(partition),
       purgeQueue: () => this.purger.waitingCount,
       transactions: () => this.coordinator.activeCount + this.participant.promisedCount,
+      traffic: { readBytes: 0, writtenBytes: 0 },
     })
   }
 }

@@ -21,6 +21,8 @@ export interface ClusterOptions {
   readonly as?: As
   /** Home in place of one in the temporary directory. */
   readonly home?: string
+  /** Further ones of `up`. */
+  readonly options?: readonly string[]
 }
 
 export class ProcessCluster {
@@ -30,6 +32,7 @@ export class ProcessCluster {
   readonly mountpoint: string
   readonly #servers: number
   readonly #as: As
+  readonly #options: readonly string[]
 
   constructor(directory: string, options: ClusterOptions) {
     this.directory = directory
@@ -37,6 +40,7 @@ export class ProcessCluster {
     this.mountpoint = `${directory}/mount`
     this.#servers = options.servers ?? 2
     this.#as = options.as ?? {}
+    this.#options = options.options ?? []
   }
 
   /** Runs the launcher in the temporary directory. */
@@ -48,6 +52,7 @@ export class ProcessCluster {
     const { code, stderr } = await this.rookery(
       ...['up', this.mountpoint, '--home', this.home],
       ...['--servers', `${this.#servers}`, '--detach'],
+      ...this.#options,
     )
     if (code !== 0) t.log(await this.logs())
     t.is(code, 0, stderr)

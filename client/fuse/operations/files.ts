@@ -99,6 +99,7 @@ export async function write(session: Session, request: Request): Promise<void> {
     append,
     killPrivileges: (flags & writeFlag.killSuidgid) !== 0,
   })
+  session.wrote(length)
   session.reply.u32(outHeaderBytes, length)
   session.reply.u32(outHeaderBytes + 4, 0)
   session.send(request, outHeaderBytes + 8)
