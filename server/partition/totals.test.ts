@@ -1,5 +1,6 @@
 /** What the directory's own partition knows of its shards, message by message. */
 import test from 'ava'
+import { ClusterError } from '../../network/errors.ts'
 import { partitionsOf } from '../../network/placement/shards.ts'
 import { makeIno } from '../../network/wire/ids.ts'
 import type { ShardTotalsReply } from '../../network/wire/operations.ts'
@@ -116,8 +117,12 @@ test('a shard that cannot be asked is asked again by the next who wants to know'
   const asking = waiting()
   asked[0]!.answer.reject(new Error('away'))
   await t.throwsAsync(asking, { message: 'away' })
+  // It is that server that is silent, not this one, which the client asked.
+  const second = waiting()
+  asked[1]!.answer.reject(new ClusterError('TIMEOUT', 'silent'))
+  await t.throwsAsync(second, { code: 'NOT_READY' })
   const again = waiting()
-  asked[1]!.answer.resolve(told(1, 1))
+  asked[2]!.answer.resolve(told(1, 1))
   await again
   t.is(size(), 1)
 })

@@ -8,6 +8,7 @@
  * 2. A server that was started again may have lost what it had told: under another incarnation nothing that
  *    it told before counts, and it is asked.
  */
+import { ClusterError } from '../../network/errors.ts'
 import { maxTotalsRemembered } from '../../network/limits.ts'
 import { partitionsOf, type ShardMap } from '../../network/placement/shards.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
@@ -15,7 +16,7 @@ import type { ShardTotals, ShardTotalsReply } from '../../network/wire/operation
 import type { Holding } from '../metadata/holding.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { inodeKey } from '../metadata/keys.ts'
-import type { Peers } from '../peers.ts'
+import { isPassing, type Peers } from '../peers.ts'
 import type { Batch } from './batch.ts'
 import { LockedKey } from './key-locks.ts'
 import { findHolding } from './shards.ts'
@@ -123,6 +124,11 @@ export class DirectoryTotals {
     try {
       const { body } = await this.#peers.call('shardTotals', partition, { ino })
       if (known.doubts === doubts) known.told = newer(body, known.meanwhile)
+    } catch (cause) {
+      if (!isPassing(cause)) throw cause
+      // Whoever asked here is not to take its way to this server for the one that is silent.
+      const text = `partition ${partition} does not tell what it counts of directory ${ino}`
+      throw new ClusterError('NOT_READY', text, { cause })
     } finally {
       known.asked = null
       known.meanwhile = null
