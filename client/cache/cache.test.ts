@@ -99,6 +99,20 @@ test('pages are kept again when all who were to drop them have done so', t => {
   t.false(pages.opened({ ...one, change: 2 }))
 })
 
+test('pages that were dropped are true until another client changes the file', t => {
+  const pages = new PageRecords()
+  pages.opened(attributes({ change: 1 }))
+  t.false(pages.areTrue(attributes({ change: 1 })), 'they may be about to go')
+  pages.invalidated(attributes({ change: 1 }))
+  pages.changedHere(attributes({ change: 2 }), 1)
+  t.true(pages.areTrue(attributes({ change: 2 })))
+  pages.changedHere(attributes({ change: 4 }), 3)
+  t.false(pages.areTrue(attributes({ change: 4 })))
+  pages.invalidated(attributes({ change: 4 }))
+  pages.forget(makeIno(3, 20))
+  t.false(pages.areTrue(attributes({ change: 4 })))
+})
+
 test('writers that may change the size wait for all, and none is overtaken', async t => {
   const turns = new Turns()
   const order: string[] = []

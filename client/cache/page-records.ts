@@ -5,6 +5,7 @@
  * 2. A forgotten record costs a cache, never the truth.
  * 3. Who is told to drop pages may still be at it when somebody else opens the file: until it is heard from
  *    through what it opened, the others drop them, too.
+ * 4. `invalidated` is recorded when the pages are gone, so that whoever shares them may rely on it at once.
  */
 import { maxPageRecords } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -15,6 +16,7 @@ export class PageRecords {
   readonly #changes = new Map<Ino, number>()
   /** Open files by inode whose openers may still be dropping pages. */
   readonly #dropping = new Map<Ino, number>()
+  readonly #invalidated = new Map<Ino, number>()
   readonly #limit: number
 
   constructor(limit: number = maxPageRecords) {
@@ -34,7 +36,7 @@ export class PageRecords {
     const droppers = this.#dropping.get(ino) ?? 0
     const keep = droppers === 0 && this.mayKeep(attributes)
     if (!keep) this.#dropping.set(ino, droppers + 1)
-    this.#put(ino, attributes.change)
+    this.#put(this.#changes, attributes)
     return keep
   }
 
@@ -45,22 +47,35 @@ export class PageRecords {
     else this.#dropping.delete(ino)
   }
 
+  /** Whether the pages are true though the file was open all the time: see `invalidated`. */
+  areTrue(attributes: Attributes): boolean {
+    return this.#invalidated.get(attributes.ino) === attributes.change
+  }
+
+  /** All pages of the file have gone since it was like this. */
+  invalidated(attributes: Attributes): void {
+    this.#put(this.#invalidated, attributes)
+  }
+
   /** This client changed the file; `previous` was the change before. */
   changedHere(attributes: Attributes, previous: number): void {
-    if (this.#changes.get(attributes.ino) === previous) this.#put(attributes.ino, attributes.change)
+    for (const records of [this.#changes, this.#invalidated]) {
+      if (records.get(attributes.ino) === previous) this.#put(records, attributes)
+    }
   }
 
   /** A server may have gone back to an earlier state, and count on from there. */
   forget(ino: Ino): void {
     this.#changes.delete(ino)
+    this.#invalidated.delete(ino)
   }
 
-  #put(ino: Ino, change: number): void {
-    this.#changes.delete(ino)
-    this.#changes.set(ino, change)
-    if (this.#changes.size <= this.#limit) return
-    for (const oldest of this.#changes.keys()) {
-      this.#changes.delete(oldest)
+  #put(records: Map<Ino, number>, { ino, change }: Attributes): void {
+    records.delete(ino)
+    records.set(ino, change)
+    if (records.size <= this.#limit) return
+    for (const oldest of records.keys()) {
+      records.delete(oldest)
       return
     }
   }

@@ -56,7 +56,10 @@ export interface OpenRegister {
   release(ino: Ino): void
 }
 
-export type LockChange = RangeChange
+export interface LockChange extends RangeChange {
+  /** Programs of this client change the file in memory that they map. */
+  readonly mapped?: boolean
+}
 
 /** Locks that this client's programs have, or wait for, on files of the cluster. */
 export interface ClusterLocks {

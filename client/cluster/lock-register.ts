@@ -27,6 +27,8 @@ const everything = { start: 0n, end: lastLockByte, type: lockType.unlock, pid: 0
 
 export class LockRegister {
   readonly #inodes = new Map<Ino, Map<string, OwnLocks>>()
+  /** Of these, the ones that programs here change in memory. */
+  readonly #mapped = new Set<Ino>()
 
   get size(): number {
     return this.#inodes.size
@@ -37,19 +39,12 @@ export class LockRegister {
   }
 
   /** @returns what the owner has now. */
-  apply(owner: LockOwner, change: RangeChange): OwnLocks | undefined {
-    const known = this.of(owner)
-    const ranges = changed(known?.ranges ?? [], change)
-    if (known !== undefined) {
-      known.ranges = ranges
-      if (ranges.length === 0 && !known.lost) this.forget(known)
-      return known
-    }
-    if (ranges.length === 0) return undefined
-    const { ino, flock, owner: number } = owner
-    const own: OwnLocks = { ino, flock, owner: number, ranges, lost: false }
-    const owners = this.#inodes.get(ino) ?? new Map<string, OwnLocks>()
-    this.#inodes.set(ino, owners.set(keyOf(owner), own))
+  apply(
+    owner: LockOwner,
+    change: RangeChange & { readonly mapped?: boolean },
+  ): OwnLocks | undefined {
+    const own = this.#apply(owner, change)
+    if (change.mapped === true && this.#inodes.has(owner.ino)) this.#mapped.add(owner.ino)
     return own
   }
 
@@ -60,12 +55,19 @@ export class LockRegister {
 
   clearAll(): void {
     this.#inodes.clear()
+    this.#mapped.clear()
+  }
+
+  isMapped(ino: Ino): boolean {
+    return this.#mapped.has(ino)
   }
 
   forget(own: LockOwner): void {
     const owners = this.#inodes.get(own.ino)
     owners?.delete(keyOf(own))
-    if (owners?.size === 0) this.#inodes.delete(own.ino)
+    if (owners === undefined || owners.size > 0) return
+    this.#inodes.delete(own.ino)
+    this.#mapped.delete(own.ino)
   }
 
   /** @throws PosixError EIO when the owner's locks were lost. */
@@ -84,13 +86,33 @@ export class LockRegister {
     }
     return found
   }
+
+  #apply(owner: LockOwner, change: RangeChange): OwnLocks | undefined {
+    const known = this.of(owner)
+    const ranges = changed(known?.ranges ?? [], change)
+    if (known !== undefined) {
+      known.ranges = ranges
+      if (ranges.length === 0 && !known.lost) this.forget(known)
+      return known
+    }
+    if (ranges.length === 0) return undefined
+    const { ino, flock, owner: number } = owner
+    const own: OwnLocks = { ino, flock, owner: number, ranges, lost: false }
+    const owners = this.#inodes.get(ino) ?? new Map<string, OwnLocks>()
+    this.#inodes.set(ino, owners.set(keyOf(owner), own))
+    return own
+  }
 }
 
-export function reclaimed({ ino, flock, owner, ranges }: OwnLocks): ReclaimedOwner {
+export function reclaimed(
+  { ino, flock, owner, ranges }: OwnLocks,
+  mapped: boolean,
+): ReclaimedOwner {
   return {
     ino,
     flock,
     owner,
+    ...(mapped && { mapped }),
     ranges: ranges.map(({ start, end, exclusive, pid }) => [start, end, exclusive ? 1 : 0, pid]),
   }
 }

@@ -77,8 +77,8 @@ export class Locks implements ClusterLocks {
     if (change.type === lockType.unlock) return await this.#unlock(owner, change)
     await this.#unlocking.get(ino)
     if (signal?.aborted) throw new PosixError('EINTR')
-    const { start, end, type, pid } = change
-    const rest = { type, start, end, pid, wait: 0 }
+    const { start, end, type, pid, mapped = false } = change
+    const rest = { type, start, end, pid, wait: 0, mapped }
     const request = { ino, flock, owner: owner.owner, ...rest }
     if (signal !== null) return await this.#wait(request, signal)
     const outcome = await this.#ask(request)
@@ -138,7 +138,10 @@ export class Locks implements ClusterLocks {
   async reclaim(peer: Peer, link: ServerLink, holds: (p: Partition) => boolean): Promise<void> {
     const held = this.register.heldIn(holds)
     const waits = [...this.#waits].filter(([, wait]) => wait.link === link && !wait.cancelled)
-    const request = { owners: held.map(reclaimed), waits: waits.map(([id]) => id) }
+    const request = {
+      owners: held.map(own => reclaimed(own, this.register.isMapped(own.ino))),
+      waits: waits.map(([id]) => id),
+    }
     // What is asked for from now on comes behind it.
     link.hasLocks = held.length > 0 || waits.length > 0
     const { lost } = await this.#told(peer, link, request)
@@ -208,10 +211,10 @@ export class Locks implements ClusterLocks {
     return error
   }
 
-  #unlock(owner: LockOwner, { start, end }: LockChange): Promise<void> {
+  #unlock(owner: LockOwner, { start, end, mapped = false }: LockChange): Promise<void> {
     const { ino, flock } = owner
     const request = { ino, flock, owner: owner.owner, type: lockType.unlock, start, end }
-    const whole = { ...request, pid: 0, wait: 0 }
+    const whole = { ...request, pid: 0, wait: 0, mapped }
     this.register.apply(owner, whole)
     const earlier = this.#unlocking.get(ino)
     const asked = this.#ask(whole).then(() => undefined)

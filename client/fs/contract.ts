@@ -31,6 +31,8 @@ export interface OpenFile {
   readonly ino: Ino
   /** As of the open. */
   readonly attributes: Attributes
+  /** As far as is known now, bytes. */
+  readonly size: number
   /** Pages that the kernel (or anyone) cached for this inode earlier are still true. */
   readonly keepPages: boolean
   /** The first read will move the access time. */
@@ -88,6 +90,8 @@ export interface FileLock extends RangeChange {
   readonly owner: bigint
   /** Of flock(2), which knows nothing of the others. */
   readonly flock: boolean
+  /** The file is changed here in memory that programs map. */
+  readonly mapped?: boolean
 }
 
 /** Locks that hold for all that use the volume, wherever they are. */
@@ -100,6 +104,8 @@ export interface FileLocks {
    * @throws PosixError EAGAIN, EINTR, EDEADLK, ENOLCK; EIO when the owner's locks were lost.
    */
   set(file: OpenFile, lock: FileLock, signal: AbortSignal | null): Promise<void>
+  /** Whether what is asked for gives up an exclusive lock that begins before byte `below`. */
+  givesUpExclusive(file: OpenFile, lock: FileLock, below: bigint): boolean
   /** The process closed the file once: its record locks end. null when it had none. */
   closed(file: OpenFile, owner: bigint): Promise<void> | null
 }
@@ -248,4 +254,8 @@ export interface CacheAuthority {
   attributesMs(ino: Ino): number
   /** Whether pages read under an earlier `change` are still true now that it is `attributes.change`. */
   mayKeepPages(attributes: Attributes): boolean
+  /** Whether the pages are true, all of them, though the file was open: since when they were dropped. */
+  arePagesTrue(attributes: Attributes): boolean
+  /** All pages were dropped after the file was like this. */
+  invalidatedPages(attributes: Attributes): void
 }

@@ -7,7 +7,7 @@
  *    closes the file before the last one does.
  */
 import type { HeldRange } from '../../network/locks/ranges.ts'
-import { lockType } from '../../network/locks/ranges.ts'
+import { lockType, overlaps } from '../../network/locks/ranges.ts'
 import type { LockOwner } from '../../network/wire/operations.ts'
 import type { Context } from './context.ts'
 import type { FileLock, FileLocks, OpenFile } from './contract.ts'
@@ -17,6 +17,7 @@ export function locksOf(context: Context): FileLocks {
   return {
     test: (file, lock) => test(context, file, lock),
     set: (file, lock, signal) => set(context, file, lock, signal),
+    givesUpExclusive: (file, lock, below) => givesUpExclusive(context, file, lock, below),
     closed: (file, owner) => closed(context, file, owner),
   }
 }
@@ -60,6 +61,19 @@ async function set(
     handle.lockers.set(keyOf(owner), owner)
   }
   await context.cluster.locks.set(owner, lock, signal)
+}
+
+function givesUpExclusive(
+  context: Context,
+  file: OpenFile,
+  lock: FileLock,
+  below: bigint,
+): boolean {
+  if (lock.type === lockType.write) return false
+  const own = context.cluster.locks.register.of(ownerOf(file.ino, lock))
+  const isIt = (range: HeldRange): boolean =>
+    range.exclusive && range.start < below && overlaps(range, lock)
+  return own?.ranges.some(isIt) ?? false
 }
 
 function closed(context: Context, file: OpenFile, number: bigint): Promise<void> | null {

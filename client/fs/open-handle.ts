@@ -37,6 +37,10 @@ export class OpenHandle implements OpenFile {
     this.#lossesTold = inode.losses
   }
 
+  get size(): number {
+    return this.#inode.attributes.size
+  }
+
   /** @throws PosixError EBADF after release, ESTALE when the inode is gone. */
   get inode(): OpenInode {
     if (this.#released) throw new PosixError('EBADF', 'the file was closed')

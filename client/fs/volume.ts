@@ -46,6 +46,8 @@ function cacheOf({ pages }: Context): CacheAuthority {
     entryMs: () => 0,
     attributesMs: () => 0,
     mayKeepPages: attributes => pages.mayKeep(attributes),
+    arePagesTrue: attributes => pages.areTrue(attributes),
+    invalidatedPages: attributes => pages.invalidated(attributes),
   }
 }
 

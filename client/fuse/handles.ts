@@ -32,6 +32,8 @@ export class Handles {
   readonly #readWriteCounts = new Map<Ino, number>()
   /** Handles that the kernel reads and writes past its pages. */
   readonly #pastPages = new Set<number>()
+  /** Files whose pages programs have changed in memory that they mapped. */
+  readonly #mapped = new Set<Ino>()
   readonly #directories = new Map<number, OpenDirectory>()
   #last = 0
 
@@ -103,6 +105,7 @@ export class Handles {
     this.#readWrite.clear()
     this.#pastPages.clear()
     this.#readWriteCounts.clear()
+    this.#mapped.clear()
     this.told.clear()
     this.last.clear()
     return files
@@ -117,9 +120,23 @@ export class Handles {
     return this.#readWriteCounts.has(ino)
   }
 
+  /** Pages came that a program has changed. */
+  sawMapped(ino: Ino): void {
+    if (this.mayBeMapped(ino)) this.#mapped.add(ino)
+  }
+
+  /** Whether a program is known to have changed pages that it had mapped, since the file was opened. */
+  isMapped(ino: Ino): boolean {
+    return this.#mapped.has(ino)
+  }
+
   #count(ino: Ino, change: number): void {
     const count = (this.#readWriteCounts.get(ino) ?? 0) + change
-    if (count > 0) this.#readWriteCounts.set(ino, count)
-    else this.#readWriteCounts.delete(ino)
+    if (count > 0) {
+      this.#readWriteCounts.set(ino, count)
+      return
+    }
+    this.#readWriteCounts.delete(ino)
+    this.#mapped.delete(ino)
   }
 }

@@ -16,6 +16,10 @@ const einval = -22
 async function setUp() {
   const asked: FileLock[] = []
   const closed: bigint[] = []
+  let exclusive = false
+  const holdExclusive = (value: boolean) => {
+    exclusive = value
+  }
   const waits: { readonly signal: AbortSignal; readonly end: PromiseWithResolvers<void> }[] = []
   const locks: FileLocks = {
     test: async (_file, lock) =>
@@ -29,6 +33,7 @@ async function setUp() {
       waits.push({ signal, end })
       await end.promise
     },
+    givesUpExclusive: (_file, lock, below) => exclusive && lock.type !== 1 && below > 0n,
     closed(_file, owner) {
       closed.push(owner)
       return owner === 3n ? Promise.resolve() : null
@@ -49,7 +54,8 @@ async function setUp() {
   ]
   const ask = (operation: number, parts: readonly Buffer[]) =>
     channel.ask(session, operation, node, parts)
-  return { channel, session, node, handle, asked, closed, waits, lock, ask, unexpected, made }
+  const answers = { channel, session, node, handle, lock, ask, unexpected, made }
+  return { ...answers, fileSystem, asked, closed, waits, holdExclusive }
 }
 
 const turn = () => new Promise(setImmediate)
@@ -140,4 +146,45 @@ test('FLUSH ends the record locks of the process that closes', async t => {
     t.is(error, 0)
   }
   t.deepEqual(closed, [3n, 4n])
+})
+
+/** struct fuse_write_in and four bytes. @param flags 1: from pages that a program changed in memory. */
+function writeOf(handle: bigint, flags: number): readonly Buffer[] {
+  return [u64(handle), u64(0n), u32(4), u32(flags), u64(0n), u32(2), u32(0), Buffer.from('text')]
+}
+
+test('what was changed in mapped pages is written before an exclusive lock is given up', async t => {
+  const { channel, ask, lock, asked, handle, holdExclusive } = await setUp()
+  t.is((await ask(opcode.write, writeOf(handle, 0))).error, 0)
+  const written = Promise.withResolvers<number>()
+  channel.notify = () => written.promise
+  holdExclusive(true)
+  const giving = ask(opcode.setlk, lock(2))
+  await turn()
+  t.deepEqual(asked, [], 'not yet')
+  written.resolve(0)
+  t.is((await giving).error, 0)
+  t.is(asked.length, 1)
+  t.is(asked[0]?.mapped, undefined)
+  t.is((await ask(opcode.write, writeOf(handle, 1))).error, 0)
+  await ask(opcode.setlk, lock(2))
+  t.true(asked[1]?.mapped, 'seen from what the kernel wrote')
+})
+
+test('a lock is told when stale pages are gone, and is given up when they cannot go', async t => {
+  const { channel, fileSystem, ask, lock, asked, handle } = await setUp()
+  await ask(opcode.write, writeOf(handle, 0))
+  const end = 2n ** 63n - 1n
+  t.is((await ask(opcode.setlk, lock(0, [4n, end]))).error, 0)
+  t.deepEqual(channel.notices, [], 'no byte of the file is locked')
+  t.is((await ask(opcode.setlk, lock(0, [3n, end]))).error, 0)
+  t.is(channel.notices.length, 1)
+  channel.notify = async () => 11
+  t.is((await ask(opcode.setlk, lock(0))).error, -5)
+  t.deepEqual(
+    asked.map(({ type }) => type),
+    [0, 0, 0, 2],
+  )
+  Object.assign(fileSystem, { cache: { ...fileSystem.cache, arePagesTrue: () => true } })
+  t.is((await ask(opcode.setlk, lock(0))).error, 0)
 })

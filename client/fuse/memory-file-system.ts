@@ -37,6 +37,8 @@ export const noCaching: CacheAuthority = {
   entryMs: () => 0,
   attributesMs: () => 0,
   mayKeepPages: () => false,
+  arePagesTrue: () => false,
+  invalidatedPages: () => {},
 }
 
 export class MemoryFileSystem implements FileSystem {
@@ -189,7 +191,13 @@ export class MemoryFileSystem implements FileSystem {
     if (options.truncate) inode.change({ size: 0 }, this.#wallNs())
     inode.opens += 1
     const attributes = inode.attributes()
-    return { ino, attributes, keepPages: this.cache.mayKeepPages(attributes), accessDue: false }
+    const keepPages = this.cache.mayKeepPages(attributes)
+    return {
+      ...{ ino, attributes, keepPages, accessDue: false },
+      get size() {
+        return inode.attributes().size
+      },
+    }
   }
 
   async read(file: OpenFile, offset: number, length: number): Promise<readonly Uint8Array[]> {

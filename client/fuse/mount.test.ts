@@ -40,7 +40,13 @@ for (const name of [
 
 real('the same works when the kernel may keep names and attributes', async t => {
   const options = await mountpointFor(t)
-  const cache = { entryMs: () => 1000, attributesMs: () => 1000, mayKeepPages: () => true }
+  const { cache: authority } = new MemoryFileSystem({ wallNs })
+  const cache = {
+    ...authority,
+    entryMs: () => 1000,
+    attributesMs: () => 1000,
+    mayKeepPages: () => true,
+  }
   const mounted = await mountDirect(new MemoryFileSystem({ wallNs, cache }), options)
   for (const name of ['writes', 'truncation', 'names', 'links', 'entries']) {
     await exercise(options.mountpoint, name)

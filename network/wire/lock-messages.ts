@@ -29,6 +29,11 @@ export interface SetLockRequest extends TestLockRequest {
   readonly pid: number
   /** Number of the wait, never used again by its client; 0 to be refused rather than wait. */
   readonly wait: number
+  /**
+   * The file's bytes are changed in the memory of programs here: an exclusive lock of one client keeps new
+   * locks of the others out, whichever bytes they are for.
+   */
+  readonly mapped?: boolean
 }
 /** `waits`: how it ends is told by `awaitLocks`. */
 export interface SetLockReply {
@@ -64,6 +69,8 @@ export interface ReclaimLocksRequest {
 /** `ranges`: start, end, whether exclusive (1 or 0) and pid of each. */
 export interface ReclaimedOwner extends LockOwner {
   readonly ranges: readonly (readonly [bigint, bigint, number, number])[]
+  /** As in `SetLockRequest`. */
+  readonly mapped?: boolean
 }
 export interface ReclaimLocksReply {
   /** Indices of owners whose locks may have been given to others meanwhile: they have none here now. */

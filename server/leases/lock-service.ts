@@ -113,10 +113,10 @@ export class LockService {
 
   #setNow(incoming: Incoming<'setLock'>): Reply<'setLock'> {
     const { ino, owner } = this.#admit(incoming)
-    const { type, wait } = incoming.body
+    const { type, wait, mapped } = incoming.body
     if (!Number.isSafeInteger(wait) || wait < 0) throw malformed(`wait ${wait}`)
     const change = { ...checkedRange(incoming.body), type }
-    const outcome = this.table.set(ino, owner, change, wait)
+    const outcome = this.table.set(ino, owner, change, wait, mapped === true)
     if (outcome === 'refused') this.#assertThawed(ino)
     const body: SetLockReply = { outcome }
     return { body, payload: noPayload }
@@ -167,7 +167,8 @@ export class LockService {
     const id = partitionOfIno(ino)
     for (const partition of this.#init.partitions()) {
       if (partition.id === id) {
-        return { ino, owner: { client, flock, owner }, ranges: rangesOf(claim.ranges) }
+        const ranges = rangesOf(claim.ranges)
+        return { ino, owner: { client, flock, owner }, ranges, mapped: claim.mapped === true }
       }
     }
     throw new ClusterError('NOT_READY', `partition ${id} is not served here now`)
@@ -184,6 +185,7 @@ export class LockService {
     for (const [ino, { owner }] of [...this.table.heldBy(client)]) {
       this.table.narrow(ino, owner, kept.get(nameOf(ino, owner)) ?? [])
     }
+    for (const { ino, mapped } of claims) if (mapped) this.table.setMapped(ino)
     return lost
   }
 
@@ -238,6 +240,7 @@ interface Claim {
   readonly ino: Ino
   readonly owner: Owner
   readonly ranges: readonly HeldRange[]
+  readonly mapped: boolean
 }
 
 function nameOf(ino: Ino, { flock, owner }: Owner): string {

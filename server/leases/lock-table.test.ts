@@ -218,3 +218,41 @@ test('any requests and waits have the outcome of a table that knows each byte', 
   }
   t.notThrows(() => fc.assert(fc.property(fc.array(anyStep, { maxLength: 40 }), run)))
 })
+
+test('of a mapped file one client at a time has exclusive locks, whichever bytes they are for', t => {
+  const { table, granted } = setUp()
+  const [here, alsoHere, there] = [owner(1, 'a'), owner(2, 'a'), owner(3, 'b')]
+  t.is(table.set(ino, there, change(read, 0, 0), 0, true), 'done')
+  t.is(table.set(ino, here, change(write, 10, 10), 0, true), 'done')
+  t.is(table.set(ino, alsoHere, change(write, 20, 20), 0), 'done')
+  for (const type of [read, write]) t.is(table.set(ino, there, change(type, 30, 30), 0), 'refused')
+  t.is(table.set(ino, there, change(read, 0, 0), 0), 'done', 'what it has')
+  t.is(
+    table.set(ino, { ...there, flock: true }, change(write), 0),
+    'done',
+    'flock is another matter',
+  )
+  const wanted = { start: 30n, end: 30n, exclusive: true, pid: 1 }
+  t.is(table.test(ino, there, wanted), null, 'F_GETLK tells of locks on these bytes')
+  t.is(table.set(ino, there, change(write, 30, 30), 5), 'waits')
+  table.set(ino, here, change(unlock), 0)
+  t.deepEqual(granted, [])
+  table.set(ino, alsoHere, change(read, 20, 20), 0)
+  t.deepEqual(granted, [5])
+  t.is(table.set(ino, here, change(read, 10, 10), 0), 'refused')
+})
+
+test('two clients that had exclusive locks before a file was known to be mapped keep and lower them', t => {
+  const { table } = setUp()
+  const [here, there] = [owner(1, 'a'), owner(2, 'b')]
+  table.set(ino, here, change(write, 10, 10), 0)
+  table.set(ino, there, change(write, 20, 20), 0)
+  table.setMapped(ino)
+  t.is(table.set(ino, here, change(read, 10, 10), 0), 'done')
+  t.is(table.set(ino, there, change(write, 20, 20), 0), 'done')
+  t.is(table.set(ino, here, change(write, 10, 10), 0), 'refused')
+  t.is(table.set(ino, there, change(unlock), 0, true), 'done')
+  t.is(table.set(ino, here, change(write, 10, 10), 0), 'done')
+  table.set(ino, here, change(unlock), 0, true)
+  t.is(table.size, 0)
+})

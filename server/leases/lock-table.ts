@@ -4,13 +4,16 @@
  * 1. No two owners ever hold ranges that conflict.
  * 2. Waits are granted in the order in which they began, as far as what is held lets them; as on Linux, a
  *    request that fits what is held is granted although others wait.
- * 3. A wait is in its inode's queue or has ended; it ends once: granted, cancelled, or with its client.
+ * 3. Of a file that clients change in their memory (`mapped`) one client at a time gets exclusive record locks, and
+ *    while it has any the others get none: bytes of their own or not, pages are changed and written as a whole.
+ * 4. A wait is in its inode's queue or has ended; it ends once: granted, cancelled, or with its client.
  */
 import { PosixError } from '../../network/errors.ts'
 import { maxLocksOfClient, maxLockWaitsOfClient } from '../../network/limits.ts'
 import {
   changed,
   conflicts,
+  covers,
   type HeldRange,
   lockType,
   type RangeChange,
@@ -41,6 +44,7 @@ interface InodeLocks {
   /** By `keyOf` of the owner. */
   readonly held: Map<string, Held>
   waiting: Waiting[]
+  mapped: boolean
 }
 
 export interface LockEvents {
@@ -89,25 +93,23 @@ export class LockTable {
 
   /**
    * @param id of the wait; 0 for none.
+   * @param mapped the client changes the file in its memory.
    * @throws PosixError EDEADLK, ENOLCK.
    */
-  set(ino: Ino, owner: Owner, change: RangeChange, id: number): 'done' | 'waits' | 'refused' {
-    if (change.type === lockType.unlock) {
-      this.#apply(ino, owner, change)
-      this.#wake(ino)
-      return 'done'
+  set(
+    ino: Ino,
+    owner: Owner,
+    change: RangeChange,
+    id: number,
+    mapped = false,
+  ): 'done' | 'waits' | 'refused' {
+    if (!mapped) return this.#set(ino, owner, change, id)
+    this.#inode(ino).mapped = true
+    try {
+      return this.#set(ino, owner, change, id)
+    } finally {
+      this.#tidy(ino)
     }
-    if (this.#waits.get(owner.client)?.has(id)) return 'waits'
-    const frozen = this.#events.isFrozen(ino)
-    // Whoever asked is told to try again, not that a lock of another kind is gone.
-    if (frozen && id === 0) return 'refused'
-    if (owner.flock) this.#dropOther(ino, owner, change)
-    const blocked = frozen || this.#isBlocked(ino, owner, change)
-    if (blocked) return id === 0 ? 'refused' : this.#wait({ ino, owner, change, id })
-    this.#checkRoom(owner.client)
-    this.#apply(ino, owner, change)
-    this.#wake(ino)
-    return 'done'
   }
 
   /** What was held before a restart. @returns false when it is in the way of what others hold. */
@@ -115,6 +117,12 @@ export class LockTable {
     if (ranges.some(range => this.test(ino, owner, range) !== null)) return false
     for (const range of ranges) this.#apply(ino, owner, changeOf(range))
     return true
+  }
+
+  /** Invariant 3 holds for it from now on, as long as anything of it is locked or waited for. */
+  setMapped(ino: Ino): void {
+    const inode = this.#inodes.get(ino)
+    if (inode !== undefined) inode.mapped = true
   }
 
   ranges(ino: Ino, owner: Owner): readonly HeldRange[] {
@@ -161,6 +169,25 @@ export class LockTable {
     for (const ino of [...this.#inodes.keys()]) if (thawed(ino)) this.#wake(ino)
   }
 
+  #set(ino: Ino, owner: Owner, change: RangeChange, id: number): 'done' | 'waits' | 'refused' {
+    if (change.type === lockType.unlock) {
+      this.#apply(ino, owner, change)
+      this.#wake(ino)
+      return 'done'
+    }
+    if (this.#waits.get(owner.client)?.has(id)) return 'waits'
+    const frozen = this.#events.isFrozen(ino)
+    // Whoever asked is told to try again, not that a lock of another kind is gone.
+    if (frozen && id === 0) return 'refused'
+    if (owner.flock) this.#dropOther(ino, owner, change)
+    const blocked = frozen || this.#isBlocked(ino, owner, change)
+    if (blocked) return id === 0 ? 'refused' : this.#wait({ ino, owner, change, id })
+    this.#checkRoom(owner.client)
+    this.#apply(ino, owner, change)
+    this.#wake(ino)
+    return 'done'
+  }
+
   /** A conversion gives up what was held first, as flock(2) has it: others may come in between. */
   #dropOther(ino: Ino, owner: Owner, { type }: RangeChange): void {
     const [own] = this.ranges(ino, owner)
@@ -173,10 +200,16 @@ export class LockTable {
   }
 
   *#blockers(ino: Ino, owner: Owner, wanted: HeldRange): Generator<Held> {
+    const inode = this.#inodes.get(ino)
+    if (inode === undefined) return
     const own = keyOf(owner)
-    for (const [key, held] of this.#inodes.get(ino)?.held ?? []) {
+    const isNew = inode.mapped && !owner.flock && !covers(this.ranges(ino, owner), wanted)
+    for (const [key, held] of inode.held) {
       if (key === own || held.owner.flock !== owner.flock) continue
-      if (held.ranges.some(range => conflicts(range, wanted))) yield held
+      const elsewhere = isNew && held.owner.client !== owner.client
+      const inTheWay = (range: HeldRange): boolean =>
+        conflicts(range, wanted) || (elsewhere && range.exclusive)
+      if (held.ranges.some(inTheWay)) yield held
     }
   }
 
@@ -262,7 +295,7 @@ export class LockTable {
   #inode(ino: Ino): InodeLocks {
     let inode = this.#inodes.get(ino)
     if (inode === undefined) {
-      inode = { held: new Map(), waiting: [] }
+      inode = { held: new Map(), waiting: [], mapped: false }
       this.#inodes.set(ino, inode)
     }
     return inode

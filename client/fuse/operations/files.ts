@@ -66,17 +66,27 @@ export function openFlagsOf(
 /**
  * Through its pages the kernel writes what does not fill the first of them by itself: an append would be two,
  * and what another mount appends could come between them. Past them it is one, up to the size of a request.
+ * What is read and written (a database, mostly) goes past them, as the kernel takes no word of what other mounts
+ * have changed while a program here writes to the file: its pages, and where it ends for those, could be old.
  */
 function goesPastPages(session: Session, flags: number): boolean {
-  if ((flags & openFlag.append) === 0) return false
-  if ((session.agreed2 & initFlag2.directIoAllowMmap) !== 0) return true
-  return (flags & openFlag.accessMode) === openFlag.writeOnly
+  const access = flags & openFlag.accessMode
+  const append = (flags & openFlag.append) !== 0
+  if ((session.agreed2 & initFlag2.directIoAllowMmap) === 0) {
+    return append && access === openFlag.writeOnly
+  }
+  return append || access === openFlag.readWrite
 }
 
 export async function read(session: Session, request: Request): Promise<void> {
   const handle = request.u64(0)
   const file = session.handles.file(handle)
   const length = Math.min(request.u32(16), maxFuseDataBytes)
+  if (request.i64(8) > Number.MAX_SAFE_INTEGER) {
+    // No file of ours reaches so far: past its pages the kernel asks all the same.
+    session.sendPieces(request, [], 0)
+    return
+  }
   const flags = request.u32(32)
   const direct = (flags & openFlag.direct) !== 0 || session.handles.goesPastPages(handle)
   // Before it reads through its pages the kernel asks for the attributes (FUSE_AUTO_INVAL_DATA, time-outs 0).
@@ -94,7 +104,9 @@ export async function write(session: Session, request: Request): Promise<void> {
   const flags = request.u32(20)
   const data = request.data(40, length)
   /** What comes from mapped pages has its place, however the file was opened. */
-  const append = (request.u32(32) & openFlag.append) !== 0 && (flags & writeFlag.cache) === 0
+  const mapped = (flags & writeFlag.cache) !== 0
+  if (mapped) session.handles.sawMapped(file.ino)
+  const append = (request.u32(32) & openFlag.append) !== 0 && !mapped
   await session.fileSystem.write(file, request.u64(8), data, {
     append,
     killPrivileges: (flags & writeFlag.killSuidgid) !== 0,

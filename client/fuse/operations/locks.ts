@@ -4,7 +4,7 @@
  */
 import { errnoByCode, PosixError, posixCodeOf } from '../../../network/errors.ts'
 import { type LockType, lastLockByte, lockType } from '../../../network/locks/ranges.ts'
-import type { FileLock, FileLocks, OpenFile } from '../../fs/contract.ts'
+import { type AskedLock, setCoherently } from '../coherence.ts'
 import { lockIsFlock, lockReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
@@ -23,19 +23,17 @@ export async function getlk(session: Session, request: Request): Promise<void> {
 }
 
 export async function setlk(session: Session, request: Request): Promise<void> {
-  const { locks, file, lock } = lockOf(session, request)
-  await locks.set(file, lock, null)
+  await setCoherently(session, lockOf(session, request), null)
   session.done(request)
 }
 
 /** Its slot is free while it waits: however many wait, others are served. */
 export function setlkw(session: Session, request: Request): undefined {
-  const { locks, file, lock } = lockOf(session, request)
+  const asked = lockOf(session, request)
   const wait = session.waits.begin(request)
   session.drop(request)
-  const { signal } = wait
-  const set = locks.set(file, lock, lock.type === lockType.unlock ? null : signal)
-  set.then(
+  const signal = asked.lock.type === lockType.unlock ? null : wait.signal
+  setCoherently(session, asked, signal).then(
     () => session.answerLate(wait, 0),
     error => {
       const code = posixCodeOf(error)
@@ -45,14 +43,8 @@ export function setlkw(session: Session, request: Request): undefined {
   )
 }
 
-interface Asked {
-  readonly locks: FileLocks
-  readonly file: OpenFile
-  readonly lock: FileLock
-}
-
 /** fuse_lk_in. */
-function lockOf(session: Session, request: Request): Asked {
+function lockOf(session: Session, request: Request): AskedLock {
   const { locks } = session.fileSystem
   if (locks === undefined) throw new PosixError('ENOSYS', "locks are the kernel's own here")
   const file = session.handles.file(request.u64(0))
