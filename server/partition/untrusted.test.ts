@@ -3,6 +3,7 @@ import test from 'ava'
 import type { Handler, Incoming } from '../../network/rpc/contract.ts'
 import { clusterRootIno } from '../../network/wire/ids.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
+import { accessAclName, defaultAclName } from '../../network/wire/xattr-names.ts'
 import { faultsIn } from '../testing/checker.ts'
 import { client, TestCluster } from '../testing/cluster.ts'
 
@@ -81,18 +82,23 @@ const operations = [
   ...(['getxattr', 'setxattr', 'listxattr', 'removexattr'] as const),
   ...(['open', 'reserve', 'commitWrite', 'writeInline', 'punchInline', 'readInline'] as const),
   ...(['createTemporary', 'accessed', 'punchBlocks', 'seekBlocks', 'release'] as const),
+  ...(['mkdir', 'rmdir', 'readlink', 'shards', 'session'] as const),
+  ...(['testLock', 'setLock', 'cancelLock', 'awaitLocks', 'reclaimLocks'] as const),
 ]
 const fields = [
   ...['ino', 'parent', 'name', 'newParent', 'newName', 'mode', 'uid', 'gid', 'rdev', 'size'],
   ...['target', 'atimeNs', 'mtimeNs', 'ctimeNs', 'flags', 'value', 'cookie', 'limitBytes', 'plus'],
   ...['exclusive', 'open', 'killPrivileges', 'offset', 'length', 'reach', 'end', 'generation'],
   ...['cuts', 'spilled', 'expectedSize', 'allocated', 'append', 'checksum', 'linkable', 'umask'],
-  ...['block', 'endBlock', 'endOffset', 'hole', 'truncate', 'wantData', 'inos'],
+  ...['block', 'endBlock', 'endOffset', 'hole', 'truncate', 'wantData', 'inos', 'opens'],
+  ...['flock', 'owner', 'type', 'start', 'pid', 'wait', 'told', 'owners', 'waits', 'whiteout'],
 ]
 const ofData = {
   ...{ offset: 0, length: 10, reach: 1, end: 10, generation: 1, cuts: 0, spilled: 1 },
   ...{ expectedSize: -1, allocated: 4096, append: false, linkable: true, umask: 0, block: 0 },
 }
+const ofLocks = { flock: false, owner: 1n, type: 1, start: 0n, end: 9n, pid: 1, wait: 0, told: 0 }
+const xattrNames = ['user.a', accessAclName, defaultAclName].map(each => Buffer.from(each))
 const values: readonly unknown[] = [
   ...[
     undefined,
@@ -131,20 +137,22 @@ test('fields of any kind leave the server up and its records readable', async t 
   const file = created.body.attributes.ino
   const { random } = cluster.env
   const any = <T>(list: readonly T[]): T => list[random.integer(list.length)]!
-  for (let round = 0; round < 6000; round++) {
+  for (let round = 0; round < 8000; round++) {
+    const operation = any(operations)
     const body: Record<string, unknown> = {
       ...createKept,
       ...ofData,
+      ...(operation.includes('Lock') && { ...ofLocks, owners: [], waits: [] }),
+      value: Buffer.from('0200', 'hex'),
       ino: round % 2 === 0 ? parent : file,
-      name: Buffer.from(`n${round % 400}`),
+      name: operation.endsWith('xattr') ? any(xattrNames) : Buffer.from(`n${round % 400}`),
       slot: round % 16,
       sequence: round + 2,
       flags: 0,
     }
     // A slot that has seen a high sequence takes nothing more: these come last.
-    const kinds = round < 5700 ? fields : [...fields, 'slot', 'sequence']
+    const kinds = round < 7700 ? fields : [...fields, 'slot', 'sequence']
     for (let count = 1 + random.integer(3); count > 0; count--) body[any(kinds)] = any(values)
-    const operation = any(operations)
     if (!(operation in server.service)) continue
     // Whatever is thrown is an Error: the peer is told, as the RPC layer does.
     void call(operation, body).catch(error => t.true(error instanceof Error, operation))
