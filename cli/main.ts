@@ -103,5 +103,7 @@ process.stdout.on('error', error => {
 })
 
 process.exitCode = await run(process.argv)
+// What a pipe has not taken yet would be lost.
+await new Promise<void>(resolve => process.stdout.write('', () => resolve()))
 // What is left open by now, such as a connection that is slow to close, must not hold up the shell.
 process.exit()

@@ -63,6 +63,10 @@ testMounted(
     const { stdout } = await cluster.rookery('status', '--home', cluster.home)
     t.true(stdout.includes(`page: ${page}`), stdout)
 
+    const { stdout: json } = await cluster.rookery('status', '--json', '--home', cluster.home)
+    t.true(json.length > 65_536, 'it is more than a pipe holds')
+    t.is(JSON.parse(json).page, page)
+
     await cluster.stop('server-2', 'SIGSTOP')
     await eventually('the page tells of the server that is silent', async () =>
       /1 server down, \d+ partitions with it/.test(await (await fetch(page)).text()),
