@@ -28,7 +28,7 @@ dd small { font-size: .8rem; font-weight: 400; color: var(--soft); }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: .6rem .9rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { border: 0; color: var(--soft); font-size: .82rem; font-weight: 500; white-space: nowrap; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; min-width: 11rem; overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .disk { min-width: 10rem; font-size: .85rem; }
 .disk svg { display: block; width: 100%; height: .4rem; margin: .4rem 0 .3rem; border-radius: .2rem;
