@@ -7,6 +7,7 @@ import {
   countBetween,
   parseAddress,
   parseBytes,
+  parseStore,
   parseVolumeName,
   parseVolumePath,
   parseWeight,
@@ -62,6 +63,27 @@ test('short forms of addresses mean tcp and unix', t => {
   t.is(parseAddress('[::1]:7400'), 'tcp://[::1]:7400')
   t.is(parseAddress('/run/x.sock'), 'unix:/run/x.sock')
   t.is(parseAddress('unix:/run/x.sock'), 'unix:/run/x.sock')
+})
+
+test('a store in etcd has one machine or several, and a name', t => {
+  t.deepEqual(parseStore('etcd://a:2379/rookery'), { endpoints: ['a:2379'], name: 'rookery' })
+  t.deepEqual(parseStore('etcd://10.0.0.1:1,[::1]:2/x-1.y').endpoints, ['10.0.0.1:1', '[::1]:2'])
+  for (const text of [
+    '',
+    '/srv/manager',
+    'a:2379/x',
+    'etcd://a:2379',
+    'etcd://a:2379/',
+    'etcd://a/x',
+    'etcd://a:65536/x',
+    'etcd://a:1,/x',
+    'etcd://user:word@a:1/x',
+    'etcd://a:1/x/y',
+    `etcd://${Array(17).fill('a:1').join(',')}/x`,
+    'http://a:1/x',
+  ]) {
+    t.throws(() => parseStore(text), { message: /is no store: write etcd/ }, text)
+  }
 })
 
 test('a bad address is refused', t => {

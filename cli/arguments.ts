@@ -94,6 +94,31 @@ export function parseHttpAddress(text: string): HttpAddress {
   return { host, port }
 }
 
+export interface StoreAddress {
+  /** `HOST:PORT` of each. */
+  readonly endpoints: readonly string[]
+  readonly name: string
+}
+
+const endpointPattern = /^(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/
+const maxEtcdEndpoints = 16
+
+/** `etcd://HOST:PORT[,HOST:PORT...]/NAME`. */
+export function parseStore(text: string): StoreAddress {
+  const match = /^etcd:\/\/([^/]+)\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/.exec(text)
+  const endpoints = match?.[1]?.split(',') ?? []
+  const good = endpoints.every(
+    endpoint => endpointPattern.test(endpoint) && Number(endpoint.split(':').at(-1)) <= 65_535,
+  )
+  if (match?.[2] === undefined || !good || endpoints.length > maxEtcdEndpoints) {
+    throw new InvalidArgumentError(
+      `'${text}' is no store: write etcd://HOST:PORT[,HOST:PORT...]/NAME, with up to ${maxEtcdEndpoints} machines ` +
+        "and a name of letters, digits, '.', '_' and '-'.",
+    )
+  }
+  return { endpoints, name: match[2] }
+}
+
 /** For options that may be given more than once. */
 export function collect<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
   return (text, before = []) => [...before, parse(text)]

@@ -86,6 +86,20 @@ test('down of nothing', refused, ['down', '--home', home], 1, /no cluster is run
 test('status of nothing', refused, ['status', '--home', home], 1, /start it with 'rookery up'/)
 test('umount of nothing', refused, ['umount', directory], 1, /nothing of Rookery is mounted/)
 test(
+  'a manager without a place for its state',
+  refused,
+  ['manager', '--listen', '127.0.0.1:0'],
+  2,
+  /Give --dir, or --store/,
+)
+test(
+  'a manager with two places for its state',
+  refused,
+  ['manager', '--listen', '127.0.0.1:0', '--dir', '/x', '--store', 'etcd://a:1/x'],
+  2,
+  /cannot be used with/,
+)
+test(
   'a manager that nobody is',
   refused,
   ['status', '--manager', `unix:${directory}/none.sock`],

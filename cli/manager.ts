@@ -1,12 +1,14 @@
 /** `rookery manager`: one manager, in the foreground. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { HttpAddress } from '../network/http/serve.ts'
 import { defaultPartitionCount, maxPartitionCount } from '../network/limits.ts'
-import { collect, countBetween, parseAddress } from './arguments.ts'
+import type { StoreAddress } from './arguments.ts'
+import { collect, countBetween, parseAddress, parseStore } from './arguments.ts'
 import { httpOption, logLevelOption } from './options.ts'
 
 export interface ManagerOptions {
-  readonly dir: string
+  readonly dir?: string
+  readonly store?: StoreAddress
   readonly listen: readonly string[]
   readonly servers: number
   readonly partitions: number
@@ -18,7 +20,12 @@ export interface ManagerOptions {
 export function managerCommand(): Command {
   return new Command('manager')
     .description('Run the manager of a cluster: it tracks who is a member and who serves what.')
-    .requiredOption('--dir <dir>', 'where it keeps its state')
+    .option('--dir <dir>', 'where it keeps its state, if it is the only manager')
+    .addOption(
+      new Option('--store <url>', 'etcd://HOST:PORT[,...]/NAME: where several managers keep it')
+        .argParser(parseStore)
+        .conflicts('dir'),
+    )
     .requiredOption('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
     .option('--servers <count>', 'servers to wait for at the start', countBetween(1, 1024), 3)
     .option(
@@ -37,7 +44,8 @@ export function managerCommand(): Command {
     .addOption(logLevelOption())
     .addHelpText(
       'after',
-      '\nExample:\n  $ rookery manager --dir /srv/manager --listen 10.0.0.1:7400',
+      '\nExamples:\n  $ rookery manager --dir /srv/manager --listen 10.0.0.1:7400' +
+        '\n  $ rookery manager --store etcd://10.0.0.1:2379,10.0.0.2:2379/rookery --listen 10.0.0.1:7400',
     )
     .action(async (options: ManagerOptions) => {
       const { runManager } = await import('./run-manager.ts')

@@ -3,21 +3,21 @@
  * operation: members keep the last view and go on without it.
  */
 import type { Env } from '../network/env/env.ts'
-import { heartbeatIntervalMs, protocolVersion } from '../network/limits.ts'
+import { protocolVersion } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
-import { transportFor } from '../network/membership/transport-for.ts'
 import type { Metric } from '../network/metrics/metric.ts'
 import type { Serving } from '../network/rpc/serve.ts'
-import { serve } from '../network/rpc/serve.ts'
 import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import type { HelloRequest, ManagerStatusReply } from '../network/wire/operations.ts'
 import type { OpenDirectory } from './directory.ts'
 import { openDirectory } from './directory.ts'
-import { type Connections, managerMetrics } from './http/metrics.ts'
+import { managerMetrics } from './http/metrics.ts'
 import { summarize } from './http/summary.ts'
-import { Roster } from './membership/roster.ts'
-import { MemberService } from './membership/service.ts'
+import type { Lead } from './lead.ts'
+import { takeLead } from './lead.ts'
+import { connectionsOf, serveAll } from './listen.ts'
+import type { ClusterState } from './membership/state.ts'
 
 export interface RunInit {
   readonly env: Env
@@ -57,7 +57,7 @@ export interface RunningManager {
  */
 export async function startManager(init: ManagerInit): Promise<RunningManager> {
   const opened = await openDirectory(init)
-  warnOfSettings(init, opened)
+  warnOfSettings(init, opened.state)
   try {
     return await runManager(init, opened)
   } catch (error) {
@@ -70,23 +70,14 @@ export async function startManager(init: ManagerInit): Promise<RunningManager> {
 export async function runManager(init: RunInit, opened: OpenDirectory): Promise<RunningManager> {
   const { env, log, serversWanted } = init
   const { id, store, state } = opened
-  const roster = new Roster({
-    env,
-    log,
-    store,
-    state,
-    serversWanted,
-    published: view => members.push(view),
-  })
-  const members = new MemberService({ roster, log })
+  const lead = takeLead({ env, log, serversWanted, store, state })
   const hello = {
     version: protocolVersion,
     cluster: state.cluster,
     role: 'manager',
     id,
   } as const
-  const servings = await serveAll(init, hello, members)
-  const watch = env.timers.every(heartbeatIntervalMs, () => roster.expire())
+  const servings = await listening(init, hello, lead)
   const addresses = servings.map(({ address }) => address)
   log.info({ cluster: state.cluster, addresses, epoch: state.view?.epoch ?? 0 }, 'manager is up')
   let closing: Promise<void> | undefined
@@ -94,16 +85,13 @@ export async function runManager(init: RunInit, opened: OpenDirectory): Promise<
     id,
     cluster: state.cluster,
     addresses,
-    status: () => roster.status(),
-    metrics: () => managerMetrics(summarize(roster.status()), connectionsOf(servings)),
-    announce(page) {
-      roster.page = page
-    },
+    status: () => lead.status(),
+    metrics: () => managerMetrics(summarize(lead.status()), connectionsOf(servings)),
+    announce: page => lead.announce(page),
     close() {
       closing ??= (async () => {
-        watch.cancel()
         await Promise.all(servings.map(serving => serving.close()))
-        await roster.settled()
+        await lead.stop()
         await store.close()
       })()
       return closing
@@ -111,43 +99,24 @@ export async function runManager(init: RunInit, opened: OpenDirectory): Promise<
   }
 }
 
-async function serveAll(
+async function listening(
   { env, transports, addresses, log, tally }: RunInit,
   hello: HelloRequest,
-  { service }: MemberService,
-): Promise<Serving[]> {
-  const servings: Serving[] = []
+  lead: Lead,
+): Promise<readonly Serving[]> {
   try {
-    for (const address of addresses) {
-      const transport = transportFor(transports, address)
-      servings.push(
-        await serve({
-          env,
-          transport,
-          address,
-          hello,
-          service,
-          log: (message, error) => log.warn({ error }, message),
-          tally,
-        }),
-      )
-    }
-    return servings
+    return await serveAll({ env, transports, addresses, log, tally, hello, service: lead.service })
   } catch (error) {
-    await Promise.all(servings.map(serving => serving.close()))
+    await lead.stop()
     throw error
   }
 }
 
-function connectionsOf(servings: readonly Serving[]): Connections {
-  return {
-    open: servings.reduce((total, { peers }) => total + peers.size, 0),
-    refused: servings.reduce((total, { refusedCount }) => total + refusedCount, 0),
-  }
-}
-
 /** What a cluster was made with stays; whoever asks for something else should know. */
-function warnOfSettings(init: ManagerInit, { state }: OpenDirectory): void {
+export function warnOfSettings(
+  init: Pick<ManagerInit, 'partitionCount' | 'replicaCount' | 'log'>,
+  state: ClusterState,
+): void {
   for (const setting of ['partitionCount', 'replicaCount'] as const) {
     if (state[setting] === init[setting]) continue
     init.log.warn(

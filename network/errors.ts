@@ -49,6 +49,7 @@ export type PosixCode = keyof typeof errnoByCode
 export const clusterCodes = [
   'STALE_EPOCH',
   'NOT_PRIMARY',
+  'NOT_LEADER',
   'STALE_WRITE',
   'STALE_SLOT',
   'CONFLICT',

@@ -200,6 +200,22 @@ export const maxStampBytes = 64 * KiB
 export const managerRetryFirstDelayMs = 50
 export const managerRetryLongestDelayMs = 1_000
 
+/** A manager in etcd: its lease, renewed a few times before it runs out. With etcd's own look at leases twice a
+ * second and the standbys', a killed leader is replaced within the failure timeout. */
+export const managerLeaseSeconds = 3
+export const managerLeaseRenewMs = 700
+export const managerElectionIntervalMs = 200
+/** A leader stops so long before its lease can have run out: clocks differ by far less in three seconds. */
+export const managerLeaseMarginMs = 500
+/** An answer of etcd is awaited so long, then the next of its machines is asked: two fit into a lease. */
+export const etcdCallDeadlineMs = 1_000
+export const etcdRetryDelayMs = 100
+/** etcd takes 1.5 MiB in one request (--max-request-bytes), which goes out in base64 and with names. */
+export const maxEtcdValueBytes = 1 * MiB
+export const maxEtcdReplyBytes = 4 * MiB
+/** The state before it is compressed: a view that fits into a frame, and its members once more, as JSON. */
+export const maxStateBytes = 16 * MiB
+
 /** Ranges that one client may have locked, and locks that it may wait for, at one server: a session tells them
  * all in one body of a frame. */
 export const maxLocksOfClient = 12_000

@@ -15,8 +15,13 @@ import type { Roster } from './roster.ts'
 
 const empty: Reply<'heartbeat'> = { body: {}, payload: [] }
 
+/** What members, and people who ask, may want of a manager. */
+export type MemberOperations = Required<
+  Pick<Service, 'join' | 'heartbeat' | 'view' | 'managerStatus'>
+>
+
 export class MemberService {
-  readonly service: Service
+  readonly service: MemberOperations
   readonly #roster: Roster
   readonly #log: Log
   readonly #peers = new Map<MemberId, Peer>()

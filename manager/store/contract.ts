@@ -1,4 +1,7 @@
-/** Where a manager keeps its state. Implementations pass the suite in compliance.ts. */
+/**
+ * Where a manager keeps its state. Implementations pass the suite in compliance.ts. One that several managers share
+ * also throws ClusterError NOT_LEADER to all but one of them.
+ */
 import type { ClusterState } from '../membership/state.ts'
 
 export interface ManagerStore {

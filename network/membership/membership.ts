@@ -201,7 +201,19 @@ class ClusterMember implements Membership {
     }
   }
 
+  /** A standby sends on to the others, each of which is asked at once, but only once. */
   async #link(signal: AbortSignal): Promise<ManagerLink> {
+    for (let left = this.#init.managers.length; ; left--) {
+      try {
+        return await this.#linkToNext(signal)
+      } catch (error) {
+        const standby = error instanceof ClusterError && error.code === 'NOT_LEADER'
+        if (!standby || left <= 1) throw error
+      }
+    }
+  }
+
+  async #linkToNext(signal: AbortSignal): Promise<ManagerLink> {
     const { env, transports, managers, log } = this.#init
     const address = managers[this.#nextManager++ % managers.length]
     if (address === undefined) throw new ClusterError('MALFORMED', 'no manager was named')

@@ -1,0 +1,53 @@
+/** What a manager does while it leads: the roster, its members, and the look at who fell silent. */
+import type { Env } from '../network/env/env.ts'
+import { heartbeatIntervalMs } from '../network/limits.ts'
+import type { Log } from '../network/log.ts'
+import type { ManagerStatusReply } from '../network/wire/operations.ts'
+import { Roster } from './membership/roster.ts'
+import type { MemberOperations } from './membership/service.ts'
+import { MemberService } from './membership/service.ts'
+import type { ClusterState } from './membership/state.ts'
+import type { ManagerStore } from './store/contract.ts'
+
+export interface LeadInit {
+  readonly env: Env
+  readonly log: Log
+  readonly serversWanted: number
+  /** Stays open when the lead has ended. */
+  readonly store: ManagerStore
+  /** As the store has it. */
+  readonly state: ClusterState
+}
+
+export interface Lead {
+  readonly service: MemberOperations
+  status(): ManagerStatusReply
+  /** Whoever asks for the status learns that there is a page of it at this URL. */
+  announce(page: string): void
+  /** Resolves when no change is under way any more; to be called when nobody is served. */
+  stop(): Promise<void>
+}
+
+export function takeLead({ env, log, serversWanted, store, state }: LeadInit): Lead {
+  const roster = new Roster({
+    env,
+    log,
+    store,
+    state,
+    serversWanted,
+    published: view => members.push(view),
+  })
+  const members = new MemberService({ roster, log })
+  const watch = env.timers.every(heartbeatIntervalMs, () => roster.expire())
+  return {
+    service: members.service,
+    status: () => roster.status(),
+    announce(page) {
+      roster.page = page
+    },
+    async stop() {
+      watch.cancel()
+      await roster.settled()
+    },
+  }
+}

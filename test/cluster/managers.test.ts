@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import { createVolume } from '../../client/fs/volumes.ts'
+import { connect } from '../../client/library.ts'
+import { connectClient } from '../../client/main.ts'
+import { EtcdProcess, findEtcd, noEtcd } from '../../manager/testing/etcd.ts'
+import { realEnv } from '../../network/env/real.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { protocolVersion } from '../../network/limits.ts'
+import { silentLog as log } from '../../network/log.ts'
+import { connect as dial } from '../../network/rpc/connect.ts'
+import { SocketTransport } from '../../network/transport/socket.ts'
+import type { ManagerStatusReply } from '../../network/wire/operations.ts'
+import { startServer } from '../../server/main.ts'
+import { eventually } from './eventually.ts'
+
+const env = realEnv()
+const transports = [new SocketTransport(env)]
+const rookery = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+
+const program = await findEtcd()
+if (program === null) test.skip(`several managers: ${noEtcd}`, () => {})
+else testManagers(program)
+
+interface Running {
+  readonly address: string
+  readonly child: ChildProcess
+}
+
+function startManager(address: string, etcd: EtcdProcess): Running {
+  const child = spawn(
+    process.execPath,
+    [
+      ...[rookery, 'manager', '--listen', address, '--servers', '1', '--partitions', '16'],
+      ...['--store', `etcd://${etcd.endpoint}/test`, '--log-level', 'silent'],
+    ],
+    { stdio: 'ignore' },
+  )
+  process.once('exit', () => child.kill('SIGKILL'))
+  return { address, child }
+}
+
+async function kill({ child }: Running): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise(resolve => child.once('exit', resolve))
+  child.kill('SIGKILL')
+  await gone
+}
+
+/** null from a standby, and from one that is not up. */
+async function statusOf({ address }: Running): Promise<ManagerStatusReply | null> {
+  const hello = { version: protocolVersion, cluster: '', role: 'admin', id: '' } as const
+  try {
+    const peer = await dial({ env, transport: transports[0]!, address, hello, service: {} })
+    try {
+      return (await peer.call('managerStatus', {})).body
+    } finally {
+      await peer.close()
+    }
+  } catch (error) {
+    if (error instanceof ClusterError) return null
+    throw error
+  }
+}
+
+/** Three managers on an etcd, and a server and a client of theirs in this process. */
+async function setUp(t: ExecutionContext, found: string) {
+  // Rookery's own timers do not keep a process alive.
+  const alive = setInterval(() => {}, 1000)
+  const top = await mkdtemp(`${tmpdir()}/rookery-managers-`)
+  const etcd = await EtcdProcess.start(found)
+  const addresses = ['a', 'b', 'c'].map(name => `unix:${top}/${name}.sock`)
+  const managers = addresses.map(address => startManager(address, etcd))
+  t.teardown(async () => {
+    await Promise.all(managers.map(kill))
+    await etcd.remove()
+    await rm(top, { recursive: true })
+    clearInterval(alive)
+  })
+  const leader = async () => {
+    let leading: { manager: Running; status: ManagerStatusReply } | undefined
+    await eventually('a manager leads', async () => {
+      for (const manager of managers) {
+        const status = await statusOf(manager)
+        if (status !== null) leading = { manager, status }
+      }
+      return leading !== undefined
+    })
+    return leading!
+  }
+  await leader()
+  return { top, etcd, addresses, managers, leader }
+}
+
+function testManagers(found: string): void {
+  test('leaders that are killed are replaced, and so is etcd; files are written and read all the while', async t => {
+    const { top, etcd, addresses, managers, leader } = await setUp(t, found)
+    const server = await startServer({
+      env,
+      log,
+      transports,
+      managers: addresses,
+      name: 's',
+      addresses: [`unix:${top}/s.sock`],
+      domain: '',
+      metaDirectory: `${top}/meta`,
+      dataDirectory: `${top}/data`,
+    })
+    const cluster = await connectClient({ env, log, managers: addresses })
+    await createVolume(cluster, 'v', { blockBytes: 65_536 })
+    await cluster.close()
+    const files = await connect({ managers: addresses, volume: 'v', log })
+    let written = 0
+    let longestMs = 0
+    let done = false
+    const writing = (async () => {
+      while (!done) {
+        const startMs = performance.now()
+        await files.writeFile(`/${written}`, `file ${written}`)
+        t.is(await files.readFile(`/${written}`, 'utf8'), `file ${written}`)
+        written++
+        longestMs = Math.max(longestMs, performance.now() - startMs)
+        await env.timers.sleep(20)
+      }
+    })()
+    const before = await leader()
+    let epoch = before.status.view!.epoch
+    for (let round = 0; round < 3; round++) {
+      const { manager } = await leader()
+      await kill(manager)
+      const writtenThen = written
+      const next = await leader()
+      t.not(next.manager, manager)
+      t.is(next.status.cluster, before.status.cluster)
+      t.true(next.status.view!.epoch >= epoch)
+      epoch = next.status.view!.epoch
+      t.true(written > writtenThen, 'files were written while no manager led')
+      managers[managers.indexOf(manager)] = startManager(manager.address, etcd)
+      await eventually('server and client have joined the new leader', async () => {
+        const { status } = await leader()
+        return status.members.length === 2 && status.members.every(({ alive }) => alive)
+      })
+    }
+    await etcd.kill()
+    await eventually('nobody leads without etcd', async () => {
+      const all = await Promise.all(managers.map(statusOf))
+      return all.every(status => status === null)
+    })
+    t.true(managers.every(({ child }) => child.exitCode === null && child.signalCode === null))
+    const writtenThen = written
+    await etcd.start()
+    const last = await leader()
+    t.is(last.status.cluster, before.status.cluster)
+    t.is(last.status.view?.epoch, epoch)
+    t.true(written > writtenThen)
+    done = true
+    await writing
+    t.log(`${written} files, the slowest in ${Math.round(longestMs)} ms`)
+    t.is(epoch, 1)
+    await files.close()
+    await server.close()
+  })
+}
