@@ -100,6 +100,23 @@ test('what is locked is told again with each session, and what is unlocked is no
   await env.advance(1)
 })
 
+test('that a file is mapped is told again with its locks, as long as there are any', async t => {
+  const { env, locks, sent, disconnect, client } = setUp()
+  await locks.set(owner, { ...exclusive, mapped: true }, null)
+  await disconnect()
+  await client.query('getattr', 0, { ino: 16 })
+  await locks.set(owner, { ...unlock, mapped: true }, null)
+  await locks.set(owner, exclusive, null)
+  await disconnect()
+  await client.query('getattr', 0, { ino: 16 })
+  const told = sent('reclaimLocks') as ReclaimLocksRequest[]
+  t.deepEqual(
+    told.map(({ owners }) => owners[0]?.mapped),
+    [true, undefined],
+  )
+  await env.advance(1)
+})
+
 test('a lock that was lost is EIO to its owner until it is given up', async t => {
   const { locks, answer, disconnect, client } = setUp()
   await locks.set(owner, exclusive, null)

@@ -220,3 +220,18 @@ test('nobody has to wait for a client that said it has nothing left', async t =>
   t.is((await cluster.passing(set(theirs, lockType.write))).outcome, 'done')
   t.true(cluster.env.clock.monotonicMs() - startMs < 1_000)
 })
+
+test('what a client tells again to be mapped is not locked exclusively by another, on any byte', async t => {
+  const { cluster, ask, set, claim } = await makeWorld()
+  const start = { start: 0n, end: 0n }
+  await cluster.passing(set(mine, lockType.write, 0, start))
+  const [owned] = claim(1).owners
+  const ranges = [[0n, 0n, 1, 5]] as const
+  const owners = owned === undefined ? [] : [{ ...owned, ranges, mapped: true }]
+  t.deepEqual(await cluster.passing(ask('reclaimLocks', { owners, waits: [] })), { lost: [] })
+  const outcome = async () =>
+    (await cluster.passing(set(theirs, lockType.write, 0, { start: 9n, end: 9n }))).outcome
+  t.is(await outcome(), 'refused')
+  await cluster.passing(set(mine, lockType.unlock))
+  t.is(await outcome(), 'done')
+})
