@@ -4,10 +4,10 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
-export const diskFormat = 2
+export const diskFormat = 3
 
 /** Partitions: chosen at format. 4096 keeps `partition * 2^40 + sequence` a safe integer. */
 export const defaultPartitionCount = 256
@@ -335,3 +335,18 @@ export const maxHttpHeaderBytes = 8 * KiB
 export const httpRequestMs = 5_000
 /** Servers, and clients, that the page lists one by one; the rest it counts. */
 export const maxPageRows = 512
+
+/** Quotas: how far ahead a partition is granted space and files while much of a volume's quota is left, so
+ * that few writes and creates wait for its home. */
+export const quotaAheadBytes = 64 * MiB
+export const quotaAheadFiles = 1024
+/** A write of a volume with a quota holds its space for so long at most, and sends no block after half of it:
+ * what a client that died had held is free again then. */
+export const quotaHoldMs = 60_000
+export const quotaWritesMs = quotaHoldMs / 2
+/** What `fallocate` holds at a time where there is a quota: it may take longer than a hold lasts. */
+export const quotaStepBytes = 64 * MiB
+/** A grant that is recalled while it is on its way is asked for again so often. */
+export const maxQuotaAsks = 16
+/** Partitions that a volume's home talks to at a time. */
+export const maxQuotaCallsInFlight = 32

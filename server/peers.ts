@@ -4,8 +4,10 @@ import type { Env } from '../network/env/env.ts'
 import { type ClusterCode, ClusterError } from '../network/errors.ts'
 import { callDeadlineMs, retryFirstDelayMs, retryLongestDelayMs } from '../network/limits.ts'
 import type { Handler, Peer, Reply, Service } from '../network/rpc/contract.ts'
+import { partitionOfIno } from '../network/wire/ids.ts'
 import type { OperationName, RequestOf } from '../network/wire/operations.ts'
 import type { MemberId, View } from '../network/wire/view.ts'
+import type { AskQuota } from './partition/usage.ts'
 
 export interface PeersInit {
   readonly env: Env
@@ -103,6 +105,10 @@ export class Peers {
       }
     }
   }
+
+  /** Asks the home of a volume for more of its quota. */
+  readonly askQuota: AskQuota = async request =>
+    (await this.call('askQuota', partitionOfIno(request.volume), request)).body
 
   async close(): Promise<void> {
     this.#ending.abort(new ClusterError('CLOSED', 'this server is stopping'))

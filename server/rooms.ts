@@ -30,6 +30,7 @@ import { Purger } from './partition/purge.ts'
 import { Slots } from './partition/slots.ts'
 import { Truncations } from './partition/truncation.ts'
 import { Peers } from './peers.ts'
+import { QuotaHome } from './quotas/home.ts'
 import { createService } from './service.ts'
 import { openShardRooms, type ShardRooms } from './shard-rooms.ts'
 import { ServerStatus } from './status.ts'
@@ -156,6 +157,7 @@ class Rooms implements ServerRooms {
       grants,
       touched: () => syncPoint.touched(),
       ...shards,
+      askQuota: this.#peers.askQuota,
       purgeQueued: partition => this.#purger.wake(partition),
       self: membership.id,
       boot: init.boot,
@@ -184,6 +186,7 @@ class Rooms implements ServerRooms {
       ...shards,
       blocks: this.#blockService,
       locks: this.#locks,
+      quotas: new QuotaHome(this.#peers, partitionCount),
       slots,
       coordinator: this.#coordinator,
       participant: this.#participant,

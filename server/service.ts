@@ -30,6 +30,7 @@ import type { Partition } from './partition/partition.ts'
 import type { ShardReports } from './partition/shard-reports.ts'
 import type { Slots } from './partition/slots.ts'
 import type { DirectoryTotals } from './partition/totals.ts'
+import type { QuotaHome } from './quotas/home.ts'
 import type { ServerStatus } from './status.ts'
 import type { SyncPoint } from './sync-point.ts'
 import type { Coordinator } from './transactions/coordinator.ts'
@@ -45,6 +46,7 @@ export interface ServiceInit {
   readonly totals: DirectoryTotals
   readonly partitionCount: number
   readonly reports: ShardReports
+  readonly quotas: QuotaHome
   readonly blocks: BlockService
   readonly locks: LockService
   readonly slots: Slots
@@ -74,9 +76,18 @@ export function createService(init: ServiceInit): Service {
     ...blockOperations(init),
     ...init.checking.service(init),
     ...init.locks.service,
+    setQuota: async incoming => {
+      await init.quotas.set(init.admit(incoming), incoming.body)
+      return done
+    },
+    quota: async incoming => {
+      const body = await init.quotas.report(init.admit(incoming), incoming.body.ino)
+      return { body, payload: noPayload }
+    },
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
       ...shardOperations(init),
+      ...quotaOperations(init),
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
       ...transactionOperations(init),
     }),
@@ -126,6 +137,21 @@ function membershipOperations({
     statfs: async () => ({ body: await status.space(), payload: noPayload }),
     async serverStatus() {
       const body: ServerStatusReply = await status.describe()
+      return { body, payload: noPayload }
+    },
+  }
+}
+
+/** What partitions and the home of a volume tell each other of its quota. */
+function quotaOperations({ admit, quotas }: ServiceInit): Service {
+  return {
+    async askQuota(incoming) {
+      const { volume, partition, bytes, files } = incoming.body
+      const request = { volume, partition, bytes, files }
+      return { body: await quotas.ask(admit(incoming), request), payload: noPayload }
+    },
+    async recallQuota(incoming) {
+      const body = await admit(incoming).usage.recall(incoming.body)
       return { body, payload: noPayload }
     },
   }

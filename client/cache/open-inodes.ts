@@ -25,6 +25,8 @@ export class OpenInode {
   gone = false
   /** How often something that was written to it may have been lost. */
   losses = 0
+  /** Its volume has a quota, as was heard last. */
+  limited = false
   #attributes: Attributes
   /** Its server may have gone back to an earlier state. */
   #outdated = false

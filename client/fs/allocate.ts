@@ -6,7 +6,7 @@
  * 2. What blocks took or gave back is told to the inode by the commit, also by that of a failure.
  */
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { maxBlocksInFlight, maxFileBytes } from '../../network/limits.ts'
+import { maxBlocksInFlight, maxFileBytes, quotaStepBytes } from '../../network/limits.ts'
 import { partitionOfBlock, partitionsOfBlocks } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
@@ -18,8 +18,9 @@ import { type Extent, extentsOf, writeExtent } from './blocks.ts'
 import type { Context } from './context.ts'
 import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
+import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
 import { sumOf } from './statfs.ts'
-import { inTurn, untilUndisturbed } from './write.ts'
+import { holdingSpace, inTurn, untilUndisturbed } from './write.ts'
 import { baseOf, commit, giveBack, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
 
 export interface Allocation extends AllocateOptions {
@@ -40,11 +41,11 @@ export async function allocate(
   if (!(offset >= 0 && length > 0)) throw new PosixError('EINVAL', `${length} bytes at ${offset}`)
   if (offset + length > maxFileBytes) throw new PosixError('EFBIG')
   handle.ahead.drop()
-  await inTurn(context, inode, false, () =>
-    untilUndisturbed(context, inode.ino, () =>
-      mode === 'punch' ? punch(context, inode, allocation) : takeSpace(context, inode, allocation),
-    ),
-  )
+  await inTurn(context, inode, false, async () => {
+    if (mode === 'punch') {
+      await untilUndisturbed(context, inode.ino, () => punch(context, inode, allocation))
+    } else await takeSpace(context, inode, allocation)
+  })
 }
 
 async function punch(context: Context, inode: OpenInode, allocation: Allocation): Promise<void> {
@@ -110,15 +111,53 @@ async function takeSpace(
   inode: OpenInode,
   allocation: Allocation,
 ): Promise<void> {
+  await checkRoom(context, inode, allocation.length)
+  if (!inode.limited) {
+    return await holdingSpace(context, inode, space =>
+      untilUndisturbed(context, inode.ino, () => takeAll(context, inode, allocation, space)),
+    )
+  }
+  await checkQuota(context, inode, allocation)
+  // The size moves with the last: a failure leaves it as it was.
+  const { offset, length } = allocation
+  for (let at = offset; at < offset + length; ) {
+    const to = Math.min(offset + length, at + quotaStepBytes)
+    const keepSize = allocation.keepSize === true || to < offset + length
+    const step = { ...allocation, offset: at, length: to - at, keepSize }
+    await holdingSpace(context, inode, space =>
+      untilUndisturbed(context, inode.ino, () => takeAll(context, inode, step, space)),
+    )
+    at = to
+  }
+}
+
+async function takeAll(
+  context: Context,
+  inode: OpenInode,
+  allocation: Allocation,
+  space: SpaceHold,
+): Promise<void> {
   const { offset, length, keepSize, killPrivileges = false } = allocation
   const end = offset + length
-  await checkRoom(context, inode, length)
-  const attributes = await movedToBlocks(context, inode, offset, end)
+  await space.obtain(mostSpaceOf(inode.attributes, offset, length))
+  const attributes = await movedToBlocks(context, inode, offset, end, space)
   await tellingChanges(context, inode, attributes, () =>
-    allocateBlocks(context, inode, attributes, allocation),
+    allocateBlocks(context, inode, attributes, allocation, space),
   )
-  const committing = { end: keepSize ? 0 : end, expectedSize: -1, reach: 0, killPrivileges }
+  const committing = { end: keepSize ? 0 : end, expectedSize: -1, reach: 0, killPrivileges, space }
   await commit(context, inode, undisturbed(attributes), committing)
+}
+
+/** @throws PosixError EDQUOT where it is plain from the start that the quota does not allow it. */
+async function checkQuota(
+  context: Context,
+  inode: OpenInode,
+  { length }: Allocation,
+): Promise<void> {
+  await holdingSpace(context, inode, async space => {
+    await space.obtain(length)
+    if (space.left + inode.attributes.allocated < length) throw new PosixError('EDQUOT')
+  })
 }
 
 /** @throws PosixError ENOSPC where it is plain from the start that there is not enough. */
@@ -137,14 +176,19 @@ export async function movedToBlocks(
   inode: OpenInode,
   offset: number,
   end: number,
+  space: SpaceHold,
 ): Promise<Attributes> {
   const base = await baseOf(context, inode, offset, end)
   const { attributes, spilling, notAfterMs } = base
-  if (spilling === null) return attributes
+  if (spilling === null) {
+    space.checkObtained()
+    return attributes
+  }
   try {
+    space.checkObtained()
     if (spilling.length > 0) {
       const extent = { block: 0, offset: 0, length: spilling.length }
-      await writeExtent(context, inode, attributes, extent, [spilling], notAfterMs)
+      await writeExtent(context, inode, attributes, extent, [spilling], notAfterMs, space)
     }
   } catch (error) {
     await giveBack(context, inode)
@@ -159,12 +203,14 @@ async function allocateBlocks(
   inode: OpenInode,
   attributes: Attributes,
   { mode, offset, length }: Allocation,
+  space: SpaceHold,
 ): Promise<void> {
   const { blockBytes } = attributes
   const count = Math.ceil((offset + length) / blockBytes) - Math.floor(offset / blockBytes)
-  await inParallel(count, maxBlocksInFlight, index => {
+  const atOnce = space.left === Infinity ? maxBlocksInFlight : 1
+  await inParallel(count, atOnce, index => {
     const extent = nthExtent(index, offset, length, blockBytes)
-    return allocateExtent(context, inode, attributes, extent, mode === 'zero')
+    return allocateExtent(context, inode, attributes, { ...extent, zero: mode === 'zero' }, space)
   })
 }
 
@@ -179,16 +225,18 @@ async function allocateExtent(
   context: Context,
   inode: OpenInode,
   { ino, generation }: Attributes,
-  extent: Extent,
-  zero: boolean,
+  { block, offset, length, zero }: Extent & { readonly zero: boolean },
+  space: SpaceHold,
 ): Promise<void> {
   const { cluster } = context
-  const { block, offset, length } = extent
   const partition = partitionOfBlock(ino, generation, block, cluster.partitionCount)
-  const request = { ino, generation, block, offset, length, zero }
-  const changed = await cluster.mutate('allocateBlock', partition, request)
+  const bounded = space.left === Infinity ? {} : { mayTake: space.left }
+  const request = { ino, generation, block, offset, length, zero, ...bounded }
+  const { notAfterMs } = space
+  const changed = await cluster.mutate('allocateBlock', partition, request, [], notAfterMs)
   context.dirty.mark(ino, partition, changed.boot)
   inode.tookSpace(generation, changed.body.allocated)
+  space.took(changed.body.allocated)
 }
 
 /** Also what a failure leaves behind is told; the failure itself is what its caller hears. */

@@ -7,6 +7,7 @@ import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Payload } from '../cluster/contract.ts'
 import type { Context } from './context.ts'
+import type { SpaceHold } from './space-hold.ts'
 
 /** Part of a range that lies in one block. */
 export interface Extent {
@@ -60,16 +61,20 @@ export async function writeExtent(
   extent: Extent,
   data: Payload,
   notAfterMs: number,
+  space: SpaceHold,
 ): Promise<void> {
   const { ino, generation } = attributes
   const { block, offset } = extent
   const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
   const checksums = checksumsOf(data, offset, chunkBytes)
-  const request = { ino, generation, block, offset, checksums }
+  const bounded = space.left === Infinity ? {} : { mayTake: space.left }
+  const request = { ino, generation, block, offset, checksums, ...bounded }
   const { cluster } = context
-  const { body, boot } = await cluster.mutate('writeBlock', partition, request, data, notAfterMs)
+  const latestMs = Math.min(notAfterMs, space.notAfterMs)
+  const { body, boot } = await cluster.mutate('writeBlock', partition, request, data, latestMs)
   context.dirty.mark(ino, partition, boot)
   inode.tookSpace(generation, body.allocated)
+  space.took(body.allocated)
 }
 
 export function bytesIn(pieces: Payload): number {

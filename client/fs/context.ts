@@ -19,6 +19,8 @@ export interface Context {
   readonly hints: EntryHints
   readonly shards: ShardMaps
   readonly readAhead: ReadAheadBudget
+  /** Number of the next hold of space: no two of one client have the same. */
+  readonly holds: { next: number }
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
   readonly handles: Set<OpenHandle>
   /** Reading leaves access times alone (noatime). */
@@ -48,6 +50,7 @@ function sharedOf(cluster: Cluster): Shared {
     hints: new EntryHints(),
     shards: new ShardMaps(cluster.partitionCount),
     readAhead: new ReadAheadBudget(),
+    holds: { next: 1 },
   }
   sharedByCluster.set(cluster, shared)
   return shared

@@ -17,7 +17,8 @@ import type { Context } from './context.ts'
 import type { CopyOptions, OpenFile } from './contract.ts'
 import { handleOf, type OpenHandle } from './open-handle.ts'
 import { read } from './read.ts'
-import { inTurn, untilUndisturbed, write } from './write.ts'
+import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
+import { holdingSpace, inTurn, untilUndisturbed, write } from './write.ts'
 import { commit, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
 
 export interface CopyRange extends CopyOptions {
@@ -54,19 +55,28 @@ export async function copyRange(
   }
   targetHandle.ahead.drop()
   let copied = 0
-  await inTurn(context, inode, false, () =>
+  let scarce = false
+  const copy = (space: SpaceHold) =>
     untilUndisturbed(context, inode.ino, async () => {
       const attributes = await getattr(context, ino)
       copied = lengthIn(attributes, range)
       if (copied <= 0) return await tellChanged(context, inode, inode.attributes)
       const end = to + copied
-      const base = await movedToBlocks(context, inode, to, end)
+      await space.obtain(mostSpaceOf(inode.attributes, to, copied))
+      scarce = space.left < Infinity
+      if (scarce) return await tellChanged(context, inode, inode.attributes)
+      const base = await movedToBlocks(context, inode, to, end, space)
       const copies = { attributes, parts: partsOf({ from, to, length: copied }, attributes, base) }
       await tellingChanges(context, inode, base, () => copyParts(context, inode, base, copies))
-      const committing = { ...sizeKept, end, killPrivileges }
+      const committing = { ...sizeKept, end, killPrivileges, space }
       await commit(context, inode, undisturbed(base), committing)
-    }),
-  )
+    })
+  await inTurn(context, inode, false, () => holdingSpace(context, inode, copy))
+  // Where the quota may not allow it all, a part goes as a write does, which may be what is there already.
+  const part = Math.min(copied, inode.attributes.blockBytes)
+  if (scarce && part > 0) {
+    return await copyThrough(context, sourceHandle, targetHandle, { ...range, length: part })
+  }
   return Math.max(0, copied)
 }
 

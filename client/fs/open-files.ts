@@ -27,6 +27,7 @@ export async function open(
   const { body, payload, boot } = await cluster.mutate('open', home, request)
   if (options.truncate) context.dirty.mark(ino, home, boot)
   const handle = handOut(context, body.attributes)
+  handle.inode.limited = body.limited === true
   if (options.truncate) handle.inode.learnInline(body.attributes, noBytes)
   else if (body.inline) {
     // What does not match its checksum is not kept: the first read asks again.
@@ -88,6 +89,7 @@ async function createOrOpen(
     context.dirty.mark(parent, partition, boot)
     context.dirty.markNew(attributes.ino, partition, boot)
     const file = handOut(context, attributes)
+    file.inode.limited = body.limited === true
     file.inode.learnInline(attributes, noBytes)
     return { file, attributes }
   }

@@ -1,14 +1,33 @@
 /** statfs(2): asked of all servers each time; one that is away does not make it fail. */
 import { PosixError } from '../../network/errors.ts'
-import type { StatfsReply } from '../../network/wire/operations.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { QuotaReply, StatfsReply } from '../../network/wire/operations.ts'
 import type { Context } from './context.ts'
 import type { SpaceReport } from './contract.ts'
 
 /** @throws PosixError EIO when no server has answered yet. */
-export async function statfs({ space }: Context): Promise<SpaceReport> {
-  const shares = await space.all()
+export async function statfs({ cluster, space }: Context, root: Ino): Promise<SpaceReport> {
+  const asked = cluster.query('quota', partitionOfIno(root), { ino: root })
+  const [shares, { body }] = await Promise.all([space.all(), asked])
   if (shares.length === 0) throw new PosixError('EIO', 'no server tells of its space')
-  return sumOf(shares)
+  return within(sumOf(shares), body)
+}
+
+/** A volume with a quota is as large as that; what is free of it may be on no disk. */
+export function within(space: SpaceReport, quota: QuotaReply): SpaceReport {
+  const report = { ...space }
+  if (quota.bytes !== null) {
+    const left = Math.max(0, quota.bytes - quota.usedBytes)
+    report.totalBytes = quota.bytes
+    report.freeBytes = Math.min(left, space.freeBytes)
+    report.availableBytes = Math.min(left, space.availableBytes)
+  }
+  if (quota.files !== null) {
+    const left = Math.max(0, quota.files - quota.usedFiles)
+    report.freeFiles = Math.min(left, space.freeFiles)
+    report.files = Math.max(quota.usedFiles, quota.files - report.freeFiles)
+  }
+  return report
 }
 
 /** What is used adds up; what is free on one disk is free once, however many servers share it. */

@@ -105,7 +105,7 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
       setxattr(context, ino, name, value, flags, options),
     listxattr: ino => listxattr(context, ino),
     removexattr: (ino, name) => removexattr(context, ino, name),
-    statfs: () => statfs(context),
+    statfs: () => statfs(context, root),
     close: async () => {
       for (const handle of context.handles) release(context, handle)
     },

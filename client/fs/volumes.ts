@@ -9,11 +9,12 @@ import {
 } from '../../network/limits.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import type { QuotaReply } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { contextOf } from './context.ts'
 import { readdir } from './directory.ts'
 import { checkName } from './name-rules.ts'
-import { markBoth, rmdir } from './names.ts'
+import { lookup, markBoth, rmdir } from './names.ts'
 import { fsync } from './sync.ts'
 
 export interface VolumeSettings {
@@ -21,6 +22,14 @@ export interface VolumeSettings {
   readonly blockBytes?: number
   /** Longest file that is kept beside its inode. */
   readonly inlineBytes?: number
+}
+
+/** null: as much as there is. */
+export interface VolumeQuota {
+  /** What its files may take of the disks, bytes. */
+  readonly bytes: number | null
+  /** How many files, directories and links there may be; its root is one. */
+  readonly files: number | null
 }
 
 export interface Volume {
@@ -71,6 +80,36 @@ export async function listVolumes(cluster: Cluster): Promise<readonly Volume[]> 
     const last = page.entries.at(-1)
     if (page.end || last === undefined) return volumes
     cookie = last.cookie
+  }
+}
+
+/**
+ * Sets what the volume may take; what is left out stays as it is. Less than is used: nothing more may be taken.
+ * @throws PosixError ENOENT, EINVAL; EIO when not every server could be told, which is to be repeated.
+ */
+export async function setQuota(
+  cluster: Cluster,
+  name: string,
+  changes: Partial<VolumeQuota>,
+): Promise<void> {
+  const { ino } = await volumeNamed(cluster, name)
+  const home = partitionOfIno(ino)
+  const { bytes, files } = (await cluster.query('quota', home, { ino })).body
+  await cluster.query('setQuota', home, { ino, bytes, files, ...changes })
+}
+
+/** With what is used, where there is a quota; otherwise that is 0. */
+export async function quotaOf(cluster: Cluster, { attributes }: Volume): Promise<QuotaReply> {
+  const { ino } = attributes
+  return (await cluster.query('quota', partitionOfIno(ino), { ino })).body
+}
+
+async function volumeNamed(cluster: Cluster, name: string): Promise<Attributes> {
+  try {
+    return await lookup(contextOf(cluster), clusterRootIno, Buffer.from(name))
+  } catch (error) {
+    if (!(error instanceof PosixError && error.code === 'ENOENT')) throw error
+    throw new PosixError('ENOENT', `there is no volume '${name}'`, { cause: error })
   }
 }
 

@@ -17,6 +17,7 @@ import { isStaleWrite } from '../cluster/retry.ts'
 import { bytesIn, type Extent, extentsOf, sliceOf, writeExtent } from './blocks.ts'
 import type { Context } from './context.ts'
 import { verifiedInline } from './inline.ts'
+import { mostSpaceOf, mostSpaceOfAppend, type SpaceHold } from './space-hold.ts'
 import type { Writing } from './write.ts'
 
 /** What a write is built on. */
@@ -30,13 +31,19 @@ export interface Base {
 
 /** @throws ClusterError STALE_WRITE, PosixError. */
 export async function writeBlocks(context: Context, writing: Writing): Promise<void> {
-  const { append, inode, data, killPrivileges } = writing
+  const { append, inode, data, killPrivileges, space } = writing
+  await space.obtain(
+    append
+      ? mostSpaceOfAppend(inode.attributes, data.length)
+      : mostSpaceOf(inode.attributes, writing.offset, data.length),
+  )
   let base: Base | null = null
   let offset: number
   try {
     base = await (append ? appendBaseOf(context, writing) : baseOfWrite(context, writing))
+    space.checkObtained()
     offset = append ? base.attributes.size : writing.offset
-    await putBlocks(context, inode, base, offset, data)
+    await putBlocks(context, inode, base, offset, data, space)
   } catch (error) {
     const spills = base !== null && base.spilling !== null
     if (append || spills) await giveBack(context, inode)
@@ -47,30 +54,36 @@ export async function writeBlocks(context: Context, writing: Writing): Promise<v
   const end = offset + data.length
   const ahead = reachAhead(attributes, offset, end)
   const expectedSize = append ? attributes.size : -1
-  return commit(context, inode, base, { end, expectedSize, reach: ahead, killPrivileges })
+  return commit(context, inode, base, { end, expectedSize, reach: ahead, killPrivileges, space })
 }
 
 /** What `commitWrite` is to do. */
-type Committing = Pick<CommitWriteRequest, 'end' | 'expectedSize' | 'reach' | 'killPrivileges'>
+type Committing = Pick<CommitWriteRequest, 'end' | 'expectedSize' | 'reach' | 'killPrivileges'> & {
+  /** What is held for it ends with it. */
+  readonly space?: SpaceHold
+}
 
 /** @throws ClusterError STALE_WRITE, PosixError. */
 export async function commit(
   context: Context,
   inode: OpenInode,
   { attributes, spilling }: Base,
-  { end, expectedSize, reach, killPrivileges }: Committing,
+  { end, expectedSize, reach, killPrivileges, space }: Committing,
 ): Promise<void> {
   const { ino, generation, cuts } = attributes
   const home = partitionOfIno(ino)
   const spilled = spilling === null ? 0 : attributes.change
   const allocated = inode.takeUntold(generation)
   const where = { ino, end, generation, cuts, spilled, expectedSize, reach }
-  const request = { ...where, killPrivileges, allocated }
+  const hold = space?.id ?? null
+  const request = { ...where, killPrivileges, allocated, ...(hold === null ? {} : { hold }) }
   try {
     const { body, boot } = await context.cluster.mutate('commitWrite', home, request)
     context.dirty.mark(ino, home, boot)
     context.pages.changedHere(body.attributes, body.previousChange)
     inode.learn(body.attributes)
+    inode.limited = body.limited === true
+    space?.spent()
   } catch (error) {
     inode.tookSpace(generation, allocated)
     throw error
@@ -151,6 +164,7 @@ async function reserve(
   const notAfterMs = exclusive || body.inline ? sentMs + appendWritesMs : Infinity
   const { attributes } = body
   inode.learn(attributes)
+  inode.limited = body.limited === true
   if (!body.inline) return { attributes, spilling: null, notAfterMs }
   const spilling = verifiedInline(payload, body.checksum)
   if (spilling !== null) return { attributes, spilling, notAfterMs }
@@ -173,6 +187,7 @@ async function putBlocks(
   { attributes, spilling, notAfterMs }: Base,
   offset: number,
   data: Uint8Array,
+  space: SpaceHold,
 ): Promise<void> {
   const extents = extentsOf(offset, data.length, attributes.blockBytes)
   const pieces = extents.map(({ block, offset: within, length }) => {
@@ -180,8 +195,9 @@ async function putBlocks(
     return [data.subarray(from, from + length)]
   })
   if (spilling !== null && spilling.length > 0) spillInto(extents, pieces, spilling)
-  await inParallel(extents.length, maxBlocksInFlight, index =>
-    writeExtent(context, inode, attributes, extents[index]!, pieces[index]!, notAfterMs),
+  const atOnce = space.left === Infinity ? maxBlocksInFlight : 1
+  await inParallel(extents.length, atOnce, index =>
+    writeExtent(context, inode, attributes, extents[index]!, pieces[index]!, notAfterMs, space),
   )
 }
 

@@ -18,6 +18,7 @@ import type { Context } from './context.ts'
 import type { OpenFile, WriteOptions } from './contract.ts'
 import { checksumOf } from './inline.ts'
 import { handleOf } from './open-handle.ts'
+import { SpaceHold } from './space-hold.ts'
 import { writeBlocks } from './write-blocks.ts'
 
 /** One call of write(2). */
@@ -28,6 +29,7 @@ export interface Writing {
   readonly offset: number
   readonly append: boolean
   readonly killPrivileges: boolean
+  readonly space: SpaceHold
 }
 
 export async function write(
@@ -48,7 +50,9 @@ export async function write(
   // Writers that change neither size nor place need not wait for each other.
   const shared = !append && inode.inBlocks && offset + data.length <= inode.attributes.size
   await inTurn(context, inode, shared, () =>
-    writeInTurn(context, { inode, data, offset, append, killPrivileges }),
+    holdingSpace(context, inode, space =>
+      writeInTurn(context, { inode, data, offset, append, killPrivileges, space }),
+    ),
   )
 }
 
@@ -69,6 +73,20 @@ export async function inTurn(
     throw error
   } finally {
     inode.turns.leave(shared)
+  }
+}
+
+/** What is held of a quota for this change, and not spent by it, is given back. */
+export async function holdingSpace(
+  context: Context,
+  inode: OpenInode,
+  change: (space: SpaceHold) => Promise<void>,
+): Promise<void> {
+  const space = new SpaceHold(context, inode)
+  try {
+    await change(space)
+  } finally {
+    if (space.id !== null) await space.end()
   }
 }
 
@@ -135,5 +153,6 @@ async function writeInline(context: Context, writing: Writing): Promise<boolean>
     context.pages.changedHere(body.attributes, body.previousChange)
   }
   inode.learn(body.attributes)
+  inode.limited = body.limited === true
   return body.written
 }

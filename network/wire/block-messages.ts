@@ -21,8 +21,12 @@ export interface ReadBlockReply {
   readonly present: boolean
   readonly checksums: Uint8Array
 }
+/** A change that would take more than `mayTake` bytes is refused with EDQUOT. */
+interface Bounded {
+  readonly mayTake?: number
+}
 /** Payload: the data; `checksums`: xxHash64, 8 bytes little-endian, of each piece cut at chunk borders. */
-export interface WriteBlockRequest extends BlockRequest, Mutation {
+export interface WriteBlockRequest extends BlockRequest, Bounded, Mutation {
   readonly offset: number
   readonly checksums: Uint8Array
 }
@@ -40,7 +44,7 @@ export interface PunchBlocksRequest extends BlockRequest, Mutation {
   readonly endOffset: number
 }
 /** Gives these bytes of a block space; `zero`: and makes them zeros. */
-export interface AllocateBlockRequest extends BlockRequest, Mutation {
+export interface AllocateBlockRequest extends BlockRequest, Bounded, Mutation {
   readonly offset: number
   readonly length: number
   readonly zero: boolean

@@ -57,7 +57,7 @@ export interface CreateRequest extends Mutation {
   /** Count the file as open by this client, as `open` does. */
   readonly open: boolean
 }
-export interface CreateReply {
+export interface CreateReply extends QuotaShown {
   readonly attributes: Attributes
   readonly created: boolean
 }
@@ -155,7 +155,7 @@ export interface OpenRequest extends Mutation {
   readonly wantData: boolean
 }
 /** Payload: the inline data, when wanted and `inline`, checksummed by `checksum`. */
-export interface OpenReply {
+export interface OpenReply extends QuotaShown {
   readonly attributes: Attributes
   readonly inline: boolean
   readonly checksum: Uint8Array
@@ -192,7 +192,13 @@ export interface PunchInlineRequest extends Mutation {
   readonly length: number
   readonly killPrivileges: boolean
 }
-export interface WriteReply {
+/** Of replies about a file of a volume that has a quota: writes of blocks have to ask for space ahead. */
+export interface QuotaShown {
+  readonly limited?: true
+  /** Of the bytes that were asked for: so many are held. */
+  readonly held?: number
+}
+export interface WriteReply extends QuotaShown {
   readonly written: boolean
   /** Where an append began. */
   readonly offset: number
@@ -216,8 +222,13 @@ export interface ReserveRequest extends Mutation {
    * Granted likewise to who moves inline data to blocks, asked for or not, unless `reach` is 0.
    */
   readonly exclusive: boolean
+  /**
+   * Space of the volume's quota that the write may take, until the commit with this `id`, another `reserve`
+   * with it, or `quotaHoldMs`. `most`: as much of it as there is; otherwise EDQUOT when there is less.
+   */
+  readonly hold?: { readonly id: number; readonly bytes: number; readonly most: boolean }
 }
-export interface ReserveReply {
+export interface ReserveReply extends QuotaShown {
   readonly attributes: Attributes
   readonly inline: boolean
   readonly checksum: Uint8Array
@@ -242,6 +253,8 @@ export interface CommitWriteRequest extends Mutation {
   readonly killPrivileges: boolean
   /** What the blocks' servers said that they took for it, or gave back: added to the inode's `allocated`. */
   readonly allocated: number
+  /** Ends this hold of space. */
+  readonly hold?: number
 }
 /** One server's share, in bytes of its data disk. */
 export interface StatfsReply {

@@ -102,6 +102,14 @@ import type {
 } from './member-messages.ts'
 import type { Empty } from './message.ts'
 import type {
+  AskQuotaReply,
+  AskQuotaRequest,
+  QuotaReply,
+  RecallQuotaReply,
+  RecallQuotaRequest,
+  SetQuotaRequest,
+} from './quota-messages.ts'
+import type {
   CountShardsReply,
   DoubtTotalsRequest,
   ShardChangedRequest,
@@ -115,6 +123,7 @@ export type * from './file-messages.ts'
 export type * from './lock-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
+export type * from './quota-messages.ts'
 export type * from './shard-messages.ts'
 
 /** Name → number and types. `notice` operations have no reply. */
@@ -169,6 +178,11 @@ export interface Operations {
   cancelLock: { request: CancelLockRequest; reply: CancelLockReply }
   awaitLocks: { request: AwaitLocksRequest; reply: AwaitLocksReply }
   reclaimLocks: { request: ReclaimLocksRequest; reply: ReclaimLocksReply }
+
+  setQuota: { request: SetQuotaRequest; reply: Empty }
+  quota: { request: InoRequest; reply: QuotaReply }
+  askQuota: { request: AskQuotaRequest; reply: AskQuotaReply }
+  recallQuota: { request: RecallQuotaRequest; reply: RecallQuotaReply }
 
   prepare: { request: PrepareRequest; reply: PrepareReply }
   decide: { request: DecideRequest; reply: DecideReply }
@@ -239,6 +253,10 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   cancelLock: 122,
   awaitLocks: 123,
   reclaimLocks: 124,
+  setQuota: 128,
+  quota: 129,
+  askQuota: 130,
+  recallQuota: 131,
   prepare: 80,
   decide: 81,
   outcome: 82,

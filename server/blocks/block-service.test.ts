@@ -58,6 +58,7 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     grants: new AppendGrants(env),
     touched: () => undefined,
     purgeQueued: () => undefined,
+    askQuota: () => Promise.reject(new Error('nobody is asked')),
     splitter: { splitEntries: Infinity, overgrown: () => undefined },
     totals: noTotals(),
   })

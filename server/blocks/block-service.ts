@@ -1,7 +1,7 @@
 /** Blocks as clients and other servers ask for them: each change is committed with its slot. */
 import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
-import { ClusterError } from '../../network/errors.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type {
@@ -63,11 +63,10 @@ export class BlockService {
     payload: readonly Uint8Array[],
     keep: Keep<'writeBlock'>,
   ): Promise<Reply<'writeBlock'>> {
-    const { offset, checksums } = request
+    const { offset, checksums, mayTake } = request
     checkRange(offset, 0)
-    const reply = await this.#make(partition, keyOf(partition, request), keep, key =>
-      this.#blocks.write(key, offset, payload, checksums),
-    )
+    const changing = (key: BlockKey) => this.#blocks.write(key, offset, payload, checksums)
+    const reply = await this.#make(partition, keyOf(partition, request), keep, changing, mayTake)
     this.writtenBytes += bytesOf(payload)
     return reply
   }
@@ -94,8 +93,13 @@ export class BlockService {
     key: BlockKey,
     keep: (reply: Spaced) => KeyMutation,
     changing: (key: BlockKey) => Promise<StagedBlock | null>,
+    mayTake?: number,
   ): Promise<Spaced> {
     const change = await this.#unpurged(key, () => changing(key))
+    if (change !== null && mayTake !== undefined && change.spaceDelta > mayTake) {
+      change.abandoned()
+      throw new PosixError('EDQUOT', 'the volume has no more left of its quota')
+    }
     const reply = spaceReply(change?.spaceDelta ?? 0)
     if (change === null) await partition.stageMutations([keep(reply)])
     else await stage(partition, change, [keep(reply)])
@@ -143,11 +147,11 @@ export class BlockService {
     request: AllocateBlockRequest,
     keep: Keep<'allocateBlock'>,
   ): Promise<Reply<'allocateBlock'>> {
-    const { offset, length, zero } = request
+    const { offset, length, zero, mayTake } = request
     checkRange(offset, length)
-    return await this.#make(partition, keyOf(partition, request), keep, key =>
-      this.#blocks.allocate(key, { offset, length }, zero === true),
-    )
+    const changing = (key: BlockKey) =>
+      this.#blocks.allocate(key, { offset, length }, zero === true)
+    return await this.#make(partition, keyOf(partition, request), keep, changing, mayTake)
   }
 
   /** Takes bytes of another block, from its server or this one, or a hole where there is no such block. */

@@ -5,11 +5,12 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { ExamineReply } from '../../network/wire/operations.ts'
 import { decodeRecord, storedBytes } from '../blocks/record.ts'
 import type { Key } from '../metadata/contract.ts'
-import { type Inode, noShards } from '../metadata/inode.ts'
+import { type Inode, noShards, shareOf } from '../metadata/inode.ts'
 import { endOf, inoPrefix, isKeyOf, keyKind, kindOfKey, partitionRange } from '../metadata/keys.ts'
 import type { CountChange } from '../partition/batch.ts'
 import { writeInode } from '../partition/inodes.ts'
 import type { Partition } from '../partition/partition.ts'
+import type { Amount } from '../partition/usage.ts'
 import { readableAt } from './legs.ts'
 import { soundEntries } from './record-facts.ts'
 import { type Examination, faulty, repaired, type Scene, sound } from './scene.ts'
@@ -82,15 +83,19 @@ export async function countEntries(
  */
 export const partitionCount: Examination = async ({ partition, request }) => {
   const off = await countsOff(partition)
-  if (off.inodes === 0 && off.blocks === 0 && off.blockBytes === 0) return sound
+  const { volumes } = off
+  if (off.inodes === 0 && off.blocks === 0 && off.blockBytes === 0 && volumes.size === 0) {
+    return sound
+  }
   const detail = `it had ${describeOff(off)} than it counted`
   if (!request.repair) return faulty(detail)
   partition.facts.add(off)
+  for (const [volume, amount] of volumes) partition.usage.correct(volume, amount)
   await partition.stageMutations([])
   return repaired(detail)
 }
 
-function describeOff({ inodes, blocks, blockBytes }: CountChange): string {
+function describeOff({ inodes, blocks, blockBytes, volumes }: CountsOff): string {
   const parts: string[] = []
   for (const [count, what] of [
     [inodes, 'inodes'],
@@ -99,15 +104,30 @@ function describeOff({ inodes, blocks, blockBytes }: CountChange): string {
   ] as const) {
     if (count !== 0) parts.push(`${Math.abs(count)} ${what} ${count < 0 ? 'fewer' : 'more'}`)
   }
+  for (const [volume, { bytes, files }] of volumes) {
+    parts.push(`of volume ${volume} ${files} files and ${bytes} bytes more`)
+  }
   return parts.join(', ')
 }
 
+interface CountsOff extends CountChange {
+  /** What is off of volumes, by their roots. */
+  readonly volumes: ReadonlyMap<Ino, Amount>
+}
+
 /** What there is beyond what is counted. */
-async function countsOff(partition: Partition): Promise<CountChange> {
+async function countsOff(partition: Partition): Promise<CountsOff> {
   const { inodes, blocks, blockBytes } = partition.facts
   const off = { inodes: -inodes, blocks: -blocks, blockBytes: -blockBytes }
+  const volumes = new Map<Ino, Amount>()
+  for (const [volume, { bytes, files }] of partition.usage.all()) {
+    volumes.set(volume, { bytes: -bytes, files: -files })
+  }
   const count = (key: Key, value: Uint8Array) => {
-    if (isKeyOf(key, keyKind.inode)) off.inodes++
+    if (isKeyOf(key, keyKind.inode)) {
+      off.inodes++
+      addShare(volumes, value)
+    }
     if (kindOfKey(key) !== blockKind) return
     off.blocks++
     off.blockBytes += storedBytes(decodeRecord(value) ?? [])
@@ -116,7 +136,19 @@ async function countsOff(partition: Partition): Promise<CountChange> {
   const onDamaged = (key: Key) => count(key, decayed)
   const pairs = partition.store.range(from, to, { onDamaged })
   for await (const [key, value] of pairs) count(key, value)
-  return off
+  for (const [volume, { bytes, files }] of volumes) {
+    if (bytes === 0 && files === 0) volumes.delete(volume)
+  }
+  return { ...off, volumes }
+}
+
+/** A record that cannot be read counts in no volume, here as in `PartitionUsage`. */
+function addShare(volumes: Map<Ino, Amount>, record: Uint8Array): void {
+  if (record === decayed) return
+  const { volume, bytes } = shareOf(record)
+  if (volume === 0) return
+  const before = volumes.get(volume) ?? { bytes: 0, files: 0 }
+  volumes.set(volume, { bytes: before.bytes + bytes, files: before.files + 1 })
 }
 
 const blockKind = 'b'

@@ -41,6 +41,7 @@ export const checkingSchemas = {
     reserved: number,
     blockBytes: number,
     inlineBytes: number,
+    volume: number,
     shards: z.custom<Uint8Array>(isShardMapOrNone),
   }),
   setLinks: z.object({ ino: number, nlink: number }),
@@ -57,7 +58,15 @@ type Argument<L extends keyof typeof checkingSchemas> = z.infer<(typeof checking
 /** As much of an inode as a check has to know. */
 export type Inspected = Pick<
   Inode,
-  'mode' | 'nlink' | 'change' | 'parent' | 'generation' | 'reserved' | 'blockBytes' | 'inlineBytes'
+  | 'mode'
+  | 'nlink'
+  | 'change'
+  | 'parent'
+  | 'generation'
+  | 'reserved'
+  | 'blockBytes'
+  | 'inlineBytes'
+  | 'volume'
 >
 
 export interface InspectedName {
@@ -86,8 +95,9 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
   inspectInode({ batch }, { ino }) {
     const inode = readableAt(batch, ino)
     if (inode === undefined) return null
-    const { mode, nlink, change, parent, generation, reserved, blockBytes, inlineBytes } = inode
-    return { mode, nlink, change, parent, generation, reserved, blockBytes, inlineBytes }
+    const { mode, nlink, change, parent, generation, reserved } = inode
+    const { blockBytes, inlineBytes, volume } = inode
+    return { mode, nlink, change, parent, generation, reserved, blockBytes, inlineBytes, volume }
   },
 
   inspectName({ batch }, argument) {

@@ -64,7 +64,7 @@ export async function rebuild(scene: Scene, ino: Ino, type: number, parent: Ino)
   const { transaction, request } = scene
   const { endBlock, lastBytes, generation } = request.remains
   const above = parent === 0 ? null : await inspect(scene, parent)
-  const own = above ?? { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes }
+  const own = above ?? { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes, volume: 0 }
   let { blockBytes } = own
   while (blockBytes < lastBytes && blockBytes < maxBlockBytes) blockBytes *= 2
   const directory = type === fileType.directory
@@ -79,6 +79,7 @@ export async function rebuild(scene: Scene, ino: Ino, type: number, parent: Ino)
     reserved: hasBlocks ? endBlock : 0,
     blockBytes,
     inlineBytes: own.inlineBytes,
+    volume: own.volume,
     shards: directory ? await shardMapOf(scene, ino) : noShards,
   })
 }

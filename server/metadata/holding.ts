@@ -27,6 +27,7 @@ export interface Holding {
   readonly gid: number
   readonly blockBytes: number
   readonly inlineBytes: number
+  readonly volume: Ino
   readonly defaultAcl: Uint8Array
   /** Rises with every change of the record; adds to the directory's. */
   readonly change: number
@@ -43,11 +44,11 @@ export const never = -(2n ** 63n)
 
 /**
  * Little-endian: u8 version, u8 count of shards, u16 mode, u32 gid, u32 blockBytes, u32 inlineBytes,
- * f64 change, i64 mtime, i64 ctime, f64 subdirectories; for each shard u8 first, u8 end, f64 entries; then the
+ * f64 change, i64 mtime, i64 ctime, f64 subdirectories, f64 volume; for each shard u8 first, u8 end, f64 entries; then the
  * default ACL.
  */
-const recordVersion = 1
-const fixedBytes = 48
+const recordVersion = 2
+const fixedBytes = 56
 const shardBytes = 10
 
 export function encodeHolding(holding: Holding): Uint8Array {
@@ -64,6 +65,7 @@ export function encodeHolding(holding: Holding): Uint8Array {
   record.writeBigInt64LE(holding.mtimeNs, 24)
   record.writeBigInt64LE(holding.ctimeNs, 32)
   record.writeDoubleLE(holding.subdirectories, 40)
+  record.writeDoubleLE(holding.volume, 48)
   let at = fixedBytes
   for (const { first, end, entries } of shards) {
     record[at] = first
@@ -100,6 +102,7 @@ export function decodeHolding(ino: Ino, bytes: Uint8Array): Holding {
     mtimeNs: record.readBigInt64LE(24),
     ctimeNs: record.readBigInt64LE(32),
     subdirectories: record.readDoubleLE(40),
+    volume: record.readDoubleLE(48),
     shards,
   }
 }

@@ -1,4 +1,4 @@
-/** What the metadata store keeps of an inode, and its encoding (version 3). */
+/** What the metadata store keeps of an inode, and its encoding (version 4). */
 import { ClusterError } from '../../network/errors.ts'
 import { isShardMap, type ShardMap } from '../../network/placement/shards.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
@@ -9,6 +9,8 @@ export interface Inode extends Attributes {
   readonly reserved: number
   /** Of a directory: the directory that holds its entry. Else 0. */
   readonly parent: Ino
+  /** The volume that counts it, by its root directory; 0 for what no volume counts. */
+  readonly volume: Ino
   /** Of a symbolic link: where it points. Else empty. */
   readonly target: Uint8Array
   /**
@@ -24,8 +26,8 @@ export const noShards: ShardMap = new Uint8Array(0)
  * Little-endian: u8 version, u8 log2 of blockBytes, u16 mode, then the fields below, then the target or the
  * shard map.
  */
-const recordVersion = 3
-const fixedBytes = 121
+const recordVersion = 4
+const fixedBytes = 129
 
 export function encodeInode(inode: Inode): Uint8Array {
   const tail = isDirectory(inode.mode) ? inode.shards : inode.target
@@ -51,6 +53,7 @@ export function encodeInode(inode: Inode): Uint8Array {
   record.writeDoubleLE(inode.parent, 104)
   record[112] = inode.xattrFlags
   record.writeDoubleLE(inode.allocated, 113)
+  record.writeDoubleLE(inode.volume, 121)
   record.set(tail, fixedBytes)
   return record
 }
@@ -84,9 +87,26 @@ export function decodeInode(bytes: Uint8Array): Inode {
     reserved: record.readDoubleLE(96),
     parent: record.readDoubleLE(104),
     allocated: record.readDoubleLE(113),
+    volume: record.readDoubleLE(121),
     target: directory ? noShards : tail,
     shards: directory ? tail : noShards,
   }
+}
+
+/** What an inode counts in its volume. */
+export interface InodeShare {
+  readonly volume: Ino
+  readonly bytes: number
+  /** One that has changed since it was made. */
+  readonly isOldDirectory: boolean
+}
+
+/** @throws ClusterError NEWER_FORMAT, MALFORMED. */
+export function shareOf(bytes: Uint8Array): InodeShare {
+  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (record[0] !== recordVersion || record.length < fixedBytes) throw unreadable(record)
+  const isOldDirectory = isDirectory(record.readUInt16LE(2)) && record.readDoubleLE(64) > 1
+  return { volume: record.readDoubleLE(121), bytes: record.readDoubleLE(113), isOldDirectory }
 }
 
 function unreadable(record: Buffer): ClusterError {

@@ -34,6 +34,10 @@ export const keyKind = {
   decision: 'u',
   /** client → that it may have files locked. */
   locker: 'l',
+  /** volume → what it uses here, and how much it may. */
+  usage: 'q',
+  /** volume → its quota, where its root is. */
+  quota: 'v',
   /** Facts of the partition: counters and the next inode number. */
   facts: 'm',
 } as const
@@ -82,6 +86,10 @@ export const xattrsKey = (partition: number, ino: Ino): Key =>
   inoKey(partition, keyKind.xattrs, ino)
 export const cutKey = (partition: number, ino: Ino): Key => inoKey(partition, keyKind.cut, ino)
 export const grantKey = (partition: number, ino: Ino): Key => inoKey(partition, keyKind.grant, ino)
+export const usageKey = (partition: number, volume: Ino): Key =>
+  inoKey(partition, keyKind.usage, volume)
+export const quotaKey = (partition: number, volume: Ino): Key =>
+  inoKey(partition, keyKind.quota, volume)
 export const factsKey = (partition: number): Key => partitionPrefix(partition) + keyKind.facts
 
 /** @param hash 48 bits: `entryHash` of the name. */

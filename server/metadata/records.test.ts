@@ -137,6 +137,7 @@ const anyInode = fc.record({
   allocated: fc.nat(),
   reserved: numbers,
   parent: inos,
+  volume: inos,
 })
 const tails = fc.record({
   target: bytes(4095).map(each => Buffer.from(each)),
@@ -176,20 +177,21 @@ const sample: Inode = {
   allocated: 0,
   reserved: 2,
   parent: 0,
+  volume: 7,
   target: Buffer.from('to'),
   shards: noShards,
 }
 
 test('an inode record is what it always was', t => {
   const record = Buffer.from(encodeInode(sample)).toString('hex')
-  t.is(record.slice(0, 48), '0314a48101000000e8030000640000000000000000200000')
+  t.is(record.slice(0, 48), '0414a48101000000e8030000640000000000000000200000')
   t.is(record.slice(48, 64), '0000010000007042')
-  t.is(record.length, 2 * (121 + 2))
-  t.true(record.endsWith('050000000000000000746f'))
+  t.is(record.length, 2 * (129 + 2))
+  t.true(record.endsWith('0500000000000000000000000000001c40746f'))
 })
 
-test('what travels of an inode is neither its parent nor its target nor its shards', t => {
-  const { reserved, parent, target, shards, ...attributes } = sample
+test('what travels of an inode is neither its parent nor its target, shards or volume', t => {
+  const { reserved, parent, target, shards, volume, ...attributes } = sample
   t.deepEqual(attributesOf(sample), attributes)
 })
 
@@ -197,12 +199,12 @@ test('an inode record that cannot be read is told from a newer one', t => {
   const record = Buffer.from(encodeInode(sample))
   const codeOf = (value: Uint8Array) =>
     t.throws(() => decodeInode(value), { instanceOf: ClusterError })?.code
-  t.is(codeOf(record.subarray(0, 120)), 'MALFORMED')
+  t.is(codeOf(record.subarray(0, 128)), 'MALFORMED')
   t.is(codeOf(new Uint8Array(0)), 'MALFORMED')
-  t.is(codeOf(new Uint8Array(121)), 'MALFORMED')
-  record[0] = 2
+  t.is(codeOf(new Uint8Array(129)), 'MALFORMED')
+  record[0] = 3
   t.is(codeOf(record), 'MALFORMED')
-  record[0] = 4
+  record[0] = 5
   t.is(codeOf(record), 'NEWER_FORMAT')
 })
 
@@ -293,6 +295,7 @@ const holdings: fc.Arbitrary<Holding> = fc.record({
   gid: u32,
   blockBytes: u32,
   inlineBytes: u32,
+  volume: inos,
   defaultAcl: bytes(40).map(each => Buffer.from(each)),
   change: numbers,
   mtimeNs: timesNs,

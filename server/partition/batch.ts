@@ -60,6 +60,11 @@ export class Batch implements KeyReader {
     this.#writes.set(key, null)
   }
 
+  /** The transaction that it runs for. */
+  get owner(): string | null {
+    return this.#owner
+  }
+
   get changed(): boolean {
     return this.#writes.size > 0
   }

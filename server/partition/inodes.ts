@@ -4,7 +4,7 @@ import { maxLinkCount } from '../../network/limits.ts'
 import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { decodeInode, encodeInode, type Inode } from '../metadata/inode.ts'
-import { inlineKey, inodeKey, orphanKey, purgeKey, xattrsKey } from '../metadata/keys.ts'
+import { inlineKey, inodeKey, orphanKey, purgeKey, quotaKey, xattrsKey } from '../metadata/keys.ts'
 import type { Batch } from './batch.ts'
 import type { OperationContext } from './operation.ts'
 
@@ -98,6 +98,7 @@ export function removeInode(batch: Batch, inode: Inode): void {
   for (const key of [inlineKey(partition, inode.ino), xattrsKey(partition, inode.ino)]) {
     if (batch.get(key) !== undefined) batch.delete(key)
   }
+  if (inode.volume === inode.ino) batch.delete(quotaKey(partition, inode.ino))
   queuePurge(batch, inode)
   batch.counts.inodes -= 1
 }

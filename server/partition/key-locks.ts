@@ -20,6 +20,9 @@ export class LockedKey extends Error {
   }
 }
 
+/** Thrown where a volume's quota may have more to grant: `released` rejects, with EDQUOT, when it has not. */
+export class AwaitsGrant extends LockedKey {}
+
 export type LockKind = 'promised' | 'undecided'
 
 interface Lock {

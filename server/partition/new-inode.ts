@@ -1,6 +1,6 @@
 /** How an inode begins its life: what it takes from its parent and what from its creator. */
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
-import type { Ino } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import { type Inode, noShards } from '../metadata/inode.ts'
 import { defaultAclOf, writeInheriting } from './acls.ts'
 import type { Batch } from './batch.ts'
@@ -24,14 +24,24 @@ export interface NewInode {
 /** All that a create needs to know of its directory: a small record that can be sent to where it is made. */
 export interface Inherited
   extends Pick<Attributes, 'ino' | 'mode' | 'gid' | 'blockBytes' | 'inlineBytes'> {
+  /** The volume that counts what is made in it; 0 for what no volume counts. */
+  readonly volume: Ino
   /** As in the extended attribute; empty when there is none. */
   readonly defaultAcl: Uint8Array
 }
 
 /** What a directory hands down to what is made in it. */
 export function inheritedOf(batch: Batch, directory: Inode): Inherited {
-  const { ino, mode, gid, blockBytes, inlineBytes } = directory
-  return { ino, mode, gid, blockBytes, inlineBytes, defaultAcl: defaultAclOf(batch, directory) }
+  const { ino, mode, gid, blockBytes, inlineBytes, volume } = directory
+  return {
+    ino,
+    mode,
+    gid,
+    blockBytes,
+    inlineBytes,
+    volume,
+    defaultAcl: defaultAclOf(batch, directory),
+  }
 }
 
 /** Stages a new inode with everything it inherits. */
@@ -69,6 +79,7 @@ export function newInode(parent: Inherited, init: NewInode): Inode {
     xattrFlags: 0,
     allocated: 0,
     parent: directory ? parent.ino : 0,
+    volume: parent.ino === clusterRootIno ? init.ino : parent.volume,
     target: init.target,
     shards: noShards,
   }

@@ -10,6 +10,7 @@ import type { Sessions } from '../leases/sessions.ts'
 import type { Batch } from './batch.ts'
 import type { PartitionFacts } from './facts.ts'
 import type { DirectoryTotals } from './totals.ts'
+import type { PartitionUsage } from './usage.ts'
 
 export interface OperationContext {
   readonly batch: Batch
@@ -17,6 +18,8 @@ export interface OperationContext {
   readonly sessions: Sessions
   readonly grants: AppendGrants
   readonly totals: DirectoryTotals
+  /** What the partition has of each volume, and may take. */
+  readonly usage: PartitionUsage
   /** Who asks. */
   readonly client: string
   /** The server's wall clock, once for the whole operation: its time stamps agree. */

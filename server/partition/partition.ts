@@ -17,6 +17,7 @@ import { PartitionFacts } from './facts.ts'
 import { KeyLocks } from './key-locks.ts'
 import type { OperationContext } from './operation.ts'
 import type { DirectoryTotals } from './totals.ts'
+import { type AskQuota, PartitionUsage } from './usage.ts'
 
 export interface PartitionInit {
   readonly env: Env
@@ -29,6 +30,8 @@ export interface PartitionInit {
   /** A file's blocks were queued for purging. */
   readonly purgeQueued: (partition: Partition) => void
   readonly splitter: SplitsShards
+  /** Asks the home of a volume for more of its quota. */
+  readonly askQuota: AskQuota
 }
 
 /** Who splits what has become too large. */
@@ -41,6 +44,7 @@ export interface SplitsShards {
 export class Partition {
   readonly id: number
   readonly facts: PartitionFacts
+  readonly usage: PartitionUsage
   readonly locks = new KeyLocks()
   readonly #init: PartitionInit
 
@@ -48,6 +52,14 @@ export class Partition {
     this.id = id
     this.#init = init
     this.facts = new PartitionFacts(id, init.store)
+    const { env, store, askQuota } = init
+    this.usage = new PartitionUsage({
+      partition: id,
+      store,
+      clock: env.clock,
+      ask: askQuota,
+      stage: () => this.stageMutations([]),
+    })
   }
 
   /** A shard of a directory has so many entries now, more than before. */
@@ -73,8 +85,8 @@ export class Partition {
   withBatch(client: string, batch: Batch): OperationContext {
     const { env, sessions, grants, totals } = this.#init
     const nowNs = env.clock.wallNs()
-    const { facts, grew } = this
-    return { batch, facts, sessions, grants, totals, client, nowNs, grew }
+    const { facts, usage, grew } = this
+    return { batch, facts, usage, sessions, grants, totals, client, nowNs, grew }
   }
 
   /** Makes the batch, and `more` with it, visible; resolves when it is committed. */
@@ -84,7 +96,8 @@ export class Partition {
   }
 
   stageMutations(mutations: KeyMutation[]): Promise<void> {
-    mutations.push(...this.facts.mutations())
+    this.usage.account(mutations)
+    mutations.push(...this.facts.mutations(), ...this.usage.mutations())
     const committed = this.#init.store.commit(mutations)
     this.#init.touched()
     if (mutations.some(queuesPurge)) this.#init.purgeQueued(this)

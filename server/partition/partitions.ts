@@ -145,6 +145,11 @@ export class Partitions {
     announce(reports, partition).catch(error => {
       log(`cannot tell what partition ${partition.id} counts of split directories`, error)
     })
+    for await (const [key] of recordsOf(partition, keyKind.usage, key => {
+      partition.usage.restore(inoOfKey(key))
+    })) {
+      partition.usage.restore(inoOfKey(key))
+    }
     for await (const _ of recordsOf(partition, keyKind.purge, passOver)) {
       purger.wake(partition)
       break
@@ -193,9 +198,11 @@ async function format(partition: Partition): Promise<void> {
   const { nowNs } = partition.contextFor('')
   const settings = { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes }
   const none = new Uint8Array(0)
-  const parent = { ino: clusterRootIno, mode: 0, gid: 0, defaultAcl: none, ...settings }
+  const parent = { ino: clusterRootIno, mode: 0, gid: 0, volume: 0, defaultAcl: none, ...settings }
   const owner = { umask: 0, uid: 0, gid: 0 }
   const init = { ino: clusterRootIno, mode: 0o040755, ...owner, rdev: 0, target: none, nowNs }
   partition.facts.add({ inodes: 1, blocks: 0, blockBytes: 0 })
-  await partition.stageMutations([{ key, value: encodeInode(newInode(parent, init)) }])
+  await partition.stageMutations([
+    { key, value: encodeInode({ ...newInode(parent, init), volume: 0 }) },
+  ])
 }

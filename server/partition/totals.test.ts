@@ -19,7 +19,7 @@ const [, away] = [...partitionsOf(ino, shards, partitionCount)]
 
 function inode(more: Partial<Inode> = {}): Inode {
   const settings = { blockBytes: 65_536, inlineBytes: 0, defaultAcl: new Uint8Array(0) }
-  const parent = { ino: 1, mode: 0, gid: 0, ...settings }
+  const parent = { ino: 1, mode: 0, gid: 0, volume: 0, ...settings }
   const init = { ino, mode: 0o40755, umask: 0, uid: 0, gid: 0, rdev: 0, nowNs: 50n }
   return { ...newInode(parent, { ...init, target: new Uint8Array(0) }), shards, ...more }
 }

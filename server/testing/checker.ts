@@ -12,6 +12,7 @@ import type { Key } from '../metadata/contract.ts'
 import { decodeEntries, type Entry } from '../metadata/entries.ts'
 import { inoOfKey, isKeyOf, keyKind, partitionOfKey } from '../metadata/keys.ts'
 import { shardFaultsIn } from './shard-checker.ts'
+import { usageFaultsIn } from './usage-checker.ts'
 
 type Contents = Iterable<ReadonlyMap<Key, Uint8Array>>
 
@@ -24,7 +25,7 @@ const passing = [keyKind.intent, keyKind.decision, keyKind.cut, keyKind.purge]
  */
 export function faultsIn(found: Contents, partitionCount = maxPartitionCount): string[] {
   const contents = [...found]
-  const faults = shardFaultsIn(contents)
+  const faults = [...shardFaultsIn(contents), ...usageFaultsIn(contents)]
   const inodes = new Map<Ino, InodeFacts>()
   const parents = new ParentTable()
   const counts = new Map<number, number>()

@@ -54,11 +54,12 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
     purgeQueued: () => undefined,
     splitter: { splitEntries: Infinity, overgrown: () => undefined },
     totals: noTotals(),
+    askQuota: () => Promise.reject(new Error('nobody is asked')),
   }
   const partition = new Partition(0, { env, store, sessions, grants, ...told })
   const settings = { blockBytes: 65_536, inlineBytes: 100 }
   const none = new Uint8Array(0)
-  const parent = { ino: 0, mode: 0, gid: 0, defaultAcl: none, ...settings }
+  const parent = { ino: 0, mode: 0, gid: 0, volume: 0, defaultAcl: none, ...settings }
   const init = { ino: root, mode: rootMode, umask: 0, uid: 0, gid: 7, rdev: 0, nowNs: 0n }
   const inode = newInode(parent, { ...init, target: none })
   await partition.stageMutations([{ key: inodeKey(0, root), value: encodeInode(inode) }])

@@ -22,6 +22,7 @@ import { Purger } from '../partition/purge.ts'
 import { Slots } from '../partition/slots.ts'
 import { Truncations } from '../partition/truncation.ts'
 import { Peers } from '../peers.ts'
+import { QuotaHome } from '../quotas/home.ts'
 import { createService } from '../service.ts'
 import { openShardRooms, type ShardRooms } from '../shard-rooms.ts'
 import { ServerStatus } from '../status.ts'
@@ -95,6 +96,7 @@ export class TestServer {
       grants,
       touched: () => undefined,
       ...shards,
+      askQuota: this.peers.askQuota,
       purgeQueued: partition => this.purger.wake(partition),
       self: id,
       boot: cluster.bootOf(id),
@@ -119,6 +121,7 @@ export class TestServer {
       ...shards,
       blocks: new BlockService(env, this.blocks, new CopySources(this.peers, partitionCount)),
       locks: this.locks,
+      quotas: new QuotaHome(this.peers, partitionCount),
       slots: this.slots,
       coordinator: this.coordinator,
       participant: this.participant,

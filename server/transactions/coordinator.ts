@@ -23,7 +23,7 @@ import type { Reply } from '../../network/rpc/contract.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { decisionKey } from '../metadata/keys.ts'
-import { LockedKey } from '../partition/key-locks.ts'
+import { AwaitsGrant, LockedKey } from '../partition/key-locks.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
 import { isPassing, type Peers } from '../peers.ts'
@@ -131,6 +131,7 @@ class Attempt implements Transaction {
   }
 
   unlock(): void {
+    this.#partition.usage.release(this.id)
     this.#partition.locks.release(this.context.batch.touched(), this.id)
   }
 }
@@ -191,6 +192,7 @@ export class Coordinator {
         // A leg that arrived behind its abort would be in the way of the next attempt.
         await attempt.answered()
         const pause = timers.sleep(random.integer(delayMs) + 1)
+        if (error instanceof AwaitsGrant) await error.released
         await (error instanceof LockedKey ? Promise.race([error.released, pause]) : pause)
       }
     }

@@ -20,6 +20,7 @@ import {
 import { addInode } from '../partition/new-inode.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import { shardOf, touchShard } from '../partition/shards.ts'
+import { oneFile } from '../partition/usage.ts'
 import { inherited, type ShardLegResults, shardLegs, shardSchemas } from './shard-legs.ts'
 
 const number = z.number()
@@ -71,6 +72,7 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
 
   makeDirectory(context, { parent, mode, umask, uid, gid }) {
     const { batch, facts, nowNs } = context
+    if (parent.ino !== clusterRootIno) context.usage.admit(batch, parent.volume, oneFile)
     const target = new Uint8Array(0)
     const init = { ino: facts.allocateIno(), mode, umask, uid, gid, rdev: 0, target, nowNs }
     return attributesOf(addInode(batch, parent, init))

@@ -13,7 +13,7 @@ import { recoveryIntervalMs } from '../../network/limits.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import { intentKey } from '../metadata/keys.ts'
 import { Batch } from '../partition/batch.ts'
-import { LockedKey } from '../partition/key-locks.ts'
+import { AwaitsGrant, LockedKey } from '../partition/key-locks.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Peers } from '../peers.ts'
 import { outwaitsLocks, runLegFromWire } from './legs.ts'
@@ -80,7 +80,9 @@ export class Participant {
     try {
       result = runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument)
     } catch (error) {
+      if (earlier === undefined) partition.usage.release(transaction)
       if (batch.sawStaged) await partition.store.settled()
+      if (error instanceof AwaitsGrant) await error.released
       throw error
     }
     const locked = [...batch.touched()]
@@ -108,6 +110,7 @@ export class Participant {
       for (const [key, value] of intent.mutations) done.push({ key, value })
       partition.facts.add(intent.counts)
     }
+    partition.usage.release(transaction)
     const committed = partition.stageMutations(done)
     partition.locks.release(intent.locked, transaction)
     await committed
@@ -128,6 +131,7 @@ export class Participant {
 
   /** Takes up a promise that was found on the disk. */
   restore(partition: Partition, transaction: string, intent: Intent): void {
+    partition.usage.restoreHold(transaction, intent.mutations)
     partition.locks.acquire(intent.locked, transaction)
     const { coordinator } = intent
     const sinceMs = Number.NEGATIVE_INFINITY

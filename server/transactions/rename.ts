@@ -10,6 +10,7 @@ import { addInode } from '../partition/new-inode.ts'
 import { noPayload, type OperationContext } from '../partition/operation.ts'
 import { checkAttributes } from '../partition/operations/attributes.ts'
 import { type Shard, shardOf, touchShard } from '../partition/shards.ts'
+import { oneFile } from '../partition/usage.ts'
 import type { Script, Transaction } from './coordinator.ts'
 import {
   countDirectory,
@@ -91,6 +92,7 @@ function checkWhiteout({ uid, gid }: Partial<Whiteout>, flags: number): void {
 /** What hides a name of a lower layer in an overlay: a character device 0:0 (renameat2(2)). */
 function makeWhiteout(context: OperationContext, shard: Shard, { uid, gid }: Whiteout): Inode {
   const { batch, facts, nowNs } = context
+  context.usage.admit(batch, shard.inherited.volume, oneFile)
   const mode = fileType.character
   const init = { ino: facts.allocateIno(), mode, umask: 0, uid, gid, rdev: 0, target, nowNs }
   return addInode(batch, shard.inherited, init)

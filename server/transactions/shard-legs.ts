@@ -26,6 +26,7 @@ export const inherited = z.object({
   gid: number,
   blockBytes: number,
   inlineBytes: number,
+  volume: number,
   defaultAcl: bytes,
 })
 

@@ -72,8 +72,8 @@ function planOf(context: OperationContext, { ino, limit }: SplitRequest): Plan |
   // One that could not be split in time is not moved at once: a transaction holds only so much.
   const bearable = Math.max(1, Math.floor((2 * limit * slots) / held.entries))
   const count = Math.min(slots - Math.ceil(slots * shardKeptShare), bearable)
-  const { mode, gid, blockBytes, inlineBytes, defaultAcl } = holding
-  const directory = { ino, mode, gid, blockBytes, inlineBytes, defaultAcl }
+  const { mode, gid, blockBytes, inlineBytes, volume, defaultAcl } = holding
+  const directory = { ino, mode, gid, blockBytes, inlineBytes, volume, defaultAcl }
   return { directory, holding, held, first: held.end - count, isWhole }
 }
 

@@ -1,7 +1,12 @@
 /** Opening files, inline data, and the two metadata steps around a write of blocks. */
 import { ClusterError, PosixError } from '../../../network/errors.ts'
 import { maxFileBytes } from '../../../network/limits.ts'
-import type { CommitWriteRequest, WriteReply } from '../../../network/wire/operations.ts'
+import type {
+  CommitWriteRequest,
+  QuotaShown,
+  ReserveRequest,
+  WriteReply,
+} from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
 import {
   isChecksumOf,
@@ -12,6 +17,7 @@ import {
 import { changeInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { hasPendingCut, resize } from '../resize.ts'
+import type { Amount } from '../usage.ts'
 import { withoutCapability } from '../xattrs.ts'
 
 const noChecksum = new Uint8Array(0)
@@ -25,11 +31,15 @@ export const open: Operation<'open'> = (context, request) => {
     })
   context.sessions.opened(context.client, inode.ino)
   const attributes = attributesOf(inode)
+  const quota = quotaShown(context, inode)
   if (inode.reach > 0 || !request.wantData) {
-    return { body: { attributes, inline: false, checksum: noChecksum }, payload: noPayload }
+    return {
+      body: { attributes, inline: false, checksum: noChecksum, ...quota },
+      payload: noPayload,
+    }
   }
   const { checksum, data } = readInlineData(context.batch, inode.ino)
-  return { body: { attributes, inline: true, checksum }, payload: [data] }
+  return { body: { attributes, inline: true, checksum, ...quota }, payload: [data] }
 }
 
 export const readInline: Operation<'readInline'> = ({ batch }, request) => {
@@ -62,6 +72,7 @@ export const writeInline: Operation<'writeInline'> = (context, request, payload)
     data.set(piece, at)
     at += piece.length
   }
+  context.usage.admit(context.batch, inode.volume, bytesOf(data.length - inode.allocated))
   writeInlineData(context.batch, inode.ino, data)
   const size = Math.max(inode.size, end)
   const stored = { ...inode, allocated: data.length }
@@ -89,6 +100,7 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   checkReach(inode, request.reach)
   if (!request.exclusive) grants.release(batch, inode.ino, client)
   checkCut(context, inode)
+  const space = spaceFor(context, inode, request)
   const inline = inode.reach === 0
   // Two clients that both move the inline data to block 0 would put it over what the other has written.
   const exclusive = request.exclusive || (inline && request.reach > 0)
@@ -97,9 +109,11 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
   if (reserved > inode.reserved) writeInode(batch, changed)
   const attributes = attributesOf(changed)
-  if (!inline) return { body: { attributes, inline, checksum: noChecksum }, payload: noPayload }
+  if (!inline) {
+    return { body: { attributes, inline, checksum: noChecksum, ...space }, payload: noPayload }
+  }
   const { checksum, data } = readInlineData(batch, inode.ino)
-  return { body: { attributes, inline, checksum }, payload: [data] }
+  return { body: { attributes, inline, checksum, ...space }, payload: [data] }
 }
 
 export const commitWrite: Operation<'commitWrite'> = (context, request) => {
@@ -113,6 +127,7 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   else if (request.end > inode.size) grants.assertAllKnown()
   checkCut(context, inode)
   checkUndisturbed(context, inode, request)
+  if (request.hold !== undefined) context.usage.release(holderOf(client, request.hold))
   if (request.spilled > 0) writeInlineData(batch, inode.ino, new Uint8Array(0))
   const before = inode.reach > 0 ? inode.allocated : 0
   const reserved = Math.max(inode.reserved, request.reach)
@@ -125,6 +140,36 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   }
   const size = Math.max(inode.size, request.end)
   return { body: written(context, changed, request.end, size, request), payload: noPayload }
+}
+
+/**
+ * In a volume with a quota, space is held for a write from before its blocks are written until they are
+ * committed. @throws AwaitsGrant
+ */
+function spaceFor(
+  { usage, client }: OperationContext,
+  { volume }: Inode,
+  { hold }: ReserveRequest,
+): QuotaShown {
+  if (!usage.isLimited(volume)) return {}
+  if (hold === undefined) return { limited: true }
+  checkCount(hold.bytes)
+  checkCount(hold.id)
+  const held = usage.holdBytes(volume, holderOf(client, hold.id), hold.bytes, hold.most)
+  return { limited: true, held }
+}
+
+/** For clients, which ask for space ahead where there is a quota. */
+function quotaShown({ usage }: OperationContext, { volume }: Inode): QuotaShown {
+  return usage.isLimited(volume) ? { limited: true } : {}
+}
+
+function holderOf(client: string, id: number): string {
+  return `${client}:${id}`
+}
+
+function bytesOf(bytes: number): Amount {
+  return { bytes, files: 0 }
 }
 
 /** What comes from outside and becomes a part of the inode. @throws ClusterError MALFORMED */
@@ -181,7 +226,8 @@ function written(
     ...withoutCapability(context.batch, inode),
   })
   const attributes = attributesOf(changed)
-  return { written: true, offset, attributes, previousChange: inode.change }
+  const quota = quotaShown(context, inode)
+  return { written: true, offset, attributes, previousChange: inode.change, ...quota }
 }
 
 function notWritten(inode: Inode, offset: number): WriteReply {

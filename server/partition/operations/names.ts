@@ -11,6 +11,7 @@ import { findInode, readInode } from '../inodes.ts'
 import { addInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { shardOf, touchShard } from '../shards.ts'
+import { oneFile } from '../usage.ts'
 import { checkAttributes } from './attributes.ts'
 
 export const lookup: Operation<'lookup'> = (context, request) => {
@@ -38,6 +39,7 @@ export const create: Operation<'create'> = (context, request) => {
     return { body: openExisting(context, request, existing), payload: noPayload }
   checkNewName(request.name)
 
+  context.usage.admit(batch, shard.inherited.volume, oneFile)
   const { mode, umask = 0, uid, gid, rdev, target } = request
   const ino = facts.allocateIno()
   const init = { ino, mode, umask, uid, gid, rdev, target, nowNs: context.nowNs }
@@ -45,7 +47,8 @@ export const create: Operation<'create'> = (context, request) => {
   putChild(batch, shard, request.name, inode)
   touchShard(context, shard, { entries: 1, subdirectories: 0 })
   if (request.open) context.sessions.opened(context.client, ino)
-  return { body: { attributes: attributesOf(inode), created: true }, payload: noPayload }
+  const quota = context.usage.isLimited(inode.volume) ? ({ limited: true } as const) : {}
+  return { body: { attributes: attributesOf(inode), created: true, ...quota }, payload: noPayload }
 }
 
 /**

@@ -9,6 +9,7 @@ import { readDirectory } from '../directories.ts'
 import { keepOrphan, writeInode } from '../inodes.ts'
 import { addInode, inheritedOf } from '../new-inode.ts'
 import { noPayload, type Operation } from '../operation.ts'
+import { oneFile } from '../usage.ts'
 import { checkAttributes } from './attributes.ts'
 
 export const createTemporary: Operation<'createTemporary'> = (context, request) => {
@@ -17,6 +18,7 @@ export const createTemporary: Operation<'createTemporary'> = (context, request) 
   checkAttributes({ mode, umask, uid, gid })
   if (!isRegular(mode)) throw new PosixError('EINVAL', 'only a regular file begins without a name')
   const directory = readDirectory(batch, request.parent)
+  context.usage.admit(batch, directory.volume, oneFile)
   const ino = facts.allocateIno()
   const init = { ino, mode, umask, uid, gid, rdev: 0, target: new Uint8Array(0), nowNs }
   const inode = { ...addInode(batch, inheritedOf(batch, directory), init), nlink: 0 }
