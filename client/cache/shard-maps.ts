@@ -4,7 +4,7 @@
  * 1. A hint only: a partition that does not hold what it is asked for says so, and the directory's own
  *    partition is asked for the true map.
  */
-import { maxShardMaps } from '../../network/limits.ts'
+import { maxShardMaps, shardSlots } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import {
   hashBehindCookie,
@@ -31,6 +31,17 @@ export class ShardMaps {
     const map = this.#maps.size === 0 ? undefined : this.#maps.get(directory)
     if (map === undefined) return partitionOfIno(directory)
     return this.#partitionAt(directory, map, slotOf(entryHash(name)))
+  }
+
+  /** Of all shards of a directory, as far as this client knows. */
+  partitionsOf(directory: Ino): readonly Partition[] {
+    const map = this.#maps.get(directory)
+    if (map === undefined) return [partitionOfIno(directory)]
+    const partitions = new Set<Partition>()
+    for (let slot = 0; slot < shardSlots; slot++) {
+      partitions.add(this.#partitionAt(directory, map, slot))
+    }
+    return [...partitions]
   }
 
   /** Of the entries that follow this cookie. */

@@ -15,7 +15,7 @@ import { inParallel } from '../cluster/parallel.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
 import { type Extent, extentsOf, writeExtent } from './blocks.ts'
-import type { Context } from './context.ts'
+import { type Context, changedHere } from './context.ts'
 import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
 import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
@@ -77,7 +77,7 @@ async function punchInline(
   const { body, boot } = await context.cluster.mutate('punchInline', home, request)
   if (body.written) {
     context.dirty.mark(ino, home, boot)
-    context.pages.changedHere(body.attributes, body.previousChange)
+    changedHere(context, body.attributes, body.previousChange)
   }
   inode.learn(body.attributes)
   return body.written

@@ -3,7 +3,7 @@ import { PosixError } from '../../network/errors.ts'
 import { maxFileBytes } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { Context } from './context.ts'
+import { type Context, changedHere } from './context.ts'
 import type { SetAttributes } from './contract.ts'
 
 export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
@@ -39,7 +39,9 @@ async function change(context: Context, ino: Ino, changes: SetAttributes): Promi
   const { body, boot } = await context.cluster.mutate('setattr', home, request)
   context.dirty.mark(ino, home, boot)
   // When `change` rose by one, nobody else's change lies between: pages stay as true as they were.
-  if (size === undefined) context.pages.changedHere(body.attributes, body.attributes.change - 1)
+  const previous = body.attributes.change - 1
+  if (size === undefined) changedHere(context, body.attributes, previous)
+  else context.synced.changedHere(body.attributes, previous)
   return context.inodes.learn(body.attributes)
 }
 

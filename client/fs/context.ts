@@ -1,4 +1,5 @@
 /** What the families of operations of one mounted volume share. */
+import type { Attributes } from '../../network/wire/attributes.ts'
 import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
@@ -7,6 +8,7 @@ import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
 import { ShardMaps } from '../cache/shard-maps.ts'
 import { SpaceShares } from '../cache/space-shares.ts'
+import { SyncedChanges } from '../cache/synced-changes.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import type { OpenHandle } from './open-handle.ts'
 
@@ -14,6 +16,7 @@ export interface Context {
   readonly cluster: Cluster
   readonly inodes: OpenInodes
   readonly dirty: DirtyPartitions
+  readonly synced: SyncedChanges
   readonly accesses: AccessTimes
   readonly space: SpaceShares
   readonly hints: EntryHints
@@ -37,6 +40,12 @@ export function contextOf(cluster: Cluster, quiet = false): Context {
   return { ...sharedOf(cluster), handles: new Set(), pages: new PageRecords(), quiet }
 }
 
+/** This client changed the inode; `previous` was the change before. */
+export function changedHere(context: Context, attributes: Attributes, previous: number): void {
+  context.pages.changedHere(attributes, previous)
+  context.synced.changedHere(attributes, previous)
+}
+
 /** One client is one writer to its servers, so all its volumes must know the same of an inode. */
 function sharedOf(cluster: Cluster): Shared {
   const known = sharedByCluster.get(cluster)
@@ -45,6 +54,7 @@ function sharedOf(cluster: Cluster): Shared {
     cluster,
     inodes: new OpenInodes(),
     dirty: new DirtyPartitions(),
+    synced: new SyncedChanges(),
     accesses: new AccessTimes(cluster),
     space: new SpaceShares(cluster),
     hints: new EntryHints(),

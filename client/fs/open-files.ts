@@ -88,6 +88,7 @@ async function createOrOpen(
   if (created) {
     context.dirty.mark(parent, partition, boot)
     context.dirty.markNew(attributes.ino, partition, boot)
+    context.synced.settled(attributes)
     const file = handOut(context, attributes)
     file.inode.limited = body.limited === true
     file.inode.learnInline(attributes, noBytes)
@@ -111,6 +112,7 @@ export async function createTemporary(
   const request = { parent, mode: regular, umask, uid, gid, linkable }
   const { body, boot } = await context.cluster.mutate('createTemporary', home, request)
   context.dirty.markNew(body.attributes.ino, home, boot)
+  context.synced.settled(body.attributes)
   const file = handOut(context, body.attributes)
   file.inode.learnInline(body.attributes, noBytes)
   return file

@@ -164,3 +164,24 @@ test('no open file of an inode that was lost altogether is told that all is well
   await t.throwsAsync(fs.fsync(file.ino, file), lost)
   await t.throwsAsync(fs.fsync(file.ino, again), { code: 'ESTALE' })
 })
+
+test('fsync visits all that have blocks of a file, whoever wrote them, and once', async t => {
+  const { cluster, fs } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.write(file, 0, Buffer.alloc(16 * blockBytes, 1), {})
+  const client = cluster.client()
+  t.teardown(() => client.close())
+  const other = await openVolume(client, 'v')
+  const same = await other.open(file.ino, { truncate: false })
+  const visited = async (): Promise<number> => {
+    const before = cluster.count('sync')
+    await other.fsync(same.ino, same)
+    return cluster.count('sync') - before
+  }
+  t.is(await visited(), 3, 'what somebody else wrote')
+  t.is(await visited(), 1, 'nothing new but perhaps beside the inode')
+  await other.write(same, 0, Buffer.alloc(blockBytes, 2), {})
+  t.true((await visited()) < 3, 'what it wrote itself')
+  await fs.write(file, 0, Buffer.alloc(blockBytes, 3), {})
+  t.is(await visited(), 3, 'what somebody else wrote again')
+})

@@ -47,6 +47,12 @@ async function atShard<T>(
   }
 }
 
+/** The partitions of all shards of a directory, as they are now. */
+export async function shardsOf(context: Context, directory: Ino): Promise<readonly Partition[]> {
+  await learnMap(context, directory)
+  return context.shards.partitionsOf(directory)
+}
+
 async function learnMap({ cluster, shards }: Context, directory: Ino): Promise<void> {
   const home = partitionOfIno(directory)
   const { body } = await cluster.query('shards', home, { ino: directory })

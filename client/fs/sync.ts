@@ -1,20 +1,25 @@
 /**
- * fsync(2): every server that has something of this inode puts it on its disks. When the machine of one
+ * fsync(2): every server that has something of this inode, whoever wrote it, puts it on its disks. When the machine of one
  * has been started again since, what it had in memory is gone: each open file is told so once (EIO).
  */
 import { PosixError } from '../../network/errors.ts'
-import type { Ino } from '../../network/wire/ids.ts'
+import { partitionsOfBlocks } from '../../network/placement/locate.ts'
+import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
+import type { Ino, Partition } from '../../network/wire/ids.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import { inParallel } from '../cluster/parallel.ts'
+import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
+import { shardsOf } from './shards.ts'
 
 export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promise<void> {
   const { cluster, dirty } = context
+  const attributes = await attributesOf(context, ino)
   const visit = dirty.visit(ino)
   const servers = new Set<MemberId>()
-  for (const partition of visit.partitions) {
+  for (const partition of [...visit.partitions, ...(await othersOf(context, attributes))]) {
     const primary = primaryOf(context, partition)
     if (primary === null) throw new PosixError('EIO', `no replica of partition ${partition} is up`)
     servers.add(primary)
@@ -28,7 +33,32 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
     const primary = primaryOf(context, partition)
     return primary === null ? null : (boots.get(primary) ?? null)
   })
+  if (lost) context.synced.forget(ino)
+  else if (attributes !== null) context.synced.settled(attributes)
   report(context, ino, file, lost)
+}
+
+/** null when there is no such inode any more: of that `report` tells. */
+async function attributesOf(context: Context, ino: Ino): Promise<Attributes | null> {
+  try {
+    return await getattr(context, ino)
+  } catch (error) {
+    if (error instanceof PosixError && error.code === 'ESTALE') return null
+    throw error
+  }
+}
+
+/** Partitions where somebody else may have something of the inode that is in memory only. */
+async function othersOf(
+  context: Context,
+  attributes: Attributes | null,
+): Promise<readonly Partition[]> {
+  if (attributes === null || context.synced.cover(attributes)) return []
+  const { ino, mode, generation, reach } = attributes
+  if (isDirectory(mode)) return shardsOf(context, ino)
+  if (reach === 0) return []
+  const blocks = { ino, generation, block: 0, reach }
+  return partitionsOfBlocks(blocks, context.cluster.partitionCount)
 }
 
 /** At close(2): what is known to be lost, without asking anybody. */

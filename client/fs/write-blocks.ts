@@ -15,7 +15,7 @@ import type { Payload } from '../cluster/contract.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
 import { bytesIn, type Extent, extentsOf, sliceOf, writeExtent } from './blocks.ts'
-import type { Context } from './context.ts'
+import { type Context, changedHere } from './context.ts'
 import { verifiedInline } from './inline.ts'
 import { mostSpaceOf, mostSpaceOfAppend, type SpaceHold } from './space-hold.ts'
 import type { Writing } from './write.ts'
@@ -80,7 +80,7 @@ export async function commit(
   try {
     const { body, boot } = await context.cluster.mutate('commitWrite', home, request)
     context.dirty.mark(ino, home, boot)
-    context.pages.changedHere(body.attributes, body.previousChange)
+    changedHere(context, body.attributes, body.previousChange)
     inode.learn(body.attributes)
     inode.limited = body.limited === true
     space?.spent()

@@ -14,7 +14,7 @@ import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import { isStaleWrite, retryDelayMs } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
-import type { Context } from './context.ts'
+import { type Context, changedHere } from './context.ts'
 import type { OpenFile, WriteOptions } from './contract.ts'
 import { checksumOf } from './inline.ts'
 import { handleOf } from './open-handle.ts'
@@ -150,7 +150,7 @@ async function writeInline(context: Context, writing: Writing): Promise<boolean>
   )
   if (body.written) {
     context.dirty.mark(ino, home, boot)
-    context.pages.changedHere(body.attributes, body.previousChange)
+    changedHere(context, body.attributes, body.previousChange)
   }
   inode.learn(body.attributes)
   inode.limited = body.limited === true
