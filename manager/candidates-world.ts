@@ -60,25 +60,28 @@ export class CandidatesWorld {
     return contender
   }
 
-  async join(name: string, more: Partial<MembershipInit> = {}): Promise<Membership> {
-    const member = await this.until(
-      joinCluster({
-        env: this.env,
-        transports: [this.network.transport(name)],
-        managers: this.addresses,
-        role: 'server',
-        name,
-        addresses: [`memory:${name}`],
-        host: name,
-        domain: '',
-        weight: 1,
-        report: null,
-        log: silentLog,
-        ...more,
-      }),
-    )
+  /** Begins to join; time has to pass before the promise resolves. */
+  async joining(name: string, more: Partial<MembershipInit> = {}): Promise<Membership> {
+    const member = await joinCluster({
+      env: this.env,
+      transports: [this.network.transport(name)],
+      managers: this.addresses,
+      role: 'server',
+      name,
+      addresses: [`memory:${name}`],
+      host: name,
+      domain: '',
+      weight: 1,
+      report: null,
+      log: silentLog,
+      ...more,
+    })
     this.members.set(name, member)
     return member
+  }
+
+  join(name: string, more: Partial<MembershipInit> = {}): Promise<Membership> {
+    return this.until(this.joining(name, more))
   }
 
   /** Cuts a manager off from etcd and from the members, as if its machine had stopped; it goes on by itself. */

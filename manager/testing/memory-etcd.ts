@@ -123,7 +123,7 @@ export class MemoryEtcdWay implements Etcd {
   readonly env: Env
   /** Nothing comes through, in either direction. */
   cut = false
-  /** Each way takes up to so long. */
+  /** One way in four takes up to so long, the others few milliseconds. */
   mostDelayMs = 5
   readonly #answer: (path: string, request: object) => object
 
@@ -155,7 +155,9 @@ export class MemoryEtcdWay implements Etcd {
   }
 
   async #travel(): Promise<void> {
-    await this.env.timers.sleep(this.env.random.integer(this.mostDelayMs + 1))
+    const { random, timers } = this.env
+    const mostMs = random.integer(4) === 0 ? this.mostDelayMs : 5
+    await timers.sleep(random.integer(mostMs + 1))
     if (this.cut) await new Promise<never>(() => {})
   }
 }
