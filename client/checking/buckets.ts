@@ -38,7 +38,7 @@ export class FactBuckets {
     return this.#buckets.length
   }
 
-  /** @throws ClusterError MALFORMED, and what the file system says. */
+  /** @param facts whole rows. @throws what the file system says. */
   async add(facts: Uint8Array): Promise<void> {
     const view = new DataView(facts.buffer, facts.byteOffset, facts.byteLength)
     for (let at = 0; at + factBytes <= facts.length; at += factBytes) {

@@ -2,7 +2,7 @@
  * Looks into what a pass suspected: each suspicion is examined by the servers concerned, with everything
  * locked that matters. What changes meanwhile is looked at again.
  */
-import { decodeFacts, placePartitionOf } from '../../network/checking/facts.ts'
+import { decodeFacts, placePartitionOf, rowsIn } from '../../network/checking/facts.ts'
 import type { FaultCode } from '../../network/checking/faults.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import {
@@ -153,7 +153,7 @@ export class FollowUp {
         this.#options.signal?.throwIfAborted()
         const request = { inos, after }
         const { body, payload } = await this.#cluster.query('checkNames', partition, request)
-        for (const fact of payload.flatMap(bytes => [...decodeFacts(bytes)])) {
+        for (const fact of decodeFacts(rowsIn(payload))) {
           const place = { partition: placePartitionOf(fact.c), directory: fact.a, cookie: fact.b }
           found.set(fact.ino, [...(found.get(fact.ino) ?? []), place])
         }

@@ -1,5 +1,5 @@
 /** One pass over a cluster: all records of all partitions are looked at, and what does not fit is suspected. */
-import { decodeFacts, factKind } from '../../network/checking/facts.ts'
+import { decodeFacts, factKind, rowsIn } from '../../network/checking/facts.ts'
 import { ParentTable } from '../../network/checking/loops.ts'
 import { InodeFacts, judge, noRemains } from '../../network/checking/rules.ts'
 import { maxCheckedPartitions } from '../../network/limits.ts'
@@ -79,10 +79,9 @@ export class Pass {
     do {
       this.#options.signal?.throwIfAborted()
       const { body, payload } = await this.#cluster.query('checkScan', partition, { after })
-      for (const facts of payload) {
-        counted ??= countsIn(facts)
-        await buckets.add(facts)
-      }
+      const facts = rowsIn(payload)
+      counted ??= countsIn(facts)
+      await buckets.add(facts)
       for (const record of body.damaged) this.suspects.addRecord(record)
       this.counts.records += body.records
       sums.inodes += body.inodes

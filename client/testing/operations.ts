@@ -340,6 +340,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   reserve,
   commitWrite,
   sync: ({ boot }) => reply({ boot }),
+  quota: () => reply({ bytes: null, files: null, usedBytes: 0, usedFiles: 0 }),
   statfs: () =>
     reply({
       disk: 'memory',

@@ -5,6 +5,7 @@ import test from 'ava'
 import { Level } from 'level'
 import { MemoryLevel } from 'memory-level'
 import type { ClusterError } from '../../network/errors.ts'
+import { diskFormat } from '../../network/limits.ts'
 import { exampleState, testStore } from './compliance.ts'
 import { openLevelStore, openMemoryStore } from './level.ts'
 import { decodeState, encodeState } from './record.ts'
@@ -45,7 +46,7 @@ test('a state of a newer format on disk is refused with both formats', async t =
   const store = await openLevelStore(directory)
   const error = await t.throwsAsync<ClusterError>(store.load())
   t.is(error.code, 'NEWER_FORMAT')
-  t.regex(error.message, /format 99.*format 2/)
+  t.regex(error.message, new RegExp(`format 99.*format ${diskFormat}`))
   await store.close()
 })
 

@@ -3,6 +3,7 @@
  * travel and are kept in files as they are. The servers make them of their records; the rules (rules.ts) say
  * which of them fit together.
  */
+import assert from 'node:assert/strict'
 import { ClusterError } from '../errors.ts'
 import type { Ino } from '../wire/ids.ts'
 
@@ -84,11 +85,19 @@ export function encodeFacts(facts: readonly Fact[]): Uint8Array {
   return bytes
 }
 
-/** @throws ClusterError MALFORMED when the bytes are no rows. */
+/**
+ * The rows of a payload, whose pieces end anywhere.
+ * @throws ClusterError MALFORMED when they are no rows.
+ */
+export function rowsIn(payload: readonly Uint8Array[]): Uint8Array {
+  const rows = payload.length === 1 ? payload[0]! : Buffer.concat(payload)
+  if (rows.length % factBytes === 0) return rows
+  throw new ClusterError('MALFORMED', `${rows.length} bytes are no facts`)
+}
+
+/** @param bytes whole rows. */
 export function visitFacts(bytes: Uint8Array, visit: (fact: Fact) => void): void {
-  if (bytes.length % factBytes !== 0) {
-    throw new ClusterError('MALFORMED', `${bytes.length} bytes are no facts`)
-  }
+  assert(bytes.length % factBytes === 0, `${bytes.length} bytes are no facts`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = 0; at < bytes.length; at += factBytes) {
     visit({
