@@ -3,7 +3,6 @@
  * travel and are kept in files as they are. The servers make them of their records; the rules (rules.ts) say
  * which of them fit together.
  */
-import assert from 'node:assert/strict'
 import { ClusterError } from '../errors.ts'
 import type { Ino } from '../wire/ids.ts'
 
@@ -91,13 +90,18 @@ export function encodeFacts(facts: readonly Fact[]): Uint8Array {
  */
 export function rowsIn(payload: readonly Uint8Array[]): Uint8Array {
   const rows = payload.length === 1 ? payload[0]! : Buffer.concat(payload)
-  if (rows.length % factBytes === 0) return rows
-  throw new ClusterError('MALFORMED', `${rows.length} bytes are no facts`)
+  checkRows(rows)
+  return rows
 }
 
-/** @param bytes whole rows. */
+function checkRows({ length }: Uint8Array): void {
+  if (length % factBytes === 0) return
+  throw new ClusterError('MALFORMED', `${length} bytes are no facts`)
+}
+
+/** @throws ClusterError MALFORMED when the bytes are no rows. */
 export function visitFacts(bytes: Uint8Array, visit: (fact: Fact) => void): void {
-  assert(bytes.length % factBytes === 0, `${bytes.length} bytes are no facts`)
+  checkRows(bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = 0; at < bytes.length; at += factBytes) {
     visit({
