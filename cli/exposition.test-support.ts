@@ -71,12 +71,18 @@ function checkHistograms(
     const last = new Map<string, number>()
     for (const [key, value] of values) {
       if (!key.startsWith(`${family}_bucket{`)) continue
-      const others = key.slice(`${family}_bucket`.length).replace(/,?le="[^"]*"/, '')
+      const others = withoutBound(key.slice(`${family}_bucket`.length))
       if (value < (last.get(others) ?? 0)) throw new Error(`falls: ${key}`)
       last.set(others, value)
       if (!key.includes('le="+Inf"')) continue
-      const count = values.get(`${family}_count${others === '{}' ? '' : others}`)
+      const count = values.get(`${family}_count${others}`)
       if (count !== value) throw new Error(`${key} is ${value}, of ${count}`)
     }
   }
+}
+
+/** The labels but for `le`, which may stand anywhere among them. */
+function withoutBound(labels: string): string {
+  const others = labels.replace(/(?<=[{,])le="[^"]*",?/, '').replace(/,\}$/, '}')
+  return others === '{}' ? '' : others
 }

@@ -85,4 +85,9 @@ test('the reader of the format refuses what Prometheus would', t => {
   for (const text of bad) t.throws(() => readExposition(head + text), undefined, text)
   const histogram = '# HELP h b\n# TYPE h histogram\nh_bucket{le="1"} 2\nh_bucket{le="+Inf"} 1\n'
   t.throws(() => readExposition(histogram), { message: /falls/ })
+  const sample = (labels: string) =>
+    `h_bucket{${labels}} 1\nh_sum{kind="x"} 1\nh_count{kind="x"} 1\n`
+  for (const labels of ['le="+Inf",kind="x"', 'kind="x",le="+Inf"']) {
+    t.notThrows(() => readExposition(`# HELP h b\n# TYPE h histogram\n${sample(labels)}`))
+  }
 })
