@@ -132,6 +132,8 @@ export class Peers {
   readonly #self: Peer = {
     remote: 'self',
     hello: { version: 0, cluster: '', role: 'server', id: '' },
+    proven: null,
+    peerId: null,
     closed: new Promise(() => undefined),
     call: () => Promise.reject(new ClusterError('INTERNAL', 'a server does not call itself back')),
     notify: () => undefined,

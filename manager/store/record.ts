@@ -20,12 +20,14 @@ const partition = z.object({
   primary: z.string().nullable(),
   epoch,
 })
+const removed = z.object({ peerId: z.string().min(1), serial: z.int().min(1) })
 const view = z.object({
   cluster: z.string(),
   epoch,
   members: z.array(member),
   partitions: z.array(partition),
   replicaCount: z.int().min(1),
+  removed: z.array(removed).exactOptional(),
 })
 const record = z
   .object({

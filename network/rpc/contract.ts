@@ -1,4 +1,5 @@
 /** The rpc contract: calls by name between two peers that have said hello to each other. */
+import type { Certificate } from '../admission/contract.ts'
 import type { ClusterError } from '../errors.ts'
 import type { HelloRequest, OperationName, ReplyOf, RequestOf } from '../wire/operations.ts'
 
@@ -23,6 +24,10 @@ export interface Peer {
   readonly remote: string
   /** What it said of itself. */
   readonly hello: HelloRequest
+  /** What its key was proven to be; null where nothing is asked (no credentials), and of one who is not admitted yet. */
+  readonly proven: Certificate | null
+  /** Whose key was proven; null where nothing is asked. */
+  readonly peerId: string | null
   /**
    * @throws PosixError or ClusterError as the other side threw it; TIMEOUT, CANCELLED, CLOSED (the call may
    * or may not have had its effect) or OVERLOADED (it has not).

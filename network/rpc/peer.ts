@@ -5,6 +5,7 @@
  * 2. A peer that breaks the protocol is cut off; nothing it sent later is looked at.
  */
 import assert from 'node:assert/strict'
+import type { Certificate } from '../admission/contract.ts'
 import type { Env, Timer } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { callDeadlineMs, dialDeadlineMs } from '../limits.ts'
@@ -49,6 +50,8 @@ const noPayload: readonly Uint8Array[] = []
 
 export class RpcPeer implements Peer {
   readonly remote: string
+  readonly proven: Certificate | null = null
+  readonly peerId: string | null = null
   readonly closed: Promise<ClusterError | undefined>
   /** Resolves when the hellos are exchanged; rejects with what kept them from it. */
   readonly greeted: Promise<void>

@@ -1,4 +1,5 @@
 /** Who is in the cluster and who serves what: the view, as the manager publishes it. */
+import type { RemovedMember } from '../admission/contract.ts'
 
 export type MemberId = string
 export type MemberRole = 'server' | 'client'
@@ -66,6 +67,8 @@ export interface View {
   readonly partitions: readonly PartitionState[]
   /** Replicas that each partition should have. */
   readonly replicaCount: number
+  /** Members that were removed for good, and may not talk any longer; none where it is absent. */
+  readonly removed?: readonly RemovedMember[]
 }
 
 /** A member as the manager sees it now: the view's part plus what its heartbeats said. */

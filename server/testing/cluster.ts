@@ -236,6 +236,8 @@ export const client = 'c1'.repeat(16)
 const unusedPeer: Peer = {
   remote: 'test',
   hello: { version: 1, cluster: 'c', role: 'client', id: '' },
+  proven: null,
+  peerId: null,
   closed: new Promise(() => undefined),
   call: () => Promise.reject(new Error('not called')),
   notify: () => undefined,
