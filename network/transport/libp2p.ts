@@ -7,6 +7,7 @@
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import type { Connection as Libp2pConnection, Stream } from '@libp2p/interface'
 import type { TransportManager } from '@libp2p/interface-internal'
 import { tcp } from '@libp2p/tcp'
@@ -137,7 +138,7 @@ export class Libp2pTransport implements Transport {
 
   #node(listen: string[]): Promise<Node> {
     return createLibp2p({
-      privateKey: this.#identity.privateKey,
+      privateKey: privateKeyFromRaw(this.#identity.privateKey.raw),
       addresses: { listen },
       transports: [tcp()],
       connectionEncrypters: [noise()],

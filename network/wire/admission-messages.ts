@@ -1,0 +1,56 @@
+/** Requests and replies about admission: tokens, and who is let in by one. */
+import type { AdmissionRole } from '../admission/contract.ts'
+
+/** What somebody who is no member yet may say to a manager, and nothing else. */
+export interface AdmitRequest {
+  /** Secret part of the token. */
+  readonly token: Uint8Array
+  readonly role: AdmissionRole
+  /** For people. */
+  readonly name: string
+}
+export interface AdmitReply {
+  readonly certificate: Uint8Array
+  /** Of the cluster: travels over Noise only. */
+  readonly secret: Uint8Array
+  /** Where the managers can be dialled. */
+  readonly managers: readonly string[]
+}
+
+/** From an administrator: makes a member of a key, without a token. */
+export interface CertifyRequest {
+  readonly peerId: string
+  readonly role: AdmissionRole
+  /** For people. */
+  readonly name: string
+}
+export interface CertifyReply {
+  readonly certificate: Uint8Array
+}
+
+export interface CreateTokenRequest {
+  readonly role: AdmissionRole
+  readonly uses: number
+  readonly lifeMs: number
+}
+export interface CreateTokenReply {
+  readonly id: string
+  /** What is handed to whoever is to join; not kept by the manager. */
+  readonly token: string
+}
+
+/** A token as the manager remembers it: without its secret. */
+export interface TokenStatus {
+  readonly id: string
+  readonly role: AdmissionRole
+  readonly usesLeft: number
+  readonly createdS: number
+  readonly expiresS: number
+  readonly state: 'usable' | 'used' | 'expired' | 'revoked'
+}
+export interface ListTokensReply {
+  readonly tokens: readonly TokenStatus[]
+}
+export interface RevokeTokenRequest {
+  readonly id: string
+}
