@@ -194,6 +194,8 @@ export const maxMemberTextBytes = 256
 export const maxMemberAddresses = 16
 /** Disks that one server may report. */
 export const maxDisksReported = 16
+/** Copies being fed that one server reports: more than it may have under way. */
+export const maxCopiesReported = 64
 /** A stamp file holds four short fields; a larger one is not a stamp. */
 export const maxStampBytes = 64 * KiB
 /** Waits of a member that lost its manager: long enough to spare it, short beside the failure timeout. */

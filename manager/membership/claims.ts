@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { ClusterError } from '../../network/errors.ts'
 import {
+  maxCopiesReported,
   maxDisksReported,
   maxMemberAddresses,
   maxMemberTextBytes,
@@ -50,6 +51,17 @@ const report = z.object({
   blocks: z.number().nonnegative(),
   readBytes: bytes.exactOptional(),
   writtenBytes: bytes.exactOptional(),
+  copies: z
+    .array(
+      z.object({
+        partition: z.number().int().nonnegative(),
+        member: text,
+        doneBytes: bytes,
+        totalBytes: bytes,
+      }),
+    )
+    .max(maxCopiesReported)
+    .exactOptional(),
 })
 
 /**

@@ -110,6 +110,20 @@ import type {
   SetQuotaRequest,
 } from './quota-messages.ts'
 import type {
+  BeaconReply,
+  BeaconRequest,
+  FeedReply,
+  FeedRequest,
+  OpenFeedReply,
+  OpenFeedRequest,
+  PartitionServedRequest,
+  PullRequest,
+  ReplicaInSyncRequest,
+  ReplicaLostRequest,
+  SyncReplicaRequest,
+  YieldReply,
+} from './replica-messages.ts'
+import type {
   CountShardsReply,
   DoubtTotalsRequest,
   ShardChangedRequest,
@@ -124,6 +138,7 @@ export type * from './lock-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
 export type * from './quota-messages.ts'
+export type * from './replica-messages.ts'
 export type * from './shard-messages.ts'
 
 /** Name → number and types. `notice` operations have no reply. */
@@ -194,6 +209,16 @@ export interface Operations {
   checkData: { request: CheckDataRequest; reply: CheckDataReply }
   examine: { request: ExamineRequest; reply: ExamineReply }
 
+  openFeed: { request: OpenFeedRequest; reply: OpenFeedReply }
+  feed: { request: FeedRequest; reply: FeedReply }
+  beacon: { request: BeaconRequest; reply: BeaconReply }
+  yieldPartition: { request: Empty; reply: YieldReply }
+  pullPartition: { request: PullRequest; reply: Empty }
+  syncReplica: { request: SyncReplicaRequest; reply: Empty }
+
+  replicaInSync: { request: ReplicaInSyncRequest; reply: Empty }
+  replicaLost: { request: ReplicaLostRequest; reply: Empty }
+  partitionServed: { request: PartitionServedRequest; reply: Empty }
   join: { request: JoinRequest; reply: JoinReply }
   heartbeat: { request: HeartbeatRequest; reply: Empty }
   view: { request: Empty; reply: ViewReply }
@@ -265,6 +290,15 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   checkInode: 114,
   checkData: 115,
   examine: 116,
+  openFeed: 144,
+  feed: 145,
+  beacon: 146,
+  yieldPartition: 147,
+  pullPartition: 148,
+  syncReplica: 149,
+  replicaInSync: 152,
+  replicaLost: 153,
+  partitionServed: 154,
   join: 96,
   heartbeat: 97,
   view: 98,

@@ -1,6 +1,8 @@
 /** Who is in the cluster and who serves what: the view, as the manager publishes it. */
 import type { RemovedMember } from '../admission/contract.ts'
 
+import type { CopyReport } from './replica-messages.ts'
+
 export type MemberId = string
 export type MemberRole = 'server' | 'client'
 
@@ -25,6 +27,8 @@ export interface MemberReport {
   /** Bytes of file data it has sent and taken since it was started. */
   readonly readBytes?: number
   readonly writtenBytes?: number
+  /** Copies that it is feeding as a primary; at most `maxCopiesReported`. */
+  readonly copies?: readonly CopyReport[]
 }
 
 /** File data that a server sends and takes, in bytes per second. */
@@ -49,7 +53,7 @@ export interface Member {
 }
 
 export interface PartitionState {
-  /** Wanted holders, best first. */
+  /** Who holds a copy, or is being given one, best first. */
   readonly replicas: readonly MemberId[]
   /** Holders that have every acknowledged operation. */
   readonly inSync: readonly MemberId[]
