@@ -57,6 +57,7 @@ export const clusterCodes = [
   'SESSION_EXPIRED',
   'VERSION_MISMATCH',
   'WRONG_CLUSTER',
+  'NOT_ADMITTED',
   'UNKNOWN_OPERATION',
   'MALFORMED',
   'OVERSIZE',

@@ -66,6 +66,16 @@ export const sendLimitBytes = 256 * MiB
 /** What a peer may send on one stream of libp2p before it was read: enough for the largest frame to keep moving. */
 export const maxStreamWindowBytes = 16 * MiB
 
+/** A cluster's id travels in every certificate; Rookery makes them of 32 digits. */
+export const maxClusterIdBytes = 64
+/** A frame of somebody who has proven no key yet: a hello with a certificate and proofs has some 600 bytes. */
+export const maxUnprovenBodyBytes = 4 * KiB
+/** Connections of one listener on which no key has been proven yet; beyond it the oldest are closed. Some 20 KiB each,
+ * and more than an honest peer sees arrive behind it while it proves its key. */
+export const maxUnproven = 512
+/** Dials of which is remembered that they were answered, to know a repeated one for what it is; 16 bytes each. */
+export const maxNoncesRemembered = 4096
+
 /** Connections one listener holds open: a tenth of the file descriptors a service usually may have. */
 export const maxConnectionsAccepted = 8192
 
