@@ -140,6 +140,12 @@ export class Candidate {
       heartbeat: incoming => operations().heartbeat(incoming),
       view: incoming => operations().view(incoming),
       managerStatus: incoming => operations().managerStatus(incoming),
+      replicaInSync: incoming => operations().replicaInSync(incoming),
+      replicaLost: incoming => operations().replicaLost(incoming),
+      partitionServed: incoming => operations().partitionServed(incoming),
+      drainMember: incoming => operations().drainMember(incoming),
+      removeMember: incoming => operations().removeMember(incoming),
+      labelMember: incoming => operations().labelMember(incoming),
     }
   }
 
@@ -187,11 +193,11 @@ export class Candidate {
 
   /** Leads until the term has ended or this manager is closed. */
   async #serve(term: Term): Promise<void> {
-    const { env, log, serversWanted } = this.#init
+    const { env, log, serversWanted, replaceAfterMs } = this.#init
     const store = new EtcdStore({ etcd: this.#etcd, keys: this.#keys, term })
     try {
       const state = await this.#open(store)
-      const lead = takeLead({ env, log, serversWanted, store, state })
+      const lead = takeLead({ env, log, serversWanted, replaceAfterMs, store, state })
       if (this.#page !== null) lead.announce(this.#page)
       this.#leading = { term, lead }
       const { cluster, view } = state

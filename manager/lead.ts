@@ -13,6 +13,8 @@ export interface LeadInit {
   readonly env: Env
   readonly log: Log
   readonly serversWanted: number
+  /** As in the roster. */
+  readonly replaceAfterMs?: number | undefined
   /** Stays open when the lead has ended. */
   readonly store: ManagerStore
   /** As the store has it. */
@@ -28,13 +30,10 @@ export interface Lead {
   stop(): Promise<void>
 }
 
-export function takeLead({ env, log, serversWanted, store, state }: LeadInit): Lead {
+export function takeLead(init: LeadInit): Lead {
+  const { env, log } = init
   const roster = new Roster({
-    env,
-    log,
-    store,
-    state,
-    serversWanted,
+    ...init,
     published: view => members.push(view),
   })
   const members = new MemberService({ roster, log })
@@ -47,7 +46,7 @@ export function takeLead({ env, log, serversWanted, store, state }: LeadInit): L
     },
     async stop() {
       watch.cancel()
-      await roster.settled()
+      await roster.close()
     },
   }
 }

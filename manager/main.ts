@@ -26,6 +26,8 @@ export interface RunInit {
   readonly addresses: readonly string[]
   /** Servers that must be up before partitions are placed. Means nothing once they are. */
   readonly serversWanted: number
+  /** How long a silent server is waited for before others get copies of what it held; the limits' unless told. */
+  readonly replaceAfterMs?: number | undefined
   readonly log: Log
   /** Counts calls, where somebody asked for it. */
   readonly tally?: RpcTally | undefined
@@ -68,9 +70,9 @@ export async function startManager(init: ManagerInit): Promise<RunningManager> {
 
 /** A manager over a state that is open already; it closes the store when it is closed itself. */
 export async function runManager(init: RunInit, opened: OpenDirectory): Promise<RunningManager> {
-  const { env, log, serversWanted } = init
+  const { env, log, serversWanted, replaceAfterMs } = init
   const { id, store, state } = opened
-  const lead = takeLead({ env, log, serversWanted, store, state })
+  const lead = takeLead({ env, log, serversWanted, replaceAfterMs, store, state })
   const hello = {
     version: protocolVersion,
     cluster: state.cluster,

@@ -13,6 +13,12 @@ import { openMemoryStore } from './store/level.ts'
 
 export const managerAddress = 'memory:manager'
 
+export interface WorldOptions {
+  readonly seed: number
+  readonly serversWanted: number
+  readonly replicaCount?: number
+}
+
 export class MembershipWorld {
   readonly env: SimulatedEnv
   readonly network: MemoryNetwork
@@ -20,11 +26,13 @@ export class MembershipWorld {
   readonly lines: string[] = []
   readonly #disk = new MemoryLevel<string, string>()
   readonly #serversWanted: number
+  readonly #replicaCount: number
 
-  constructor({ seed, serversWanted }: { readonly seed: number; readonly serversWanted: number }) {
+  constructor({ seed, serversWanted, replicaCount = 1 }: WorldOptions) {
     this.env = new SimulatedEnv({ seed })
     this.network = new MemoryNetwork(this.env, { leastDelayMs: 1, mostDelayMs: 5 })
     this.#serversWanted = serversWanted
+    this.#replicaCount = replicaCount
   }
 
   get log(): Log {
@@ -38,7 +46,11 @@ export class MembershipWorld {
     const store = await openMemoryStore(this.#disk)
     const state =
       (await store.load()) ??
-      createState({ cluster: this.env.random.id(), partitionCount: 16, replicaCount: 1 })
+      createState({
+        cluster: this.env.random.id(),
+        partitionCount: 16,
+        replicaCount: this.#replicaCount,
+      })
     await store.save(state)
     const opened: OpenDirectory = { id: 'manager', store, state }
     return runManager(

@@ -55,6 +55,7 @@ export const clusterCodes = [
   'CONFLICT',
   'MISPLACED',
   'SESSION_EXPIRED',
+  'REMOVED',
   'VERSION_MISMATCH',
   'WRONG_CLUSTER',
   'NOT_ADMITTED',

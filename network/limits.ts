@@ -97,6 +97,21 @@ export const retryLongestDelayMs = 250
 /** Heartbeats: three may be lost before a member is believed dead. */
 export const heartbeatIntervalMs = 1_000
 export const failureTimeoutMs = 4_000
+/** Who has missed this much may be failing: it counts when a manager decides whether too many fail at once. */
+export const failureSuspectMs = failureTimeoutMs / 2
+/** A server that was silent for so long is replaced: others get copies of what it held. Long enough for a restart of its
+ * machine, which costs less than copying all of it. */
+export const replaceAfterMs = 600_000
+/** Moves of partitions under way at a time, of one server (as source or target) and of the whole cluster: programs want
+ * the disks too. */
+export const maxMovesOfServer = 2
+export const maxMoves = 64
+/** Changes of partitions are gathered for so long, so that one view tells of all of them. */
+export const viewGatherMs = 20
+/** Servers that were removed and whose return is refused; the oldest is forgotten first. */
+export const maxRemovedRemembered = 4096
+/** Moves that a status tells one by one. */
+export const maxMovesTold = 256
 
 /** A client silent for this long has lost its open files and its slots: longer than any retry. */
 export const sessionTimeoutMs = 60_000

@@ -54,6 +54,8 @@ export interface RunningServer {
   readonly addresses: readonly string[]
   /** Resolves when the server has failed and stopped serving; never, when all is well. */
   readonly failed: Promise<Error>
+  /** Resolves when this server is no member of the cluster any more: it has nothing left to do. */
+  readonly removed: Promise<void>
   metrics(): Promise<readonly Metric[]>
   close(): Promise<void>
 }
@@ -77,10 +79,12 @@ export async function startServer(init: ServerInit): Promise<RunningServer> {
 
 class Server implements RunningServer {
   readonly failed: Promise<Error>
+  readonly removed: Promise<void>
   readonly #init: ServerInit
   readonly #identity: ServerIdentity
   readonly #store: KeyValueStore
   readonly #failure = Promise.withResolvers<Error>()
+  readonly #removal = Promise.withResolvers<void>()
   readonly #timers: Timer[] = []
   #servings: Serving[] = []
   #membership: Membership | null = null
@@ -92,6 +96,7 @@ class Server implements RunningServer {
     this.#identity = identity
     this.#store = store
     this.failed = this.#failure.promise
+    this.removed = this.#removal.promise
   }
 
   get id(): string {
@@ -106,6 +111,7 @@ class Server implements RunningServer {
     await this.#listen()
     const membership = await this.#join()
     this.#membership = membership
+    void membership.removed.then(() => this.#removal.resolve())
     await claimDirectories(this.#init, { id: membership.id, cluster: membership.cluster })
     const rooms = await this.#open(membership)
     this.#rooms = rooms

@@ -29,7 +29,11 @@ function member(id: string, more: Partial<MemberStatus> = {}): MemberStatus {
 function status(members: readonly MemberStatus[], primaries: readonly (string | null)[]) {
   const partitions = primaries.map(primary => ({ replicas: [], inSync: [], primary, epoch: 1 }))
   const view = { cluster: 'c', epoch: 7, members, partitions, replicaCount: 1 }
-  const reply: ManagerStatusReply = { cluster: 'c', view, members, serversWanted: 2, page: null }
+  const still = { draining: [], moves: [], movesWaiting: 0, frozen: null }
+  const reply: ManagerStatusReply = {
+    ...{ cluster: 'c', view, members, serversWanted: 2, page: null },
+    ...still,
+  }
   return reply
 }
 

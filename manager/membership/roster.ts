@@ -2,8 +2,10 @@
  * The roster: who is in the cluster, who of them is up, and the view that follows. It knows nothing of
  * connections.
  *
- * 1. Changes of the state happen one at a time, and are on disk before anybody hears of them.
+ * 1. Every change of the state goes through `Changes`, one at a time.
  * 2. Clients are kept in memory only, and forgotten when they have been silent for `sessionTimeoutMs`.
+ * 3. Whatever changes, the planner looks at it soon; and with each heartbeat interval, as time alone may change what
+ *    is to be done.
  */
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
@@ -11,19 +13,23 @@ import {
   failureTimeoutMs,
   heartbeatIntervalMs,
   maxClients,
-  maxFrameBodyBytes,
   maxMembers,
+  replaceAfterMs,
   sessionTimeoutMs,
 } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
-import { encodeBody } from '../../network/wire/codec.ts'
 import type { JoinReply, JoinRequest, ManagerStatusReply } from '../../network/wire/operations.ts'
 import type { Member, MemberId, MemberReport, View } from '../../network/wire/view.ts'
 import type { ManagerStore } from '../store/contract.ts'
 import { Attendance } from './attendance.ts'
+import { type Change, Changes } from './changes.ts'
 import { memberFrom } from './claims.ts'
+import type { Health, Seen } from './health.ts'
+import { describeTooMany } from './health.ts'
+import { movesOf } from './moves.ts'
+import { Planner } from './planner.ts'
 import type { ClusterState } from './state.ts'
-import { holdsPartitions, memberOf, withFirstView, withServer } from './state.ts'
+import { memberOf, withFirstView, withServer } from './state.ts'
 
 export interface RosterInit {
   readonly env: Env
@@ -32,6 +38,8 @@ export interface RosterInit {
   /** As the store has it. */
   readonly state: ClusterState
   readonly serversWanted: number
+  /** How long a silent server is waited for before others get copies of what it held; the limits' unless told. */
+  readonly replaceAfterMs?: number | undefined
   /** A new view was saved. */
   readonly published: (view: View) => void
 }
@@ -42,33 +50,33 @@ export class Roster {
   page: string | null = null
   readonly #env: Env
   readonly #log: Log
-  readonly #store: ManagerStore
-  readonly #published: (view: View) => void
   readonly #servers: Attendance
   readonly #clients: Attendance
   readonly #clientMembers = new Map<MemberId, Member>()
-  #state: ClusterState
-  /** The last change under way; each waits for the one before. */
-  #lastChange: Promise<void> = Promise.resolve()
+  readonly #planner: Planner
+  readonly #changes: Changes
+  readonly #seen: Seen
+  /** Why nothing is changed, as it was logged last. */
+  #frozen: string | null = null
 
   constructor(init: RosterInit) {
     this.serversWanted = init.serversWanted
     this.#env = init.env
     this.#log = init.log
-    this.#store = init.store
-    this.#state = init.state
-    this.#published = init.published
     const sinceMs = init.env.clock.monotonicMs()
     this.#servers = new Attendance({ sinceMs, timeoutMs: failureTimeoutMs })
     this.#clients = new Attendance({ sinceMs, timeoutMs: sessionTimeoutMs })
+    this.#planner = new Planner({ replaceAfterMs: init.replaceAfterMs ?? replaceAfterMs })
+    this.#seen = seenBy(this.#servers, init.env)
+    this.#changes = new Changes({ ...init, plan: state => this.#planner.step(state, this.#seen) })
   }
 
   get state(): ClusterState {
-    return this.#state
+    return this.#changes.state
   }
 
   get view(): View | null {
-    return this.#state.view
+    return this.state.view
   }
 
   /**
@@ -83,7 +91,7 @@ export class Roster {
     }
     if (member.role === 'server') await this.#joinServer(member)
     else this.#joinClient(member)
-    const { cluster, partitionCount } = this.#state
+    const { cluster, partitionCount } = this.state
     return { id: member.id, cluster, partitionCount, heartbeatIntervalMs }
   }
 
@@ -94,15 +102,20 @@ export class Roster {
       this.#clients.heard(id, nowMs, report)
       return true
     }
-    const server = memberOf(this.#state, id)
+    const server = memberOf(this.state, id)
     if (server === undefined) return false
+    const hadFailedDisk = this.#seen.hasFailedDisk(id)
     if (this.#servers.heard(id, nowMs, report)) this.#cameBack(server)
+    if (!hadFailedDisk && this.#seen.hasFailedDisk(id)) {
+      this.#log.warn({ server: id, name: server.name }, 'a disk of a server has failed: it drains')
+      this.#changes.plan()
+    }
     return true
   }
 
   /** The member with this id as it joined, whether it is up or not. */
   find(id: MemberId): Member | undefined {
-    return this.#clientMembers.get(id) ?? memberOf(this.#state, id)
+    return this.#clientMembers.get(id) ?? memberOf(this.state, id)
   }
 
   isAlive(id: MemberId): boolean {
@@ -119,44 +132,75 @@ export class Roster {
   expire(): void {
     const nowMs = this.#env.clock.monotonicMs()
     for (const id of this.#servers.expire(nowMs)) {
-      const { name, addresses } = memberOf(this.#state, id)!
+      const { name, addresses } = memberOf(this.state, id)!
       this.#log.warn(
         { server: id, name, addresses, failureTimeoutMs },
-        'a server is silent: its partitions wait for it to come back',
+        'a server is silent: what nobody else has waits for it to come back',
       )
     }
     for (const id of this.#clients.expire(nowMs)) {
       this.#log.info({ client: id, name: this.find(id)?.name }, 'a client is silent: forgotten')
       this.leave(id)
     }
+    this.#noteFreeze()
+    this.#changes.plan()
   }
 
   status(): ManagerStatusReply {
     const nowMs = this.#env.clock.monotonicMs()
-    const { cluster, members, view } = this.#state
+    const { state } = this
+    const { cluster, members, view, draining } = state
+    const servers = members.map(member => ({
+      ...member,
+      ...this.#servers.presence(member.id, nowMs),
+    }))
+    const clients = [...this.#clientMembers.values()].map(member => ({
+      ...member,
+      ...this.#clients.presence(member.id, nowMs),
+    }))
+    const health = this.healthOf(state)
+    const copies = servers.flatMap(({ alive, report }) => (alive ? (report?.copies ?? []) : []))
+    const wanted = this.#planner.wanted(state, health)
     return {
       cluster,
       view,
-      members: [
-        ...members.map(member => ({ ...member, ...this.#servers.presence(member.id, nowMs) })),
-        ...[...this.#clientMembers.values()].map(member => ({
-          ...member,
-          ...this.#clients.presence(member.id, nowMs),
-        })),
-      ],
+      members: [...servers, ...clients],
       serversWanted: this.serversWanted,
+      draining,
+      ...movesOf({ state, health, wanted, copies }),
+      frozen: frozenBy(state, health),
       page: this.page,
     }
   }
 
-  /** Resolves when no change is under way. */
-  settled(): Promise<void> {
-    return this.#lastChange
+  healthOf(state: ClusterState): Health {
+    return this.#planner.healthOf(state, this.#seen)
+  }
+
+  /** @throws what the change throws, or ClusterError as `join` does. */
+  update(change: Change): Promise<void> {
+    return this.#changes.make(change)
+  }
+
+  /** As `update`, soon and together with others, so that one view tells of many. */
+  gather(change: Change): Promise<void> {
+    return this.#changes.gather(change)
+  }
+
+  /** A server was removed: it is not heard of any more. */
+  forget(id: MemberId): void {
+    this.#servers.forget(id)
+  }
+
+  /** Plans nothing any more; resolves when no change is under way. */
+  close(): Promise<void> {
+    return this.#changes.close()
   }
 
   async #joinServer(server: Member): Promise<void> {
     try {
-      await this.#change(state => {
+      await this.update(state => {
+        if (state.gone.includes(server.id)) throw removed(server)
         if (memberOf(state, server.id) === undefined && state.members.length >= maxMembers) {
           throw new ClusterError('OVERLOADED', `the cluster has ${maxMembers} servers already`)
         }
@@ -164,20 +208,15 @@ export class Roster {
         return this.#withFirstView(withServer(state, server))
       })
     } catch (error) {
-      if (memberOf(this.#state, server.id) === undefined) this.#servers.forget(server.id)
+      if (memberOf(this.state, server.id) === undefined) this.#servers.forget(server.id)
       throw error
     }
     const { id, name, addresses } = server
     this.#log.info({ server: id, name, addresses }, 'a server joined')
-    const { view } = this.#state
-    if (view === null) {
+    if (this.view === null) {
       this.#log.info({ serversWanted: this.serversWanted }, 'waiting for more servers to join')
-    } else if (!holdsPartitions(view, id)) {
-      this.#log.warn(
-        { server: id, name },
-        'the server came after the partitions were placed: it holds nothing, as they do not move yet',
-      )
     }
+    this.#changes.plan()
   }
 
   #joinClient(client: Member): void {
@@ -190,39 +229,43 @@ export class Roster {
 
   #cameBack(server: Member): void {
     this.#log.info({ server: server.id, name: server.name }, 'a server is back')
-    if (this.#state.view !== null) return
-    this.#change(state => this.#withFirstView(state)).catch((error: unknown) => {
+    this.#changes.plan()
+    if (this.view !== null) return
+    this.update(state => this.#withFirstView(state)).catch((error: unknown) => {
       this.#log.warn({ error }, 'cannot publish the first view')
     })
   }
 
   #withFirstView(state: ClusterState): ClusterState {
-    const nowMs = this.#env.clock.monotonicMs()
-    return withFirstView(state, this.serversWanted, id => this.#servers.isAlive(id, nowMs))
+    return withFirstView(state, this.serversWanted, id => this.#seen.isUp(id))
   }
 
-  #change(change: (state: ClusterState) => ClusterState): Promise<void> {
-    const turn = this.#lastChange.then(async () => {
-      const before = this.#state
-      const after = change(before)
-      if (after === before) return
-      if (after.view !== before.view) assertTravels(after.view)
-      await this.#store.save(after)
-      this.#state = after
-      if (after.view === null || after.view === before.view) return
-      this.#log.info({ epoch: after.view.epoch, servers: after.members.length }, 'a new view')
-      this.#published(after.view)
-    })
-    // Who asked for the change hears of its failure; the next one only waits for its end.
-    this.#lastChange = turn.catch(() => undefined)
-    return turn
+  /** Says each change once. */
+  #noteFreeze(): void {
+    const frozen = frozenBy(this.state, this.healthOf(this.state))
+    if (frozen === this.#frozen) return
+    this.#frozen = frozen
+    if (frozen === null) this.#log.info({}, 'no longer do too many servers fail: going on')
+    else this.#log.warn({}, frozen)
   }
 }
 
-/** A view that no frame can carry would leave every member behind. */
-function assertTravels(view: View | null): void {
-  const { byteLength } = encodeBody({ view })
-  if (byteLength <= maxFrameBodyBytes) return
-  const text = `the view would have ${byteLength} bytes, more than the ${maxFrameBodyBytes} of a frame`
-  throw new ClusterError('OVERLOADED', text)
+function seenBy(servers: Attendance, env: Env): Seen {
+  const presence = (id: MemberId) => servers.presence(id, env.clock.monotonicMs())
+  return {
+    isUp: id => servers.isAlive(id, env.clock.monotonicMs()),
+    silentMs: id => presence(id).silentMs,
+    hasFailedDisk: id => presence(id).report?.disks.some(disk => disk.state === 'failed') ?? false,
+  }
+}
+
+function frozenBy(state: ClusterState, { tooMany }: Health): string | null {
+  return tooMany.length === 0 ? null : describeTooMany(state, tooMany)
+}
+
+function removed({ name }: Member): ClusterError {
+  const text =
+    `server ${name} was removed from the cluster: to take its machine in again, give it directories that are ` +
+    'empty'
+  return new ClusterError('REMOVED', text)
 }

@@ -7,18 +7,36 @@
  */
 import { ClusterError } from '../../network/errors.ts'
 import type { Log } from '../../network/log.ts'
-import type { Peer, Reply, Service } from '../../network/rpc/contract.ts'
-import type { JoinReply, JoinRequest } from '../../network/wire/operations.ts'
+import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
+import type { JoinReply, JoinRequest, RequestOf } from '../../network/wire/operations.ts'
 import type { Member, MemberId, View } from '../../network/wire/view.ts'
+import { type AdministrativeOperations, administration } from './administration.ts'
 import { reportFrom } from './claims.ts'
+import { withInSync, withoutSync, withServed } from './holders.ts'
 import type { Roster } from './roster.ts'
+import type { ClusterState } from './state.ts'
 
-const empty: Reply<'heartbeat'> = { body: {}, payload: [] }
+/** What all say that have nothing to tell. */
+interface Answered {
+  readonly body: Record<never, never>
+  readonly payload: readonly Uint8Array[]
+}
+const empty: Answered = { body: {}, payload: [] }
 
 /** What members, and people who ask, may want of a manager. */
 export type MemberOperations = Required<
-  Pick<Service, 'join' | 'heartbeat' | 'view' | 'managerStatus'>
->
+  Pick<
+    Service,
+    | 'join'
+    | 'heartbeat'
+    | 'view'
+    | 'managerStatus'
+    | 'replicaInSync'
+    | 'replicaLost'
+    | 'partitionServed'
+  >
+> &
+  AdministrativeOperations
 
 export class MemberService {
   readonly service: MemberOperations
@@ -45,6 +63,21 @@ export class MemberService {
       },
       view: () => ({ body: { view: this.#roster.view }, payload: [] }),
       managerStatus: () => ({ body: this.#roster.status(), payload: [] }),
+      replicaInSync: incoming => this.#report(incoming, withInSync),
+      replicaLost: incoming =>
+        this.#report(incoming, (state, reporter, body) => {
+          const after = withoutSync(state, reporter, body)
+          const { partition, member, reason } = body
+          if (after !== state)
+            log.warn({ partition, member, reporter, reason }, 'a copy was left out')
+          return after
+        }),
+      partitionServed: incoming => this.#report(incoming, withServed),
+      ...administration({
+        change: change => roster.update(change),
+        healthOf: state => roster.healthOf(state),
+        removed: id => this.#cutOff(id),
+      }),
     }
   }
 
@@ -67,6 +100,26 @@ export class MemberService {
     } finally {
       if (this.#joining.get(id) === request) this.#joining.delete(id)
     }
+  }
+
+  /** What a server says of the partitions that it is primary of. */
+  async #report<N extends 'replicaInSync' | 'replicaLost' | 'partitionServed'>(
+    { peer, body }: Incoming<N>,
+    change: (state: ClusterState, reporter: MemberId, body: RequestOf<N>) => ClusterState,
+  ): Promise<Answered> {
+    const reporter = this.#idOf.get(peer)
+    if (reporter === undefined) {
+      throw new ClusterError('SESSION_EXPIRED', 'the manager does not know you: join again')
+    }
+    await this.#roster.gather(state => change(state, reporter, body))
+    return empty
+  }
+
+  /** When it asks to be taken in again it is told why not. */
+  #cutOff(id: MemberId): void {
+    this.#roster.forget(id)
+    const text = 'this server was removed from the cluster'
+    this.#peers.get(id)?.abort(new ClusterError('REMOVED', text))
   }
 
   /** One directory, copied or started twice, would be two servers that each believe to be the one. */

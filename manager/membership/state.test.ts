@@ -1,7 +1,15 @@
 import test from 'ava'
 import { exampleServer } from '../store/compliance.ts'
+import { partitionsHeld } from './holders.ts'
 import type { ClusterState } from './state.ts'
-import { createState, holdsPartitions, withFirstView, withServer } from './state.ts'
+import {
+  createState,
+  withDraining,
+  withFirstView,
+  withLabel,
+  withoutMember,
+  withServer,
+} from './state.ts'
 
 const everybody = () => true
 
@@ -29,10 +37,11 @@ test('the first view places every partition, in sync, with a primary, at epoch 1
 })
 
 test('a server that is down when the first view is made is listed but holds nothing', t => {
-  const { view } = withFirstView(stateWith(['s1', 's2', 's3']), 2, id => id !== 's2')
+  const state = withFirstView(stateWith(['s1', 's2', 's3']), 2, id => id !== 's2')
+  const { view } = state
   t.is(view?.members.length, 3)
-  t.false(holdsPartitions(view!, 's2'))
-  t.true(holdsPartitions(view!, 's1') && holdsPartitions(view!, 's3'))
+  t.is(partitionsHeld(state, 's2'), 0)
+  t.true(partitionsHeld(state, 's1') > 0 && partitionsHeld(state, 's3') > 0)
 })
 
 test('the first view is made once', t => {
@@ -55,12 +64,12 @@ test('a server that joins again as it was changes nothing', t => {
   t.is(withServer(state, exampleServer('s2')), state)
 })
 
-test('a server that comes after the first view is a member that holds nothing', t => {
+test('a server that comes after the first view is a member that holds nothing as yet', t => {
   const before = withFirstView(stateWith(['s1']), 1, everybody)
   const after = withServer(before, exampleServer('s2'))
   t.is(after.view?.epoch, 2)
   t.is(after.view?.members.length, 2)
-  t.false(holdsPartitions(after.view!, 's2'))
+  t.is(partitionsHeld(after, 's2'), 0)
 })
 
 test('more replicas wanted than servers gives each partition all of them', t => {
@@ -68,4 +77,32 @@ test('more replicas wanted than servers gives each partition all of them', t => 
   const { view } = withFirstView(state, 2, everybody)
   for (const { replicas } of view!.partitions) t.is(replicas.length, 2)
   t.is(view!.replicaCount, 3)
+})
+
+test('a label holds whatever the server says of itself later, and goes with the server', t => {
+  const before = withFirstView(stateWith(['s1', 's2']), 2, everybody)
+  const after = withLabel(before, { id: 's1', weight: 4 })
+  t.is(after.view?.members[0]?.weight, 4)
+  t.is(after.view?.epoch, 2)
+  t.is(withServer(after, exampleServer('s1')), after)
+  const both = withLabel(after, { id: 's1', name: 'attic' })
+  t.is(both.view?.members[0]?.weight, 4)
+  t.is(both.view?.members[0]?.name, 'attic')
+  const gone = withoutMember(both, 's1')
+  t.deepEqual(gone.gone, ['s1'])
+  t.is(withServer(gone, exampleServer('s1')).members[1]?.weight, 1)
+})
+
+test('a server that drains holds nothing of the first view, and is no member when it is removed', t => {
+  const draining = withDraining(stateWith(['s1', 's2']), 's1', true)
+  t.is(withDraining(draining, 's1', true), draining)
+  const state = withFirstView(draining, 1, everybody)
+  t.is(partitionsHeld(state, 's1'), 0)
+  const without = withoutMember(state, 's1')
+  t.deepEqual(without.draining, [])
+  t.deepEqual(
+    without.view?.members.map(({ id }) => id),
+    ['s2'],
+  )
+  t.is(withoutMember(without, 's1'), without)
 })

@@ -1,16 +1,31 @@
 /**
- * What the manager keeps on disk, and how joins change it: pure functions from one state to the next.
+ * What the manager keeps on disk, and how members change it: pure functions from one state to the next. What becomes of
+ * partitions is planned in planner.ts.
  *
- * 1. The first view is published when `serversWanted` servers are up at the same time, and places every
- *    partition on those. Later joins never move a partition: a server that comes after the first view is
- *    a member that holds nothing.
- * 2. The view's epoch rises with every change of the view, a partition's only when its holders change.
- * 3. A primary that is its partition's only replica stays primary while it is down: nobody else has the
- *    data, so its partitions wait for it. Promoting another replica needs replication.
- * 4. A function that has nothing to change returns the state it was given, itself.
+ * 1. The first view is published when `serversWanted` servers are up at the same time, and places every partition on
+ *    those. A server that comes later gets its share by moves.
+ * 2. The view's epoch rises with every change of the view, a partition's with every change of its holders.
+ * 3. A function that has nothing to change returns the state it was given, itself.
+ * 4. What a label says of a server holds, whatever the server says of itself when it joins again.
  */
+import { maxRemovedRemembered } from '../../network/limits.ts'
 import { place } from '../../network/placement/placement.ts'
 import type { Member, MemberId, PartitionState, View } from '../../network/wire/view.ts'
+
+/** What an administrator has said of a server. */
+export interface Label {
+  readonly id: MemberId
+  readonly name?: string
+  readonly domain?: string
+  readonly weight?: number
+}
+
+/** A partition whose primary has changed and is not known to have taken it up yet. */
+export interface Handover {
+  readonly partition: number
+  /** Of the partition, in which its primary became it. */
+  readonly epoch: number
+}
 
 export interface ClusterState {
   /** 32 hexadecimal digits, drawn once. */
@@ -21,25 +36,32 @@ export interface ClusterState {
   readonly members: readonly Member[]
   /** null until enough servers have joined. */
   readonly view: View | null
+  /** Servers that are to hold nothing. */
+  readonly draining: readonly MemberId[]
+  readonly labels: readonly Label[]
+  /** Servers that were removed, the latest last: they are not taken in again. */
+  readonly gone: readonly MemberId[]
+  readonly handovers: readonly Handover[]
 }
 
 export type NewCluster = Pick<ClusterState, 'cluster' | 'partitionCount' | 'replicaCount'>
 
 export function createState({ cluster, partitionCount, replicaCount }: NewCluster): ClusterState {
-  return { cluster, partitionCount, replicaCount, members: [], view: null }
+  const nothing = { members: [], view: null, draining: [], labels: [], gone: [], handovers: [] }
+  return { cluster, partitionCount, replicaCount, ...nothing }
 }
 
 /** Adds a server, or takes in what has changed about a known one: addresses above all. */
-export function withServer(state: ClusterState, server: Member): ClusterState {
+export function withServer(state: ClusterState, said: Member): ClusterState {
+  const server = labelled(said, labelOf(state, said.id))
   const known = memberOf(state, server.id)
   if (known !== undefined && sameMember(known, server)) return state
-  const members =
+  return withMembers(
+    state,
     known === undefined
       ? [...state.members, server]
-      : state.members.map(member => (member === known ? server : member))
-  const { view } = state
-  if (view === null) return { ...state, members }
-  return { ...state, members, view: { ...view, epoch: view.epoch + 1, members } }
+      : state.members.map(member => (member === known ? server : member)),
+  )
 }
 
 /** Publishes the first view when there is none and enough of the servers are up. */
@@ -49,18 +71,58 @@ export function withFirstView(
   isUp: (id: MemberId) => boolean,
 ): ClusterState {
   if (state.view !== null) return state
-  const up = state.members.filter(member => isUp(member.id))
+  const up = state.members.filter(({ id }) => isUp(id) && !state.draining.includes(id))
   if (up.length === 0 || up.length < serversWanted) return state
   return { ...state, view: firstView(state, up) }
+}
+
+export function withDraining(state: ClusterState, id: MemberId, draining: boolean): ClusterState {
+  if (state.draining.includes(id) === draining) return state
+  const others = state.draining.filter(other => other !== id)
+  return { ...state, draining: draining ? [...others, id] : others }
+}
+
+export function withLabel(state: ClusterState, label: Label): ClusterState {
+  const known = memberOf(state, label.id)
+  if (known === undefined) return state
+  const both = { ...labelOf(state, label.id), ...label }
+  const labels = [...state.labels.filter(({ id }) => id !== label.id), both]
+  const member = labelled(known, both)
+  const labelledState = { ...state, labels }
+  if (sameMember(known, member)) return labelledState
+  return withMembers(
+    labelledState,
+    state.members.map(other => (other === known ? member : other)),
+  )
+}
+
+/** The server is to hold nothing any more (see `withoutCopies` in holders.ts). */
+export function withoutMember(state: ClusterState, id: MemberId): ClusterState {
+  const others = state.members.filter(member => member.id !== id)
+  if (others.length === state.members.length) return state
+  const gone = [...state.gone.filter(other => other !== id), id].slice(-maxRemovedRemembered)
+  const labels = state.labels.filter(label => label.id !== id)
+  return withDraining(withMembers({ ...state, gone, labels }, others), id, false)
 }
 
 export function memberOf(state: ClusterState, id: MemberId): Member | undefined {
   return state.members.find(member => member.id === id)
 }
 
-/** Whether any partition has this member among its replicas. */
-export function holdsPartitions(view: View, id: MemberId): boolean {
-  return view.partitions.some(({ replicas }) => replicas.includes(id))
+/** @returns the state with a view of these partitions, one epoch on. */
+export function withPartitions(
+  state: ClusterState,
+  partitions: readonly PartitionState[],
+): ClusterState {
+  const { view } = state
+  if (view === null) return state
+  return { ...state, view: { ...view, epoch: view.epoch + 1, partitions } }
+}
+
+function withMembers(state: ClusterState, members: readonly Member[]): ClusterState {
+  const { view } = state
+  if (view === null) return { ...state, members }
+  return { ...state, members, view: { ...view, epoch: view.epoch + 1, members } }
 }
 
 function firstView(state: ClusterState, holders: readonly Member[]): View {
@@ -74,6 +136,16 @@ function firstView(state: ClusterState, holders: readonly Member[]): View {
     }),
   )
   return { cluster, epoch: 1, members, partitions, replicaCount }
+}
+
+function labelOf(state: ClusterState, id: MemberId): Label | undefined {
+  return state.labels.find(label => label.id === id)
+}
+
+function labelled(member: Member, label: Label | undefined): Member {
+  if (label === undefined) return member
+  const { name = member.name, domain = member.domain, weight = member.weight } = label
+  return { ...member, name, domain, weight }
 }
 
 function sameMember(a: Member, b: Member): boolean {

@@ -3,7 +3,14 @@ import type { TestFn } from 'ava'
 import type { ClusterError } from '../../network/errors.ts'
 import type { Member } from '../../network/wire/view.ts'
 import type { ClusterState } from '../membership/state.ts'
-import { createState, withFirstView, withServer } from '../membership/state.ts'
+import {
+  createState,
+  withDraining,
+  withFirstView,
+  withLabel,
+  withoutMember,
+  withServer,
+} from '../membership/state.ts'
 import type { ManagerStore } from './contract.ts'
 
 /** A place to keep a state in: `open` finds again what an earlier store was given. */
@@ -52,12 +59,16 @@ export function testStore(
   })
 }
 
-/** Two servers, and a view that is not the first any more. */
+/** Three servers, one of which is gone, and a view that is not the first any more; nothing is empty. */
 export function exampleState(): ClusterState {
   const cluster = createState({ cluster: 'c1', partitionCount: 8, replicaCount: 1 })
   const joined = withServer(withServer(cluster, exampleServer('s1')), exampleServer('s2'))
   const published = withFirstView(joined, 2, () => true)
-  return withServer(published, { ...exampleServer('s2'), addresses: ['tcp://10.0.0.9:7401'] })
+  const late = withoutMember(withServer(published, exampleServer('s3')), 's3')
+  const said = withLabel(withDraining(late, 's1', true), { id: 's2', domain: 'rack', weight: 2 })
+  const handovers = [{ partition: 3, epoch: 1 }]
+  const moved = { ...exampleServer('s2'), addresses: ['tcp://10.0.0.9:7401'] }
+  return { ...withServer(said, moved), handovers }
 }
 
 export function exampleServer(id: string): Member {

@@ -29,6 +29,13 @@ const view = z.object({
   replicaCount: z.int().min(1),
   removed: z.array(removed).exactOptional(),
 })
+const label = z.object({
+  id: z.string(),
+  name: z.string().exactOptional(),
+  domain: z.string().exactOptional(),
+  weight: z.number().positive().exactOptional(),
+})
+const handover = z.object({ partition: z.int().min(0), epoch })
 const record = z
   .object({
     format: z.literal(diskFormat),
@@ -37,6 +44,11 @@ const record = z
     replicaCount: z.int().min(1),
     members: z.array(member),
     view: view.nullable(),
+    // States of before partitions moved have none of these.
+    draining: z.array(z.string()).default([]),
+    labels: z.array(label).default([]),
+    gone: z.array(z.string()).default([]),
+    handovers: z.array(handover).default([]),
   })
   .refine(
     ({ view, cluster, partitionCount }) =>

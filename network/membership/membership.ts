@@ -65,16 +65,18 @@ export interface Membership {
   viewNewerThan(epoch: number, deadlineMs: number): Promise<View>
   /** Takes a view that another member has, if it is newer. @throws ClusterError WRONG_CLUSTER. */
   adopt(view: View): void
+  /** Resolves when the manager says that this member was removed: it is not taken in again. */
+  readonly removed: Promise<ClusterError>
   /** Takes leave of the manager. */
   close(): Promise<void>
 }
 
 /** No further attempt would end otherwise. */
-const finalCodes: readonly string[] = ['VERSION_MISMATCH', 'WRONG_CLUSTER', 'MALFORMED']
+const finalCodes: readonly string[] = ['VERSION_MISMATCH', 'WRONG_CLUSTER', 'MALFORMED', 'REMOVED']
 
 /**
  * Joins the cluster; returns when a manager has taken this member in.
- * @throws ClusterError VERSION_MISMATCH, WRONG_CLUSTER, MALFORMED or IN_USE as the manager refuses;
+ * @throws ClusterError VERSION_MISMATCH, WRONG_CLUSTER, MALFORMED, REMOVED or IN_USE as the manager refuses;
  * UNREACHABLE when no manager answers in time; CANCELLED.
  */
 export async function joinCluster(init: MembershipInit): Promise<Membership> {
@@ -87,6 +89,7 @@ class ClusterMember implements Membership {
   readonly #init: MembershipInit
   readonly #board: ViewBoard
   readonly #stop = new AbortController()
+  readonly #removed = Promise.withResolvers<ClusterError>()
   readonly #service: Service
   #joined: JoinReply | undefined
   #peer: Peer | undefined
@@ -123,6 +126,10 @@ class ClusterMember implements Membership {
 
   get connected(): boolean {
     return this.#peer !== undefined
+  }
+
+  get removed(): Promise<ClusterError> {
+    return this.#removed.promise
   }
 
   onView(listener: ViewListener): () => void {
@@ -189,6 +196,10 @@ class ClusterMember implements Membership {
       } catch (error) {
         if (stop.aborted) break
         if (!(error instanceof ClusterError || error instanceof PosixError)) throw error
+        if (error.code === 'REMOVED') {
+          this.#removed.resolve(error)
+          break
+        }
         if (attempt === 0) {
           log.warn({ managers, error }, 'the manager is away: going on with the view there is')
         }

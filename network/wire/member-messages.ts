@@ -1,6 +1,6 @@
 /** Requests and replies between members: hellos, sessions, transactions, membership. */
 import type { Ino } from './ids.ts'
-import type { MemberReport, MemberRole, MemberStatus, View } from './view.ts'
+import type { MemberId, MemberReport, MemberRole, MemberStatus, View } from './view.ts'
 
 /** A leg of a transaction, sent by the coordinator to a participant; see server/transactions. */
 export interface PrepareRequest {
@@ -88,15 +88,51 @@ export interface HeartbeatRequest {
   readonly epoch: number
   readonly report: MemberReport | null
 }
+/** A server is to hold nothing any more, or is to hold its share again. */
+export interface DrainMemberRequest {
+  readonly member: MemberId
+  readonly cancel: boolean
+}
+/** A server is no member any more; refused while it holds something, but with `force` when others have all of it. */
+export interface RemoveMemberRequest {
+  readonly member: MemberId
+  readonly force: boolean
+}
+/** What holds of a server from now on, whatever it says of itself. What is absent stays. */
+export interface LabelMemberRequest {
+  readonly member: MemberId
+  readonly name?: string
+  readonly domain?: string
+  readonly weight?: number
+}
 export interface ViewReply {
   /** null until enough servers have joined. */
   readonly view: View | null
+}
+/** A partition on its way from one server to another, or catching up. */
+export interface MoveStatus {
+  readonly partition: number
+  /** null when it is not known. */
+  readonly source: MemberId | null
+  readonly target: MemberId
+  readonly phase: 'copying' | 'handing over'
+  /** 0 of 0 until the source has said. */
+  readonly doneBytes: number
+  readonly totalBytes: number
 }
 export interface ManagerStatusReply {
   readonly cluster: string
   readonly view: View | null
   readonly members: readonly MemberStatus[]
   readonly serversWanted: number
+  /** Servers that are to hold nothing any more. */
+  readonly draining: readonly MemberId[]
+  /** Under way, a bounded number of them. */
+  readonly moves: readonly MoveStatus[]
+  /** Partitions that are not where they should be, and not on their way. */
+  readonly movesWaiting: number
+  /** Why nothing is changed although servers fail; null when nothing is held up. */
+  readonly frozen: string | null
   /** Where the manager has a page of all this for people; null when it has none. */
   readonly page: string | null
 }

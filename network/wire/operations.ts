@@ -85,15 +85,18 @@ import type {
 import type {
   DecideReply,
   DecideRequest,
+  DrainMemberRequest,
   HeartbeatRequest,
   HelloRequest,
   JoinReply,
   JoinRequest,
+  LabelMemberRequest,
   ManagerStatusReply,
   OutcomeReply,
   OutcomeRequest,
   PrepareReply,
   PrepareRequest,
+  RemoveMemberRequest,
   ServerStatusReply,
   SessionReply,
   SessionRequest,
@@ -224,6 +227,9 @@ export interface Operations {
   view: { request: Empty; reply: ViewReply }
   viewChanged: { request: ViewReply; reply: Empty }
   managerStatus: { request: Empty; reply: ManagerStatusReply }
+  drainMember: { request: DrainMemberRequest; reply: Empty }
+  removeMember: { request: RemoveMemberRequest; reply: Empty }
+  labelMember: { request: LabelMemberRequest; reply: Empty }
 }
 
 export type OperationName = keyof Operations
@@ -304,4 +310,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   view: 98,
   viewChanged: 99,
   managerStatus: 100,
+  drainMember: 160,
+  removeMember: 161,
+  labelMember: 162,
 }
