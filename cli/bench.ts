@@ -1,151 +1,98 @@
 /** `rookery bench io500`: the phases of IO500 on a directory, beside others for comparison. */
-import { mkdir, open, realpath, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Command } from 'commander'
-import { runPhases } from '../bench/io500/conductor.ts'
-import { type PhaseResult, phases } from '../bench/io500/phases.ts'
-import {
-  machineFacts,
-  type Report,
-  rowsOf,
-  type Subject,
-  subjectOf,
-} from '../bench/io500/report.ts'
+import { Command, Option } from 'commander'
 import { collect, countBetween } from './arguments.ts'
-import { Failure } from './failure.ts'
-import { startProgress } from './progress.ts'
-import { formatTable } from './table.ts'
+import { type ClusterOptions, homeOption, managerOption, volumeOption } from './options.ts'
 
-interface BenchOptions {
+export interface BenchOptions extends ClusterOptions {
+  readonly io500?: string
+  readonly mpirun: string
+  readonly quick?: true
+  readonly official?: true
   readonly compare?: readonly string[]
+  readonly through: 'directory' | 'library'
+  readonly mounts?: number
+  readonly volume: string
   readonly ranks: number
-  readonly stonewall: number
+  readonly stonewall?: number
   readonly dropCaches?: true
-  readonly results?: string
+  readonly pfindProcesses?: number
+  readonly pfindQueue?: number
+  /** Commander's form of --no-results is false. */
+  readonly results: string | false
   readonly json?: true
   readonly quiet?: true
 }
 
 const examples = `
 Examples:
-  $ rookery bench io500 ~/rookery
+  $ rookery bench io500 --quick                          the mount of the running cluster
   $ rookery bench io500 ~/rookery --compare /var/tmp --stonewall 30
+  $ rookery bench io500 --io500 ~/io500/io500            the official program, with mpirun
+  $ rookery bench io500 --mounts 4 --ranks 4             a cluster mounted four times
+  $ rookery bench io500 --through library                without a mount
 
-The figures are made by a built-in program with the phases and parameters of IO500 (io500.org), not by the
-official one. They are no IO500 submission; compare them within one run.`
+Without --io500 the figures are made by a built-in program with the phases and parameters of IO500 (io500.org),
+not by the official one. They are no IO500 submission; compare them within one run.`
 
 export function benchCommand(): Command {
-  return new Command('bench')
-    .description('Measure how fast a file system is.')
-    .addCommand(
-      new Command('io500')
-        .description(
-          'Run the twelve phases of IO500 on a directory, through a mount or on any disk.',
-        )
-        .argument(
-          '<directory>',
-          'an existing directory; a new one is made in it, and removed again',
-        )
-        .option('--compare <directory>', 'run on this one as well (repeatable)', collect(String))
-        .option('--ranks <count>', 'worker processes', countBetween(1, 1024), 2)
-        .option('--stonewall <seconds>', 'least time of each write phase', countBetween(1, 3600), 8)
-        .option('--drop-caches', "empty the kernel's caches before reading (root)")
-        .option('--results <directory>', 'keep the results there, as JSON')
-        .option('--json', 'print the results as JSON')
-        .option('-q, --quiet', 'no progress')
-        .addHelpText('after', examples)
-        .action(bench),
+  return new Command('bench').description('Measure how fast a file system is.').addCommand(
+    withPlaces(io500Command())
+      .option('--json', 'print the results as JSON')
+      .option('-q, --quiet', 'no progress')
+      .addHelpText('after', examples)
+      .action(async (directory: string | undefined, options: BenchOptions) => {
+        const { runBench } = await import('./run-bench.ts')
+        await runBench(directory, options)
+      }),
+  )
+}
+
+function io500Command(): Command {
+  return new Command('io500')
+    .description('Run the twelve phases of IO500 on a directory, through a mount or on any disk.')
+    .argument(
+      '[directory]',
+      'an existing directory, in which a new one is made and removed again (default: the mount of the running cluster)',
     )
+    .option('--io500 <program>', 'run this official io500 binary instead of the built-in phases')
+    .option('--mpirun <program>', 'what starts the official binary', 'mpirun')
+    .addOption(new Option('--quick', 'write phases of 3 s, for a first look').conflicts('official'))
+    .option('--official', 'write phases of 300 s, as the rules of IO500 ask')
+    .option(
+      '--stonewall <seconds>',
+      'least time of each write phase (default: 8)',
+      countBetween(1, 3600),
+    )
+    .option('--ranks <count>', 'processes, -np of mpirun', countBetween(1, 1024), 2)
+    .option('--drop-caches', "empty the kernel's caches before reading (root)")
+    .option(
+      '--pfind-processes <count>',
+      'processes of the official find (default: all)',
+      countBetween(1, 1024),
+    )
+    .option('--pfind-queue <length>', 'queue of the official find', countBetween(1, 1_000_000))
 }
 
-async function bench(directory: string, options: BenchOptions): Promise<void> {
-  const directories = await Promise.all([directory, ...(options.compare ?? [])].map(existing))
-  const interrupted = new AbortController()
-  const interrupt = () => interrupted.abort(new Failure('interrupted'))
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
-  const progress = startProgress({
-    total: directories.length * phases.length,
-    unit: 'steps',
-    quiet: options.quiet === true,
-  })
-  const subjects: Subject[] = []
-  try {
-    for (const each of directories) {
-      const results = await runPhases({
-        directory: each,
-        ranks: options.ranks,
-        stonewallSeconds: options.stonewall,
-        signal: interrupted.signal,
-        onPhase: result => progress.advance(1, describe(each, result)),
-        ...(options.dropCaches === true ? { beforeReading: dropCaches } : {}),
-      })
-      subjects.push(await subjectOf(each, results))
-    }
-  } finally {
-    progress.end()
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
-  }
-  await tell(reportOf(subjects, options), options)
-}
-
-function describe(directory: string, { name, value, unit }: PhaseResult): string {
-  return `${directory}  ${name}  ${value.toFixed(3)} ${unit}`
-}
-
-function reportOf(subjects: readonly Subject[], options: BenchOptions): Report {
-  return {
-    made: 'rookery built-in',
-    at: new Date().toISOString(),
-    command: process.argv.slice(2),
-    machine: machineFacts(),
-    ranks: options.ranks,
-    stonewallSeconds: options.stonewall,
-    cachesDropped: options.dropCaches === true,
-    subjects,
-  }
-}
-
-async function tell(report: Report, { json, results }: BenchOptions): Promise<void> {
-  const document = `${JSON.stringify(report, null, 2)}\n`
-  if (results !== undefined) {
-    await mkdir(results, { recursive: true })
-    await writeFile(join(results, `io500-${report.at.replaceAll(':', '')}.json`), document)
-  }
-  if (json === true) process.stdout.write(document)
-  else console.log(tableOf(report))
-}
-
-function tableOf(report: Report): string {
-  const [first, ...others] = report.subjects.map(({ directory, fileSystem }) => ({
-    title: `${directory} (${fileSystem})`,
-  }))
-  const columns = [
-    { title: 'PHASE', align: 'left' },
-    { title: first?.title ?? '', align: 'right' },
-    { title: 'UNIT', align: 'left' },
-    ...others.flatMap(({ title }) => [
-      { title, align: 'right' } as const,
-      { title: 'RATIO', align: 'right' } as const,
-    ]),
-  ] as const
-  return `${formatTable(columns, rowsOf(report.subjects))}\n(${report.made}, ${report.ranks} ranks, stonewall ${report.stonewallSeconds} s)`
-}
-
-async function existing(path: string): Promise<string> {
-  const status = await stat(path).catch(() => null)
-  if (status === null) throw new Failure(`${path} does not exist`)
-  if (!status.isDirectory()) throw new Failure(`${path} is not a directory`)
-  return await realpath(path)
-}
-
-/** Documentation/admin-guide/sysctl/vm.rst: 3 empties pages, dentries and inodes that are clean. */
-async function dropCaches(): Promise<void> {
-  const file = await open('/proc/sys/vm/drop_caches', 'w').catch((error: Error) => {
-    throw new Failure(`the kernel's caches cannot be emptied: ${error.message}`)
-  })
-  try {
-    await file.write('3')
-  } finally {
-    await file.close()
-  }
+function withPlaces(command: Command): Command {
+  return command
+    .option('--compare <directory>', 'run on this one as well (repeatable)', collect(String))
+    .addOption(
+      new Option('--through <way>', 'how to reach the cluster: its client library needs no mount')
+        .choices(['directory', 'library'])
+        .default('directory'),
+    )
+    .option(
+      '--mounts <count>',
+      'mount the cluster so many times, and spread the ranks over the mounts',
+      countBetween(1, 64),
+    )
+    .addOption(homeOption())
+    .addOption(managerOption())
+    .addOption(volumeOption())
+    .option(
+      '--results <directory>',
+      'keep each run in a folder of its own there: figures, settings, machine, picture',
+      'io500-results',
+    )
+    .option('--no-results', 'keep nothing')
 }

@@ -1,5 +1,4 @@
 /** The command line: which commands there are, and what becomes of their errors. */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { benchCommand } from './bench.ts'
 import { catCommand } from './cat.ts'
@@ -18,6 +17,7 @@ import { statCommand } from './stat.ts'
 import { statusCommand } from './status.ts'
 import { umountCommand } from './umount.ts'
 import { upCommand } from './up.ts'
+import { version } from './version.ts'
 import { volumeCommand } from './volume.ts'
 
 const examples = `
@@ -59,22 +59,6 @@ function settle(command: Command): void {
     nested.addOption(new Option('--debug').hideHelp())
     settle(nested)
   }
-}
-
-/** The package is one directory up from the sources, and two from what was compiled. */
-function version(): string {
-  for (const candidate of ['../package.json', '../../package.json']) {
-    try {
-      const text = readFileSync(new URL(candidate, import.meta.url), 'utf8')
-      const found: unknown = JSON.parse(text)
-      if (typeof found === 'object' && found !== null && 'version' in found) {
-        return String(found.version)
-      }
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-    }
-  }
-  return 'unknown'
 }
 
 async function run(argv: readonly string[]): Promise<number> {

@@ -1,19 +1,16 @@
 /**
- * Runs the phases on one directory with worker processes: everybody begins a phase together, a write phase is
+ * Runs the phases at one scene with worker processes: everybody begins a phase together, a write phase is
  * stonewalled and worn out as IOR and mdtest do it, and the slowest rank's end is the phase's.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { ToConductor, ToWorker } from './messages.ts'
 import { type PhaseName, type PhaseResult, phases, type Unit } from './phases.ts'
+import type { Scene } from './scene.ts'
 import { bytesOfStep, writtenBy } from './workload/works.ts'
 
 export interface RunOptions {
-  /** An existing directory; everything happens in a new one below it, which is removed afterwards. */
-  readonly directory: string
+  readonly scene: Scene
   /** Worker processes. */
   readonly ranks: number
   /** Seconds a write phase goes on before it is worn out. */
@@ -26,20 +23,17 @@ export interface RunOptions {
 
 type Told<K extends ToConductor['kind']> = ToConductor & { readonly kind: K }
 
-const worker = fileURLToPath(new URL(`worker${import.meta.url.slice(-3)}`, import.meta.url))
-
 /** @throws when a worker fails, e.g. with wrong data or a full disk, or the signal is aborted. */
 export async function runPhases(options: RunOptions): Promise<readonly PhaseResult[]> {
-  const root = await mkdtemp(join(options.directory, 'io500-'))
-  const workers = new Workers(root, options)
+  const { scene } = options
+  let workers: Workers | undefined
   try {
-    for (const name of ['ior-easy', 'ior-hard', 'mdtest-easy', 'mdtest-hard']) {
-      await mkdir(join(root, name))
-    }
+    await scene.open()
+    workers = new Workers(options)
     return await runAll(workers, options)
   } finally {
-    await workers.end()
-    await rm(root, { recursive: true, force: true })
+    await workers?.end()
+    await scene.close()
   }
 }
 
@@ -99,11 +93,12 @@ class Workers {
   readonly #processes: readonly ChildProcess[]
   readonly #signal: AbortSignal | undefined
 
-  constructor(root: string, { ranks, signal }: RunOptions) {
+  constructor({ scene, ranks, signal }: RunOptions) {
     this.#signal = signal
-    this.#processes = Array.from({ length: ranks }, (_, rank) =>
-      fork(worker, [root, `${rank}`, `${ranks}`], { serialization: 'advanced' }),
-    )
+    this.#processes = Array.from({ length: ranks }, (_, rank) => {
+      const { script, args } = scene.program(rank, ranks)
+      return fork(script, args, { serialization: 'advanced' })
+    })
   }
 
   /** Says the same to all, and resolves with the answer of each. @throws when one fails or ends. */

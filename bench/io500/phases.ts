@@ -33,8 +33,8 @@ export interface PhaseResult {
   readonly value: number
   /** From the first worker's start to the last one's end. */
   readonly seconds: number
-  /** Transfers, files or entries, of all workers. */
-  readonly count: number
+  /** Transfers, files or entries, of all workers; null where the program that ran does not say. */
+  readonly count: number | null
 }
 
 export interface Score {

@@ -1,15 +1,23 @@
 /** Results as a document that is kept, and as a table that is read. */
 import { readFile } from 'node:fs/promises'
 import { arch, cpus, release, totalmem, type } from 'node:os'
-import { type PhaseName, type PhaseResult, phases, type Score, scoreOf } from './phases.ts'
+import { drawBars, figure } from '../plot/bars.ts'
+import { type PhaseName, type PhaseResult, phases, type Score } from './phases.ts'
+import type { RunSettings } from './settings.ts'
 
-/** One directory's results. */
+/** What ran: this project's own program, or the official `io500`. */
+export type Maker = 'rookery built-in' | 'official io500'
+
+/** One place's results. */
 export interface Subject {
-  readonly directory: string
+  /** The directory, or how it was reached. */
+  readonly name: string
   /** Type of its file system, as in /proc/mounts. */
   readonly fileSystem: string
   readonly phases: readonly PhaseResult[]
   readonly score: Score
+  /** What the program that ran holds against the run, other than its shortness. */
+  readonly errors: readonly string[]
 }
 
 export interface Machine {
@@ -19,15 +27,13 @@ export interface Machine {
   readonly node: string
 }
 
-export interface Report {
-  /** Which program made the figures: this one, or the official `io500`. */
-  readonly made: 'rookery built-in' | 'official io500'
+export interface Report extends RunSettings {
+  readonly made: Maker
+  /** Of the program that made it. */
+  readonly version: string
   readonly at: string
   readonly command: readonly string[]
   readonly machine: Machine
-  readonly ranks: number
-  readonly stonewallSeconds: number
-  readonly cachesDropped: boolean
   /** The first is what was asked about, the others what it is compared with. */
   readonly subjects: readonly Subject[]
 }
@@ -42,16 +48,8 @@ export function machineFacts(): Machine {
   }
 }
 
-export async function subjectOf(
-  directory: string,
-  results: readonly PhaseResult[],
-): Promise<Subject> {
-  const fileSystem = await fileSystemOf(directory)
-  return { directory, fileSystem, phases: results, score: scoreOf(results) }
-}
-
 /** proc_pid_mountinfo(5): the last mount whose point is a parent of the path. */
-async function fileSystemOf(path: string): Promise<string> {
+export async function fileSystemOf(path: string): Promise<string> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
   let found = { point: '', type: 'unknown' }
   for (const line of lines) {
@@ -87,6 +85,36 @@ function figureOf(subject: Subject, name: PhaseName): number {
   return subject.phases.find(phase => phase.name === name)?.value ?? 0
 }
 
-function figure(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 3)
+/** On which terms the figures were made: no figure is told without it. */
+export function termsOf(report: Report): string {
+  const { made, version, variant, ranks, stonewallSeconds, dropCaches, machine } = report
+  const which =
+    made === 'official io500'
+      ? `official ${version}`
+      : `rookery's built-in phases ${version}, not the official program`
+  const caches = dropCaches ? ', caches dropped' : ''
+  return `${which}; ${variant} run: ${ranks} ranks, stonewall ${stonewallSeconds} s${caches}; ${machine.processors}`
+}
+
+/** The comparison as a picture: a document of SVG. */
+export function pictureOf(report: Report): string {
+  const { subjects } = report
+  const scores = ['bandwidth', 'iops', 'total'] as const
+  const names = { bandwidth: 'bandwidth', iops: 'metadata', total: 'total score' }
+  const units = { bandwidth: 'GiB/s', iops: 'kIOPS', total: '' }
+  return drawBars({
+    title: 'IO500 phases',
+    note: termsOf(report),
+    series: subjects.map(({ name, fileSystem }) => `${name} (${fileSystem})`),
+    groups: [
+      ...phases.map(({ name, unit }) => ({
+        ...{ name, unit },
+        values: subjects.map(subject => figureOf(subject, name)),
+      })),
+      ...scores.map(score => ({
+        ...{ name: names[score], unit: units[score] },
+        values: subjects.map(subject => subject.score[score]),
+      })),
+    ],
+  })
 }

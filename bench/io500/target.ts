@@ -1,4 +1,5 @@
 /** What a worker works on. Calls return promises only where the target cannot answer at once. */
+import { execFileSync } from 'node:child_process'
 import {
   closeSync,
   fsyncSync,
@@ -36,9 +37,11 @@ export interface Target {
   stat(path: string): Now<TargetStat>
   remove(path: string): Now<void>
   list(path: string): AsyncIterable<string>
+  /** Has what this machine still holds in memory written to its disks. */
+  flush(): Now<void>
 }
 
-const flags = { read: 'r', write: 'r+', create: 'wx' } as const
+export const openFlags = { read: 'r', write: 'r+', create: 'wx' } as const
 
 /** A directory of any file system, through synchronous system calls: one call at a time, as MPI programs do. */
 export class DirectoryTarget implements Target {
@@ -53,7 +56,7 @@ export class DirectoryTarget implements Target {
   }
 
   open(path: string, access: Access): TargetFile {
-    return new DescriptorFile(openSync(this.#root + path, flags[access]))
+    return new DescriptorFile(openSync(this.#root + path, openFlags[access]))
   }
 
   stat(path: string): TargetStat {
@@ -74,6 +77,15 @@ export class DirectoryTarget implements Target {
       directory.closeSync()
     }
   }
+
+  flush(): void {
+    flushMachine()
+  }
+}
+
+/** sync(1), since Node has no sync(2); mdtest runs it, too, at the end of what it writes (-Y). */
+export function flushMachine(): void {
+  execFileSync('sync')
 }
 
 class DescriptorFile implements TargetFile {

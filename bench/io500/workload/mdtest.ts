@@ -38,6 +38,7 @@ export function createFiles({ rank, target }: Rank, files: Files): Work {
       if (pattern !== null) await file.write(pattern.of(rank, index), 0)
       await file.close()
     },
+    finish: () => target.flush(),
   }
 }
 
