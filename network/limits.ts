@@ -249,6 +249,9 @@ export const maxLocksOfClient = 12_000
 export const maxLockWaitsOfClient = 12_000
 /** A client that waits for locks is answered at the latest after this long, as a call has its deadline. */
 export const lockPollMs = 5_000
+/** Who was turned away from a mapped file and has not asked again for so long has lost its turn. SQLite, which asks
+ * most patiently, sleeps for up to 323 ms. */
+export const lockTurnMs = 500
 
 /** Clients that one server remembers at a time. */
 export const maxSessions = 10_000

@@ -44,6 +44,7 @@ export class LockService {
     const { env, partitions, log } = init
     this.records = new LockRecords({ env, partitions, log, thawed: () => this.#thaw() })
     this.table = new LockTable({
+      monotonicMs: () => env.clock.monotonicMs(),
       granted: ({ owner, id }) => this.#mailbox(owner.client).put(id),
       isFrozen: ino => this.records.isFrozen(partitionOfIno(ino)),
     })

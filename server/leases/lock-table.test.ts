@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { maxLocksOfClient } from '../../network/limits.ts'
+import { lockTurnMs, maxLocksOfClient } from '../../network/limits.ts'
 import {
   type HeldRange,
   type LockType,
@@ -24,14 +24,19 @@ function change(type: LockType, start = 0, end = Number.POSITIVE_INFINITY) {
 function setUp() {
   const granted: number[] = []
   let frozen = false
+  let nowMs = 0
   const table = new LockTable({
+    monotonicMs: () => nowMs,
     granted: ({ id }: Waiting) => granted.push(id),
     isFrozen: () => frozen,
   })
   const freeze = (value: boolean) => {
     frozen = value
   }
-  return { table, granted, freeze }
+  const pass = (ms: number) => {
+    nowMs += ms
+  }
+  return { table, granted, freeze, pass }
 }
 
 test('waits are granted in their order, readers together, and nobody holds what conflicts', t => {
@@ -184,6 +189,7 @@ test('any requests and waits have the outcome of a table that knows each byte', 
     const byId = new Map<number, () => boolean>()
     let sound = true
     const table = new LockTable({
+      monotonicMs: () => 0,
       granted: ({ id }) => {
         sound &&= byId.get(id)!()
         byId.delete(id)
@@ -240,6 +246,32 @@ test('of a mapped file one client at a time has exclusive locks, whichever bytes
   table.set(ino, alsoHere, change(read, 20, 20), 0)
   t.deepEqual(granted, [5])
   t.is(table.set(ino, here, change(read, 10, 10), 0), 'refused')
+})
+
+test('who was turned away from a mapped file is next, however many take turns on another mount', t => {
+  const { table, pass } = setUp()
+  const [here, alsoHere, there] = [owner(1, 'a'), owner(2, 'a'), owner(3, 'b')]
+  const ask = (who: Owner, at: number, type: LockType = write) =>
+    table.set(ino, who, change(type, at, at), 0)
+  table.set(ino, here, change(write, 10, 10), 0, true)
+  t.is(ask(there, 30, read), 'refused')
+  t.is(ask(alsoHere, 20), 'refused', 'would begin')
+  t.is(ask(alsoHere, 40, read), 'done', 'is in nobody’s way')
+  t.is(ask(here, 11), 'done', 'goes on')
+  pass(lockTurnMs - 1)
+  t.is(ask(there, 30), 'refused')
+  table.set(ino, here, change(unlock), 0)
+  pass(lockTurnMs - 1)
+  t.is(ask(here, 10), 'refused')
+  t.is(ask(there, 30), 'done')
+  t.is(ask(here, 10), 'refused')
+  table.set(ino, there, change(unlock), 0)
+  t.is(ask(there, 30), 'refused', 'it is the turn of the others')
+  t.is(ask(alsoHere, 20), 'done')
+  t.is(ask(there, 30), 'refused')
+  table.set(ino, alsoHere, change(unlock), 0)
+  pass(lockTurnMs)
+  t.is(ask(here, 10), 'done', 'the other has given up')
 })
 
 test('two clients that had exclusive locks before a file was known to be mapped keep and lower them', t => {

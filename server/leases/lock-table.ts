@@ -6,10 +6,11 @@
  *    request that fits what is held is granted although others wait.
  * 3. Of a file that clients change in their memory (`mapped`) one client at a time gets exclusive record locks, and
  *    while it has any the others get none: bytes of their own or not, pages are changed and written as a whole.
+ *    A client that this turned away has the next turn: for as long as it keeps asking, nobody begins another.
  * 4. A wait is in its inode's queue or has ended; it ends once: granted, cancelled, or with its client.
  */
 import { PosixError } from '../../network/errors.ts'
-import { maxLocksOfClient, maxLockWaitsOfClient } from '../../network/limits.ts'
+import { lockTurnMs, maxLocksOfClient, maxLockWaitsOfClient } from '../../network/limits.ts'
 import {
   changed,
   conflicts,
@@ -45,9 +46,17 @@ interface InodeLocks {
   readonly held: Map<string, Held>
   waiting: Waiting[]
   mapped: boolean
+  /** The client that is to have exclusive locks next: the first that was turned away. */
+  turn: Turn | null
+}
+
+interface Turn {
+  readonly client: string
+  readonly endMs: number
 }
 
 export interface LockEvents {
+  monotonicMs(): number
   granted(wait: Waiting): void
   /** Nothing new is granted on this inode now. */
   isFrozen(ino: Ino): boolean
@@ -180,12 +189,45 @@ export class LockTable {
     // Whoever asked is told to try again, not that a lock of another kind is gone.
     if (frozen && id === 0) return 'refused'
     if (owner.flock) this.#dropOther(ino, owner, change)
+    if (id === 0 && this.#isOthersTurn(ino, owner, change)) return 'refused'
     const blocked = frozen || this.#isBlocked(ino, owner, change)
-    if (blocked) return id === 0 ? 'refused' : this.#wait({ ino, owner, change, id })
+    if (blocked) return id === 0 ? this.#refuse(ino, owner) : this.#wait({ ino, owner, change, id })
     this.#checkRoom(owner.client)
+    this.#endTurn(ino, owner)
     this.#apply(ino, owner, change)
     this.#wake(ino)
     return 'done'
+  }
+
+  /**
+   * Who asks again and again meets a moment in which nobody else has an exclusive lock only by luck: several programs
+   * on one other mount may overlap for ever, and SQLite gives up after ten seconds.
+   */
+  #refuse(ino: Ino, { client, flock }: Owner): 'refused' {
+    const inode = this.#inodes.get(ino)
+    if (inode === undefined || !inode.mapped || flock) return 'refused'
+    if (!hasExclusive(inode, held => held.owner.client !== client)) return 'refused'
+    const nowMs = this.#events.monotonicMs()
+    const { turn } = inode
+    if (turn === null || turn.client === client || turn.endMs <= nowMs) {
+      inode.turn = { client, endMs: nowMs + lockTurnMs }
+    }
+    return 'refused'
+  }
+
+  /** Who has begun already may go on, so that it comes to an end. */
+  #isOthersTurn(ino: Ino, owner: Owner, { type }: RangeChange): boolean {
+    const inode = this.#inodes.get(ino)
+    const turn = inode?.turn ?? null
+    if (inode === undefined || turn === null || owner.flock || type !== lockType.write) return false
+    if (turn.client === owner.client || turn.endMs <= this.#events.monotonicMs()) return false
+    const own = keyOf(owner)
+    return !hasExclusive(inode, held => keyOf(held.owner) === own)
+  }
+
+  #endTurn(ino: Ino, { client, flock }: Owner): void {
+    const inode = this.#inodes.get(ino)
+    if (inode?.turn?.client === client && !flock) inode.turn = null
   }
 
   /** A conversion gives up what was held first, as flock(2) has it: others may come in between. */
@@ -295,7 +337,7 @@ export class LockTable {
   #inode(ino: Ino): InodeLocks {
     let inode = this.#inodes.get(ino)
     if (inode === undefined) {
-      inode = { held: new Map(), waiting: [], mapped: false }
+      inode = { held: new Map(), waiting: [], mapped: false, turn: null }
       this.#inodes.set(ino, inode)
     }
     return inode
@@ -309,6 +351,14 @@ export class LockTable {
 
 function keyOf({ client, flock, owner }: Owner): string {
   return `${client} ${flock ? 'f' : 'p'} ${owner}`
+}
+
+/** A record lock of an owner of whom `of` is true. */
+function hasExclusive(inode: InodeLocks, of: (held: Held) => boolean): boolean {
+  for (const held of inode.held.values()) {
+    if (!held.owner.flock && of(held) && held.ranges.some(range => range.exclusive)) return true
+  }
+  return false
 }
 
 function wantedBy({ start, end, type, pid }: RangeChange): HeldRange {
