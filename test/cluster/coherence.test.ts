@@ -81,6 +81,33 @@ testMounted('of two mounts that create one name exclusively exactly one succeeds
   }
 })
 
+testMounted('two mounts that move directories into each other make no loop', async t => {
+  const cluster = await startCluster(t)
+  const places = [cluster.mountpoint, await cluster.mountAgain('second')]
+  const [here, there] = places as [string, string]
+  for (let round = 0; round < 10; round++) {
+    const top = `round-${round}`
+    await mkdir(`${here}/${top}/a/inner`, { recursive: true })
+    await mkdir(`${here}/${top}/b/inner`, { recursive: true })
+    const outcomes = await Promise.allSettled([
+      rename(`${here}/${top}/a`, `${here}/${top}/b/inner/a`),
+      rename(`${there}/${top}/b`, `${there}/${top}/a/inner/b`),
+    ])
+    const codes = outcomes.map(one => (one.status === 'fulfilled' ? '' : one.reason.code))
+    t.is(codes.filter(code => code === '').length, 1, `${codes}`)
+    t.regex(
+      codes.join(''),
+      /^(ENOENT|EINVAL)$/,
+      'as whichever comes second is told on a local disk',
+    )
+    const [outer, inner] = codes[0] === '' ? ['b', 'a'] : ['a', 'b']
+    for (const place of places) {
+      t.deepEqual(await readdir(`${place}/${top}`), [outer])
+      t.deepEqual(await readdir(`${place}/${top}/${outer}/inner/${inner}`), ['inner'])
+    }
+  }
+})
+
 testMounted('large records that two mounts append to one file are whole', async t => {
   const cluster = await startCluster(t)
   const mounts = [cluster.mountpoint, await cluster.mountAgain('second')]

@@ -19,6 +19,7 @@ import { locks } from './locks.ts'
 import { namesAndPaths } from './names.ts'
 import { openUnlinked } from './open-unlinked.ts'
 import { permissionChecks } from './permissions.ts'
+import { positions } from './positions.ts'
 import { programs } from './programs.ts'
 import { removed } from './removed.ts'
 import { rename } from './rename.ts'
@@ -45,6 +46,7 @@ const families: Readonly<Record<string, Checks>> = {
 }
 
 const kernelFamilies: Readonly<Record<string, Checks>> = {
+  positions,
   programs,
   permissions: permissionChecks,
   removed,
