@@ -55,7 +55,11 @@ export class InProcessCluster implements AsyncDisposable {
   }
 
   /** @param splitEntries entries that make a shard of a directory too large, unless it is the limit's. */
-  static async start(serverCount: number, splitEntries?: number): Promise<InProcessCluster> {
+  static async start(
+    serverCount: number,
+    splitEntries?: number,
+    partitionCount = 64,
+  ): Promise<InProcessCluster> {
     const directory = await mkdtemp(`${tmpdir()}/rookery-in-process-`)
     const manager = await startManager({
       env,
@@ -63,7 +67,7 @@ export class InProcessCluster implements AsyncDisposable {
       transports,
       addresses: [`unix:${directory}/manager.sock`],
       directory: `${directory}/manager`,
-      partitionCount: 64,
+      partitionCount,
       replicaCount: 1,
       serversWanted: serverCount,
     })
