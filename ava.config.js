@@ -3,5 +3,6 @@ export default {
   extensions: ['ts'],
   workerThreads: false,
   concurrency: 2,
-  timeout: '3m',
+  // Of silence: no test may take longer, on a machine that is busy with other things, too.
+  timeout: '10m',
 }

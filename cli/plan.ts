@@ -97,7 +97,7 @@ function child({ home, options }: PlanInput, name: string, args: readonly string
     command: process.execPath,
     args: [...process.execArgv, script, ...args, '--log-level', options.logLevel],
     logFile: home.logFile(name),
-    readyDeadlineMs: 60_000,
+    readyDeadlineMs: 180_000,
     stopDeadlineMs: 15_000,
     mayFinish: false,
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { Env } from '../env/env.ts'
-import { realEnv } from '../env/real.ts'
+import { patientEnv } from '../env/patient.ts'
 import { SimulatedEnv } from '../env/simulated.ts'
 import { ClusterError, PosixError } from '../errors.ts'
 import { maxCallsInFlight, maxCallsQueued, maxRequestsServed, protocolVersion } from '../limits.ts'
@@ -35,12 +35,12 @@ interface Wire {
 }
 
 function memoryWire(): Wire {
-  const env = realEnv()
+  const env = patientEnv()
   return { env, transport: new MemoryNetwork(env).transport('x'), address: 'memory:x' }
 }
 
 function unixWire(): Wire {
-  const env = realEnv()
+  const env = patientEnv()
   const address = `unix:${join(directory, `${++made}.sock`)}`
   return { env, transport: new SocketTransport(env), address }
 }
@@ -93,7 +93,7 @@ for (const [kind, makeWire] of Object.entries(wires)) {
   })
 
   test(`${kind}: thousands of interleaved calls each get their own answer`, async t => {
-    const env = realEnv()
+    const env = patientEnv()
     const ends = await endsOf(makeWire(), {
       lookup({ body, payload }): Reply<'lookup'> | Promise<Reply<'lookup'>> {
         const reply = { body: { ino: body.parent * 2, attributes: null }, payload }

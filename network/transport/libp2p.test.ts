@@ -4,7 +4,7 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import { tcp } from '@libp2p/tcp'
 import test from 'ava'
 import { createLibp2p } from 'libp2p'
-import { realEnv } from '../env/real.ts'
+import { patientEnv } from '../env/patient.ts'
 import { makeIdentity } from '../identity/identity.ts'
 import { transportCompliance } from './compliance.ts'
 import { codeOf, type RawStream } from './compliance-fixtures.ts'
@@ -13,8 +13,8 @@ import { framesProtocol, Libp2pTransport } from './libp2p.ts'
 import { multiaddrOf, parseLibp2p } from './libp2p-address.ts'
 
 const identity = await makeIdentity()
-const listening = new Libp2pTransport(realEnv(), identity)
-const dialling = new Libp2pTransport(realEnv(), await makeIdentity())
+const listening = new Libp2pTransport(patientEnv(), identity)
+const dialling = new Libp2pTransport(patientEnv(), await makeIdentity())
 /** Nobody dials itself in libp2p: the two ends have keys of their own. */
 const transport: Transport = {
   schemes: listening.schemes,
@@ -73,7 +73,7 @@ test('each side knows who the other is', async t => {
     far.start({ frame: () => undefined, closed: () => undefined })
     remote.resolve(far.remote)
   })
-  const near = await new Libp2pTransport(realEnv(), other).dial(listener.address)
+  const near = await new Libp2pTransport(patientEnv(), other).dial(listener.address)
   near.start({ frame: () => undefined, closed: () => undefined })
   t.is(near.remote, listener.address)
   t.is(parseLibp2p(await remote.promise).peerId, other.peerId)

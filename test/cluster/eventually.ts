@@ -7,7 +7,7 @@ const pollMs = 50
 export async function eventually(
   what: string,
   holds: () => Promise<boolean> | boolean,
-  deadlineMs = 30_000,
+  deadlineMs = 120_000,
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!(await holds())) {

@@ -26,7 +26,6 @@ function total({ values }: Scraped, name: string): number {
 testMounted(
   'counters of a cluster move with what programs do, and its page tells of it',
   async t => {
-    t.timeout(180_000)
     const cluster = await startCluster(t, { options: ['--http', '0'] })
     const page = await urlOf(cluster, 'manager')
     const mount = await urlOf(cluster, 'mount')
@@ -76,7 +75,6 @@ testMounted(
 )
 
 testMounted('without --http nothing is served', async t => {
-  t.timeout(180_000)
   const cluster = await startCluster(t)
   await t.throwsAsync(urlOf(cluster, 'manager'))
   const { stdout } = await cluster.rookery('status', '--home', cluster.home)

@@ -77,8 +77,15 @@ export class ProcessCluster {
   async mountAgain(name: string, options: readonly string[] = []): Promise<string> {
     const mountpoint = `${this.directory}/${name}`
     await mkdir(mountpoint)
-    void this.rookery('mount', mountpoint, '--home', this.home, ...options)
-    await eventually(`${mountpoint} is mounted`, () => isMounted(mountpoint))
+    const args = ['mount', mountpoint, '--home', this.home, ...options]
+    let ended: Outcome | null = null
+    void run(this.directory, launcher, args, this.#as, 0).then(outcome => {
+      ended = outcome
+    })
+    await eventually(`${mountpoint} is mounted`, async () => {
+      if (ended !== null) throw new Error(`it is not mounted: ${ended.stderr}`)
+      return await isMounted(mountpoint)
+    })
     return mountpoint
   }
 
@@ -202,7 +209,7 @@ async function commandLine(pid: number): Promise<readonly string[]> {
 /** Processes that do not end although they should: second mounts take a moment to notice. */
 async function outlasting(directory: string): Promise<readonly number[]> {
   const gone = async (): Promise<boolean> => (await survivors(directory)).length === 0
-  await eventually('every process has ended', gone, 15_000).catch(() => undefined)
+  await eventually('every process has ended', gone, 60_000).catch(() => undefined)
   return await survivors(directory)
 }
 

@@ -13,17 +13,22 @@ export interface Outcome {
   readonly stderr: string
 }
 
-const deadlineMs = 60_000
+/** Ends what hangs; far longer than anything takes on a machine that is busy with other things, too. */
+const deadlineMs = 300_000
 
-/** Runs `program` in `cwd` and says how it ended; never throws for a bad exit. */
+/**
+ * Runs `program` in `cwd` and says how it ended; never throws for a bad exit.
+ * @param timeoutMs after which it is ended; 0 for what runs as long as it is wanted.
+ */
 export function run(
   cwd: string,
   program: string,
   args: readonly string[],
   as: As = {},
+  timeoutMs = deadlineMs,
 ): Promise<Outcome> {
   return new Promise(resolve => {
-    const options = { cwd, timeout: deadlineMs, maxBuffer: 16 * 1024 * 1024, ...as }
+    const options = { cwd, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024, ...as }
     execFile(program, args, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255
       resolve({ code, stdout, stderr: error !== null && stderr === '' ? error.message : stderr })
