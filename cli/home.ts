@@ -22,6 +22,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join, resolve, sep } from 'node:path'
 import { z } from 'zod'
 import { maxPartitionCount } from '../network/limits.ts'
+import { makeDirectories } from '../network/membership/make-directories.ts'
 import { codeOf, Failure } from './failure.ts'
 
 export const defaultHome = join(homedir(), '.rookery')
@@ -120,7 +121,7 @@ export async function locateHome(path: string): Promise<Home> {
 /** Makes the directory if need be, private to its owner. @throws Failure when it cannot be a home. */
 export async function prepareHome(path: string): Promise<Home> {
   const directory = resolve(path)
-  const made = await mkdir(directory, { recursive: true, mode: 0o700 }).catch(cause => {
+  const made = await makeDirectories(directory, 0o700).catch(cause => {
     throw new Failure(
       `home ${directory} cannot be made (${codeOf(cause)}): choose another with --home`,
       {

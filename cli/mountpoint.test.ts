@@ -40,4 +40,5 @@ test('a mount point that is a file, not empty or mounted is refused', async t =>
   })
   await t.throwsAsync(checkMountpoint(directory, options), { message: /is not empty/ })
   await t.throwsAsync(checkMountpoint('/proc', options), { message: /already mounted/ })
+  await t.throwsAsync(checkMountpoint('/proc/rookery', options), { message: /cannot be made/ })
 })

@@ -8,12 +8,13 @@
  */
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { chmod, mkdir, open, readdir, rename, stat } from 'node:fs/promises'
+import { chmod, open, readdir, rename, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { ClusterCode } from '../errors.ts'
 import { ClusterError } from '../errors.ts'
 import { diskFormat, maxStampBytes } from '../limits.ts'
+import { makeDirectories } from './make-directories.ts'
 
 export const stampFile = 'rookery.json'
 
@@ -118,7 +119,7 @@ function merge(directory: string, found: Stamp | null, claim: Claim): Stamp {
 
 async function makeDirectory(directory: string): Promise<void> {
   const created = await attempt(`cannot create ${directory}`, async () => {
-    const first = await mkdir(directory, { recursive: true, mode: 0o700 })
+    const first = await makeDirectories(directory, 0o700)
     if (first !== undefined) await syncDirectory(dirname(first))
     return first
   })

@@ -1,8 +1,8 @@
 /** A server's data directory: one file, `blocks.dat`, that holds the blocks. */
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../../network/errors.ts'
+import { makeDirectories } from '../../network/membership/make-directories.ts'
 import { openFileDevice, syncDirectory } from '../device/file.ts'
 import { type BlockStoreOptions, openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
@@ -21,7 +21,7 @@ export async function openDataDirectory(
   options: DataDirectoryOptions,
 ): Promise<BlockStore> {
   try {
-    await makeDirectories(resolve(path))
+    await makeDurably(resolve(path))
   } catch (cause) {
     throw new ClusterError('DISK', `cannot make data directory ${path}`, { cause })
   }
@@ -49,8 +49,8 @@ async function namesBlocks({ index, partitions }: DataDirectoryOptions): Promise
   return false
 }
 
-async function makeDirectories(path: string): Promise<void> {
-  const firstMade = await mkdir(path, { recursive: true })
+async function makeDurably(path: string): Promise<void> {
+  const firstMade = await makeDirectories(path)
   if (firstMade === undefined) return
   for (let made = path; made.length >= firstMade.length; made = dirname(made)) {
     await syncDirectory(dirname(made))

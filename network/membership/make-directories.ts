@@ -1,0 +1,40 @@
+/** Makes a directory and those above it, or says why that cannot be. */
+import { mkdir, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+
+/**
+ * Not `mkdir` with `recursive`: in a parent that exists and lets nothing be made in it (`/proc`, a directory
+ * that was removed), Node's tries for ever.
+ * @returns the first that had to be made; undefined when all were there.
+ * @throws what mkdir(2) gave for the one that cannot be made.
+ */
+export async function makeDirectories(path: string, mode = 0o777): Promise<string | undefined> {
+  const directory = resolve(path)
+  let first: string | undefined
+  try {
+    if (await make(directory, mode)) return directory
+    return undefined
+  } catch (error) {
+    const parent = dirname(directory)
+    if (!isMissing(error) || parent === directory) throw error
+    first = await makeDirectories(parent, mode)
+  }
+  const made = await make(directory, mode)
+  return first ?? (made ? directory : undefined)
+}
+
+/** @returns whether it is new. */
+async function make(directory: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(directory, { mode })
+    return true
+  } catch (error) {
+    const found = await stat(directory).catch(() => null)
+    if (found?.isDirectory()) return false
+    throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
