@@ -11,6 +11,10 @@ test('an error of the cluster, the system or POSIX comes with what to do', t => 
     describeError(new ClusterError('UNREACHABLE', 'tcp://127.0.0.1:7400 refused')),
     'tcp://127.0.0.1:7400 refused: is the cluster up?',
   )
+  t.is(
+    describeError(new ClusterError('BAD_ADDRESS', 'tcp://192.0.2.1:7400 cannot be listened on')),
+    'tcp://192.0.2.1:7400 cannot be listened on: give an address of this machine, where this user may listen',
+  )
   t.is(describeError(new ClusterError('IN_USE', 'port 7 is taken')), 'port 7 is taken')
   t.is(describeError(new PosixError('EBUSY')), 'EBUSY')
   t.regex(describeError(new PosixError('ENOSPC', '/x')), /disk is full/)

@@ -25,6 +25,7 @@ export class Failure extends Error {
 
 /** What to do about an error whose message cannot know it. */
 const advice: Readonly<Record<string, string>> = {
+  BAD_ADDRESS: 'give an address of this machine, where this user may listen',
   EACCES: 'check the permissions, or run as the owner',
   EDQUOT: 'the quota is used up: free some space',
   EMFILE: 'too many open files: raise `ulimit -n`',

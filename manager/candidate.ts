@@ -40,7 +40,7 @@ export interface CandidateInit extends RunInit {
   readonly replicaCount: number
 }
 
-/** @throws ClusterError IN_USE or UNREACHABLE when an address cannot be listened on. */
+/** @throws ClusterError IN_USE or BAD_ADDRESS when an address cannot be listened on. */
 export async function startCandidate(init: CandidateInit): Promise<Candidate> {
   const candidate = new Candidate(init)
   await candidate.start()

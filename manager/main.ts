@@ -54,7 +54,7 @@ export interface RunningManager {
 }
 
 /**
- * @throws ClusterError FOREIGN_DIRECTORY, NEWER_FORMAT, IN_USE (directory or address), UNREACHABLE (an
+ * @throws ClusterError FOREIGN_DIRECTORY, NEWER_FORMAT, IN_USE (directory or address), BAD_ADDRESS (an
  * address cannot be listened on) or DISK.
  */
 export async function startManager(init: ManagerInit): Promise<RunningManager> {

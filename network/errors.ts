@@ -72,6 +72,7 @@ export const clusterCodes = [
   'FOREIGN_DIRECTORY',
   'NEWER_FORMAT',
   'IN_USE',
+  'BAD_ADDRESS',
   'DISK',
   'INTERNAL',
 ] as const

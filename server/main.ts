@@ -62,7 +62,7 @@ export interface RunningServer {
 
 /**
  * Returns when the server has joined; it serves its partitions as soon as there is a view.
- * @throws ClusterError FOREIGN_DIRECTORY, WRONG_CLUSTER, NEWER_FORMAT, IN_USE, DISK, UNREACHABLE.
+ * @throws ClusterError FOREIGN_DIRECTORY, WRONG_CLUSTER, NEWER_FORMAT, IN_USE, BAD_ADDRESS, DISK, UNREACHABLE.
  */
 export async function startServer(init: ServerInit): Promise<RunningServer> {
   const identity = await claimDirectories(init)

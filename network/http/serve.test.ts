@@ -196,7 +196,7 @@ test('a port that is taken, and a host that is not ours, are clear errors', asyn
   const not = await t.throwsAsync<ClusterError>(
     serveHttp({ env, address: elsewhere, log: silentLog }),
   )
-  t.is(not.code, 'UNREACHABLE')
+  t.is(not.code, 'BAD_ADDRESS')
 })
 
 test('an address of IPv6 stands in brackets', async t => {

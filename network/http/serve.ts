@@ -54,7 +54,7 @@ const always = {
   Connection: 'close',
 }
 
-/** @throws ClusterError IN_USE when another program has the port, UNREACHABLE when it cannot be listened on. */
+/** @throws ClusterError IN_USE when another program has the port, BAD_ADDRESS when it cannot be listened on. */
 export async function serveHttp(init: HttpInit): Promise<HttpServing> {
   const serving = new Pages(init)
   await serving.listen()
@@ -180,7 +180,7 @@ function cannotListen({ host, port }: HttpAddress, cause: Error): ClusterError {
     const text = `HTTP port ${port} of ${host} is in use by another program: choose another with --http`
     return new ClusterError('IN_USE', text, { cause })
   }
-  return new ClusterError('UNREACHABLE', `cannot serve HTTP at ${host} port ${port} (${code})`, {
+  return new ClusterError('BAD_ADDRESS', `cannot serve HTTP at ${host} port ${port} (${code})`, {
     cause,
   })
 }

@@ -41,7 +41,7 @@ export interface Serving {
   close(): Promise<void>
 }
 
-/** @throws ClusterError IN_USE or UNREACHABLE */
+/** @throws ClusterError IN_USE, BAD_ADDRESS or UNREACHABLE */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { env, transport, address, service, log = warningLog, tally } = options
   const dispatch = dispatchOf(service)

@@ -74,7 +74,7 @@ export interface Transport {
   readonly schemes: readonly string[]
   /**
    * @param address e.g. `tcp://127.0.0.1:7400`, `tcp://[::1]:0`, `unix:/run/x.sock`, `memory:a`.
-   * @throws ClusterError IN_USE when the address is taken, UNREACHABLE when it cannot be bound.
+   * @throws ClusterError IN_USE when the address is taken, BAD_ADDRESS when it cannot be bound.
    */
   listen(address: string, accept: (connection: Connection) => void): Promise<Listener>
   /** @throws ClusterError UNREACHABLE, TIMEOUT (after `dialDeadlineMs`) or CANCELLED. */

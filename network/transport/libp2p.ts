@@ -132,7 +132,7 @@ export class Libp2pTransport implements Transport {
       const message = taken
         ? `${address} is taken: stop what listens there, or give another port`
         : `${address} cannot be listened on`
-      throw new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause })
+      throw new ClusterError(taken ? 'IN_USE' : 'BAD_ADDRESS', message, { cause })
     }
   }
 

@@ -5,7 +5,7 @@ import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { realEnv } from '../env/real.ts'
+import { patientEnv } from '../env/patient.ts'
 import { ClusterError } from '../errors.ts'
 import { parseAddress } from './address.ts'
 import { transportCompliance } from './compliance.ts'
@@ -48,7 +48,7 @@ async function deadPort(): Promise<number> {
   return typeof bound === 'object' && bound !== null ? bound.port : 1
 }
 
-const transport = new SocketTransport(realEnv())
+const transport = new SocketTransport(patientEnv())
 
 transportCompliance(test, 'tcp', async () => ({
   transport,
@@ -103,9 +103,11 @@ test('a file that is no socket is left alone', async t => {
   t.true((await stat(path)).isFile())
 })
 
-test('a directory that does not exist is UNREACHABLE to listen in', async t => {
+test('a directory that does not exist, and an address of another machine, cannot be listened on', async t => {
   const address = `unix:${join(directory, 'none', 'x.sock')}`
-  t.is(await transport.listen(address, () => undefined).catch(codeOf), 'UNREACHABLE')
+  t.is(await transport.listen(address, () => undefined).catch(codeOf), 'BAD_ADDRESS')
+  const elsewhere = 'tcp://192.0.2.1:7400'
+  t.is(await transport.listen(elsewhere, () => undefined).catch(codeOf), 'BAD_ADDRESS')
 })
 
 test('IPv6 addresses are written in brackets', async t => {

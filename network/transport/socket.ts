@@ -118,8 +118,9 @@ function bindTcp(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === 'EADDRINUSE'
-      const message = `${formatTcp(host, port)} ${taken ? takenText : 'cannot be listened on'}`
-      reject(new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause }))
+      const reason = taken ? takenText : `cannot be listened on (${cause.code})`
+      const message = `${formatTcp(host, port)} ${reason}`
+      reject(new ClusterError(taken ? 'IN_USE' : 'BAD_ADDRESS', message, { cause }))
     }
     server.once('error', failed)
     server.listen({ host, port }, () => {

@@ -3,7 +3,7 @@ import { lstatSync, rmSync } from 'node:fs'
 import { createConnection, type Server } from 'node:net'
 import { ClusterError } from '../errors.ts'
 
-/** @throws ClusterError IN_USE or UNREACHABLE */
+/** @throws ClusterError IN_USE or BAD_ADDRESS */
 export async function bindUnix(server: Server, path: string): Promise<void> {
   let cause = await tryBind(server, path)
   if (cause?.code === 'EADDRINUSE' && (await isStale(path))) {
@@ -14,8 +14,8 @@ export async function bindUnix(server: Server, path: string): Promise<void> {
   const taken = cause.code === 'EADDRINUSE'
   const message = taken
     ? `${path} is taken: stop what listens there, or give another path`
-    : `${path} cannot be listened on`
-  throw new ClusterError(taken ? 'IN_USE' : 'UNREACHABLE', message, { cause })
+    : `${path} cannot be listened on (${cause.code})`
+  throw new ClusterError(taken ? 'IN_USE' : 'BAD_ADDRESS', message, { cause })
 }
 
 function tryBind(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
