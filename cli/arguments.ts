@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander'
 import { formatBytes } from '../network/format/bytes.ts'
 import type { HttpAddress } from '../network/http/serve.ts'
+import { maxTokenLifeMs } from '../network/limits.ts'
 
 const units: Readonly<Record<string, number>> = {
   '': 1,
@@ -45,6 +46,23 @@ export function countBetween(least: number, most: number): (text: string) => num
   }
 }
 
+const unitsMs: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+/** `90s`, `30m`, `1h`, `7d`: in milliseconds, up to a year. */
+export function parseDuration(text: string): number {
+  const match = /^(\d{1,9})([smhd])$/.exec(text.trim())
+  const ms = Number(match?.[1]) * (unitsMs[match?.[2] ?? ''] ?? Number.NaN)
+  if (!(ms > 0 && ms <= maxTokenLifeMs)) {
+    throw new InvalidArgumentError(`'${text}' is not a time: write 90s, 30m, 1h or 7d.`)
+  }
+  return ms
+}
+
 /** A weight: any number above zero. */
 export function parseWeight(text: string): number {
   const weight = text.trim() === '' ? Number.NaN : Number(text)
@@ -61,6 +79,7 @@ const longestSocketPathBytes = 107
  * @returns the address in the form that a transport takes.
  */
 export function parseAddress(text: string): string {
+  if (text.startsWith('libp2p://')) return parseLibp2pAddress(text)
   const address = text.startsWith('/') ? `unix:${text}` : text
   if (address.startsWith('unix:')) {
     const path = address.slice('unix:'.length)
@@ -81,6 +100,23 @@ export function parseAddress(text: string): string {
     )
   }
   return `tcp://${match[1]}:${match[2]}`
+}
+
+/** Where a manager listens: `HOST:PORT` is short for `libp2p://HOST:PORT`, which it is joined through. */
+export function parseManagerAddress(text: string): string {
+  const isPlain = !text.startsWith('/') && !/^\w+:\/\/|^unix:/.test(text)
+  return parseAddress(isPlain ? `libp2p://${text}` : text)
+}
+
+const libp2pPattern =
+  /^libp2p:\/\/(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})(?:\/[1-9A-HJ-NP-Za-km-z]+)?$/
+
+function parseLibp2pAddress(text: string): string {
+  const match = libp2pPattern.exec(text)
+  if (match !== null && Number(match[1]) <= 65_535) return text
+  throw new InvalidArgumentError(
+    `'${text}' is not an address: write HOST:PORT or libp2p://HOST:PORT.`,
+  )
 }
 
 /** `HOST:PORT`, also `[::1]:PORT`; port 0 is any that is free. */

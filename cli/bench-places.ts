@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fileSystemOf } from '../bench/io500/report.ts'
 import { DirectoryScene, phaseDirectories, type Scene } from '../bench/io500/scene.ts'
+import { accessFor } from './access.ts'
 import type { BenchOptions } from './bench.ts'
 import type { LibraryRank } from './bench-library-worker.ts'
 import { Failure } from './failure.ts'
 import { withVolume } from './file-command.ts'
 import { locateHome } from './home.ts'
 import { liveState } from './home-lock.ts'
-import { managerAddresses } from './options.ts'
+
 import { remove } from './rm.ts'
 import { SupervisedChild } from './supervised-child.ts'
 
@@ -46,7 +47,7 @@ export async function withMounts<T>(
   options: BenchOptions,
   work: (place: Place) => Promise<T>,
 ): Promise<T> {
-  const managers = await managerAddresses(options)
+  const { managers } = await accessFor(options, 'mount')
   const base = await mkdtemp(join(tmpdir(), 'rookery-bench-'))
   const numbers = Array.from({ length: count }, (_, index) => index + 1)
   const directories = numbers.map(number => join(base, `mount-${number}`))
@@ -97,7 +98,7 @@ const libraryWorker = fileURLToPath(
 )
 
 export async function libraryPlace(options: BenchOptions): Promise<Place> {
-  const managers = await managerAddresses(options)
+  const { managers } = await accessFor(options, 'mount')
   const name = `library, volume ${options.volume}`
   const scene = new LibraryScene({ ...options, manager: managers })
   return { name, fileSystem: 'no mount', scene, directories: [] }

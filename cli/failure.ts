@@ -32,6 +32,7 @@ const advice: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free some space',
   EROFS: 'the file system is read-only',
   NOT_LEADER: 'name the other managers too, with --manager',
+  NOT_ADMITTED: "ask an administrator of the cluster for a token, then 'rookery join TOKEN'",
   NOT_READY: 'not all servers have joined yet: see `rookery status`',
   TIMEOUT: 'no answer in time: is the cluster up?',
   UNREACHABLE: 'is the cluster up?',

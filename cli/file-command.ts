@@ -1,17 +1,15 @@
 /** What the commands on files share: their options, and the volume for as long as one of them takes. */
-import { Command } from 'commander'
+import type { Command } from 'commander'
+import { realEnv } from '../network/env/real.ts'
+import { accessFor, clientAccess } from './access.ts'
 import type { VolumePath } from './arguments.ts'
-import { type ClusterOptions, homeOption, managerAddresses, managerOption } from './options.ts'
+import { type ClusterOptions, clusterCommand } from './options.ts'
 import type { Tree } from './tree.ts'
 
 export const pathText = 'VOLUME:/path, or /path of the volume `default`'
 
 export function fileCommand(name: string, description: string, example: string): Command {
-  return new Command(name)
-    .description(description)
-    .addOption(managerOption())
-    .addOption(homeOption())
-    .addHelpText('after', `\nExample:\n  $ ${example}`)
+  return clusterCommand(name, description).addHelpText('after', `\nExample:\n  $ ${example}`)
 }
 
 /** Connects, does the work and leaves. The client is loaded only here: `--help` need not wait for it. */
@@ -20,9 +18,9 @@ export async function withVolume<T>(
   options: ClusterOptions,
   work: (tree: Tree) => Promise<T>,
 ): Promise<T> {
-  const managers = await managerAddresses(options)
+  const access = clientAccess(realEnv(), await accessFor(options))
   const { connect } = await import('../client/library.ts')
-  const files = await connect({ managers, volume, name: 'command line' })
+  const files = await connect({ ...access, volume, name: 'command line' })
   try {
     return await work(files)
   } finally {

@@ -1,6 +1,6 @@
 /** `rookery fsck`: checks a whole cluster while it is in use, and repairs it. */
-import { Command } from 'commander'
-import { type ClusterOptions, homeOption, managerOption } from './options.ts'
+import type { Command } from 'commander'
+import { type ClusterOptions, clusterCommand } from './options.ts'
 
 export interface FsckOptions extends ClusterOptions {
   readonly repair?: true
@@ -24,10 +24,7 @@ Examples:
   $ rookery fsck --repair`
 
 export function fsckCommand(): Command {
-  return new Command('fsck')
-    .description('Check a cluster while it is in use, and repair it.')
-    .addOption(homeOption())
-    .addOption(managerOption())
+  return clusterCommand('fsck', 'Check a cluster while it is in use, and repair it.')
     .option('--repair', 'repair what can be repaired')
     .option('--data', 'read all data and compare it with its checksums')
     .option('--json', 'for programs')

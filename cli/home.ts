@@ -32,6 +32,8 @@ export const maxHomeServers = 64
 const homeFormat = 1
 /** What a start that was cut short may have left. */
 const homeEntries: ReadonlySet<string> = new Set([
+  'admin',
+  'client',
   'cluster.json.new',
   'lock',
   'log',

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
+import { Authority } from '../network/admission/authority.ts'
+import { issueCertificate } from '../network/admission/certificate.ts'
+import { keepAdmission, keyIn } from '../network/admission/kept.ts'
 import { Home } from './home.ts'
 import { lockHome } from './home-lock.ts'
 
@@ -81,31 +84,43 @@ test(
 )
 test('a bad volume name', refused, ['volume', 'create', 'a/b'], 2, /is not a volume name/)
 test('a path without a slash', refused, ['cat', 'x'], 2, /is not a path/)
-test('a server without a manager', refused, ['server', '--meta-dir', '/a'], 2, /required option/)
+test(
+  'a server that never joined',
+  refused,
+  ['server', '--meta-dir', join(directory, 'no-meta')],
+  1,
+  /rookery join TOKEN/,
+)
+test('a token that is none', refused, ['join', 'rk1abc'], 2, /mistyped or cut short/)
+test('a life of no length', refused, ['token', 'create', '--expires', 'soon'], 2, /write 90s/)
 test('down of nothing', refused, ['down', '--home', home], 1, /no cluster is running in/)
-test('status of nothing', refused, ['status', '--home', home], 1, /start it with 'rookery up'/)
+test('status of nothing', refused, ['status', '--home', home], 1, /let into no cluster/)
 test('umount of nothing', refused, ['umount', directory], 1, /nothing of Rookery is mounted/)
 test(
   'a manager without a place for its state',
   refused,
   ['manager', '--listen', '127.0.0.1:0'],
   2,
-  /Give --dir, or --store/,
+  /required option/,
 )
-test(
-  'a manager with two places for its state',
-  refused,
-  ['manager', '--listen', '127.0.0.1:0', '--dir', '/x', '--store', 'etcd://a:1/x'],
-  2,
-  /cannot be used with/,
-)
-test(
-  'a manager that nobody is',
-  refused,
-  ['status', '--manager', `unix:${directory}/none.sock`],
-  1,
-  /is the cluster up/,
-)
+
+test('a manager that nobody is is told in one line', async t => {
+  const identity = await keyIn(join(directory, 'elsewhere', 'admin'))
+  const authority = Authority.make()
+  const { peerId } = identity
+  const what = { cluster: 'c', peerId, role: 'admin', serial: 1, issuedS: 0 } as const
+  await keepAdmission(join(directory, 'elsewhere', 'admin'), {
+    cluster: 'c',
+    authority: authority.publicKey,
+    certificate: issueCertificate(authority, what),
+    secret: new Uint8Array(32),
+    managers: [`unix:${directory}/none.sock`],
+  })
+  const outcome = await rookery('status', '--home', join(directory, 'elsewhere'))
+  t.regex(outcome.complaint, /^rookery: [^\n]+is the cluster up[^\n]*\n$/)
+  t.is(outcome.code, 1)
+})
+
 test('a mount on what is no directory', refused, ['mount', '/etc/hostname'], 1, /not a directory/)
 
 test('a file as the mount point is refused before anything is started', async t => {
@@ -156,8 +171,12 @@ test('another number of servers than the cluster has is refused', async t => {
 })
 
 test('every command has help with an example, and succeeds in giving it', async t => {
-  const commands = 'up down status mount umount ls cat stat put get rm manager server'.split(' ')
-  const nested = ['create', 'list', 'delete'].map(name => ['volume', name])
+  const commands = 'up down status mount umount ls cat stat put get rm manager server join'.split(
+    ' ',
+  )
+  const volume = ['create', 'list', 'delete'].map(name => ['volume', name])
+  const token = ['create', 'list', 'revoke'].map(name => ['token', name])
+  const nested = [...volume, ...token]
   for (const command of [...commands.map(name => [name]), ...nested]) {
     const outcome = await rookery(...command, '--help')
     t.regex(outcome.out, /Example/, command.join(' '))

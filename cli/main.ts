@@ -6,6 +6,7 @@ import { downCommand } from './down.ts'
 import { describeError, exitCode, exitCodeOf } from './failure.ts'
 import { fsckCommand } from './fsck.ts'
 import { getCommand } from './get.ts'
+import { joinCommand } from './join.ts'
 import { tellSupervisor } from './lifeline.ts'
 import { lsCommand } from './ls.ts'
 import { managerCommand } from './manager.ts'
@@ -15,6 +16,7 @@ import { rmCommand } from './rm.ts'
 import { serverCommand } from './server.ts'
 import { statCommand } from './stat.ts'
 import { statusCommand } from './status.ts'
+import { tokenCommand } from './token.ts'
 import { umountCommand } from './umount.ts'
 import { upCommand } from './up.ts'
 import { version } from './version.ts'
@@ -44,6 +46,8 @@ function program(): Command {
   rookery.addCommand(putCommand()).addCommand(getCommand()).addCommand(rmCommand())
   rookery.commandsGroup('Members, one process each:')
   rookery.addCommand(managerCommand()).addCommand(serverCommand())
+  rookery.commandsGroup('A cluster of several machines:')
+  rookery.addCommand(tokenCommand()).addCommand(joinCommand())
   rookery.commandsGroup('Measuring:')
   rookery.addCommand(benchCommand())
   settle(rookery)

@@ -3,11 +3,12 @@ import { Command, Option } from 'commander'
 import type { HttpAddress } from '../network/http/serve.ts'
 import { defaultPartitionCount, maxPartitionCount } from '../network/limits.ts'
 import type { StoreAddress } from './arguments.ts'
-import { collect, countBetween, parseAddress, parseStore } from './arguments.ts'
+import { collect, countBetween, parseManagerAddress, parseStore } from './arguments.ts'
 import { httpOption, logLevelOption } from './options.ts'
 
 export interface ManagerOptions {
-  readonly dir?: string
+  readonly dir: string
+  readonly mdns: boolean
   readonly store?: StoreAddress
   readonly listen: readonly string[]
   readonly servers: number
@@ -20,13 +21,19 @@ export interface ManagerOptions {
 export function managerCommand(): Command {
   return new Command('manager')
     .description('Run the manager of a cluster: it tracks who is a member and who serves what.')
-    .option('--dir <dir>', 'where it keeps its state, if it is the only manager')
+    .requiredOption('--dir <dir>', "where it keeps its key, an administrator's, and its state")
     .addOption(
-      new Option('--store <url>', 'etcd://HOST:PORT[,...]/NAME: where several managers keep it')
-        .argParser(parseStore)
-        .conflicts('dir'),
+      new Option(
+        '--store <url>',
+        'etcd://HOST:PORT[,...]/NAME: where several managers keep their state',
+      ).argParser(parseStore),
     )
-    .requiredOption('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
+    .requiredOption(
+      '--listen <address...>',
+      'HOST:PORT or unix:/path',
+      collect(parseManagerAddress),
+    )
+    .option('--no-mdns', 'do not answer machines of this network that look for the cluster')
     .option('--servers <count>', 'servers to wait for at the start', countBetween(1, 1024), 3)
     .option(
       '--partitions <count>',
@@ -44,8 +51,14 @@ export function managerCommand(): Command {
     .addOption(logLevelOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  $ rookery manager --dir /srv/manager --listen 10.0.0.1:7400' +
-        '\n  $ rookery manager --store etcd://10.0.0.1:2379,10.0.0.2:2379/rookery --listen 10.0.0.1:7400',
+      `
+Whoever may read the directory administers the cluster: 'rookery status --home DIR', 'rookery token create
+--home DIR' and the like.
+
+Examples:
+  $ rookery manager --dir /srv/manager --listen 10.0.0.1:7400
+  $ rookery manager --dir /srv/manager --listen 10.0.0.1:7400 \\
+      --store etcd://10.0.0.1:2379,10.0.0.2:2379/rookery`,
     )
     .action(async (options: ManagerOptions) => {
       const { runManager } = await import('./run-manager.ts')

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import type { HttpAddress } from '../network/http/serve.ts'
 import {
   type ClusterOptions,
+  credentialsOption,
   devOption,
   type FuseBackend,
   fuseOption,
@@ -25,6 +26,7 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly suid?: true
   readonly dev?: true
   readonly noatime?: true
+  readonly token?: string
   readonly http?: HttpAddress
   readonly logLevel: string
 }
@@ -33,14 +35,17 @@ const example = `
 Stays in the foreground; Ctrl-C or 'rookery umount' ends it.
 
 Example:
-  $ rookery mount /mnt/rookery --manager 10.0.0.1:7400`
+  $ rookery mount /mnt/rookery --token rk1…     # the first time
+  $ rookery mount /mnt/rookery`
 
 export function mountCommand(): Command {
   return new Command('mount')
     .description('Mount a volume of a running cluster.')
     .argument('<mountpoint>', 'an empty directory')
-    .addOption(managerOption())
+    .option('--token <token>', 'get this machine in first; later mounts need none')
     .addOption(homeOption())
+    .addOption(credentialsOption())
+    .addOption(managerOption())
     .addOption(volumeOption())
     .addOption(fuseOption())
     .option('--read-only', 'refuse every change')

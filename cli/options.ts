@@ -1,5 +1,5 @@
 /** Options that several commands share. */
-import { Option } from 'commander'
+import { Command, Option } from 'commander'
 import {
   collect,
   defaultVolume,
@@ -7,9 +7,7 @@ import {
   parseHttpAddress,
   parseVolumeName,
 } from './arguments.ts'
-import { Failure } from './failure.ts'
-import { defaultHome, locateHome } from './home.ts'
-import { liveState } from './home-lock.ts'
+import { defaultHome } from './home.ts'
 
 export function homeOption(): Option {
   return new Option('--home <dir>', 'directory of the cluster on this machine').default(
@@ -19,9 +17,10 @@ export function homeOption(): Option {
 }
 
 export function managerOption(): Option {
-  return new Option('--manager <address>', 'where a manager listens (may be repeated)').argParser(
-    collect(parseAddress),
-  )
+  return new Option(
+    '--manager <address>',
+    'where a manager listens, if it is not where it was (may be repeated)',
+  ).argParser(collect(parseAddress))
 }
 
 export function volumeOption(): Option {
@@ -51,18 +50,21 @@ export type FuseBackend = 'direct' | 'fuse-native'
 
 export interface ClusterOptions {
   readonly home: string
+  readonly credentials?: string
   readonly manager?: readonly string[]
 }
 
-/** Where the managers listen: as told, or as the running cluster of the home has them. */
-export async function managerAddresses(options: ClusterOptions): Promise<readonly string[]> {
-  if (options.manager !== undefined) return options.manager
-  const home = await locateHome(options.home)
-  const state = await liveState(home)
-  if (state !== null) return state.managers
-  throw new Failure(
-    `no cluster is running in ${home.directory}: start it with 'rookery up', or name one with --manager`,
-  )
+export function credentialsOption(): Option {
+  return new Option('--credentials <dir>', 'what to be let in by, if it is not in the home')
+}
+
+/** A command that asks a cluster: the home's, or the one that other credentials are of. */
+export function clusterCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(homeOption())
+    .addOption(credentialsOption())
+    .addOption(managerOption())
 }
 
 /**

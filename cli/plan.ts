@@ -50,6 +50,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
       ...child(input, 'mount', [
         'mount',
         mountpoint,
+        ...['--home', home.directory],
         ...toManager,
         ...['--volume', options.volume, '--fuse', options.fuse],
         ...(options.private === true ? ['--private'] : []),

@@ -1,4 +1,6 @@
 /** A mount, from its start to its orderly end. */
+import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { openVolume } from '../client/fs/volume.ts'
 import type { Mount, Mounted } from '../client/fuse/contract.ts'
 import { mountChannel, unmountStale } from '../client/fuse/mount.ts'
@@ -7,13 +9,15 @@ import { FuseTally } from '../client/fuse/tally.ts'
 import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
 import type { Log } from '../network/log.ts'
+import { accessFor, clientAccess } from './access.ts'
 import { codeOf, Failure } from './failure.ts'
+import { prepareHome } from './home.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
 import { checkMountpoint, locate } from './mountpoint.ts'
-import { type FuseBackend, managerAddresses } from './options.ts'
+import type { FuseBackend } from './options.ts'
 
 const backends: { readonly [B in FuseBackend]: (log: Log, tally?: FuseTally) => Mount } = {
   direct: (log, tally) => (fileSystem, options) =>
@@ -31,13 +35,14 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     log.warn({ mountpoint }, 'unmounting what a mount that died has left')
     await unmountStale(mountpoint)
   }
-  const managers = await managerAddresses(options)
   const env = realEnv()
+  if (options.token !== undefined) await letIn(options.token, options)
+  const access = clientAccess(env, await accessFor(options, 'mount'))
   const http = await openHttp({ env, log, address: options.http })
   const requests = http === null ? undefined : new FuseTally(env)
   const cluster = await connectClient({
+    ...access,
     env,
-    managers,
     name: `mount ${mountpoint}`,
     log,
     tally: http?.tally,
@@ -63,6 +68,19 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   await http?.close()
   await fileSystem.close()
   await cluster.close()
+}
+
+/** Where this machine is in the cluster already, the token is not spent. */
+async function letIn(text: string, options: MountCommandOptions): Promise<void> {
+  const { admit, readToken } = await import('./admission.ts')
+  const token = readToken(text)
+  if (token.role === 'server') {
+    throw new Failure("the token makes a server: create one with 'token create --role client'")
+  }
+  const home = await prepareHome(options.home)
+  const directory = join(home.directory, token.role)
+  const say = (line: string): void => void process.stderr.write(`rookery: ${line}\n`)
+  await admit({ env: realEnv(), token, directory, name: hostname(), say })
 }
 
 /** What trusts all clients of the cluster is for root alone, and for the backend that mounts by itself. */

@@ -2,13 +2,18 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
+import { type KeptCredentials, readCredentials } from '../network/admission/kept.ts'
 import { realEnv } from '../network/env/real.ts'
-import { SocketTransport } from '../network/transport/socket.ts'
+import { transportsOf } from '../network/transport/transports.ts'
 import { startServer } from '../server/main.ts'
+import { rememberIn } from './access.ts'
+import { Failure } from './failure.ts'
+import { finderOf } from './find-managers.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { ServerOptions } from './server.ts'
+import { readServerSettings, type ServerSettings } from './server-settings.ts'
 
 /**
  * A server keeps little in memory and passes much through: its heap may grow to nine times what a collection
@@ -19,23 +24,32 @@ const heapGrowth = '--heap-growing-percent=800'
 export async function runServer(options: ServerOptions): Promise<void> {
   setFlagsFromString(heapGrowth)
   const stop = stopRequest(orphanDelayMs.server)
-  const name = options.name ?? hostname()
+  const kept = await credentialsOf(options.metaDir)
+  const settings = await settingsOf(options)
+  const name = options.name ?? settings.name ?? hostname()
   const log = openLogger(name, options.logLevel)
   await mkdir(options.metaDir, { recursive: true, mode: 0o700 })
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
-  if (!hasSupervisor()) await noteSharedDisk(options, log)
+  await mkdir(settings.dataDir, { recursive: true, mode: 0o700 })
+  if (!hasSupervisor()) await noteSharedDisk(options.metaDir, settings.dataDir, log)
   const env = realEnv()
+  const { credentials } = kept
+  const managers = options.manager ?? kept.managers
+  const domain = options.domain ?? settings.domain ?? hostname()
+  const weight = options.weight ?? settings.weight
   const http = await openHttp({ env, log, address: options.http })
   const server = await startServer({
     env,
-    transports: [new SocketTransport(env)],
-    managers: options.manager,
-    addresses: options.listen,
+    transports: transportsOf(env, credentials.identity),
+    credentials,
+    managers,
+    remember: rememberIn(options.metaDir),
+    find: finderOf(env, credentials.cluster, managers),
+    addresses: settings.listen,
     metaDirectory: options.metaDir,
-    dataDirectory: options.dataDir,
+    dataDirectory: settings.dataDir,
     name,
-    domain: options.domain ?? hostname(),
-    ...(options.weight === undefined ? {} : { weight: options.weight }),
+    domain,
+    ...(weight === undefined ? {} : { weight }),
     log,
     tally: http?.tally,
   })
@@ -51,11 +65,37 @@ export async function runServer(options: ServerOptions): Promise<void> {
   if (reason instanceof Error) throw reason
 }
 
-async function noteSharedDisk(options: ServerOptions, log: Logger): Promise<void> {
-  const [meta, data] = await Promise.all([stat(options.metaDir), stat(options.dataDir)])
+/** As told now, or as it was when the server joined. @throws Failure when neither says it. */
+async function settingsOf({ metaDir, dataDir, listen }: ServerOptions): Promise<ServerSettings> {
+  const kept = await readServerSettings(metaDir)
+  const where = dataDir ?? kept?.dataDir
+  const addresses = listen ?? kept?.listen
+  if (where === undefined || addresses === undefined) {
+    const missing = where === undefined ? '--data-dir' : '--listen'
+    throw new Failure(`${metaDir} does not say with what it was started before: give ${missing}`, {
+      usage: true,
+    })
+  }
+  return { ...kept, dataDir: where, listen: [...addresses] }
+}
+
+/** @throws Failure when the server was let into no cluster. */
+async function credentialsOf(metaDir: string): Promise<KeptCredentials> {
+  const kept = await readCredentials(metaDir)
+  if (kept === null) {
+    throw new Failure(
+      `${metaDir} was let into no cluster: 'rookery join TOKEN --meta-dir ${metaDir} --data-dir DIR' first`,
+    )
+  }
+  if (kept.role === 'server') return kept
+  throw new Failure(`${metaDir} holds the credentials of a ${kept.role}, not of a server`)
+}
+
+async function noteSharedDisk(metaDir: string, dataDir: string, log: Logger): Promise<void> {
+  const [meta, data] = await Promise.all([stat(metaDir), stat(dataDir)])
   if (meta.dev !== data.dev) return
   log.warn(
-    { metaDir: options.metaDir, dataDir: options.dataDir },
+    { metaDir, dataDir },
     'metadata and data are on the same disk: they will wait for each other',
   )
 }

@@ -1,15 +1,10 @@
 /** Asks the manager who there is, and each server what it holds, and shows it. */
-import { realEnv } from '../network/env/real.ts'
 import { formatBytes } from '../network/format/bytes.ts'
-import { protocolVersion } from '../network/limits.ts'
-import { transportFor } from '../network/membership/transport-for.ts'
-import { connect } from '../network/rpc/connect.ts'
-import type { Peer } from '../network/rpc/contract.ts'
-import { SocketTransport } from '../network/transport/socket.ts'
 import type { ManagerStatusReply, ServerStatusReply } from '../network/wire/operations.ts'
 import type { MemberStatus } from '../network/wire/view.ts'
-import { describeError, Failure } from './failure.ts'
-import { managerAddresses } from './options.ts'
+import { type Access, accessFor } from './access.ts'
+import { askManager, askOne } from './ask-manager.ts'
+import { describeError } from './failure.ts'
 import type { StatusOptions } from './status.ts'
 import { type Column, formatTable } from './table.ts'
 
@@ -20,14 +15,15 @@ export interface ServerState {
 }
 
 export async function runStatus(options: StatusOptions): Promise<void> {
-  const managers = await managerAddresses(options)
-  const manager = await ask(managers, '', peer => peer.call('managerStatus', {}))
-  const { members, cluster } = manager.body
+  const access = await accessFor(options)
+  const { managers } = access
+  const manager = await askManager(access, peer => peer.call('managerStatus', {}))
+  const { members } = manager.body
   const servers = await Promise.all(
     members
       .filter(({ role }) => role === 'server')
       .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
-      .map(member => stateOf(member, cluster)),
+      .map(member => stateOf(member, access)),
   )
   if (options.json === true) {
     console.log(JSON.stringify({ managers, ...manager.body, servers }, null, 2))
@@ -36,41 +32,16 @@ export async function runStatus(options: StatusOptions): Promise<void> {
   }
 }
 
-async function stateOf(member: MemberStatus, cluster: string): Promise<ServerState> {
+async function stateOf(member: MemberStatus, access: Access): Promise<ServerState> {
   if (!member.alive) return { member, status: null }
   try {
-    const reply = await ask(member.addresses, cluster, peer => peer.call('serverStatus', {}))
+    const { addresses } = member
+    const reply = await askOne(access, addresses, peer => peer.call('serverStatus', {}))
     return { member, status: reply.body }
   } catch (error) {
     process.stderr.write(`rookery: server ${member.name}: ${describeError(error)}\n`)
     return { member, status: null }
   }
-}
-
-/** Asks the first of these addresses that answers. */
-async function ask<T>(
-  addresses: readonly string[],
-  cluster: string,
-  question: (peer: Peer) => Promise<T>,
-): Promise<T> {
-  const env = realEnv()
-  const transports = [new SocketTransport(env)]
-  const hello = { version: protocolVersion, cluster, role: 'admin', id: '' } as const
-  let last: unknown = new Failure('it has no address')
-  for (const address of addresses) {
-    try {
-      const transport = transportFor(transports, address)
-      const peer = await connect({ env, transport, address, hello, service: {} })
-      try {
-        return await question(peer)
-      } finally {
-        await peer.close()
-      }
-    } catch (error) {
-      last = error
-    }
-  }
-  throw last
 }
 
 const columns: readonly Column[] = [

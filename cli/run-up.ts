@@ -17,6 +17,7 @@ import {
   prepareSockets,
 } from './home.ts'
 import { lockHome, startTicks } from './home-lock.ts'
+import { letMembersIn } from './home-members.ts'
 import { cutLifeline, hasSupervisor, stopRequest, tellSupervisor } from './lifeline.ts'
 import { checkMountpoint, isRookery, locate, mountAt } from './mountpoint.ts'
 import { awaitOrphans } from './orphans.ts'
@@ -104,11 +105,12 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
       page = ready.split(' ').find(address => address.startsWith('http://'))
       step('manager ready')
     })
+    await letMembersIn(home, settings, plan.managers)
     await supervisor.start(plan.servers, name => step(`${name} ready`))
     if (!settings.formatted) {
       // Loaded only here: the supervisor of an old home need not carry a client.
       const { makeDefaultVolume } = await import('./volumes.ts')
-      await makeDefaultVolume(plan.managers)
+      await makeDefaultVolume(home.directory, plan.managers)
       await home.writeSettings({ ...settings, formatted: true })
     }
     step('volumes ready')

@@ -6,9 +6,9 @@ import { httpOption, logLevelOption, managerOption } from './options.ts'
 
 export interface ServerOptions {
   readonly metaDir: string
-  readonly dataDir: string
-  readonly manager: readonly string[]
-  readonly listen: readonly string[]
+  readonly dataDir?: string
+  readonly manager?: readonly string[]
+  readonly listen?: readonly string[]
   readonly name?: string
   readonly domain?: string
   readonly weight?: number
@@ -17,17 +17,18 @@ export interface ServerOptions {
 }
 
 const example = `
+What is not said is as 'rookery join' was told.
+
 Example:
-  $ rookery server --meta-dir /nvme/meta --data-dir /disk/data \\
-      --manager 10.0.0.1:7400 --listen 10.0.0.2:7401`
+  $ rookery server --meta-dir /nvme/meta`
 
 export function serverCommand(): Command {
   return new Command('server')
-    .description('Run one server: a share of the metadata and of the data, on two disks.')
+    .description('Run one server that has joined: a share of metadata and data, on two disks.')
     .requiredOption('--meta-dir <dir>', 'metadata: a small, fast disk')
-    .requiredOption('--data-dir <dir>', 'file data: a large disk')
-    .addOption(managerOption().makeOptionMandatory())
-    .requiredOption('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
+    .option('--data-dir <dir>', 'file data: a large disk')
+    .addOption(managerOption())
+    .option('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
     .option('--name <name>', 'for people (default: the name of the host)')
     .option('--domain <name>', 'what fails together with it (default: the name of the host)')
     .option('--weight <number>', 'its share, relative to the others (default: 1)', parseWeight)

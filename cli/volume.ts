@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { maxBlockBytes, maxInlineBytes, minBlockBytes } from '../network/limits.ts'
 import { bytesBetween, countBetween, parseVolumeName } from './arguments.ts'
-import { type ClusterOptions, homeOption, managerOption } from './options.ts'
+import { type ClusterOptions, clusterCommand } from './options.ts'
 
 export interface CreateOptions extends ClusterOptions {
   readonly blockSize?: number
@@ -36,7 +36,7 @@ export function volumeCommand(): Command {
 }
 
 function createCommand(): Command {
-  return onCluster('create', 'Create a volume.')
+  return clusterCommand('create', 'Create a volume.')
     .argument('<name>', 'letters, digits, . _ -', parseVolumeName)
     .option(
       '--block-size <bytes>',
@@ -70,7 +70,7 @@ function orNone(parse: (text: string) => number): (text: string) => number | 'no
 }
 
 function setCommand(): Command {
-  return onCluster('set', 'Change what a volume may take.')
+  return clusterCommand('set', 'Change what a volume may take.')
     .argument('<name>', 'letters, digits, . _ -', parseVolumeName)
     .option('--quota <bytes>', "what its files may take, or 'none'", orNone(quotaBytes))
     .option(
@@ -89,7 +89,7 @@ function setCommand(): Command {
 }
 
 function listCommand(): Command {
-  return onCluster('list', 'List the volumes.')
+  return clusterCommand('list', 'List the volumes.')
     .alias('ls')
     .option('--json', 'for programs')
     .addHelpText('after', '\nExample:\n  $ rookery volume list')
@@ -100,18 +100,11 @@ function listCommand(): Command {
 }
 
 function deleteCommand(): Command {
-  return onCluster('delete', 'Delete an empty volume.')
+  return clusterCommand('delete', 'Delete an empty volume.')
     .argument('<name>', 'letters, digits, . _ -', parseVolumeName)
     .addHelpText('after', '\nExample:\n  $ rookery volume delete films')
     .action(async (name: string, options: ClusterOptions) => {
       const { remove } = await import('./volumes.ts')
       await remove(name, options)
     })
-}
-
-function onCluster(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .addOption(managerOption())
-    .addOption(homeOption())
 }

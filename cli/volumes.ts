@@ -92,8 +92,8 @@ export async function remove(name: string, options: ClusterOptions): Promise<voi
 }
 
 /** For the first start of a home, which may have been cut short after it made the volume. */
-export async function makeDefaultVolume(managers: readonly string[]): Promise<void> {
-  await withCluster({ home: '', manager: managers }, async cluster => {
+export async function makeDefaultVolume(home: string, managers: readonly string[]): Promise<void> {
+  await withCluster({ home, manager: managers }, async cluster => {
     const volumes = await listVolumes(cluster)
     if (!volumes.some(volume => volume.name === defaultVolume)) await make(cluster, defaultVolume)
   })

@@ -2,21 +2,24 @@
  * Rookery for Node programs: a volume without a mount, shaped like node:fs/promises.
  *
  * ```ts
- * const files = await connect({ managers: ['tcp://10.0.0.1:7400'], volume: 'default' })
+ * const files = await connect({ credentials: '/home/me/.rookery/client', volume: 'default' })
  * await files.writeFile('/hello.txt', 'hello')
  * await files.close()
  * ```
  */
 
+import type { MemberCredentials } from '../network/admission/credentials.ts'
+import { readCredentials } from '../network/admission/kept.ts'
 import type { Env } from '../network/env/env.ts'
 import { realEnv } from '../network/env/real.ts'
+import { ClusterError } from '../network/errors.ts'
 import { type Log, silentLog } from '../network/log.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import type { Cluster } from './cluster/contract.ts'
 import type { FileSystem } from './fs/contract.ts'
 import { openVolume } from './fs/volume.ts'
 import { type FilesInit, VolumeFiles } from './library/volume-files.ts'
-import { connectClient } from './main.ts'
+import { type ClientOptions, connectClient } from './main.ts'
 
 export type { Data } from './library/data.ts'
 export type { DirectoryHandle } from './library/directory-handle.ts'
@@ -27,8 +30,13 @@ export type { BigIntStats, Dirent, Stats } from './library/stats.ts'
 export type { StatFs } from './library/volume-files.ts'
 
 export interface ConnectOptions {
-  /** Addresses of the managers, such as `tcp://host:7400`. */
-  readonly managers: readonly string[]
+  /**
+   * What this program is let in by: the directory that `rookery join` left it in (`client` or `admin` of a home).
+   * Nothing only where the managers ask nobody.
+   */
+  readonly credentials?: string | MemberCredentials | undefined
+  /** Addresses of the managers; those that the credentials name unless told. */
+  readonly managers?: readonly string[]
   readonly volume: string
   /** Whom new files belong to; this process's user and group unless told. */
   readonly uid?: number
@@ -40,6 +48,9 @@ export interface ConnectOptions {
   readonly log?: Log
   readonly env?: Env
   readonly transports?: readonly Transport[]
+  /** As in ClientOptions. */
+  readonly remember?: ClientOptions['remember']
+  readonly find?: ClientOptions['find']
   /** Ends the wait for the cluster. */
   readonly signal?: AbortSignal
 }
@@ -70,9 +81,12 @@ export class Connection extends VolumeFiles {
  * @throws ClusterError when the cluster cannot be reached, PosixError ENOENT when it has no such volume.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { env = realEnv(), log = silentLog, managers, volume, ...rest } = options
+  const { env = realEnv(), log = silentLog, volume, ...rest } = options
   const { uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0 } = rest
-  const cluster = await connectClient({ env, log, managers, ...clientOptions(rest) })
+  const { credentials, managers } = await accessOf(options)
+  const { remember, find } = options
+  const access = { credentials, managers, remember, find }
+  const cluster = await connectClient({ env, log, ...access, ...clientOptions(rest) })
   try {
     const fileSystem = await openVolume(cluster, volume)
     const umask = rest.umask ?? process.umask()
@@ -81,6 +95,14 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await cluster.close()
     throw error
   }
+}
+
+async function accessOf({ credentials, managers }: ConnectOptions) {
+  if (typeof credentials !== 'string') return { credentials, managers: managers ?? [] }
+  const kept = await readCredentials(credentials)
+  if (kept !== null) return { credentials: kept.credentials, managers: managers ?? kept.managers }
+  const text = `${credentials} holds no credentials: 'rookery join TOKEN' gets some`
+  throw new ClusterError('UNREACHABLE', text)
 }
 
 type Rest = Pick<ConnectOptions, 'name' | 'transports' | 'signal'>

@@ -1,5 +1,6 @@
 /** Composes a client: membership, transports, and the calls that find their server. */
 import { hostname } from 'node:os'
+import type { MemberCredentials } from '../network/admission/credentials.ts'
 import type { Env } from '../network/env/env.ts'
 import { operationDeadlineMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
@@ -9,14 +10,21 @@ import { joinCluster } from '../network/membership/membership.ts'
 import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import { SocketTransport } from '../network/transport/socket.ts'
+import { transportsOf } from '../network/transport/transports.ts'
 import type { MemberId } from '../network/wire/view.ts'
 import { ClusterClient } from './cluster/cluster.ts'
 import type { Cluster } from './cluster/contract.ts'
 
 export interface ClientOptions {
   readonly env: Env
-  /** TCP and Unix sockets unless told. */
+  /** All that there are unless told; sockets alone without credentials. */
   readonly transports?: readonly Transport[]
+  /** What this client proves itself with; nobody is asked for a proof without. */
+  readonly credentials?: MemberCredentials | undefined
+  /** Where the managers can be dialled, as one of them told. */
+  readonly remember?: ((managers: readonly string[]) => void) | undefined
+  /** Looks for managers elsewhere, when none of those known answers. */
+  readonly find?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined
   /** Addresses of the managers, tried in turn. */
   readonly managers: readonly string[]
   /** For people: what the manager lists this client as. */
@@ -28,18 +36,26 @@ export interface ClientOptions {
   readonly tally?: RpcTally | undefined
 }
 
+function defaultTransports({ env, credentials }: ClientOptions): readonly Transport[] {
+  if (credentials === undefined) return [new SocketTransport(env)]
+  return transportsOf(env, credentials.identity)
+}
+
 /**
  * Joins the cluster and waits until it has enough servers.
  * @throws ClusterError UNREACHABLE, TIMEOUT, WRONG_CLUSTER, VERSION_MISMATCH, CANCELLED.
  */
 export async function connectClient(options: ClientOptions): Promise<Cluster> {
-  const { env, managers, log, signal, name = hostname() } = options
-  const transports = options.transports ?? [new SocketTransport(env)]
+  const { env, managers, log, signal, credentials, name = hostname() } = options
+  const transports = options.transports ?? defaultTransports(options)
   const host = await hostIdentity()
   const membership = await joinCluster({
     env,
     transports,
     managers,
+    credentials,
+    remember: options.remember,
+    find: options.find,
     role: 'client',
     name,
     addresses: [],
@@ -65,6 +81,7 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
   const dialler = {
     env,
     transports,
+    credentials,
     membership,
     role: 'client' as const,
     host: host.id,

@@ -7,27 +7,37 @@
  * 3. It outlives any outage of etcd, as a standby. What it cannot mend ends it: a state that it cannot read, or
  *    that is gone or another cluster's.
  */
+import type { MemberCredentials } from '../network/admission/credentials.ts'
+import type { ManagerPlace } from '../network/admission/token.ts'
 import { ClusterError } from '../network/errors.ts'
-import { managerElectionIntervalMs, protocolVersion } from '../network/limits.ts'
+import {
+  managerElectionIntervalMs,
+  managerEntryIntervalMs,
+  managerListIntervalMs,
+  protocolVersion,
+} from '../network/limits.ts'
 import { gauge, type Metric } from '../network/metrics/metric.ts'
 import type { Service } from '../network/rpc/contract.ts'
 import type { Serving } from '../network/rpc/serve.ts'
 import type { HelloRequest, ManagerStatusReply } from '../network/wire/operations.ts'
+import { keepAdministrator, managerCredentials } from './admission/credentials.ts'
+import { createAdmission } from './admission/state.ts'
 import { campaign } from './etcd/election.ts'
 import type { Etcd } from './etcd/gateway.ts'
 import type { EtcdKeys } from './etcd/keys.ts'
 import { keysOf } from './etcd/keys.ts'
+import { enter, listManagers } from './etcd/registry.ts'
 import { Term } from './etcd/term.ts'
 import { managerMetrics } from './http/metrics.ts'
 import { summarize } from './http/summary.ts'
-import type { Lead } from './lead.ts'
+import type { Lead, ManagerOperations } from './lead.ts'
 import { takeLead } from './lead.ts'
 import { connectionsOf, serveAll } from './listen.ts'
-import { type RunInit, warnOfSettings } from './main.ts'
-import type { MemberOperations } from './membership/service.ts'
+import { localAddresses, type RunInit, warnOfSettings } from './main.ts'
 import type { ClusterState } from './membership/state.ts'
 import { createState } from './membership/state.ts'
-import { EtcdStore } from './store/etcd.ts'
+import { placeOf } from './places.ts'
+import { EtcdStore, readState } from './store/etcd.ts'
 
 export interface CandidateInit extends RunInit {
   readonly etcd: Etcd
@@ -38,6 +48,8 @@ export interface CandidateInit extends RunInit {
   /** Of a new cluster; an existing one keeps what it was made with. */
   readonly partitionCount: number
   readonly replicaCount: number
+  /** Where the credentials of this machine's administrators are left. */
+  readonly directory?: string | undefined
 }
 
 /** @throws ClusterError IN_USE or BAD_ADDRESS when an address cannot be listened on. */
@@ -54,6 +66,7 @@ export class Candidate {
   readonly #keys: EtcdKeys
   readonly #stop = new AbortController()
   readonly #failed = Promise.withResolvers<Error>()
+  readonly #known = Promise.withResolvers<string>()
   #servings: readonly Serving[] = []
   #running: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -61,6 +74,11 @@ export class Candidate {
   /** Known when it has led once. */
   #cluster = ''
   #page: string | null = null
+  /** Known when the cluster's state was seen once. */
+  #credentials: MemberCredentials | undefined
+  #enteredMs = Number.NEGATIVE_INFINITY
+  #places: readonly ManagerPlace[] = []
+  #listedMs = Number.NEGATIVE_INFINITY
   /** Why this one does not lead, for members and people. */
   #standby = 'no manager leads yet'
 
@@ -74,6 +92,11 @@ export class Candidate {
   /** With real ports. */
   get addresses(): readonly string[] {
     return this.#servings.map(({ address }) => address)
+  }
+
+  /** Resolves when the cluster is known. */
+  get cluster(): Promise<string> {
+    return this.#known.promise
   }
 
   get leads(): boolean {
@@ -104,7 +127,7 @@ export class Candidate {
   }
 
   async start(): Promise<void> {
-    const { env, transports, addresses, log, tally } = this.#init
+    const { env, transports, addresses, log, tally, identity } = this.#init
     this.#servings = await serveAll({
       env,
       transports,
@@ -113,6 +136,7 @@ export class Candidate {
       tally,
       hello: () => this.#hello(),
       admit: () => void this.#lead(),
+      ...(identity === undefined ? {} : { credentials: () => this.#proof() }),
       service: this.#service(),
     })
     const etcd = this.#etcd.name
@@ -134,7 +158,7 @@ export class Candidate {
   }
 
   #service(): Service {
-    const operations = (): MemberOperations => this.#lead().service
+    const operations = (): ManagerOperations => this.#lead().service
     return {
       join: incoming => operations().join(incoming),
       heartbeat: incoming => operations().heartbeat(incoming),
@@ -146,7 +170,21 @@ export class Candidate {
       drainMember: incoming => operations().drainMember(incoming),
       removeMember: incoming => operations().removeMember(incoming),
       labelMember: incoming => operations().labelMember(incoming),
+      admit: incoming => operations().admit(incoming),
+      certify: incoming => operations().certify(incoming),
+      createToken: incoming => operations().createToken(incoming),
+      listTokens: incoming => operations().listTokens(incoming),
+      revokeToken: incoming => operations().revokeToken(incoming),
     }
+  }
+
+  /** @throws ClusterError NOT_READY. */
+  #proof(): MemberCredentials {
+    if (this.#credentials !== undefined) return this.#credentials
+    throw new ClusterError(
+      'NOT_READY',
+      `this manager does not know its cluster yet: ${this.#standby}`,
+    )
   }
 
   #lead(): Lead {
@@ -173,6 +211,7 @@ export class Candidate {
     const { host } = this.#init
     const description = `${this.addresses.join(', ')} on ${host}`
     try {
+      await this.#learn()
       const result = await campaign({ etcd: this.#etcd, keys: this.#keys, description })
       if (result instanceof Term) return result
       this.#follow(`the leader is at ${result}`)
@@ -181,6 +220,47 @@ export class Candidate {
       this.#follow(`no leader is known: ${error.message}`, error)
     }
     return undefined
+  }
+
+  /** What a standby has to know of the cluster, and what the others have to know of it. */
+  async #learn(): Promise<void> {
+    const { identity, env } = this.#init
+    if (identity === undefined) return
+    if (this.#credentials === undefined) {
+      const state = await readState(this.#etcd, this.#keys)
+      if (state !== null) await this.#becomeKnown(state)
+    }
+    const nowMs = env.clock.monotonicMs()
+    if (nowMs < this.#enteredMs + managerEntryIntervalMs) return
+    await enter(this.#etcd, this.#keys, placeOf(identity.peerId, this.addresses))
+    this.#enteredMs = nowMs
+  }
+
+  /** Of all that there are; those known last, while etcd does not answer. */
+  async #managers(): Promise<readonly ManagerPlace[]> {
+    const nowMs = this.#init.env.clock.monotonicMs()
+    if (this.#init.identity === undefined || nowMs < this.#listedMs + managerListIntervalMs) {
+      return this.#places
+    }
+    try {
+      this.#places = await listManagers(this.#etcd, this.#keys)
+      this.#listedMs = nowMs
+    } catch (error) {
+      if (!(error instanceof ClusterError)) throw error
+      this.#init.log.warn({ error }, 'etcd does not tell which managers there are')
+    }
+    return this.#places
+  }
+
+  /** From now on it can prove that it is a manager of the cluster. */
+  async #becomeKnown(state: ClusterState): Promise<void> {
+    const { identity, directory } = this.#init
+    if (identity === undefined || this.#credentials !== undefined) return
+    if (directory !== undefined) {
+      await keepAdministrator(directory, state, localAddresses(this.addresses))
+    }
+    this.#credentials = managerCredentials(identity, state)
+    this.#known.resolve(state.cluster)
   }
 
   /** Says each change once. */
@@ -197,7 +277,10 @@ export class Candidate {
     const store = new EtcdStore({ etcd: this.#etcd, keys: this.#keys, term })
     try {
       const state = await this.#open(store)
-      const lead = takeLead({ env, log, serversWanted, replaceAfterMs, store, state })
+      const credentials = this.#credentials
+      const managers = () => this.#managers()
+      const waits = { serversWanted, replaceAfterMs }
+      const lead = takeLead({ env, log, ...waits, store, state, credentials, managers })
       if (this.#page !== null) lead.announce(this.#page)
       this.#leading = { term, lead }
       const { cluster, view } = state
@@ -247,7 +330,9 @@ export class Candidate {
           `the state of cluster ${this.#cluster} is gone from ${where}`,
         )
       }
-      state = createState({ cluster: env.random.id(), partitionCount, replicaCount })
+      const cluster = env.random.id()
+      const admission = createAdmission(env.random)
+      state = createState({ cluster, partitionCount, replicaCount, admission })
       await store.save(state)
     }
     if (this.#cluster !== '' && this.#cluster !== state.cluster) {
@@ -256,6 +341,8 @@ export class Candidate {
     }
     if (this.#cluster === '') warnOfSettings(this.#init, state)
     this.#cluster = state.cluster
+    await this.#becomeKnown(state)
+    this.#credentials?.remove(state.admission?.removed ?? [])
     return state
   }
 }

@@ -3,6 +3,7 @@ import type { Env } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
 import type { Claim } from '../network/membership/stamp.ts'
 import { claimDirectory } from '../network/membership/stamp.ts'
+import { createAdmission } from './admission/state.ts'
 import type { ClusterState } from './membership/state.ts'
 import { createState } from './membership/state.ts'
 import type { ManagerStore } from './store/contract.ts'
@@ -43,7 +44,9 @@ export async function openDirectory(init: DirectoryInit): Promise<OpenDirectory>
         )
       }
       const { partitionCount, replicaCount } = init
-      state = createState({ cluster: env.random.id(), partitionCount, replicaCount })
+      const cluster = env.random.id()
+      const admission = createAdmission(env.random)
+      state = createState({ cluster, partitionCount, replicaCount, admission })
       await store.save(state)
     }
     const id = stamp.id === '' ? env.random.id() : stamp.id

@@ -1,8 +1,11 @@
 /** What a manager does while it leads: the roster, its members, and the look at who fell silent. */
+import type { MemberCredentials } from '../network/admission/credentials.ts'
+import { addressesOf, type ManagerPlace } from '../network/admission/token.ts'
 import type { Env } from '../network/env/env.ts'
 import { heartbeatIntervalMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import type { ManagerStatusReply } from '../network/wire/operations.ts'
+import { AdmissionDesk, type AdmissionOperations } from './admission/service.ts'
 import { Roster } from './membership/roster.ts'
 import type { MemberOperations } from './membership/service.ts'
 import { MemberService } from './membership/service.ts'
@@ -19,10 +22,17 @@ export interface LeadInit {
   readonly store: ManagerStore
   /** As the store has it. */
   readonly state: ClusterState
+  /** Of this manager, which learns of whoever is removed; nobody is asked for a proof without. */
+  readonly credentials?: MemberCredentials | undefined
+  /** All managers of the cluster. */
+  readonly managers: () => Promise<readonly ManagerPlace[]>
 }
 
+/** What a manager that leads answers to. */
+export type ManagerOperations = MemberOperations & AdmissionOperations
+
 export interface Lead {
-  readonly service: MemberOperations
+  readonly service: ManagerOperations
   status(): ManagerStatusReply
   /** Whoever asks for the status learns that there is a page of it at this URL. */
   announce(page: string): void
@@ -31,15 +41,27 @@ export interface Lead {
 }
 
 export function takeLead(init: LeadInit): Lead {
-  const { env, log } = init
+  const { env, log, credentials, managers } = init
   const roster = new Roster({
     ...init,
     published: view => members.push(view),
+    saved: ({ admission }) => credentials?.remove(admission?.removed ?? []),
   })
-  const members = new MemberService({ roster, log })
+  const members = new MemberService({
+    roster,
+    log,
+    managers: async () => addressesOf({ managers: await managers() }),
+  })
+  const desk = new AdmissionDesk({
+    env,
+    log,
+    state: () => roster.state,
+    change: change => roster.update(change),
+    managers,
+  })
   const watch = env.timers.every(heartbeatIntervalMs, () => roster.expire())
   return {
-    service: members.service,
+    service: { ...members.service, ...desk.service },
     status: () => roster.status(),
     announce(page) {
       roster.page = page

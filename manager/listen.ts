@@ -8,7 +8,8 @@ import { serve } from '../network/rpc/serve.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import type { Connections } from './http/metrics.ts'
 
-export interface ListenInit extends Pick<ServeOptions, 'hello' | 'admit' | 'tally'> {
+export interface ListenInit
+  extends Pick<ServeOptions, 'hello' | 'admit' | 'tally' | 'credentials'> {
   readonly env: Env
   readonly transports: readonly Transport[]
   readonly addresses: readonly string[]

@@ -59,6 +59,7 @@ export const clusterCodes = [
   'VERSION_MISMATCH',
   'WRONG_CLUSTER',
   'NOT_ADMITTED',
+  'BAD_TOKEN',
   'UNKNOWN_OPERATION',
   'MALFORMED',
   'OVERSIZE',

@@ -7,7 +7,7 @@ const MiB = 1024 * KiB
 export const protocolVersion = 3
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
-export const diskFormat = 3
+export const diskFormat = 4
 
 /** Partitions: chosen at format. 4096 keeps `partition * 2^40 + sequence` a safe integer. */
 export const defaultPartitionCount = 256
@@ -226,6 +226,26 @@ export const maxStampBytes = 64 * KiB
 /** Waits of a member that lost its manager: long enough to spare it, short beside the failure timeout. */
 export const managerRetryFirstDelayMs = 50
 export const managerRetryLongestDelayMs = 1_000
+
+/** A token as text: some 40 bytes for each manager, and what its addresses are long. */
+export const maxTokenCharacters = 8192
+/** Tokens that a manager keeps, at some 250 bytes each, and for how long it can say of one that it has expired. */
+export const maxTokens = 1024
+export const tokenRememberedS = 24 * 3600
+/** How often a token may be used, and how long it may live. */
+export const maxTokenUses = 1000
+export const maxTokenLifeMs = 365 * 24 * 3600 * 1000
+/** Keys that a cluster lets in: at some 250 bytes each the manager's state still fits into etcd. */
+export const maxAdmitted = 4096
+/** Members that were removed for good: each is told to everybody with every view, at some 70 bytes. */
+export const maxRemoved = 1024
+/** A manager says through etcd that it is there once an hour; one that has not for a week is gone. */
+export const managerEntryIntervalMs = 3600 * 1000
+/** What the leader tells members of the others is not older than this. */
+export const managerListIntervalMs = 10_000
+export const managerForgottenS = 7 * 24 * 3600
+/** Managers that a member remembers where to find, each with its addresses. */
+export const maxManagerAddresses = 64
 
 /** A manager in etcd: its lease, renewed a few times before it runs out. With etcd's own look at leases twice a
  * second and the standbys', a killed leader is replaced within the failure timeout. */

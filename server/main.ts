@@ -2,6 +2,8 @@
  * A server: one pair of disks, a slice of the cluster's metadata and one of its data. Composes the rooms
  * and keeps their order: nothing is answered before what a crash left behind is taken up again.
  */
+import type { MemberCredentials } from '../network/admission/credentials.ts'
+import { serverIdOf } from '../network/admission/member-id.ts'
 import type { Env, Timer } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
 import {
@@ -12,6 +14,7 @@ import {
 import type { Log } from '../network/log.ts'
 import { bootIdentity, hostIdentity, machineUpMs } from '../network/membership/host.ts'
 import { joinCluster, type Membership } from '../network/membership/membership.ts'
+import { reachable } from '../network/membership/reachable.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import type { Metric } from '../network/metrics/metric.ts'
 import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
@@ -29,6 +32,12 @@ export interface ServerInit extends Directories {
   readonly env: Env
   readonly transports: readonly Transport[]
   readonly managers: readonly string[]
+  /** What this server proves itself with; nobody is asked for a proof without. */
+  readonly credentials?: MemberCredentials | undefined
+  /** Where the managers can be dialled, as one of them told. */
+  readonly remember?: ((managers: readonly string[]) => void) | undefined
+  /** Looks for managers elsewhere, when none of those known answers. */
+  readonly find?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined
   /** Where to listen, best first. */
   readonly addresses: readonly string[]
   /** For people. */
@@ -66,6 +75,7 @@ export interface RunningServer {
  */
 export async function startServer(init: ServerInit): Promise<RunningServer> {
   const identity = await claimDirectories(init)
+  assertOwn(init, identity)
   const store = await openMetadata(init.metaDirectory, identity)
   const server = new Server(init, identity, store)
   try {
@@ -146,7 +156,7 @@ class Server implements RunningServer {
   }
 
   async #listen(): Promise<void> {
-    const { env, transports, addresses, tally } = this.#init
+    const { env, transports, credentials, addresses, tally } = this.#init
     const log = (message: string, error?: unknown) => this.#init.log.warn({ error }, message)
     const hello = () => ({
       version: protocolVersion,
@@ -160,7 +170,9 @@ class Server implements RunningServer {
       const accept = (peer: Peer) => this.#rooms?.accepted(peer)
       const service = this.#lateService()
       this.#servings.push(
-        await serve({ env, transport, address, hello, service, admit, accept, log, tally }),
+        await serve({
+          ...{ env, transport, credentials, address, hello, service, admit, accept, log, tally },
+        }),
       )
     }
   }
@@ -186,18 +198,21 @@ class Server implements RunningServer {
   }
 
   async #join(): Promise<Membership> {
-    const { env, transports, managers, name, domain, weight = 1, log } = this.#init
+    const { env, transports, credentials, managers, name, domain, weight = 1, log } = this.#init
     const { id, cluster } = this.#identity
     const host = (await hostIdentity()).id
     const joining = joinCluster({
       env,
       transports,
       managers,
+      credentials,
+      remember: this.#init.remember,
+      find: this.#init.find,
       role: 'server',
       ...(id === '' ? {} : { id }),
       ...(cluster === '' ? {} : { cluster }),
       name,
-      addresses: this.addresses,
+      addresses: reachable(this.addresses),
       host,
       domain,
       weight,
@@ -210,7 +225,8 @@ class Server implements RunningServer {
   }
 
   async #open(membership: Membership): Promise<ServerRooms> {
-    const { env, transports, log, metaDirectory, dataDirectory, splitEntries, tally } = this.#init
+    const { env, transports, credentials, log, metaDirectory, dataDirectory, splitEntries, tally } =
+      this.#init
     const { id: host } = await hostIdentity()
     const { boot = await bootIdentity(env.random) } = this.#init
     return await openRooms({
@@ -219,7 +235,7 @@ class Server implements RunningServer {
       isNew: this.#identity.id === '',
       store: this.#store,
       membership,
-      dialler: { env, transports, membership, role: 'server', host, log, tally },
+      dialler: { env, transports, credentials, membership, role: 'server', host, log, tally },
       boot,
       upMs: machineUpMs(),
       ...(splitEntries === undefined ? {} : { splitEntries }),
@@ -253,6 +269,14 @@ class Server implements RunningServer {
     }
     this.#failure.resolve(error)
   }
+}
+
+/** The key in the directory is another one than it was when the server joined. */
+function assertOwn({ credentials, metaDirectory }: ServerInit, { id }: ServerIdentity): void {
+  if (credentials === undefined || id === '' || id === serverIdOf(credentials.identity.peerId))
+    return
+  const text = `the key in ${metaDirectory} is not that of server ${id}: put it back from a copy`
+  throw new ClusterError('FOREIGN_DIRECTORY', text)
 }
 
 /** The manager knows clusters only: whose the directories are is known here. */

@@ -7,12 +7,22 @@ export interface EtcdKeys {
   /** Who leads: exists as long as its lease. */
   readonly leader: string
   readonly state: string
+  /** Of the entry of one manager. */
+  manager(peerId: string): string
+  /** All entries, as a range. */
+  readonly managers: { readonly key: string; readonly range_end: string }
 }
 
 /** @param name of the cluster in this etcd, which may hold several. */
 export function keysOf(name: string): EtcdKeys {
   const key = (last: string) => Buffer.from(`rookery/${name}/${last}`).toString('base64')
-  return { leader: key('leader'), state: key('state') }
+  return {
+    leader: key('leader'),
+    state: key('state'),
+    manager: peerId => key(`managers/${peerId}`),
+    // The last character counted up: everything that begins with 'managers/'.
+    managers: { key: key('managers/'), range_end: key('managers0') },
+  }
 }
 
 const int64 = z.string().regex(/^\d{1,20}$/)

@@ -13,7 +13,7 @@ import type { Log } from '../../network/log.ts'
 import { encodeBody } from '../../network/wire/codec.ts'
 import type { View } from '../../network/wire/view.ts'
 import type { ManagerStore } from '../store/contract.ts'
-import type { ClusterState } from './state.ts'
+import { type ClusterState, withRemovedShown } from './state.ts'
 
 export type Change = (state: ClusterState) => ClusterState
 
@@ -25,6 +25,8 @@ export interface ChangesInit {
   readonly state: ClusterState
   /** The next step of its own; the state itself when there is none. */
   readonly plan: Change
+  /** A change was saved; before `published`. */
+  readonly saved?: ((state: ClusterState) => void) | undefined
   /** A new view was saved. */
   readonly published: (view: View) => void
 }
@@ -59,11 +61,12 @@ export class Changes {
   make(change: Change): Promise<void> {
     const turn = this.#last.then(async () => {
       const before = this.#state
-      const after = change(before)
+      const after = withRemovedShown(change(before))
       if (after === before) return
       if (after.view !== before.view) assertTravels(after.view)
       await this.#init.store.save(after)
       this.#state = after
+      this.#init.saved?.(after)
       this.plan()
       if (after.view === null || after.view === before.view) return
       this.#init.log.info({ epoch: after.view.epoch, servers: after.members.length }, 'a new view')

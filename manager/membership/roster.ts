@@ -42,6 +42,8 @@ export interface RosterInit {
   readonly replaceAfterMs?: number | undefined
   /** A new view was saved. */
   readonly published: (view: View) => void
+  /** A change was saved; before `published`. */
+  readonly saved?: (state: ClusterState) => void
 }
 
 export class Roster {
@@ -83,7 +85,7 @@ export class Roster {
    * @throws ClusterError MALFORMED, OVERLOADED (more members than there may be, or than fit into a view), or
    * DISK when the change cannot be saved: then nothing has changed.
    */
-  async join(request: JoinRequest): Promise<JoinReply> {
+  async join(request: JoinRequest): Promise<Omit<JoinReply, 'managers'>> {
     const member = memberFrom(request, () => this.#env.random.id())
     const known = this.find(member.id)
     if (known !== undefined && known.role !== member.role) {

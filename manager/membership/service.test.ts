@@ -10,6 +10,7 @@ const id = 'a'.repeat(32)
 function joinFrom(address: string): Incoming<'join'> {
   const peer = {
     hello: { role: 'server' },
+    peerId: null,
     closed: new Promise(() => undefined),
   } as unknown as Peer
   const body: JoinRequest = {
@@ -34,7 +35,11 @@ test('a server that is started twice at once is taken in from one place only', a
       return { id, cluster: 'c', partitionCount: 16, heartbeatIntervalMs: 1000 }
     },
   }
-  const { service } = new MemberService({ roster: roster as unknown as Roster, log: silentLog })
+  const { service } = new MemberService({
+    roster: roster as unknown as Roster,
+    log: silentLog,
+    managers: async () => [],
+  })
   const join = service.join as Handler<'join'>
   const first = join(joinFrom('unix:/one'))
   await t.throwsAsync(async () => join(joinFrom('unix:/two')), { message: /IN_USE/ })

@@ -5,6 +5,7 @@
  * 2. Of several connections of one member the last one counts.
  * 3. One server joins from one place at a time: also while its join is being saved.
  */
+import { fitsPeer } from '../../network/admission/member-id.ts'
 import { ClusterError } from '../../network/errors.ts'
 import type { Log } from '../../network/log.ts'
 import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
@@ -38,18 +39,27 @@ export type MemberOperations = Required<
 > &
   AdministrativeOperations
 
+export interface MemberServiceInit {
+  readonly roster: Roster
+  readonly log: Log
+  /** Where all managers can be dialled, for members to remember. */
+  readonly managers: () => Promise<readonly string[]>
+}
+
 export class MemberService {
   readonly service: MemberOperations
   readonly #roster: Roster
   readonly #log: Log
+  readonly #managers: () => Promise<readonly string[]>
   readonly #peers = new Map<MemberId, Peer>()
   readonly #idOf = new Map<Peer, MemberId>()
   /** Joins of known servers that are being saved. */
   readonly #joining = new Map<MemberId, JoinRequest>()
 
-  constructor({ roster, log }: { readonly roster: Roster; readonly log: Log }) {
+  constructor({ roster, log, managers }: MemberServiceInit) {
     this.#roster = roster
     this.#log = log
+    this.#managers = managers
     this.service = {
       join: async ({ peer, body }) => ({ body: await this.#join(peer, body), payload: [] }),
       heartbeat: ({ peer, body }) => {
@@ -90,13 +100,14 @@ export class MemberService {
     if (peer.hello.role !== request.role) {
       throw new ClusterError('MALFORMED', `a ${peer.hello.role} cannot join as ${request.role}`)
     }
+    assertOwnId(peer, request)
     this.#assertNotElsewhere(peer, request)
     const { id } = request
     if (id !== '') this.#joining.set(id, request)
     try {
       const reply = await this.#roster.join(request)
       this.#bind(peer, reply.id)
-      return reply
+      return { ...reply, managers: await this.#managers() }
     } finally {
       if (this.#joining.get(id) === request) this.#joining.delete(id)
     }
@@ -164,6 +175,12 @@ export class MemberService {
     this.#idOf.delete(peer)
     if (this.#peers.get(id) === peer) this.#peers.delete(id)
   }
+}
+
+/** A member is called by its own key's id, as whoever checks its hello expects. */
+function assertOwnId({ peerId }: Peer, { role, id }: JoinRequest): void {
+  if (peerId === null || fitsPeer(id, role, peerId)) return
+  throw new ClusterError('MALFORMED', `the key of ${peerId} is not that of ${role} ${id}`)
 }
 
 type Place = Pick<Member, 'host' | 'addresses'>

@@ -8,9 +8,11 @@
  * 3. A function that has nothing to change returns the state it was given, itself.
  * 4. What a label says of a server holds, whatever the server says of itself when it joins again.
  */
+import { serverIdOf } from '../../network/admission/member-id.ts'
 import { maxRemovedRemembered } from '../../network/limits.ts'
 import { place } from '../../network/placement/placement.ts'
 import type { Member, MemberId, PartitionState, View } from '../../network/wire/view.ts'
+import { type AdmissionState, withRemoved } from '../admission/state.ts'
 
 /** What an administrator has said of a server. */
 export interface Label {
@@ -42,13 +44,19 @@ export interface ClusterState {
   /** Servers that were removed, the latest last: they are not taken in again. */
   readonly gone: readonly MemberId[]
   readonly handovers: readonly Handover[]
+  /** Who was let in; null where nobody is asked, in tests. */
+  readonly admission: AdmissionState | null
 }
 
-export type NewCluster = Pick<ClusterState, 'cluster' | 'partitionCount' | 'replicaCount'>
+export interface NewCluster
+  extends Pick<ClusterState, 'cluster' | 'partitionCount' | 'replicaCount'> {
+  readonly admission?: AdmissionState
+}
 
-export function createState({ cluster, partitionCount, replicaCount }: NewCluster): ClusterState {
+export function createState(init: NewCluster): ClusterState {
+  const { cluster, partitionCount, replicaCount, admission = null } = init
   const nothing = { members: [], view: null, draining: [], labels: [], gone: [], handovers: [] }
-  return { cluster, partitionCount, replicaCount, ...nothing }
+  return { cluster, partitionCount, replicaCount, ...nothing, admission }
 }
 
 /** Adds a server, or takes in what has changed about a known one: addresses above all. */
@@ -102,7 +110,24 @@ export function withoutMember(state: ClusterState, id: MemberId): ClusterState {
   if (others.length === state.members.length) return state
   const gone = [...state.gone.filter(other => other !== id), id].slice(-maxRemovedRemembered)
   const labels = state.labels.filter(label => label.id !== id)
-  return withDraining(withMembers({ ...state, gone, labels }, others), id, false)
+  const admission = withoutKey(state, id)
+  return withDraining(withMembers({ ...state, gone, labels, admission }, others), id, false)
+}
+
+/** Its certificate is worth nothing from then on. */
+function withoutKey({ admission }: ClusterState, id: MemberId): AdmissionState | null {
+  const key = admission?.admitted.find(({ peerId }) => serverIdOf(peerId) === id)
+  return admission === null || key === undefined ? admission : withRemoved(admission, key.peerId)
+}
+
+/** A view tells who was removed. */
+export function withRemovedShown(state: ClusterState): ClusterState {
+  const { view, admission } = state
+  if (view === null || admission === null) return state
+  const { removed } = admission
+  if (removed === view.removed || (removed.length === 0 && view.removed === undefined)) return state
+  if (JSON.stringify(removed) === JSON.stringify(view.removed)) return state
+  return { ...state, view: { ...view, epoch: view.epoch + 1, removed } }
 }
 
 export function memberOf(state: ClusterState, id: MemberId): Member | undefined {

@@ -126,6 +126,15 @@ export class EtcdStore implements ManagerStore {
   }
 }
 
+/**
+ * What is there now, for those who do not lead: what never changes about a cluster is true of it.
+ * @throws ClusterError as `Etcd.call`; NEWER_FORMAT or DISK.
+ */
+export async function readState(etcd: Etcd, { state }: EtcdKeys): Promise<ClusterState | null> {
+  const { found } = await transact(etcd, { compare: [], success: [getting(state)], failure: [] })
+  return found[0] === undefined ? null : decode(found[0].value, etcd.name)
+}
+
 function encode(state: ClusterState): string {
   const text = encodeState(state)
   const bytes = Buffer.from(text)

@@ -1,5 +1,6 @@
 /** The state as it is stored: JSON with a format number, checked when it is read. */
 import { z } from 'zod'
+import { admissionRoles } from '../../network/admission/contract.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { diskFormat, maxPartitionCount } from '../../network/limits.ts'
 import type { ClusterState } from '../membership/state.ts'
@@ -36,6 +37,37 @@ const label = z.object({
   weight: z.number().positive().exactOptional(),
 })
 const handover = z.object({ partition: z.int().min(0), epoch })
+const peerId = z.string().min(1)
+const serial = z.int().min(1)
+const seconds = z.int().min(0)
+const role = z.enum(admissionRoles)
+const admission = z.object({
+  authority: z.base64(),
+  secret: z.base64(),
+  nextSerial: serial,
+  tokens: z.array(
+    z.object({
+      id: z.string(),
+      hash: z.string(),
+      role,
+      usesLeft: z.int().min(0),
+      createdS: seconds,
+      expiresS: seconds,
+      revoked: z.boolean(),
+    }),
+  ),
+  admitted: z.array(
+    z.object({
+      peerId,
+      role,
+      serial,
+      issuedS: seconds,
+      name: z.string(),
+      token: z.string(),
+    }),
+  ),
+  removed: z.array(z.object({ peerId, serial })),
+})
 const record = z
   .object({
     format: z.literal(diskFormat),
@@ -49,6 +81,7 @@ const record = z
     labels: z.array(label).default([]),
     gone: z.array(z.string()).default([]),
     handovers: z.array(handover).default([]),
+    admission: admission.nullable(),
   })
   .refine(
     ({ view, cluster, partitionCount }) =>

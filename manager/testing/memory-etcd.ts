@@ -25,6 +25,7 @@ const transaction = z.object({
   success: z.array(operation),
   failure: z.array(operation),
 })
+const range = z.object({ key: z.string(), range_end: z.string() })
 const leaseOnly = z.object({ ID: z.string() })
 
 /** How often etcd looks for leases that have run out. */
@@ -62,6 +63,15 @@ export class MemoryEtcd {
 
   #answer(path: string, request: object): object {
     if (path === 'kv/txn') return this.#transact(transaction.parse(request))
+    if (path === 'kv/range') {
+      const { key, range_end } = range.parse(request)
+      const [from, until] = [key, range_end].map(text => Buffer.from(text, 'base64'))
+      const within = [...this.#entries].filter(([name]) => {
+        const bytes = Buffer.from(name, 'base64')
+        return bytes.compare(from!) >= 0 && bytes.compare(until!) < 0
+      })
+      return { kvs: within.map(([, entry]) => entry) }
+    }
     if (path === 'lease/grant') {
       const ttlSeconds = Number(z.object({ TTL: z.string() }).parse(request).TTL)
       const id = String(++this.#leaseCount)

@@ -1,4 +1,5 @@
 /** Connects one member to another, the nearest of its addresses first. */
+import type { Credentials } from '../admission/contract.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { protocolVersion } from '../limits.ts'
@@ -15,6 +16,7 @@ import { transportFor } from './transport-for.ts'
 export interface Dialler {
   readonly env: Env
   readonly transports: readonly Transport[]
+  readonly credentials?: Credentials | undefined
   readonly membership: Pick<Membership, 'id' | 'cluster' | 'view'>
   readonly role: MemberRole
   /** Identity of this machine. */
@@ -25,7 +27,7 @@ export interface Dialler {
 
 /** @throws ClusterError UNREACHABLE, with the last address's failure as its cause. */
 export async function dialMember(dialler: Dialler, target: MemberId): Promise<Peer> {
-  const { env, transports, membership, role, host, log, tally } = dialler
+  const { env, transports, credentials, membership, role, host, log, tally } = dialler
   const member = membership.view?.members.find(({ id }) => id === target)
   if (member === undefined) throw new ClusterError('UNREACHABLE', `${target} is no member now`)
   const { id, cluster } = membership
@@ -35,7 +37,8 @@ export async function dialMember(dialler: Dialler, target: MemberId): Promise<Pe
   for (const address of addressesFor(member, host)) {
     try {
       const transport = transportFor(transports, address)
-      return await connect({ env, transport, address, hello, service: {}, log: report, tally })
+      const options = { env, transport, credentials, address, hello, log: report, tally }
+      return await connect({ ...options, service: {} })
     } catch (error) {
       reason = error
     }

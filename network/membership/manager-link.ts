@@ -1,7 +1,8 @@
 /** One attempt to join the cluster at one manager. */
+import type { Credentials } from '../admission/contract.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
-import { protocolVersion } from '../limits.ts'
+import { maxManagerAddresses, protocolVersion } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { connect } from '../rpc/connect.ts'
 import type { Peer, Service } from '../rpc/contract.ts'
@@ -12,6 +13,7 @@ import { transportFor } from './transport-for.ts'
 export interface LinkInit {
   readonly env: Env
   readonly transports: readonly Transport[]
+  readonly credentials?: Credentials | undefined
   readonly address: string
   /** Empty when it is not known yet. */
   readonly cluster: string
@@ -29,7 +31,7 @@ export interface ManagerLink {
 
 /** @throws ClusterError as `connect` does, or what the manager refuses the member with. */
 export async function linkToManager(init: LinkInit): Promise<ManagerLink> {
-  const { env, transports, address, cluster, request, service, log, signal } = init
+  const { env, transports, credentials, address, cluster, request, service, log, signal } = init
   const { role, id } = request
   const peer = await connect({
     env,
@@ -37,6 +39,7 @@ export async function linkToManager(init: LinkInit): Promise<ManagerLink> {
     address,
     hello: { version: protocolVersion, cluster, role, id },
     service,
+    credentials,
     signal,
     log: (message, error) => log.warn({ error }, message),
   })
@@ -63,8 +66,15 @@ export async function joinOver(
     const text = `the manager is of cluster ${joined.cluster}, this member of ${cluster}`
     throw new ClusterError('WRONG_CLUSTER', text)
   }
+  const { managers } = joined
+  const isList = Array.isArray(managers) && managers.every(one => typeof one === 'string')
+  if (!isList || managers.length > maxManagerAddresses) throw nonsense(peer)
   if (!(joined.heartbeatIntervalMs > 0) || !(joined.partitionCount > 0) || joined.id === '') {
-    throw new ClusterError('MALFORMED', `${peer.remote} answered a join with nonsense`)
+    throw nonsense(peer)
   }
   return joined
+}
+
+function nonsense({ remote }: Peer): ClusterError {
+  return new ClusterError('MALFORMED', `${remote} answered a join with nonsense`)
 }

@@ -6,12 +6,15 @@
  * 2. Identity, cluster and partition count are those of the first join, whatever comes later.
  * 3. One connection to one manager at a time; between two attempts there is a growing wait.
  */
+import type { MemberCredentials } from '../admission/credentials.ts'
+import { newClientId, serverIdOf } from '../admission/member-id.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError, PosixError } from '../errors.ts'
 import {
   failureTimeoutMs,
   managerRetryFirstDelayMs,
   managerRetryLongestDelayMs,
+  maxManagerAddresses,
   operationDeadlineMs,
   reportDeadlineMs,
 } from '../limits.ts'
@@ -28,8 +31,14 @@ import { ViewBoard } from './view-board.ts'
 export interface MembershipInit {
   readonly env: Env
   readonly transports: readonly Transport[]
-  /** Addresses of the managers; tried in turn. */
+  /** What this member proves itself with; nobody is asked for a proof without. */
+  readonly credentials?: MemberCredentials | undefined
+  /** Addresses of the managers; tried in turn, with those that a manager tells of. */
   readonly managers: readonly string[]
+  /** Where the managers can be dialled, as one of them told. */
+  readonly remember?: ((managers: readonly string[]) => void) | undefined
+  /** Looks for managers elsewhere; asked when none of those known answers. */
+  readonly find?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined
   readonly role: MemberRole
   /** As the member's stamp has it; a newcomer without one is given one. */
   readonly id?: MemberId
@@ -95,9 +104,14 @@ class ClusterMember implements Membership {
   #peer: Peer | undefined
   #running: Promise<void> = Promise.resolve()
   #nextManager = 0
+  /** Known by now. */
+  #managers: readonly string[]
+  readonly #newId: MemberId
 
   constructor(init: MembershipInit) {
     this.#init = init
+    this.#managers = init.managers
+    this.#newId = idOfNewcomer(init)
     this.#board = new ViewBoard(init.env)
     this.#service = {
       viewChanged: ({ body }) => {
@@ -109,7 +123,7 @@ class ClusterMember implements Membership {
   }
 
   get id(): MemberId {
-    return this.#joined?.id ?? this.#init.id ?? ''
+    return this.#joined?.id ?? this.#init.id ?? this.#newId
   }
 
   get cluster(): string {
@@ -142,6 +156,7 @@ class ClusterMember implements Membership {
 
   adopt(view: View): void {
     this.#board.adopt(view, this.cluster)
+    this.#init.credentials?.remove(view.removed ?? [])
   }
 
   async start(): Promise<void> {
@@ -214,19 +229,21 @@ class ClusterMember implements Membership {
 
   /** A standby sends on to the others, each of which is asked at once, but only once. */
   async #link(signal: AbortSignal): Promise<ManagerLink> {
-    for (let left = this.#init.managers.length; ; left--) {
+    if (this.#managers.length === 0) await this.#look(signal)
+    for (let left = this.#managers.length; ; left--) {
       try {
         return await this.#linkToNext(signal)
       } catch (error) {
         const standby = error instanceof ClusterError && error.code === 'NOT_LEADER'
+        if (this.#nextManager % this.#managers.length === 0) await this.#look(signal)
         if (!standby || left <= 1) throw error
       }
     }
   }
 
   async #linkToNext(signal: AbortSignal): Promise<ManagerLink> {
-    const { env, transports, managers, log } = this.#init
-    const address = managers[this.#nextManager++ % managers.length]
+    const { env, transports, credentials, log } = this.#init
+    const address = this.#managers[this.#nextManager++ % this.#managers.length]
     if (address === undefined) throw new ClusterError('MALFORMED', 'no manager was named')
     const { cluster } = this
     const request = this.#request()
@@ -234,6 +251,7 @@ class ClusterMember implements Membership {
     const link = await linkToManager({
       env,
       transports,
+      credentials,
       address,
       cluster,
       request,
@@ -243,7 +261,24 @@ class ClusterMember implements Membership {
     })
     this.#joined ??= link.joined
     this.#peer = link.peer
+    this.#learn(link.joined)
     return link
+  }
+
+  #learn({ managers }: JoinReply): void {
+    if (managers.length === 0) return
+    this.#managers = [...new Set([...this.#init.managers, ...managers])]
+    this.#init.remember?.(managers)
+  }
+
+  /** All that are known have been tried: perhaps they are elsewhere now. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { find, log } = this.#init
+    if (find === undefined) return
+    const found = (await find(signal)).filter(address => !this.#managers.includes(address))
+    if (found.length === 0) return
+    log.info({ managers: found }, 'found managers in the network')
+    this.#managers = [...this.#managers, ...found].slice(-maxManagerAddresses)
   }
 
   async #drop(link: ManagerLink | undefined): Promise<void> {
@@ -302,6 +337,13 @@ class ClusterMember implements Membership {
     const longest = Math.min(managerRetryFirstDelayMs * 2 ** attempt, managerRetryLongestDelayMs)
     return env.timers.sleep(longest / 2 + env.random.integer(longest) / 2, signal)
   }
+}
+
+/** A member that proves a key is called by it. */
+function idOfNewcomer({ credentials, role, env }: MembershipInit): MemberId {
+  if (credentials === undefined) return ''
+  const { peerId } = credentials.identity
+  return role === 'server' ? serverIdOf(peerId) : newClientId(peerId, env.random)
 }
 
 function cancelled(signal: AbortSignal): ClusterError {

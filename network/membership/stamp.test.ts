@@ -75,19 +75,19 @@ test('a newer format is refused, whatever else it holds', async t => {
   const directory = await scratch(t)
   await writeFile(join(directory, stampFile), '{"format": 99, "shape": "unknown"}')
   const error = await refused(t, 'NEWER_FORMAT', directory)
-  t.regex(error.message, /format 99.*format 3/)
+  t.regex(error.message, /format 99.*format 4/)
 })
 
 test('an older format is refused, whatever else it holds', async t => {
   const directory = await scratch(t)
   await writeFile(join(directory, stampFile), '{"format": 1, "shape": "unknown"}')
   const error = await refused(t, 'DISK', directory)
-  t.regex(error.message, /format 1.*format 3/)
+  t.regex(error.message, /format 1.*format 4/)
 })
 
 test('a damaged, empty or oversized stamp is an error, not a claim', async t => {
   const directory = await scratch(t)
-  for (const content of ['', '{"format": 3', '{"format": 3, "cluster": 3}', ' '.repeat(70_000)]) {
+  for (const content of ['', '{"format": 4', '{"format": 4, "cluster": 3}', ' '.repeat(70_000)]) {
     await writeFile(join(directory, stampFile), content)
     await refused(t, 'DISK', directory)
   }

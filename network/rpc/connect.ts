@@ -1,4 +1,5 @@
 /** Dials a peer and exchanges hellos with it. */
+import type { Credentials } from '../admission/contract.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import {
@@ -23,6 +24,8 @@ export interface ConnectOptions {
   readonly hello: HelloRequest
   /** What this side answers to. */
   readonly service: Service
+  /** What this side proves itself with; nobody is asked for a proof without. */
+  readonly credentials?: Credentials | undefined
   readonly signal?: AbortSignal
   readonly log?: Log
   readonly tally?: RpcTally | undefined

@@ -1,4 +1,5 @@
 /** Listens for peers and exchanges hellos with each. */
+import type { Credentials } from '../admission/contract.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError, PosixError } from '../errors.ts'
 import {
@@ -27,6 +28,8 @@ export interface ServeOptions {
   readonly accept?: (peer: Peer) => void
   /** Throws ClusterError to refuse a peer, which is told so. */
   readonly admit?: (hello: HelloRequest) => void
+  /** What this side proves itself with; a function when that is not known from the start. */
+  readonly credentials?: Credentials | (() => Credentials) | undefined
   readonly log?: Log
   readonly tally?: RpcTally | undefined
 }

@@ -82,6 +82,8 @@ export interface JoinReply {
   readonly cluster: string
   readonly partitionCount: number
   readonly heartbeatIntervalMs: number
+  /** Where the managers can be dialled, for when they are looked for again. */
+  readonly managers: readonly string[]
 }
 export interface HeartbeatRequest {
   /** Epoch of the view that the member has; the manager pushes a newer one. */

@@ -8,6 +8,16 @@
  * 3. Names are raw bytes as Linux has them, not text: any byte but NUL and '/'.
  */
 import type {
+  AdmitReply,
+  AdmitRequest,
+  CertifyReply,
+  CertifyRequest,
+  CreateTokenReply,
+  CreateTokenRequest,
+  ListTokensReply,
+  RevokeTokenRequest,
+} from './admission-messages.ts'
+import type {
   AllocateBlockRequest,
   CopyBlockReply,
   CopyBlockRequest,
@@ -134,6 +144,7 @@ import type {
   ShardTotalsReply,
 } from './shard-messages.ts'
 
+export type * from './admission-messages.ts'
 export type * from './block-messages.ts'
 export type * from './check-messages.ts'
 export type * from './file-messages.ts'
@@ -230,6 +241,12 @@ export interface Operations {
   drainMember: { request: DrainMemberRequest; reply: Empty }
   removeMember: { request: RemoveMemberRequest; reply: Empty }
   labelMember: { request: LabelMemberRequest; reply: Empty }
+
+  admit: { request: AdmitRequest; reply: AdmitReply }
+  certify: { request: CertifyRequest; reply: CertifyReply }
+  createToken: { request: CreateTokenRequest; reply: CreateTokenReply }
+  listTokens: { request: Empty; reply: ListTokensReply }
+  revokeToken: { request: RevokeTokenRequest; reply: Empty }
 }
 
 export type OperationName = keyof Operations
@@ -313,4 +330,9 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   drainMember: 160,
   removeMember: 161,
   labelMember: 162,
+  admit: 140,
+  certify: 141,
+  createToken: 142,
+  listTokens: 143,
+  revokeToken: 144,
 }

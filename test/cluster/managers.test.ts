@@ -3,15 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { askOne } from '../../cli/ask-manager.ts'
 import { createVolume } from '../../client/fs/volumes.ts'
 import { connect } from '../../client/library.ts'
 import { connectClient } from '../../client/main.ts'
 import { EtcdProcess, findEtcd, noEtcd } from '../../manager/testing/etcd.ts'
+import { MemberCredentials } from '../../network/admission/credentials.ts'
+import { readCredentials } from '../../network/admission/kept.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { protocolVersion } from '../../network/limits.ts'
+import { makeIdentity } from '../../network/identity/identity.ts'
 import { silentLog as log } from '../../network/log.ts'
-import { connect as dial } from '../../network/rpc/connect.ts'
 import { SocketTransport } from '../../network/transport/socket.ts'
 import type { ManagerStatusReply } from '../../network/wire/operations.ts'
 import { startServer } from '../../server/main.ts'
@@ -26,21 +28,23 @@ if (program === null) test.skip(`several managers: ${noEtcd}`, () => {})
 else testManagers(program)
 
 interface Running {
+  readonly directory: string
   readonly address: string
   readonly child: ChildProcess
 }
 
-function startManager(address: string, etcd: EtcdProcess): Running {
+function startManager(directory: string, address: string, etcd: EtcdProcess): Running {
   const child = spawn(
     process.execPath,
     [
-      ...[rookery, 'manager', '--listen', address, '--servers', '1', '--partitions', '16'],
+      ...[rookery, 'manager', '--dir', directory, '--listen', address],
+      ...['--servers', '1', '--partitions', '16'],
       ...['--store', `etcd://${etcd.endpoint}/test`, '--log-level', 'silent'],
     ],
     { stdio: 'ignore' },
   )
   process.once('exit', () => child.kill('SIGKILL'))
-  return { address, child }
+  return { directory, address, child }
 }
 
 async function kill({ child }: Running): Promise<void> {
@@ -51,15 +55,11 @@ async function kill({ child }: Running): Promise<void> {
 }
 
 /** null from a standby, and from one that is not up. */
-async function statusOf({ address }: Running): Promise<ManagerStatusReply | null> {
-  const hello = { version: protocolVersion, cluster: '', role: 'admin', id: '' } as const
+async function statusOf({ directory, address }: Running): Promise<ManagerStatusReply | null> {
+  const kept = await readCredentials(`${directory}/admin`)
+  if (kept === null) return null
   try {
-    const peer = await dial({ env, transport: transports[0]!, address, hello, service: {} })
-    try {
-      return (await peer.call('managerStatus', {})).body
-    } finally {
-      await peer.close()
-    }
+    return (await askOne(kept, [address], peer => peer.call('managerStatus', {}))).body
   } catch (error) {
     if (error instanceof ClusterError) return null
     throw error
@@ -73,7 +73,9 @@ async function setUp(t: ExecutionContext, found: string) {
   const top = await mkdtemp(`${tmpdir()}/rookery-managers-`)
   const etcd = await EtcdProcess.start(found)
   const addresses = ['a', 'b', 'c'].map(name => `unix:${top}/${name}.sock`)
-  const managers = addresses.map(address => startManager(address, etcd))
+  const managers = addresses.map((address, index) =>
+    startManager(`${top}/manager-${index}`, address, etcd),
+  )
   t.teardown(async () => {
     await Promise.all(managers.map(kill))
     await etcd.remove()
@@ -92,16 +94,28 @@ async function setUp(t: ExecutionContext, found: string) {
     return leading!
   }
   await leader()
-  return { top, etcd, addresses, managers, leader }
+  /** Each is let in by the administrator of a manager's machine. */
+  const letIn = async (role: 'server' | 'client') => {
+    const { directory } = (await leader()).manager
+    const kept = (await readCredentials(`${directory}/admin`))!
+    const identity = await makeIdentity()
+    const { peerId } = identity
+    const request = { peerId, role, name: role }
+    const { body } = await askOne(kept, addresses, peer => peer.call('certify', request))
+    const { cluster, authority, secret } = kept.credentials
+    return new MemberCredentials({ identity, cluster, authority, secret, ...body })
+  }
+  return { top, etcd, addresses, managers, leader, letIn }
 }
 
 function testManagers(found: string): void {
   test('leaders that are killed are replaced, and so is etcd; files are written and read all the while', async t => {
-    const { top, etcd, addresses, managers, leader } = await setUp(t, found)
+    const { top, etcd, addresses, managers, leader, letIn } = await setUp(t, found)
     const server = await startServer({
       env,
       log,
       transports,
+      credentials: await letIn('server'),
       managers: addresses,
       name: 's',
       addresses: [`unix:${top}/s.sock`],
@@ -109,10 +123,11 @@ function testManagers(found: string): void {
       metaDirectory: `${top}/meta`,
       dataDirectory: `${top}/data`,
     })
-    const cluster = await connectClient({ env, log, managers: addresses })
+    const credentials = await letIn('client')
+    const cluster = await connectClient({ env, log, credentials, managers: addresses })
     await createVolume(cluster, 'v', { blockBytes: 65_536 })
     await cluster.close()
-    const files = await connect({ managers: addresses, volume: 'v', log })
+    const files = await connect({ credentials, managers: addresses, volume: 'v', log })
     let written = 0
     let longestMs = 0
     let done = false
@@ -138,7 +153,7 @@ function testManagers(found: string): void {
       t.true(next.status.view!.epoch >= epoch)
       epoch = next.status.view!.epoch
       t.true(written > writtenThen, 'files were written while no manager led')
-      managers[managers.indexOf(manager)] = startManager(manager.address, etcd)
+      managers[managers.indexOf(manager)] = startManager(manager.directory, manager.address, etcd)
       await eventually('server and client have joined the new leader', async () => {
         const { status } = await leader()
         return status.members.length === 2 && status.members.every(({ alive }) => alive)
