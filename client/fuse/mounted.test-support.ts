@@ -10,7 +10,8 @@ import type { MountOptions } from './contract.ts'
 import { unmountStale } from './mount.ts'
 
 export const run = promisify(execFile)
-const deadlineMs = 60_000
+/** Ends what hangs; far longer than anything takes on a machine that is busy with other things, too. */
+const deadlineMs = 300_000
 
 /** Why real mounts cannot be tried here; null when they can. */
 export const noMounts: string | null = existsSync('/dev/fuse') ? null : 'no /dev/fuse here'

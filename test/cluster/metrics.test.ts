@@ -49,9 +49,11 @@ testMounted(
     t.is(await ofServers('rookery_partitions_held'), 256)
     t.true((await ofServers('rookery_sessions')) > 0)
 
+    await eventually('the manager has heard of all', async () => {
+      const heard = await scrape(page)
+      return total(heard, 'rookery_server_up') === 2 && total(heard, 'rookery_clients') === 1
+    })
     const manager = await scrape(page)
-    t.is(total(manager, 'rookery_server_up'), 2)
-    t.is(total(manager, 'rookery_clients'), 1)
     const refused = total(manager, 'rookery_refused_total')
     t.is(refused, 0)
     t.true(manager.values.get('rookery_rpc_served_total{operation="heartbeat",result="ok"}')! > 0)
