@@ -1,5 +1,5 @@
 /** Typed face of attach.c. Every answer is a descriptor or 0, or a negated Linux error number. */
-import { loadAddon } from './addon.ts'
+import { loadAddon } from '../../network/addon.ts'
 
 export interface Attach {
   /** mount(2) of a new FUSE device: its descriptor. `options` go behind `fd=N,`, `flags` are MS_*. */
@@ -14,5 +14,5 @@ export interface Attach {
 }
 
 export function loadAttach(): Attach {
-  return loadAddon('attach') as Attach
+  return loadAddon('client/fuse/attach') as Attach
 }

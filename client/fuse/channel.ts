@@ -6,8 +6,8 @@
  * 2. The reply buffer is free again when `answer` returns.
  */
 import { writeSync } from 'node:fs'
+import { loadAddon } from '../../network/addon.ts'
 import { fuseSlotBytes, maxFuseNotices, maxFuseRequests } from '../../network/limits.ts'
-import { loadAddon } from './addon.ts'
 import { loadNotice } from './notice.ts'
 
 /** What a session needs of the device; tests have one without a kernel. */
@@ -75,7 +75,7 @@ export class DeviceChannel implements Channel {
   readonly slotBytes = fuseSlotBytes
   readonly pool = Buffer.allocUnsafeSlow(maxFuseRequests * fuseSlotBytes)
   readonly replyBuffer = Buffer.allocUnsafeSlow(replyBytes)
-  readonly #addon = loadAddon('channel') as ChannelAddon
+  readonly #addon = loadAddon('client/fuse/channel') as ChannelAddon
   readonly #notice = loadNotice()
   readonly #fd: number
   readonly #native: unknown

@@ -1,5 +1,5 @@
 /** Typed face of notice.c. */
-import { loadAddon } from './addon.ts'
+import { loadAddon } from '../../network/addon.ts'
 
 export interface Notice {
   /** Writes to the device on another thread; resolves to 0 or a Linux error number. */
@@ -7,5 +7,5 @@ export interface Notice {
 }
 
 export function loadNotice(): Notice {
-  return loadAddon('notice') as Notice
+  return loadAddon('client/fuse/notice') as Notice
 }

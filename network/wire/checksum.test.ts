@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { checksum64, checksumsOf, cutAtChunks, sameChecksums, writeChecksum } from './checksum.ts'
+import { xxhash64 } from './xxhash64.ts'
 
 // The same cases every time: a failure is the code's, never the day's.
 fc.configureGlobal({ seed: 20_260_101 })
@@ -56,6 +57,31 @@ test('segments end at the chunk borders of the block, wherever pieces are cut', 
     }),
     { numRuns: 300 },
   )
+})
+
+test('data hashed where it lies, however it is cut, has the checksum of the whole', t => {
+  const pieces = fc.record({
+    data: fc.uint8Array({ maxLength: 5000 }),
+    cuts: fc.array(fc.nat(5000), { maxLength: 5 }),
+  })
+  fc.assert(
+    fc.property(pieces, ({ data, cuts }) => {
+      const target = Buffer.alloc(8)
+      writeChecksum(target, 0, cutAnywhere(data, cuts))
+      t.is(target.readBigUInt64LE(), checksum64(data))
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('the addon refuses what is not bytes, and what has no room for its answer', t => {
+  const bytes = new Uint8Array(100)
+  const words = new Uint16Array(4) as unknown as Uint8Array
+  t.throws(() => xxhash64.checksum(bytes, words, new Uint8Array(8)), { instanceOf: TypeError })
+  t.throws(() => xxhash64.checksum(bytes, bytes, new Uint8Array(7)), { instanceOf: TypeError })
+  t.throws(() => xxhash64.checksums([bytes], 50, 50, new Uint8Array(15)), { instanceOf: TypeError })
+  t.throws(() => xxhash64.checksums([bytes], 0, 50, new Uint8Array(16)), { instanceOf: TypeError })
+  t.throws(() => xxhash64.checksums([words], 50, 50, new Uint8Array(16)), { instanceOf: TypeError })
 })
 
 test('one changed bit changes the checksum', t => {

@@ -4,21 +4,19 @@
  */
 import assert from 'node:assert/strict'
 import xxhash from 'xxhash-wasm'
+import { xxhash64 } from './xxhash64.ts'
 
-const { h64Raw, create64 } = await xxhash()
+const { h64Raw } = await xxhash()
 
 export const checksumBytes = 8
 
+const none = new Uint8Array(0)
+/** More than any pieces have together: one checksum of them all. */
+const uncut = 2 ** 32 - 1
+
+/** For what is short and wanted as a number; data is hashed where it lies by the functions below. */
 export function checksum64(data: Uint8Array): bigint {
   return h64Raw(data)
-}
-
-/** Of the concatenation of `pieces`. */
-export function checksum64Of(pieces: readonly Uint8Array[]): bigint {
-  if (pieces.length === 1) return h64Raw(pieces[0]!)
-  const hash = create64()
-  for (const piece of pieces) hash.update(piece)
-  return hash.digest()
 }
 
 /** Stores the checksum of the concatenated pieces at `offset` of `target`. */
@@ -28,7 +26,9 @@ export function writeChecksum(
   pieces: readonly Uint8Array[],
 ): void {
   assert(offset >= 0 && offset + checksumBytes <= target.byteLength, 'no room for a checksum')
-  viewOf(target).setBigUint64(offset, checksum64Of(pieces), true)
+  const to = target.subarray(offset, offset + checksumBytes)
+  if (pieces.length <= 2) xxhash64.checksum(pieces[0] ?? none, pieces[1] ?? none, to)
+  else if (xxhash64.checksums(pieces, uncut, uncut, to) === 0) xxhash64.checksum(none, none, to)
 }
 
 /**
@@ -40,13 +40,15 @@ export function checksumsOf(
   offset: number,
   chunkBytes: number,
 ): Uint8Array {
-  const segments = cutAtChunks(pieces, offset, chunkBytes)
-  const checksums = new Uint8Array(segments.length * checksumBytes)
-  const view = viewOf(checksums)
-  for (let i = 0; i < segments.length; i++) {
-    view.setBigUint64(i * checksumBytes, checksum64Of(segments[i]!), true)
-  }
-  return checksums
+  assert(offset >= 0 && chunkBytes > 0, 'an offset and a chunk size')
+  let length = 0
+  for (const piece of pieces) length += piece.byteLength
+  const before = offset % chunkBytes
+  const checksums = new Uint8Array(Math.ceil((before + length) / chunkBytes) * checksumBytes)
+  const count = xxhash64.checksums(pieces, chunkBytes - before, chunkBytes, checksums)
+  return count * checksumBytes === checksums.length
+    ? checksums
+    : checksums.subarray(0, count * checksumBytes)
 }
 
 /** The concatenation of `pieces`, which begins at `offset` of a block, cut at the block's chunk borders. */
@@ -83,8 +85,4 @@ export function sameChecksums(a: Uint8Array, b: Uint8Array): boolean {
     if (a[i] !== b[i]) return false
   }
   return true
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -8,7 +8,7 @@
 import { ClusterError } from '../errors.ts'
 import { maxFrameBodyBytes, maxFramePayloadBytes } from '../limits.ts'
 import { type FrameHeader, type FrameKind, frameKind } from '../transport/contract.ts'
-import { checksum64, checksum64Of } from './checksum.ts'
+import { xxhash64 } from './xxhash64.ts'
 
 export const headerBytes = 32
 const checkedBytes = 24
@@ -19,9 +19,9 @@ export const goodbyeKind = 0x7f
 
 const highestKind = Math.max(...Object.values(frameKind))
 
-/** Bodies up to this are put behind the header for one pass of the hash: that beats two passes. */
-const scratchBytes = 16 * 1024
-const scratch = new Uint8Array(scratchBytes)
+const checksumBytes = 8
+/** What a frame's checksum should be. */
+const expected = new Uint8Array(checksumBytes)
 
 export function payloadLength(payload: readonly Uint8Array[]): number {
   let length = 0
@@ -65,16 +65,9 @@ export function writeHeader(
   view.setUint32(offset + 16, header.epoch, true)
   view.setUint16(offset + 20, header.partition, true)
   view.setUint16(offset + 22, magic, true)
-  const checksum = frameChecksum(bytes.subarray(offset, offset + checkedBytes), body)
-  view.setBigUint64(offset + 24, checksum, true)
-}
-
-function frameChecksum(header: Uint8Array, body: Uint8Array): bigint {
-  const length = checkedBytes + body.byteLength
-  if (length > scratchBytes) return checksum64Of([header, body])
-  scratch.set(header)
-  scratch.set(body, checkedBytes)
-  return checksum64(scratch.subarray(0, length))
+  const checked = offset + checkedBytes
+  const checksum = bytes.subarray(checked, checked + checksumBytes)
+  xxhash64.checksum(bytes.subarray(offset, checked), body, checksum)
 }
 
 /** What a header says; `kind` may be `goodbyeKind`. */
@@ -114,8 +107,9 @@ export function readHeader(bytes: Uint8Array): ReadHeader {
 
 /** @throws ClusterError CHECKSUM */
 export function verifyFrame(header: Uint8Array, body: Uint8Array): void {
-  const stored = new DataView(header.buffer, header.byteOffset, headerBytes).getBigUint64(24, true)
-  if (stored !== frameChecksum(header.subarray(0, checkedBytes), body)) {
+  xxhash64.checksum(header.subarray(0, checkedBytes), body, expected)
+  for (let i = 0; i < checksumBytes; i++) {
+    if (header[checkedBytes + i] === expected[i]) continue
     throw new ClusterError('CHECKSUM', 'header and body of a frame do not match their checksum')
   }
 }

@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 /**
- * @param name file name without its ending, of an addon in client/fuse.
+ * @param name path of an addon without its ending, from the top of the project: `client/fuse/channel`.
  * @throws Error that says how to build it.
  */
 export function loadAddon(name: string): unknown {
   const require = createRequire(import.meta.url)
-  const path = new URL(`client/fuse/${name}.node`, packageRoot()).pathname
+  const path = new URL(`${name}.node`, packageRoot()).pathname
   if (!existsSync(path)) throw new Error(`${path} is missing: run ./build.sh`)
   return require(decodeURIComponent(path))
 }
@@ -17,7 +17,7 @@ function packageRoot(): URL {
   let folder = new URL('.', import.meta.url)
   while (!existsSync(new URL('package.json', folder))) {
     const above = new URL('..', folder)
-    if (above.href === folder.href) throw new Error('package.json not found above client/fuse')
+    if (above.href === folder.href) throw new Error('package.json not found above network')
     folder = above
   }
   return folder
