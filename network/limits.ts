@@ -164,6 +164,13 @@ export const reserveAheadBlocks = 64
 export const levelBlockCacheBytes = 64 * MiB
 export const levelWriteBufferBytes = 32 * MiB
 
+/**
+ * Server: records kept in memory, and the longest (a block's index is about 1 KiB, most others some 150 bytes):
+ * with their keys some 30 MB, 70 MB if all were blocks'.
+ */
+export const maxCachedRecords = 65_536
+export const maxCachedRecordBytes = 1024
+
 /** Client: inodes whose page validity is remembered, at some 100 bytes each. */
 export const maxPageRecords = 65_536
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */

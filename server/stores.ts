@@ -5,6 +5,7 @@ import { ClusterError } from '../network/errors.ts'
 import { claimDirectory, type Stamp } from '../network/membership/stamp.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
 import { openLevelStore } from './metadata/level.ts'
+import { RecordCache } from './metadata/record-cache.ts'
 
 export interface Directories {
   readonly metaDirectory: string
@@ -57,5 +58,5 @@ export async function openMetadata(
     const text = `the metadata of server ${id} is not in ${metaDirectory}: restore it from a backup`
     throw new ClusterError('DISK', text)
   }
-  return await openLevelStore(directory, id === '')
+  return new RecordCache(await openLevelStore(directory, id === ''))
 }
