@@ -5,35 +5,31 @@
  * 1. A hint is never an answer: what it leads to counts only when the entry still names that inode.
  */
 import { maxEntryHints } from '../../network/limits.ts'
+import { RecentMap } from '../../network/recent-map.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 
 export class EntryHints {
-  /** In the order of their last use: the first is the next to go. */
-  readonly #inos = new Map<string, Ino>()
-  readonly #limit: number
+  readonly #inos: RecentMap<string, Ino>
+  /** Directories that may have a hint: most that are looked into hold files, which need none. */
+  readonly #parents: RecentMap<Ino, null>
 
   constructor(limit: number = maxEntryHints) {
-    this.#limit = limit
+    this.#inos = new RecentMap(limit)
+    this.#parents = new RecentMap(limit)
   }
 
   get(parent: Ino, name: Name): Ino | undefined {
-    return this.#inos.size === 0 ? undefined : this.#inos.get(keyOf(parent, name))
+    return this.#parents.get(parent) === null ? this.#inos.get(keyOf(parent, name)) : undefined
   }
 
   saw(parent: Ino, name: Name, ino: Ino): void {
-    const key = keyOf(parent, name)
-    this.#inos.delete(key)
-    this.#inos.set(key, ino)
-    if (this.#inos.size <= this.#limit) return
-    for (const oldest of this.#inos.keys()) {
-      this.#inos.delete(oldest)
-      return
-    }
+    this.#parents.set(parent, null)
+    this.#inos.set(keyOf(parent, name), ino)
   }
 
   forget(parent: Ino, name: Name): void {
-    this.#inos.delete(keyOf(parent, name))
+    if (this.#parents.get(parent) === null) this.#inos.delete(keyOf(parent, name))
   }
 }
 

@@ -93,7 +93,7 @@ test('an inode that cannot be asked is the lookup’s error', async t => {
 })
 
 test('hints are bounded, the least lately seen go first, and names are bytes', t => {
-  const hints = new EntryHints(2)
+  const hints = new EntryHints(4)
   const names = [Uint8Array.of(0xff), Uint8Array.of(0xfe), Uint8Array.of(0xc3, 0xbf)]
   hints.saw(16, names[0]!, 1)
   hints.saw(16, names[1]!, 2)

@@ -19,7 +19,7 @@ test('what is gone is as it was told last, without links; a directory is empty',
 })
 
 test('nothing is said of what was never told, or was told too long ago', t => {
-  const last = new LastAttributes(2)
+  const last = new LastAttributes(4)
   for (const ino of [1, 2, 1, 3]) last.tell(attributes(ino))
   t.deepEqual(
     [1, 2, 3, 4].map(ino => last.gone(ino) !== undefined),

@@ -8,28 +8,20 @@
  */
 import { posixCodeOf } from '../../network/errors.ts'
 import { maxLastAttributes } from '../../network/limits.ts'
+import { RecentMap } from '../../network/recent-map.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { SetAttributes } from '../fs/contract.ts'
 
 export class LastAttributes {
-  /** In the order in which they were told: the first is the next to go. */
-  readonly #told = new Map<Ino, Attributes>()
-  readonly #limit: number
+  readonly #told: RecentMap<Ino, Attributes>
 
   constructor(limit: number = maxLastAttributes) {
-    this.#limit = limit
+    this.#told = new RecentMap(limit)
   }
 
   tell(attributes: Attributes): void {
-    const told = this.#told
-    told.delete(attributes.ino)
-    told.set(attributes.ino, attributes)
-    if (told.size <= this.#limit) return
-    for (const oldest of told.keys()) {
-      told.delete(oldest)
-      return
-    }
+    this.#told.set(attributes.ino, attributes)
   }
 
   /** An inode that its server no longer has, as fstat(2) shows it; undefined when it was not told of. */

@@ -5,10 +5,9 @@
  *
  * 1. What is kept is what the store below has: a batch changes it when it has been written, whatever was read
  *    meanwhile, and one that fails leaves nothing kept.
- * 2. A key is in `#young` once it was used, which becomes `#old` when it is full; what is not used again until
- *    the next turn is forgotten. Together they hold at most `maxCachedRecords`.
  */
 import { maxCachedRecordBytes, maxCachedRecords } from '../../network/limits.ts'
+import { RecentMap } from '../../network/recent-map.ts'
 import type { Key, KeyMutation, KeyValueStore, RangeOptions } from './contract.ts'
 
 /** null: there is no record. */
@@ -16,23 +15,16 @@ type Kept = Uint8Array | null
 
 export class RecordCache implements KeyValueStore {
   readonly #store: KeyValueStore
-  readonly #turn: number
-  #young = new Map<Key, Kept>()
-  #old = new Map<Key, Kept>()
+  readonly #kept: RecentMap<Key, Kept>
 
   constructor(store: KeyValueStore, limit: number = maxCachedRecords) {
     this.#store = store
-    this.#turn = Math.max(1, Math.floor(limit / 2))
+    this.#kept = new RecentMap(limit)
   }
 
   get(key: Key): Uint8Array | undefined {
-    const young = this.#young.get(key)
-    if (young !== undefined) return young ?? undefined
-    const old = this.#old.get(key)
-    if (old !== undefined) {
-      this.#keep(key, old)
-      return old ?? undefined
-    }
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) return kept ?? undefined
     const value = this.#store.get(key)
     this.#keep(key, value ?? null)
     return value
@@ -46,7 +38,7 @@ export class RecordCache implements KeyValueStore {
       await this.#store.batch(mutations, options)
       for (const { key, value } of mutations) this.#keep(key, value)
     } catch (error) {
-      this.#forgetAll()
+      this.#kept.clear()
       throw error
     }
   }
@@ -56,24 +48,12 @@ export class RecordCache implements KeyValueStore {
   }
 
   close(): Promise<void> {
-    this.#forgetAll()
+    this.#kept.clear()
     return this.#store.close()
   }
 
   #keep(key: Key, value: Kept): void {
-    if (value !== null && value.byteLength > maxCachedRecordBytes) {
-      this.#young.delete(key)
-      this.#old.delete(key)
-      return
-    }
-    this.#young.set(key, value)
-    if (this.#young.size < this.#turn) return
-    this.#old = this.#young
-    this.#young = new Map()
-  }
-
-  #forgetAll(): void {
-    this.#young.clear()
-    this.#old.clear()
+    if (value === null || value.byteLength <= maxCachedRecordBytes) this.#kept.set(key, value)
+    else this.#kept.delete(key)
   }
 }
