@@ -171,6 +171,9 @@ export const levelWriteBufferBytes = 32 * MiB
 export const maxCachedRecords = 65_536
 export const maxCachedRecordBytes = 1024
 
+/** Server: longest read of the data disk that is made in the event loop when the page cache has it (some 30 µs). */
+export const cachedReadBytes = 256 * KiB
+
 /** Client: inodes whose page validity is remembered, at some 100 bytes each. */
 export const maxPageRecords = 65_536
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */

@@ -1,7 +1,8 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { cachedRead } from './cached-read.ts'
 import { deviceCompliance } from './compliance.ts'
 import { openFileDevice } from './file.ts'
 
@@ -22,6 +23,26 @@ deviceCompliance(test, 'file', async t => {
       return await openFileDevice(path)
     },
   }
+})
+
+test('what the page cache has is read at once, by the addon and whole by the device', async t => {
+  const path = await emptyPath(t)
+  const device = await openFileDevice(path)
+  const written = Uint8Array.from({ length: 600_000 }, (_, index) => (index * 7) & 255)
+  await device.write(0, [written])
+  const file = await open(path)
+  const target = new Uint8Array(100_000)
+  t.is(cachedRead.read(file.fd, target, 5000), target.length)
+  t.deepEqual(Buffer.from(target), Buffer.from(written.subarray(5000, 105_000)))
+  t.is(cachedRead.read(file.fd, target, written.length), 0)
+  await file.close()
+  t.is(cachedRead.read(-1, target, 0), -1)
+  for (const length of [100_000, 500_000]) {
+    const read = new Uint8Array(length)
+    await device.read(50_000, read)
+    t.deepEqual(Buffer.from(read), Buffer.from(written.subarray(50_000, 50_000 + length)))
+  }
+  await device.close()
 })
 
 test('the file is sparse and only its owner may read it', async t => {

@@ -9,7 +9,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { diskReserveBytes, diskReserveFraction } from '../../network/limits.ts'
+import { cachedReadBytes, diskReserveBytes, diskReserveFraction } from '../../network/limits.ts'
+import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
 
 const statusOf = promisify(fstat)
@@ -67,7 +68,7 @@ class FileDevice implements Device {
 
   read(position: number, target: Uint8Array): Promise<void> {
     return this.#run('read', async () => {
-      for (let done = 0; done < target.length; ) {
+      for (let done = this.#readCached(position, target); done < target.length; ) {
         const count = await this.#readSome(position + done, target, done)
         if (count === 0) target.fill(0, done)
         done = count === 0 ? target.length : done + count
@@ -121,6 +122,12 @@ class FileDevice implements Device {
       this.#inFlight--
       if (this.#inFlight === 0 && this.#closing) this.#idle.resolve()
     }
+  }
+
+  /** What is short and in the page cache is read at once. @returns how much that was. */
+  #readCached(position: number, target: Uint8Array): number {
+    if (target.length > cachedReadBytes) return 0
+    return Math.max(0, cachedRead.read(this.#handle.fd, target, position))
   }
 
   #readSome(position: number, target: Uint8Array, done: number): Promise<number> {
