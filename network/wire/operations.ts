@@ -334,5 +334,5 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   certify: 141,
   createToken: 142,
   listTokens: 143,
-  revokeToken: 144,
+  revokeToken: 155,
 }
