@@ -1,4 +1,5 @@
 import test from 'ava'
+import { combine, tableOfReport } from './combine.ts'
 import { type PhaseResult, phases, scoreOf } from './phases.ts'
 import {
   fileSystemOf,
@@ -49,4 +50,25 @@ test('the picture shows every phase of every place, on what terms, and how they 
 test('the file system of a directory is that of the innermost mount', async t => {
   t.is(await fileSystemOf('/proc/sys'), 'proc')
   t.not(await fileSystemOf('/'), 'unknown')
+})
+
+test('runs on the same terms stand side by side; others are refused', t => {
+  const one = reportOf('rookery built-in')
+  const combined = combine([
+    { name: 'one mount', report: one },
+    { name: 'two mounts', report: one },
+  ])
+  t.deepEqual(
+    combined.subjects.map(({ name }) => name),
+    ['one mount', 'two mounts'],
+  )
+  t.regex(tableOfReport(combined), /^PHASE +one mount +UNIT +two mounts +RATIO\n/)
+  const others = [{ ...one, stonewallSeconds: 9 }, reportOf('official io500')]
+  for (const report of others) {
+    const runs = [
+      { name: 'a', report: one },
+      { name: 'b', report },
+    ]
+    t.throws(() => combine(runs), { message: /^b was made on other terms than a/ })
+  }
 })
