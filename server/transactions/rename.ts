@@ -112,9 +112,13 @@ async function preventLoops(
   if (countDirectory(moved) === 1) await checkOutside(transaction, moved.ino, request.newParent)
 }
 
-/** @throws PosixError EINVAL when the directory `from` is `ino` or lies below it. */
+/** @throws PosixError EINVAL when the directory `from` is `ino` or lies below it, ENOENT when it was removed. */
 async function checkOutside(transaction: Transaction, ino: Ino, from: Ino): Promise<void> {
-  const above = await ancestors(transaction, from)
+  const above = await ancestors(transaction, from).catch((error: unknown) => {
+    // The kernel looks once more what has the name; where it was replaced again, a program saw ESTALE.
+    const isGone = error instanceof PosixError && error.code === 'ESTALE'
+    throw isGone ? new PosixError('ENOENT', 'the new parent was removed', { cause: error }) : error
+  })
   if (above.has(ino)) throw new PosixError('EINVAL', 'a directory into itself')
 }
 

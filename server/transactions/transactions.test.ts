@@ -150,6 +150,19 @@ test('a file and a directory do not replace each other, nor anything a full dire
   await whole(t, cluster)
 })
 
+test('a directory that was removed takes in no other one: ENOENT, as on a local disk', async t => {
+  const { cluster, a, b } = await makeWorld()
+  const moved = await makeDirectory(cluster, a, 'moved')
+  const gone = await makeDirectory(cluster, b, 'gone')
+  await cluster.passing(remove(cluster, 'rmdir', b, 'gone'))
+  for (const flags of [0, exchange]) {
+    const refused = await refusal(t, cluster, rename(cluster, [a, 'moved'], [gone, 'x'], flags))
+    t.is(refused?.code, 'ENOENT')
+  }
+  t.is(entriesOf(cluster, a).moved, moved)
+  await whole(t, cluster)
+})
+
 test('of two directories moved into each other at a time, one at most succeeds', async t => {
   for (let seed = 1; seed <= 20; seed++) {
     const { cluster, a, b } = await makeWorld(seed, 5)
