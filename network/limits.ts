@@ -73,6 +73,8 @@ export const maxUnprovenBodyBytes = 4 * KiB
 /** Connections of one listener on which no key has been proven yet; beyond it the oldest are closed. Some 20 KiB each,
  * and more than an honest peer sees arrive behind it while it proves its key. */
 export const maxUnproven = 512
+/** How long one of them may take: a second dial's time and some more, for a machine that is busy. */
+export const proofDeadlineMs = 5_000
 /** Dials of which is remembered that they were answered, to know a repeated one for what it is; 16 bytes each. */
 export const maxNoncesRemembered = 4096
 

@@ -18,6 +18,7 @@ import { reachable } from '../network/membership/reachable.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import type { Metric } from '../network/metrics/metric.ts'
 import type { Handler, Incoming, Peer, Service } from '../network/rpc/contract.ts'
+import { isGreeting } from '../network/rpc/dispatch.ts'
 import { type Serving, serve } from '../network/rpc/serve.ts'
 import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
@@ -179,7 +180,8 @@ class Server implements RunningServer {
 
   /** Listening comes before joining, and the rooms open after: until then nobody is admitted. */
   #lateService(): Service {
-    const names = Object.keys(operationNumbers).filter(name => name !== 'hello') as OperationName[]
+    const all = Object.keys(operationNumbers) as OperationName[]
+    const names = all.filter(name => !isGreeting(name))
     const late = names.map(name => [
       name,
       (incoming: Incoming<typeof name>) => this.#handlerOf(name)(incoming),

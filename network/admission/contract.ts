@@ -38,7 +38,8 @@ export interface Credentials {
   readonly authority: Uint8Array
   /** 32 bytes that all admitted members share; null before admission. */
   readonly secret: Uint8Array | null
-  /** From the newest view known here. */
+  /** Takes what a view says; who was removed stays so. */
+  remove(members: readonly RemovedMember[]): void
   isRemoved(certificate: Certificate): boolean
   /** Calls `listener` each time that more members are removed. @returns a function that ends it. */
   onRemoval(listener: () => void): () => void

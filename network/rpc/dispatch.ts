@@ -15,10 +15,15 @@ export function dispatchOf(service: Service): Dispatch {
   for (const name of Object.keys(operationNumbers) as OperationName[]) {
     const handler = service[name] as Handler<OperationName> | undefined
     if (handler === undefined) continue
-    assert(name !== 'hello', 'hello is answered by rpc itself')
+    assert(!isGreeting(name), `${name} is answered by rpc itself`)
     const number = operationNumbers[name]
     while (entries.length < number) entries.push(undefined)
     entries[number] = { name, handler }
   }
   return entries
+}
+
+/** Whether rpc itself answers it. */
+export function isGreeting(name: OperationName): boolean {
+  return name === 'hello' || name === 'prove'
 }

@@ -1,4 +1,6 @@
 /** Where rpc writes what nobody is there to be told, and a line for what strangers can cause at will. */
+import { reasonOf } from '../admission/refusal.ts'
+import type { RefusalTally } from '../admission/refusal-tally.ts'
 import type { Env } from '../env/env.ts'
 
 export type Log = (message: string, error?: unknown) => void
@@ -16,9 +18,11 @@ export class RefusalLog {
   readonly #log: Log
   #silentUntilMs = Number.NEGATIVE_INFINITY
   #unlogged = 0
+  readonly #tally: RefusalTally | undefined
   #count = 0
 
-  constructor(env: Env, log: Log) {
+  constructor(env: Env, log: Log, tally?: RefusalTally) {
+    this.#tally = tally
     this.#env = env
     this.#log = log
   }
@@ -29,6 +33,7 @@ export class RefusalLog {
 
   add(remote: string, error: unknown): void {
     this.#count++
+    this.#tally?.add(reasonOf(error))
     const nowMs = this.#env.clock.monotonicMs()
     if (nowMs < this.#silentUntilMs) {
       this.#unlogged++

@@ -1,11 +1,13 @@
 /**
  * The other end of one connection, in both directions: calls made to it and requests served for it.
  *
- * 1. Until the peer's hello was accepted, nothing but the greeting sees its frames.
+ * 1. Until the peer's hello and, with credentials, its proof were accepted, nothing but the greeting sees its frames.
  * 2. A peer that breaks the protocol is cut off; nothing it sent later is looked at.
  */
 import assert from 'node:assert/strict'
-import type { Certificate } from '../admission/contract.ts'
+import type { Certificate, Credentials } from '../admission/contract.ts'
+import { Refusal } from '../admission/refusal.ts'
+import { type Caller, stranger } from '../admission/roles.ts'
 import type { Env, Timer } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { callDeadlineMs, dialDeadlineMs } from '../limits.ts'
@@ -25,21 +27,20 @@ import {
 import { type Answer, Calls } from './calls.ts'
 import type { CallOptions, Peer, Reply } from './contract.ts'
 import type { Dispatch } from './dispatch.ts'
+import type { Greeted, Greeting } from './greeting.ts'
 import type { Log } from './log.ts'
 import { Requests } from './requests.ts'
 import type { RpcTally } from './tally.ts'
-
-/**
- * Takes the first frame and returns the peer's hello, or throws a ClusterError or PosixError to refuse it.
- */
-export type Greeting = (header: FrameHeader, body: Uint8Array) => HelloRequest
 
 export interface PeerOptions {
   readonly env: Env
   readonly connection: Connection
   readonly dispatch: Dispatch
   readonly log: Log
-  readonly greeting: Greeting
+  /** What its proof was checked by; it is cut off when that says that it was removed. */
+  readonly credentials?: Credentials | undefined
+  /** Called when it is cut off for what it is or did after it was let in. */
+  readonly cutOff?: ((error: Refusal) => void) | undefined
   /** Called once the hellos are exchanged, before anything else is served. */
   readonly admitted?: ((peer: Peer) => void) | undefined
   /** Counts what goes over it both ways. */
@@ -50,39 +51,56 @@ const noPayload: readonly Uint8Array[] = []
 
 export class RpcPeer implements Peer {
   readonly remote: string
-  readonly proven: Certificate | null = null
-  readonly peerId: string | null = null
   readonly closed: Promise<ClusterError | undefined>
   /** Resolves when the hellos are exchanged; rejects with what kept them from it. */
   readonly greeted: Promise<void>
   readonly #connection: Connection
   readonly #calls: Calls
   readonly #requests: Requests
-  readonly #greeting: Greeting
+  readonly #credentials: Credentials | undefined
+  readonly #cutOff: ((error: Refusal) => void) | undefined
   readonly #admitted: ((peer: Peer) => void) | undefined
   readonly #greetingTimer: Timer
   readonly #whenGreeted = Promise.withResolvers<void>()
   readonly #whenClosed = Promise.withResolvers<ClusterError | undefined>()
-  #hello: HelloRequest | undefined
+  #greeting: Greeting | undefined
+  #greeted: Greeted | undefined
   #refused = false
 
-  constructor({ env, connection, dispatch, log, greeting, admitted, tally }: PeerOptions) {
+  constructor(options: PeerOptions) {
+    const { env, connection, dispatch, log, tally } = options
     this.remote = connection.remote
     this.closed = this.#whenClosed.promise
     this.greeted = this.#whenGreeted.promise
     this.#connection = connection
     this.#calls = new Calls(env, connection, tally?.made)
-    this.#requests = new Requests(connection, dispatch, this, log, tally?.served)
-    this.#greeting = greeting
-    this.#admitted = admitted
-    this.#greetingTimer = env.timers.after(dialDeadlineMs, () =>
-      this.abort(new ClusterError('TIMEOUT', `${this.remote} has not said hello`)),
-    )
+    this.#requests = new Requests({
+      ...{ connection, dispatch, log, peer: this, tally: tally?.served ?? null },
+      refused: error => this.#refuse(error),
+    })
+    this.#credentials = options.credentials
+    this.#cutOff = options.cutOff
+    this.#admitted = options.admitted
+    const { timers } = env
+    // What has arrived by now is read before: a process that was held up blames nobody else for it.
+    this.#greetingTimer = timers.after(dialDeadlineMs, () => timers.soon(() => this.#silent()))
   }
 
   get hello(): HelloRequest {
-    assert(this.#hello !== undefined, 'a peer is handed out when it has said hello')
-    return this.#hello
+    return this.#whoItIs.hello
+  }
+
+  get proven(): Certificate | null {
+    return this.#whoItIs.proven
+  }
+
+  get peerId(): string | null {
+    return this.#whoItIs.peerId
+  }
+
+  get #whoItIs(): Greeted {
+    assert(this.#greeted !== undefined, 'a peer is handed out when it has said hello')
+    return this.#greeted
   }
 
   call<N extends OperationName>(
@@ -118,13 +136,20 @@ export class RpcPeer implements Peer {
     }
   }
 
-  /** Begins to take frames. */
-  start(): void {
+  /** Begins to take frames; the first ones go to the greeting. */
+  start(greet: () => Greeting): void {
     const handler: ConnectionHandler = {
       frame: (header, body, payload) => this.#frame(header, body, payload),
       closed: error => this.#closedWith(error),
     }
     this.#connection.start(handler)
+    try {
+      this.#greeting = greet()
+    } catch (error) {
+      // Lost before a word was said: `closed` says why.
+      if (!(error instanceof ClusterError)) throw error
+      this.abort(error)
+    }
   }
 
   close(): Promise<void> {
@@ -138,7 +163,7 @@ export class RpcPeer implements Peer {
   #frame(header: FrameHeader, body: Uint8Array, payload: readonly Uint8Array[]): void {
     if (this.#refused) return
     try {
-      if (this.#hello === undefined) this.#greet(header, body)
+      if (this.#greeted === undefined) this.#greet(header, body)
       else this.#take(header, body, payload)
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error
@@ -164,8 +189,10 @@ export class RpcPeer implements Peer {
   }
 
   #greet(header: FrameHeader, body: Uint8Array): void {
+    let greeted: Greeted | null
     try {
-      this.#hello = this.#greeting(header, body)
+      assert(this.#greeting !== undefined, 'frames come after the greeting has begun')
+      greeted = this.#greeting(header, body)
     } catch (error) {
       this.#refused = true
       this.#whenGreeted.reject(error)
@@ -173,9 +200,39 @@ export class RpcPeer implements Peer {
       void this.#connection.close()
       return
     }
+    if (greeted === null) return
+    this.#greeted = greeted
     this.#greetingTimer.cancel()
+    this.#connection.vouch()
+    this.#requests.caller = callerOf(greeted, this.#credentials)
+    this.#watchRemoval(greeted)
     this.#whenGreeted.resolve()
     this.#admitted?.(this)
+  }
+
+  #watchRemoval({ proven }: Greeted): void {
+    const credentials = this.#credentials
+    if (credentials === undefined || proven === null) return
+    const stop = credentials.onRemoval(() => {
+      if (!credentials.isRemoved(proven)) return
+      const error = new Refusal('removed', `${proven.peerId} was removed from the cluster`)
+      this.#cutOff?.(error)
+      this.abort(error)
+    })
+    void this.closed.then(stop)
+  }
+
+  #silent(): void {
+    if (this.#greeted !== undefined) return
+    this.abort(new ClusterError('TIMEOUT', `${this.remote} has not said hello`))
+  }
+
+  /** It asked for what it may not: it has been told so, and nothing that it sends is looked at any longer. */
+  #refuse(error: Refusal): void {
+    if (this.#refused) return
+    this.#refused = true
+    this.#cutOff?.(error)
+    void this.#connection.close()
   }
 
   #closedWith(error: ClusterError | undefined): void {
@@ -188,4 +245,9 @@ export class RpcPeer implements Peer {
     this.#requests.close()
     this.#whenClosed.resolve(error)
   }
+}
+
+/** Who calls, for the table of roles; null where nobody asks. */
+function callerOf({ proven }: Greeted, credentials: Credentials | undefined): Caller | null {
+  return credentials === undefined ? null : (proven?.role ?? stranger)
 }

@@ -5,6 +5,8 @@
  *    one counts, since it goes on working; `#served` holds the call ids of the others.
  * 2. A request gets one reply or error, none once it was cancelled or the connection is gone.
  */
+import { Refusal } from '../admission/refusal.ts'
+import { type Caller, mayCall } from '../admission/roles.ts'
 import { ClusterError, PosixError } from '../errors.ts'
 import { maxRequestsServed } from '../limits.ts'
 import { type Connection, type FrameHeader, frameKind } from '../transport/contract.ts'
@@ -17,23 +19,31 @@ import { type CallTally, callOk, resultOf } from './tally.ts'
 
 type AnyReply = Reply<OperationName>
 
+export interface RequestsInit {
+  readonly connection: Connection
+  readonly dispatch: Dispatch
+  readonly peer: Peer
+  readonly log: Log
+  readonly tally: CallTally | null
+  /** The peer asked for what it may not, and has been told so. */
+  readonly refused: (error: Refusal) => void
+}
+
 export class Requests {
   readonly #connection: Connection
   readonly #dispatch: Dispatch
   readonly #peer: Peer
   readonly #log: Log
   readonly #tally: CallTally | null
+  readonly #refused: (error: Refusal) => void
   readonly #served = new Set<number>()
+  /** As what the peer calls; null where nobody asks. Set when it has been greeted. */
+  caller: Caller | null = null
   #running = 0
   #closed = false
 
-  constructor(
-    connection: Connection,
-    dispatch: Dispatch,
-    peer: Peer,
-    log: Log,
-    tally: CallTally | null = null,
-  ) {
+  constructor({ connection, dispatch, peer, log, tally, refused }: RequestsInit) {
+    this.#refused = refused
     this.#connection = connection
     this.#dispatch = dispatch
     this.#peer = peer
@@ -68,6 +78,7 @@ export class Requests {
     const failed = (error: unknown) => {
       this.#tally?.ended(header.operation, resultOf(error), startedMs)
       this.#logFailed(header, error)
+      if (error instanceof Refusal) this.#refused(error)
     }
     try {
       const result = this.#invoke(header, body, payload)
@@ -100,6 +111,10 @@ export class Requests {
         `operation ${header.operation} is not served here`,
       )
     }
+    const { name, handler } = entry
+    if (this.caller !== null && !mayCall(this.caller, name)) {
+      throw new Refusal('wrong_role', `${name} is not for a ${this.caller} to call`)
+    }
     const incoming: Incoming<OperationName> = {
       peer: this.#peer,
       partition: header.partition,
@@ -108,7 +123,7 @@ export class Requests {
       body: decodeBody(body) as RequestOf<OperationName>,
       payload,
     }
-    return entry.handler(incoming)
+    return handler(incoming)
   }
 
   #await(header: FrameHeader, result: Promise<AnyReply>, startedMs: number): void {
@@ -141,6 +156,11 @@ export class Requests {
   #refuse(header: FrameHeader, error: unknown): void {
     if (!isExpected(error)) this.#logFailed(header, error)
     if (this.#closed) return
+    this.#tell(header, error)
+    if (error instanceof Refusal) this.#refused(error)
+  }
+
+  #tell(header: FrameHeader, error: unknown): void {
     const told = isExpected(error)
       ? error
       : new ClusterError('INTERNAL', 'the request failed; the log of the peer says why')

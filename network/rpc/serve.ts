@@ -1,18 +1,13 @@
-/** Listens for peers and exchanges hellos with each. */
+/** Listens for peers, exchanges hellos with each and, with credentials, proofs of both keys. */
 import type { Credentials } from '../admission/contract.ts'
+import { NonceMemory } from '../admission/nonce-memory.ts'
 import type { Env } from '../env/env.ts'
-import { ClusterError, PosixError } from '../errors.ts'
-import {
-  type Connection,
-  type FrameHeader,
-  frameKind,
-  type Transport,
-} from '../transport/contract.ts'
-import { decodeBody, encodeBody, encodeError } from '../wire/codec.ts'
-import { type HelloRequest, operationNumbers } from '../wire/operations.ts'
+import { ClusterError } from '../errors.ts'
+import type { Connection, Transport } from '../transport/contract.ts'
+import type { HelloRequest } from '../wire/operations.ts'
 import type { Peer, Service } from './contract.ts'
 import { dispatchOf } from './dispatch.ts'
-import { checkHello, readHello } from './hello.ts'
+import { greetAsListener } from './greeting.ts'
 import { type Log, RefusalLog, warningLog } from './log.ts'
 import { RpcPeer } from './peer.ts'
 import type { RpcTally } from './tally.ts'
@@ -23,13 +18,13 @@ export interface ServeOptions {
   readonly address: string
   /** What this side says of itself; a function when that changes. */
   readonly hello: HelloRequest | (() => HelloRequest)
+  /** What this side proves itself with, a function when that changes; nobody is asked for a proof without. */
+  readonly credentials?: Credentials | (() => Credentials) | undefined
   readonly service: Service
   /** Called with each peer that has been admitted, before its first request is served. */
   readonly accept?: (peer: Peer) => void
   /** Throws ClusterError to refuse a peer, which is told so. */
   readonly admit?: (hello: HelloRequest) => void
-  /** What this side proves itself with; a function when that is not known from the start. */
-  readonly credentials?: Credentials | (() => Credentials) | undefined
   readonly log?: Log
   readonly tally?: RpcTally | undefined
 }
@@ -48,29 +43,35 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { env, transport, address, service, log = warningLog, tally } = options
   const dispatch = dispatchOf(service)
-  const refusals = new RefusalLog(env, log)
+  const refusals = new RefusalLog(env, log, tally?.refused)
+  const nonces = new NonceMemory()
   const peers = new Set<Peer>()
   const strangers = new Set<RpcPeer>()
 
   function welcome(connection: Connection): void {
-    const greeting = (header: FrameHeader, body: Uint8Array) => {
-      const hello = greet(options, connection, header, body)
+    const credentials = options.credentials && now(options.credentials)
+    const cutOff = (error: unknown) => refusals.add(connection.remote, error)
+    const admitted = (known: Peer) => {
       strangers.delete(peer)
-      peers.add(peer)
-      return hello
+      peers.add(known)
+      options.accept?.(known)
     }
-    const admitted = options.accept
-    const peer = new RpcPeer({ env, connection, dispatch, log, greeting, admitted, tally })
+    const peer = new RpcPeer({
+      ...{ env, connection, dispatch, credentials, log, tally, admitted, cutOff },
+    })
     strangers.add(peer)
-    peer.greeted.catch(error => refusals.add(connection.remote, error))
+    peer.greeted.catch(cutOff)
     peer.closed.then(() => {
       strangers.delete(peer)
       peers.delete(peer)
     })
-    peer.start()
+    const hello = () => now(options.hello)
+    const { admit } = options
+    peer.start(() => greetAsListener({ env, connection, hello, credentials, nonces, admit }))
   }
 
-  const listener = await transport.listen(address, welcome)
+  const refused = (remote: string, error: ClusterError) => refusals.add(remote, error)
+  const listener = await transport.listen(address, welcome, refused)
   return {
     address: listener.address,
     peers,
@@ -85,27 +86,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
 }
 
-/** Answers a hello, or throws why not; the peer has been told then. */
-function greet(
-  { hello, admit }: ServeOptions,
-  connection: Connection,
-  header: FrameHeader,
-  body: Uint8Array,
-): HelloRequest {
-  if (header.kind !== frameKind.request || header.operation !== operationNumbers.hello) {
-    throw new ClusterError('MALFORMED', 'the first message is no hello')
-  }
-  try {
-    const own = typeof hello === 'function' ? hello() : hello
-    const other = readHello(decodeBody(body))
-    checkHello(own, other)
-    admit?.(other)
-    connection.send({ ...header, kind: frameKind.reply }, encodeBody(own))
-    return other
-  } catch (error) {
-    if (error instanceof ClusterError || error instanceof PosixError) {
-      connection.send({ ...header, kind: frameKind.error }, encodeError(error))
-    }
-    throw error
-  }
+/** What may change, as it is now. */
+function now<T extends object>(value: T | (() => T)): T {
+  return typeof value === 'function' ? value() : value
 }

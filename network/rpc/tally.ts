@@ -2,6 +2,7 @@
  * Counts calls by operation and result, and how long they took, for whoever watches a member. There is one
  * only where somebody asked for metrics; without it a call costs a comparison more.
  */
+import { RefusalTally } from '../admission/refusal-tally.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError, PosixError } from '../errors.ts'
 import { Durations } from '../metrics/durations.ts'
@@ -73,6 +74,7 @@ export function resultOf(error: unknown): number {
 export class RpcTally {
   readonly served: CallTally
   readonly made: CallTally
+  readonly refused = new RefusalTally()
 
   constructor(env: Env) {
     this.served = new CallTally(env)
@@ -83,6 +85,7 @@ export class RpcTally {
     return [
       ...this.served.metrics('rookery_rpc_served', 'Requests served for other members'),
       ...this.made.metrics('rookery_rpc_made', 'Calls made to other members'),
+      ...this.refused.metrics(),
     ]
   }
 }

@@ -80,7 +80,9 @@ export async function pairOf({ transport, address }: TransportUnderTest): Promis
   const accepted = Promise.withResolvers<Connection>()
   const listener = await transport.listen(address, accepted.resolve)
   const near = await transport.dial(listener.address)
-  return { listener, near, far: await accepted.promise }
+  const far = await accepted.promise
+  for (const end of [near, far]) end.vouch()
+  return { listener, near, far }
 }
 
 export async function startedPair(under: TransportUnderTest) {

@@ -42,7 +42,24 @@ export interface ConnectionHandler {
   closed(error?: ClusterError): void
 }
 
+/** What ties a proof of keys to one connection. */
+export interface Channel {
+  /** Peer whose key the transport itself has proven; null where it proves none. */
+  readonly peerId: string | null
+  /** The same bytes at both ends, and at no other pair of ends; empty where whoever is on the way could sit in between. */
+  readonly binding: Uint8Array
+}
+
+/** Of a transport that proves and binds nothing. */
+export const openChannel: Channel = { peerId: null, binding: new Uint8Array(0) }
+
 export interface Connection {
+  readonly channel: Channel
+  /**
+   * The peer has proven who it is. Until this is called it may send only frames of `maxUnprovenBodyBytes` without a
+   * payload, and has to make room for others where too many come.
+   */
+  vouch(): void
   /** The peer as a person would name it in a log: address, or "memory:3". */
   readonly remote: string
   /** Starts delivery. Frames that arrive before are kept. To be called exactly once. */
@@ -62,6 +79,8 @@ export interface Connection {
   abort(error: ClusterError): void
 }
 
+export type Refused = (remote: string, error: ClusterError) => void
+
 export interface Listener {
   /** Where peers can dial, in the form `dial` takes; with the real port when 0 was asked for. */
   readonly address: string
@@ -74,9 +93,14 @@ export interface Transport {
   readonly schemes: readonly string[]
   /**
    * @param address e.g. `tcp://127.0.0.1:7400`, `tcp://[::1]:0`, `unix:/run/x.sock`, `memory:a`.
+   * @param refused told of those who were turned away before they were a connection.
    * @throws ClusterError IN_USE when the address is taken, BAD_ADDRESS when it cannot be bound.
    */
-  listen(address: string, accept: (connection: Connection) => void): Promise<Listener>
+  listen(
+    address: string,
+    accept: (connection: Connection) => void,
+    refused?: Refused,
+  ): Promise<Listener>
   /** @throws ClusterError UNREACHABLE, TIMEOUT (after `dialDeadlineMs`) or CANCELLED. */
   dial(address: string, signal?: AbortSignal): Promise<Connection>
 }

@@ -4,15 +4,24 @@
  * 1. `#unsentBytes` counts what was queued and has not yet left.
  * 2. An orderly close ends with a goodbye frame from each side; a stream that ends otherwise was cut off.
  * 3. `closed` is called once, after the stream is gone, and no frame is delivered after an abort.
+ * 4. Until somebody vouches for the peer, only small frames are taken from it, and the door may turn it away.
  */
 import assert from 'node:assert/strict'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
-import { sendHighWaterBytes, sendLimitBytes, shutdownDeadlineMs } from '../limits.ts'
+import {
+  maxFrameBodyBytes,
+  maxFramePayloadBytes,
+  maxUnprovenBodyBytes,
+  sendHighWaterBytes,
+  sendLimitBytes,
+  shutdownDeadlineMs,
+} from '../limits.ts'
 import { Deframer } from '../wire/deframer.ts'
 import { checkLengths, goodbyeKind, headerBytes, payloadLength } from '../wire/framing.ts'
 import type { ByteStream } from './byte-stream.ts'
-import type { Connection, ConnectionHandler, FrameHeader } from './contract.ts'
+import type { Channel, Connection, ConnectionHandler, FrameHeader } from './contract.ts'
+import type { Waiting } from './door.ts'
 import { Outgoing } from './outgoing.ts'
 
 const noPayload: readonly Uint8Array[] = []
@@ -21,8 +30,19 @@ const goodbye = { kind: goodbyeKind, callId: 0, operation: 0, partition: 0, epoc
 
 type State = 'open' | 'closing' | 'aborted' | 'closed'
 
+export interface FramedInit {
+  readonly env: Env
+  readonly stream: ByteStream
+  readonly remote: string
+  readonly channel: Channel
+  /** Where it waits among those for whom nobody has vouched yet; of those who came in. */
+  readonly waiting?: Waiting | undefined
+}
+
 export class FramedConnection implements Connection {
   readonly remote: string
+  readonly channel: Channel
+  readonly #waiting: Waiting | undefined
   readonly #env: Env
   readonly #stream: ByteStream
   readonly #outgoing = new Outgoing()
@@ -37,7 +57,9 @@ export class FramedConnection implements Connection {
   #queuedBytes = 0
   #drained: PromiseWithResolvers<void> | undefined
 
-  constructor(env: Env, stream: ByteStream, remote: string) {
+  constructor({ env, stream, remote, channel, waiting }: FramedInit) {
+    this.channel = channel
+    this.#waiting = waiting
     this.#env = env
     this.#stream = stream
     this.remote = remote
@@ -49,12 +71,19 @@ export class FramedConnection implements Connection {
       },
       goodbye: () => this.#onGoodbye(),
     })
+    this.#deframer.limit(maxUnprovenBodyBytes, 0)
+    waiting?.becomes(error => this.#fail(error))
     stream.attach({
       received: bytes => this.#receive(bytes),
       ended: () => this.#onEnd(),
       failed: cause => this.#fail(this.#lost(cause)),
       closed: () => this.#onClose(),
     })
+  }
+
+  vouch(): void {
+    this.#waiting?.end()
+    this.#deframer.limit(maxFrameBodyBytes, maxFramePayloadBytes)
   }
 
   start(handler: ConnectionHandler): void {
@@ -167,6 +196,7 @@ export class FramedConnection implements Connection {
     if (this.#state === 'closed') return
     if (this.#state === 'open') this.#error = this.#lost()
     this.#state = 'closed'
+    this.#waiting?.end()
     this.#rejectDrained()
     this.#handler?.closed(this.#error)
     this.#whenClosed.resolve()

@@ -1,5 +1,5 @@
 /** A transport that is loaded when it is first used: libp2p takes most of a second, and many processes need none. */
-import type { Connection, Listener, Transport } from './contract.ts'
+import type { Connection, Listener, Refused, Transport } from './contract.ts'
 
 export class LateTransport implements Transport {
   readonly schemes: readonly string[]
@@ -11,8 +11,12 @@ export class LateTransport implements Transport {
     this.#load = load
   }
 
-  async listen(address: string, accept: (connection: Connection) => void): Promise<Listener> {
-    return (await this.#transport()).listen(address, accept)
+  async listen(
+    address: string,
+    accept: (connection: Connection) => void,
+    refused?: Refused,
+  ): Promise<Listener> {
+    return (await this.#transport()).listen(address, accept, refused)
   }
 
   async dial(address: string, signal?: AbortSignal): Promise<Connection> {

@@ -17,7 +17,7 @@ import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import { dialDeadlineMs, maxConnectionsAccepted, maxStreamWindowBytes } from '../limits.ts'
-import type { Connection, Listener, Transport } from './contract.ts'
+import { type Connection, type Listener, openChannel, type Transport } from './contract.ts'
 import { FramedConnection } from './framed-connection.ts'
 import { formatLibp2p, multiaddrOf, parseLibp2p } from './libp2p-address.ts'
 import { Libp2pStream } from './libp2p-stream.ts'
@@ -53,7 +53,8 @@ export class Libp2pTransport implements Transport {
     const node = await this.#bind(address, multiaddrOf({ ...at, peerId: undefined }))
     const onStream = (stream: Stream, { remoteAddr, remotePeer }: Libp2pConnection): void => {
       const { host, port } = endpointOf(remoteAddr)
-      accept(this.#adopt(stream, formatLibp2p(host, port, remotePeer.toString())))
+      const peerId = remotePeer.toString()
+      accept(this.#adopt(stream, formatLibp2p(host, port, peerId), peerId))
     }
     await node.handle(framesProtocol, onStream, { maxInboundStreams: maxConnectionsAccepted })
     const [bound] = node.getMultiaddrs()
@@ -100,7 +101,7 @@ export class Libp2pTransport implements Transport {
         carrier.close().catch(error => carrier.abort(error))
         this.#release()
       })
-      return this.#adopt(stream, address)
+      return this.#adopt(stream, address, carrier.remotePeer.toString())
     } catch (cause) {
       if (signal?.aborted) {
         throw new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal.reason })
@@ -151,10 +152,14 @@ export class Libp2pTransport implements Transport {
     })
   }
 
-  #adopt(stream: Stream, remote: string): Connection {
+  /** @param peerId whose key Noise has proven. */
+  #adopt(stream: Stream, remote: string, peerId: string): Connection {
     // A window is the most that a peer may send before it was read.
     stream.maxReadBufferLength = maxStreamWindowBytes
-    return new FramedConnection(this.#env, new Libp2pStream(stream), remote)
+    const channel = { peerId, binding: openChannel.binding }
+    return new FramedConnection({
+      ...{ env: this.#env, stream: new Libp2pStream(stream), remote, channel },
+    })
   }
 }
 

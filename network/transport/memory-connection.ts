@@ -10,7 +10,12 @@ import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { sendHighWaterBytes, sendLimitBytes, shutdownDeadlineMs } from '../limits.ts'
 import { checkLengths, headerBytes, payloadLength } from '../wire/framing.ts'
-import type { Connection, ConnectionHandler, FrameHeader } from './contract.ts'
+import {
+  type Connection,
+  type ConnectionHandler,
+  type FrameHeader,
+  openChannel,
+} from './contract.ts'
 
 /** What the network knows of a connection. */
 export interface MemoryLink {
@@ -30,6 +35,7 @@ type State = 'open' | 'closing' | 'closed'
 
 export class MemoryConnection implements Connection {
   readonly remote: string
+  readonly channel = openChannel
   readonly #link: MemoryLink
   readonly #whenClosed = Promise.withResolvers<void>()
   #far: MemoryConnection | undefined
@@ -70,6 +76,9 @@ export class MemoryConnection implements Connection {
     this.#far = far
     far.#far = this
   }
+
+  /** In one process nobody has to be kept off. */
+  vouch(): void {}
 
   start(handler: ConnectionHandler): void {
     assert(this.#handler === undefined, 'a connection is started once')

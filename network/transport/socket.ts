@@ -10,7 +10,8 @@ import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import { dialDeadlineMs, maxConnectionsAccepted } from '../limits.ts'
 import { formatTcp, parseAddress, type SocketAddress } from './address.ts'
-import type { Connection, Listener, Transport } from './contract.ts'
+import { type Connection, type Listener, openChannel, type Transport } from './contract.ts'
+import { Door, type Waiting } from './door.ts'
 import { FramedConnection } from './framed-connection.ts'
 import { SocketStream } from './socket-stream.ts'
 import { bindUnix } from './unix-socket.ts'
@@ -38,10 +39,13 @@ export class SocketTransport implements Transport {
       keepAliveInitialDelay: keepAliveMs,
     })
     server.maxConnections = maxConnectionsAccepted
+    const door = new Door(this.#env)
     let accepted = 0
     server.on('connection', socket => {
       accepted++
-      accept(this.#adopt(socket, at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`))
+      const remote = at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`
+      const waiting = door.enter(() => socket.destroy())
+      accept(this.#adopt(socket, remote, waiting))
     })
     if (at.scheme === 'unix') await bindUnix(server, at.path)
     else await bindTcp(server, at.host, at.port)
@@ -97,8 +101,9 @@ export class SocketTransport implements Transport {
     return settle
   }
 
-  #adopt(socket: Socket, remote: string): Connection {
-    return new FramedConnection(this.#env, new SocketStream(socket), remote)
+  #adopt(socket: Socket, remote: string, waiting?: Waiting): Connection {
+    const stream = new SocketStream(socket)
+    return new FramedConnection({ env: this.#env, stream, remote, channel: openChannel, waiting })
   }
 }
 

@@ -8,6 +8,8 @@
  * 4. After an error nothing more is taken.
  */
 import assert from 'node:assert/strict'
+import { ClusterError } from '../errors.ts'
+import { maxFrameBodyBytes, maxFramePayloadBytes } from '../limits.ts'
 import type { FrameHeader } from '../transport/contract.ts'
 import { headerBytes, type ReadHeader, readHeader, verifyFrame } from './framing.ts'
 
@@ -21,6 +23,8 @@ const none: readonly Uint8Array[] = Object.freeze([])
 
 export class Deframer {
   readonly #sink: FrameSink
+  #bodyLimitBytes = maxFrameBodyBytes
+  #payloadLimitBytes = maxFramePayloadBytes
   #broken = false
   /** Bytes of a header or body that began in an earlier piece, and how many of them are there. */
   #partial: Uint8Array | undefined
@@ -33,6 +37,12 @@ export class Deframer {
 
   constructor(sink: FrameSink) {
     this.#sink = sink
+  }
+
+  /** Holds for frames whose header is read from now on. */
+  limit(bodyBytes: number, payloadBytes: number): void {
+    this.#bodyLimitBytes = bodyBytes
+    this.#payloadLimitBytes = payloadBytes
   }
 
   /** Whether the stream stands between two frames. */
@@ -69,7 +79,12 @@ export class Deframer {
     const bytes = this.#gathered(piece, offset, headerBytes)
     if (bytes === undefined) return end
     this.#headerBytes = bytes
-    this.#header = readHeader(bytes)
+    const header = readHeader(bytes)
+    if (header.bodyBytes > this.#bodyLimitBytes || header.payloadBytes > this.#payloadLimitBytes) {
+      const size = header.bodyBytes + header.payloadBytes
+      throw new ClusterError('OVERSIZE', `a frame of ${size} bytes before a key was proven`)
+    }
+    this.#header = header
     return end
   }
 

@@ -38,6 +38,10 @@ export interface HelloRequest {
   /** Member or client id; empty for an administrator. */
   readonly id: string
 }
+/** Follows the hellos where keys are asked for; see network/admission. */
+export interface ProveRequest {
+  readonly proof: Uint8Array
+}
 /** Opens or renews a client's session with one server; `opens` are the files it holds open there. */
 export interface SessionRequest {
   readonly opens: readonly { readonly ino: Ino; readonly count: number }[]

@@ -106,6 +106,7 @@ import type {
   OutcomeRequest,
   PrepareReply,
   PrepareRequest,
+  ProveRequest,
   RemoveMemberRequest,
   ServerStatusReply,
   SessionReply,
@@ -158,6 +159,7 @@ export type * from './shard-messages.ts'
 /** Name → number and types. `notice` operations have no reply. */
 export interface Operations {
   hello: { request: HelloRequest; reply: HelloRequest }
+  prove: { request: ProveRequest; reply: Empty }
   session: { request: SessionRequest; reply: SessionReply }
   serverStatus: { request: Empty; reply: ServerStatusReply }
 
@@ -257,6 +259,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   hello: 1,
   session: 2,
   serverStatus: 3,
+  prove: 4,
   lookup: 16,
   getattr: 17,
   setattr: 18,
