@@ -91,7 +91,7 @@ class LevelStore implements KeyValueStore {
     { onDamaged }: RangeOptions = {},
   ): AsyncIterable<readonly [Key, Uint8Array]> {
     const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
-    return pairsOf(this.#level.iterator(range), onDamaged ?? failAt)
+    return new Pairs(this.#level.iterator(range), onDamaged ?? failAt)
   }
 
   close(): Promise<void> {
@@ -111,24 +111,72 @@ function failAt(key: Key): never {
 
 type ByteIterator = AbstractIterator<ByteLevel, Buffer, Uint8Array>
 
-/** An iterator shows the state in which it was made. */
-async function* pairsOf(
-  iterator: ByteIterator,
-  onDamaged: (key: Key) => void,
-): AsyncGenerator<readonly [Key, Uint8Array]> {
-  try {
-    for (;;) {
-      const pairs = await iterator.nextv(rangeStep)
-      if (pairs.length === 0) return
-      for (const [bytes, record] of pairs) {
-        const key = bytes.toString('latin1')
-        const value = unsealed(bytes, record)
-        if (value === null) onDamaged(key)
-        else yield [key, value]
-      }
+/**
+ * The pairs of an iterator of Level, which shows the state in which it was made. By hand and not as a generator:
+ * what is at hand is given without further promises, as a listing has many.
+ */
+class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
+  readonly #iterator: ByteIterator
+  readonly #onDamaged: (key: Key) => void
+  #step: [Buffer, Uint8Array][] = []
+  #next = 0
+  #ended = false
+
+  constructor(iterator: ByteIterator, onDamaged: (key: Key) => void) {
+    this.#iterator = iterator
+    this.#onDamaged = onDamaged
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+    try {
+      const value = this.#take()
+      return value === null ? this.#fetch() : Promise.resolve({ done: false, value })
+    } catch (error) {
+      return this.#failed(error)
     }
-  } finally {
-    await iterator.close()
+  }
+
+  async return(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+    this.#step = []
+    this.#ended = true
+    await this.#iterator.close()
+    return { done: true, value: undefined }
+  }
+
+  /** null when there is none at hand. */
+  #take(): readonly [Key, Uint8Array] | null {
+    while (this.#next < this.#step.length) {
+      const [bytes, record] = this.#step[this.#next++]!
+      const key = bytes.toString('latin1')
+      const value = unsealed(bytes, record)
+      if (value !== null) return [key, value]
+      this.#onDamaged(key)
+    }
+    return null
+  }
+
+  async #fetch(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+    try {
+      while (!this.#ended) {
+        this.#step = await this.#iterator.nextv(rangeStep)
+        this.#next = 0
+        if (this.#step.length === 0) break
+        const value = this.#take()
+        if (value !== null) return { done: false, value }
+      }
+      return await this.return()
+    } catch (error) {
+      return await this.#failed(error)
+    }
+  }
+
+  async #failed(error: unknown): Promise<never> {
+    await this.return()
+    throw error
   }
 }
 

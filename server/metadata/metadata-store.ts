@@ -77,7 +77,9 @@ export class MetadataStore implements KeyReader {
 
   /** Stored and staged pairs with `from <= key < to` in order, as they were when the call was made. */
   range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]> {
-    return merged(this.#stagedRange(from, to), this.#store.range(from, to, options))
+    const staged = this.#stagedRange(from, to)
+    const stored = this.#store.range(from, to, options)
+    return staged.length === 0 ? stored : merged(staged, stored)
   }
 
   async close(): Promise<void> {

@@ -99,9 +99,11 @@ function describe(
   cookie: number,
   plus: boolean,
 ): DirectoryEntry {
-  const here = plus && partitionOfIno(ino) === partition.id
+  if (!plus || partitionOfIno(ino) !== partition.id) {
+    return { name, ino, type, cookie, attributes: null }
+  }
   const key = inodeKey(partition.id, ino)
-  const record = here && !partition.locks.isPromised(key) ? partition.store.get(key) : undefined
+  const record = partition.locks.isPromised(key) ? undefined : partition.store.get(key)
   const inode = record === undefined ? null : decodeInode(record)
   const known = inode !== null && inode.shards.length === 0
   return { name, ino, type, cookie, attributes: known ? attributesOf(inode) : null }
