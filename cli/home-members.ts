@@ -10,7 +10,7 @@ import {
 import { claimDirectory } from '../network/membership/stamp.ts'
 import { accessFor, clientDirectory } from './access.ts'
 import { askManager } from './ask-manager.ts'
-import type { Home, HomeSettings } from './home.ts'
+import type { Home } from './home.ts'
 
 interface Seat {
   readonly directory: string
@@ -18,15 +18,17 @@ interface Seat {
   readonly name: string
 }
 
-/** Lets in whoever of the home's servers and mounts is not yet; the manager has to be up. */
+/**
+ * Lets in whoever of the home's servers and mounts is not yet; the manager has to be up.
+ * @param servers numbers of those that there are.
+ */
 export async function letMembersIn(
   home: Home,
-  settings: Pick<HomeSettings, 'servers'>,
+  servers: readonly number[],
   managers: readonly string[],
 ): Promise<void> {
-  const numbers = Array.from({ length: settings.servers }, (_, index) => index + 1)
   const seats: Seat[] = [
-    ...numbers.map(number => ({
+    ...servers.map(number => ({
       directory: home.metaDirectory(number),
       role: 'server' as const,
       name: `server-${number}`,

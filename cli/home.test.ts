@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import anyTest, { type TestFn } from 'ava'
-import { Home, prepareHome, prepareSockets } from './home.ts'
+import { Home, prepareHome, prepareSockets, serverNumbers } from './home.ts'
 import { liveState, lockHome, startTicks } from './home-lock.ts'
 
 const test = anyTest as TestFn<{ directory: string }>
@@ -14,7 +14,10 @@ test.beforeEach(async t => {
 })
 test.afterEach.always(t => rm(t.context.directory, { recursive: true }))
 
-const settings = { format: 1 as const, servers: 3, partitions: 256, replicas: 1, formatted: true }
+const settings = {
+  ...{ format: 1 as const, servers: 3, left: [2], partitions: 256, replicas: 1 },
+  formatted: true,
+}
 
 test('a new home is private to its owner', async t => {
   const home = await prepareHome(join(t.context.directory, 'a', 'b'))
@@ -104,4 +107,8 @@ test('sockets of a home with a long path go to a short private place', async t =
   t.is((await stat(place)).mode & 0o777, 0o700)
   t.is(await prepareSockets(long), place)
   await rm(place, { recursive: true })
+})
+
+test('servers that have left are not counted, and their numbers stay theirs', t => {
+  t.deepEqual(serverNumbers(settings), [1, 3])
 })

@@ -3,8 +3,8 @@
  *
  * 1. A directory that is not empty and not a home is never touched.
  * 2. Only the holder of the lock (home-lock.ts) writes settings and state.
- * 3. The number of servers, partitions and replicas never changes once it is written; `formatted` only
- *    becomes true.
+ * 3. The number of partitions and of replicas never changes once it is written, that of servers only grows; `formatted`
+ *    only becomes true, and a server that has left never comes back: its number is not used again.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -44,7 +44,10 @@ const longestSocketPathBytes = 107
 
 const settings = z.object({
   format: z.literal(homeFormat),
+  /** Number of the last one: those that have left count. */
   servers: z.int().min(1).max(maxHomeServers),
+  /** Numbers of servers that have left the cluster. */
+  left: z.array(z.int().min(1)).default([]),
   partitions: z.int().min(1).max(maxPartitionCount),
   replicas: z.int().min(1),
   /** The volume `default` was made: from then on a missing one is an error, not a new home. */
@@ -62,6 +65,12 @@ const state = z.object({
 })
 /** What runs now, written by the supervisor. */
 export type HomeState = z.infer<typeof state>
+
+/** Numbers of the servers that a home has. */
+export function serverNumbers({ servers, left }: HomeSettings): readonly number[] {
+  const numbers = Array.from({ length: servers }, (_, index) => index + 1)
+  return numbers.filter(number => !left.includes(number))
+}
 
 /** Where everything is in a home. */
 export class Home {

@@ -1,6 +1,6 @@
 /**
- * The line between a supervisor and its children: Node's IPC channel. A child says when it is ready or why
- * it failed, and learns from the end of the line that its supervisor is gone.
+ * The line between a supervisor and its children: Node's IPC channel. A child says when it is ready, why
+ * it failed, or that it has nothing left to do, and learns from the end of the line that its supervisor is gone.
  */
 import { z } from 'zod'
 
@@ -8,6 +8,7 @@ const message = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('progress'), text: z.string() }),
   z.object({ kind: z.literal('ready'), text: z.string() }),
   z.object({ kind: z.literal('failed'), text: z.string() }),
+  z.object({ kind: z.literal('finished'), text: z.string() }),
 ])
 
 export type LifelineMessage = z.infer<typeof message>

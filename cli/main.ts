@@ -3,13 +3,16 @@ import { Command, CommanderError, Option } from 'commander'
 import { benchCommand } from './bench.ts'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
+import { drainCommand } from './drain.ts'
 import { describeError, exitCode, exitCodeOf } from './failure.ts'
 import { fsckCommand } from './fsck.ts'
 import { getCommand } from './get.ts'
 import { joinCommand } from './join.ts'
+import { leaveCommand } from './leave.ts'
 import { tellSupervisor } from './lifeline.ts'
 import { lsCommand } from './ls.ts'
 import { managerCommand } from './manager.ts'
+import { memberCommand } from './member.ts'
 import { mountCommand } from './mount.ts'
 import { putCommand } from './put.ts'
 import { rmCommand } from './rm.ts'
@@ -48,6 +51,7 @@ function program(): Command {
   rookery.addCommand(managerCommand()).addCommand(serverCommand())
   rookery.commandsGroup('A cluster of several machines:')
   rookery.addCommand(tokenCommand()).addCommand(joinCommand())
+  rookery.addCommand(memberCommand()).addCommand(drainCommand()).addCommand(leaveCommand())
   rookery.commandsGroup('Measuring:')
   rookery.addCommand(benchCommand())
   settle(rookery)

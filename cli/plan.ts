@@ -1,7 +1,7 @@
 /** Which processes a cluster on this machine consists of, and how each is started. Pure. */
 import { join } from 'node:path'
 import { Failure } from './failure.ts'
-import type { Home, HomeSettings } from './home.ts'
+import { type Home, type HomeSettings, serverNumbers } from './home.ts'
 import type { ChildPlan } from './supervised-child.ts'
 import type { UpOptions } from './up.ts'
 
@@ -25,14 +25,14 @@ export function planCluster(input: PlanInput): ClusterPlan {
   const { home, settings, mountpoint, options } = input
   const managers = addresses(input, 'manager', 0)
   const toManager = managers.flatMap(address => ['--manager', address])
-  const servers = Array.from({ length: settings.servers }, (_, index) => index + 1)
+  const servers = serverNumbers(settings)
   return {
     managers,
     manager: child(input, 'manager', [
       'manager',
       ...['--dir', home.managerDirectory],
       ...listen(managers),
-      ...['--servers', `${settings.servers}`, '--partitions', `${settings.partitions}`],
+      ...['--servers', `${servers.length}`, '--partitions', `${settings.partitions}`],
       ...['--replicas', `${settings.replicas}`],
       ...http(input, 0),
     ]),

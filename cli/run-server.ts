@@ -56,7 +56,10 @@ export async function runServer(options: ServerOptions): Promise<void> {
   http?.show(() => server.metrics())
   log.info({ id: server.id, addresses: server.addresses }, 'the server is up')
   await tellSupervisor('ready', server.addresses.join(' '))
-  const removed = server.removed.then(() => 'removed from the cluster')
+  const removed = server.removed.then(async () => {
+    await tellSupervisor('finished', 'removed from the cluster')
+    return 'removed from the cluster'
+  })
   const reason = await Promise.race([stop, server.failed, removed])
   if (reason instanceof Error) log.error({ error: reason }, 'the server has failed')
   else log.info({ reason }, 'stopping')

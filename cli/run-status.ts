@@ -4,7 +4,9 @@ import type { ManagerStatusReply, ServerStatusReply } from '../network/wire/oper
 import type { MemberStatus } from '../network/wire/view.ts'
 import { type Access, accessFor } from './access.ts'
 import { askManager, askOne } from './ask-manager.ts'
+import { describeMoves } from './draining.ts'
 import { describeError } from './failure.ts'
+import { stateOf as stateOfMember } from './members.ts'
 import type { StatusOptions } from './status.ts'
 import { type Column, formatTable } from './table.ts'
 
@@ -58,13 +60,14 @@ const columns: readonly Column[] = [
 
 /** What a person is shown. Pure. */
 export function describe(manager: ManagerStatusReply, servers: readonly ServerState[]): string {
-  const { cluster, view, members, serversWanted, page } = manager
+  const { cluster, view, members, serversWanted, page, draining } = manager
   const clients = members.filter(({ role, alive }) => role === 'client' && alive)
   const head =
     view === null
       ? `cluster ${cluster}: waiting for servers, ${servers.length} of ${serversWanted} have joined`
       : `cluster ${cluster}: epoch ${view.epoch}, ${view.partitions.length} partitions, ${view.replicaCount} replica${view.replicaCount === 1 ? '' : 's'}`
-  const lines = [head, '', formatTable(columns, servers.map(row)), '']
+  const rows = servers.map(server => row(server, draining.includes(server.member.id)))
+  const lines = [head, '', formatTable(columns, rows), '', ...describeCopies(manager)]
   const homeless = view?.partitions.filter(({ primary }) => primary === null).length ?? 0
   if (homeless > 0) lines.push(`${homeless} partitions have no server that is up`)
   lines.push(`clients: ${clients.map(({ name }) => name).join(', ') || 'none'}`)
@@ -72,7 +75,19 @@ export function describe(manager: ManagerStatusReply, servers: readonly ServerSt
   return lines.join('\n')
 }
 
-function row({ member, status }: ServerState): string[] {
+/** Lines about copies and moves; none when there is nothing to tell. Pure. */
+function describeCopies(manager: ManagerStatusReply): string[] {
+  const { view, frozen, moves, movesWaiting } = manager
+  const replicas = view?.replicaCount ?? 1
+  const lacking = view?.partitions.filter(({ inSync }) => inSync.length < replicas).length ?? 0
+  return [
+    ...(frozen === null ? [] : [`nothing is changed: ${frozen}`]),
+    ...(lacking > 0 ? [`${lacking} partitions have fewer than ${replicas} copies in sync`] : []),
+    ...(moves.length + movesWaiting > 0 ? [`moves: ${describeMoves(manager)}`] : []),
+  ]
+}
+
+function row({ member, status }: ServerState, drains: boolean): string[] {
   const report = status?.report ?? member.report
   const disk = (kind: 'meta' | 'data'): string => {
     const found = report?.disks.find(candidate => candidate.kind === kind)
@@ -82,7 +97,7 @@ function row({ member, status }: ServerState): string[] {
   }
   return [
     member.name,
-    stateName(member, status),
+    stateName(member, status, drains),
     status === null ? '-' : String(status.partitions.length),
     status === null ? '-' : String(sum(status.partitions.map(({ inodes }) => inodes))),
     status === null ? '-' : String(sum(status.partitions.map(({ blocks }) => blocks))),
@@ -93,9 +108,13 @@ function row({ member, status }: ServerState): string[] {
   ]
 }
 
-function stateName(member: MemberStatus, status: ServerStatusReply | null): string {
-  if (!member.alive) return `down for ${Math.round(member.silentMs / 1000)} s`
-  return status === null ? 'does not answer' : 'up'
+function stateName(
+  member: MemberStatus,
+  status: ServerStatusReply | null,
+  drains: boolean,
+): string {
+  const state = stateOfMember(member, drains)
+  return member.alive && status === null ? 'does not answer' : state
 }
 
 function sum(numbers: readonly number[]): number {

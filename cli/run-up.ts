@@ -7,14 +7,16 @@
 import { statfs } from 'node:fs/promises'
 import { formatBytes } from '../network/format/bytes.ts'
 import { defaultPartitionCount } from '../network/limits.ts'
-import { Failure } from './failure.ts'
+import { describeError, Failure } from './failure.ts'
 import {
   checkApart,
   type Home,
   type HomeSettings,
   locateHome,
+  maxHomeServers,
   prepareHome,
   prepareSockets,
+  serverNumbers,
 } from './home.ts'
 import { lockHome, startTicks } from './home-lock.ts'
 import { letMembersIn } from './home-members.ts'
@@ -94,7 +96,7 @@ async function clearMount(mountpoint: string): Promise<void> {
 async function startAll(supervisor: Supervisor, supervision: Supervision): Promise<void> {
   const { home, settings, plan, mountpoint, options } = supervision
   const progress = startProgress({
-    total: settings.servers + 3,
+    total: plan.servers.length + 3,
     unit: 'steps',
     quiet: options.quiet ?? false,
   })
@@ -105,13 +107,15 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
       page = ready.split(' ').find(address => address.startsWith('http://'))
       step('manager ready')
     })
-    await letMembersIn(home, settings, plan.managers)
-    await supervisor.start(plan.servers, name => step(`${name} ready`))
+    await letMembersIn(home, serverNumbers(settings), plan.managers)
+    const servers = await supervisor.start(plan.servers, name => step(`${name} ready`))
+    const left = new Departures(supervision)
+    for (const server of servers) void server.finished.then(() => left.note(server.plan.name))
     if (!settings.formatted) {
       // Loaded only here: the supervisor of an old home need not carry a client.
       const { makeDefaultVolume } = await import('./volumes.ts')
       await makeDefaultVolume(home.directory, plan.managers)
-      await home.writeSettings({ ...settings, formatted: true })
+      await left.format()
     }
     step('volumes ready')
     const [mount] = await supervisor.start([plan.mount], () => step('mounted'))
@@ -119,7 +123,7 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
   } finally {
     progress.end()
   }
-  const mounted = `${mountpoint} is mounted: volume ${options.volume}, ${settings.servers} servers, data in ${home.directory}`
+  const mounted = `${mountpoint} is mounted: volume ${options.volume}, ${plan.servers.length} servers, data in ${home.directory}`
   const text = page === undefined ? mounted : `${mounted}\nits state is at ${page}`
   if (options.quiet !== true && !inBackground) console.log(`${text}\nCtrl-C stops it.`)
   await tellSupervisor('ready', text)
@@ -131,6 +135,41 @@ function advance(progress: Progress, what: string): void {
   void tellSupervisor('progress', what)
 }
 
+/** Writes down which servers have left the cluster: they are not started again. One at a time. */
+class Departures {
+  readonly #supervision: Supervision
+  #settings: HomeSettings
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(supervision: Supervision) {
+    this.#supervision = supervision
+    this.#settings = supervision.settings
+  }
+
+  format(): Promise<void> {
+    return this.#write({ ...this.#settings, formatted: true })
+  }
+
+  /** @param name `server-2`. */
+  note(name: string): void {
+    const { options } = this.#supervision
+    say(options, `${name} has left the cluster`)
+    const number = Number(name.split('-')[1])
+    const left = [...this.#settings.left, number]
+    this.#write({ ...this.#settings, left }).catch((error: unknown) => {
+      say(options, `that ${name} has left cannot be written down: ${describeError(error)}`)
+    })
+  }
+
+  #write(settings: HomeSettings): Promise<void> {
+    this.#settings = settings
+    const { home } = this.#supervision
+    const turn = this.#writing.then(() => home.writeSettings(settings))
+    this.#writing = turn.catch(() => undefined)
+    return turn
+  }
+}
+
 /** In the background this is the log, where a line wants its time. */
 function say(options: UpOptions, line: string): void {
   if (inBackground) {
@@ -140,13 +179,14 @@ function say(options: UpOptions, line: string): void {
   }
 }
 
-/** What the home was made with; a new home gets what was asked for. */
+/** What the home was made with, and the servers that are added to it; a new home gets what was asked for. */
 async function settleSettings(home: Home, servers: number | undefined): Promise<HomeSettings> {
   const found = await home.readSettings()
   if (found === null) {
     const settings = {
       format: 1 as const,
       servers: servers ?? defaultServers,
+      left: [],
       partitions: defaultPartitionCount,
       replicas: 1,
       formatted: false,
@@ -154,12 +194,25 @@ async function settleSettings(home: Home, servers: number | undefined): Promise<
     await home.writeSettings(settings)
     return settings
   }
-  if (servers !== undefined && servers !== found.servers) {
+  const numbers = serverNumbers(found)
+  const has = numbers.length
+  if (servers === undefined || servers === has) return found
+  if (servers < has) {
     throw new Failure(
-      `the cluster in ${home.directory} has ${found.servers} servers, not ${servers}: their number cannot be changed in this version; leave out --servers`,
+      `the cluster in ${home.directory} has ${has} servers: while it runs, 'rookery leave --meta-dir ` +
+        `${home.metaDirectory(numbers.at(-1) ?? 1)}' has one of them leave; leave out --servers`,
     )
   }
-  return found
+  const last = found.servers + servers - has
+  if (last > maxHomeServers) {
+    throw new Failure(
+      `a home has had ${maxHomeServers} servers at most, those that left included: ${home.directory} may get ` +
+        `${maxHomeServers - found.servers} more`,
+    )
+  }
+  const grown = { ...found, servers: last }
+  await home.writeSettings(grown)
+  return grown
 }
 
 async function checkSpace(home: Home): Promise<void> {

@@ -31,7 +31,11 @@ export function serverCommand(): Command {
     .option('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
     .option('--name <name>', 'for people (default: the name of the host)')
     .option('--domain <name>', 'what fails together with it (default: the name of the host)')
-    .option('--weight <number>', 'its share, relative to the others (default: 1)', parseWeight)
+    .option(
+      '--weight <number>',
+      'its share, relative to the others (default: its data disk in GiB)',
+      parseWeight,
+    )
     .addOption(httpOption())
     .addOption(logLevelOption())
     .addHelpText('after', example)

@@ -47,6 +47,17 @@ function isAlive(pid: number): boolean {
   }
 }
 
+test('a child that says that it has nothing left to do is not started again', async t => {
+  const lines = new Lines()
+  const says = `process.send({ kind: 'finished', text: '' }, () => process.exit(0))`
+  const script = `${ready}; setTimeout(() => ${says}, 50)`
+  const child = new SupervisedChild(plan('finished', script), lines.say, restart)
+  await child.start()
+  await child.finished
+  t.deepEqual(lines.said, [])
+  await child.stop()
+})
+
 test('a child that is killed is started again', async t => {
   const lines = new Lines()
   const child = new SupervisedChild(plan('killed', waiting), lines.say, restart)

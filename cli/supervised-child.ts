@@ -42,7 +42,7 @@ const longestLogBytes = 16 * 1024 * 1024
 
 export class SupervisedChild {
   readonly plan: ChildPlan
-  /** Resolves when it exited with code 0 and may. */
+  /** Resolves when it exited with code 0 and may, or after it said that it has nothing left to do. */
   readonly finished: Promise<void>
   readonly #restart: RestartPolicy
   readonly #say: (line: string) => void
@@ -53,6 +53,7 @@ export class SupervisedChild {
   #pending: NodeJS.Timeout | null = null
   #wasReady = false
   #stopping = false
+  #saidFinished = false
 
   constructor(plan: ChildPlan, say: (line: string) => void, restart = defaultRestart) {
     this.plan = plan
@@ -103,6 +104,7 @@ export class SupervisedChild {
     child.on('message', received => {
       const message = readLifeline(received)
       if (message?.kind === 'failed') failure = message.text
+      if (message?.kind === 'finished') this.#saidFinished = true
       if (message?.kind !== 'ready') return
       clearTimeout(deadline)
       resolve(message.text)
@@ -135,7 +137,7 @@ export class SupervisedChild {
 
   #exited(how: string, code: number | null, livedMs: number): void {
     if (this.#stopping || !this.#wasReady) return
-    if (code === 0 && this.plan.mayFinish) {
+    if (this.#saidFinished || (code === 0 && this.plan.mayFinish)) {
       this.#finish()
       return
     }

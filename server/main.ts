@@ -28,6 +28,7 @@ import { serverMetrics } from './counts.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
 import { openRooms, type ServerRooms } from './rooms.ts'
 import { claimDirectories, type Directories, openMetadata, type ServerIdentity } from './stores.ts'
+import { weightOf } from './weight.ts'
 
 export interface ServerInit extends Directories {
   readonly env: Env
@@ -49,7 +50,7 @@ export interface ServerInit extends Directories {
   readonly boot?: string
   /** Entries that make a shard of a directory too large, for tests; `splitEntries` of the limits unless told. */
   readonly splitEntries?: number
-  /** Share of the partitions relative to other servers; 1 unless told. */
+  /** Share of the partitions relative to other servers; the size of the data disk in GiB unless told. */
   readonly weight?: number
   readonly log: Log
   /** Called when the server cannot go on: a disk failed. The process is to end. */
@@ -200,7 +201,8 @@ class Server implements RunningServer {
   }
 
   async #join(): Promise<Membership> {
-    const { env, transports, credentials, managers, name, domain, weight = 1, log } = this.#init
+    const { env, transports, credentials, managers, name, domain, log, dataDirectory } = this.#init
+    const weight = this.#init.weight ?? (await weightOf(dataDirectory))
     const { id, cluster } = this.#identity
     const host = (await hostIdentity()).id
     const joining = joinCluster({

@@ -25,6 +25,23 @@ export function managerMetrics(summary: ClusterSummary, connections: Connections
       'Partitions that no server serves now.',
       summary.partitionsDown,
     ),
+    gauge(
+      'rookery_partitions_lacking',
+      'Partitions with fewer copies in sync than they should have.',
+      summary.partitionsLacking,
+    ),
+    gauge('rookery_moves', 'Partitions on their way between servers.', summary.moves.length),
+    gauge('rookery_moves_waiting', 'Partitions that are to move later.', summary.movesWaiting),
+    gauge(
+      'rookery_move_left_bytes',
+      'What is still to be copied of the partitions on their way.',
+      summary.moves.reduce((sum, move) => sum + Math.max(0, move.totalBytes - move.doneBytes), 0),
+    ),
+    gauge(
+      'rookery_frozen',
+      'Whether nothing is changed because too many servers fail at once.',
+      Number(summary.frozen !== null),
+    ),
     gauge('rookery_servers_wanted', 'Servers to wait for at the start.', summary.serversWanted),
     gauge('rookery_clients', 'Clients that are up.', up),
     ...serverMetrics(servers),
@@ -59,6 +76,16 @@ function serverMetrics(servers: readonly ServerSummary[]): Metric[] {
       `${prefix}_partitions`,
       'Partitions that a server is primary of.',
       each(server => server.partitions),
+    ),
+    gauge(
+      `${prefix}_copies`,
+      'Partitions that a server has a copy of, or is being given one.',
+      each(server => server.copies),
+    ),
+    gauge(
+      `${prefix}_drains`,
+      'Whether a server is to hold nothing any more.',
+      each(({ drains }) => Number(drains)),
     ),
     gauge(
       `${prefix}_inodes`,

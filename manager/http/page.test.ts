@@ -27,7 +27,10 @@ function member(id: string, more: Partial<MemberStatus> = {}): MemberStatus {
 }
 
 function status(members: readonly MemberStatus[], primaries: readonly (string | null)[]) {
-  const partitions = primaries.map(primary => ({ replicas: [], inSync: [], primary, epoch: 1 }))
+  const partitions = primaries.map(primary => {
+    const replicas = primary === null ? [] : [primary]
+    return { replicas, inSync: replicas, primary, epoch: 1 }
+  })
   const view = { cluster: 'c', epoch: 7, members, partitions, replicaCount: 1 }
   const still = { draining: [], moves: [], movesWaiting: 0, frozen: null }
   const reply: ManagerStatusReply = {
@@ -63,7 +66,7 @@ test('nothing that a member says of itself becomes markup', t => {
   )
   t.notRegex(page, /<script/)
   t.false(page.includes('\0'))
-  t.is(page.split('&lt;script&gt;').length - 1, 4)
+  t.is(page.split('&lt;script&gt;').length - 1, 5)
 })
 
 test('the page loads nothing and runs nothing', t => {
@@ -118,7 +121,7 @@ test('a crowd of clients is counted where it is not listed', t => {
   const crowd = Array.from({ length: 600 }, (_, index) => member(`c${index}`, { role: 'client' }))
   const page = renderPage(summarize(status([member('a'), ...crowd], ['a'])))
   t.regex(page, /And 88 more/)
-  t.is(page.split('<bdi>').length - 1, 512 + 1)
+  t.is(page.split('<bdi>').length - 1, 512 + 2)
 })
 
 test('status.json is what the page shows', async t => {
@@ -141,4 +144,29 @@ test('two servers of one name have metrics of their own', t => {
     { labels: { server: 'x', id: '2' }, value: 0 },
   ])
   t.is(new Set(metrics.map(({ name }) => name)).size, metrics.length)
+})
+
+test('moves are shown with their progress, and what drains or is held up', t => {
+  const servers = [member('a'), member('b')]
+  const moves = [
+    { partition: 7, source: 'a', target: 'b', phase: 'copying', doneBytes: 512, totalBytes: 2048 },
+    { partition: 8, source: null, target: 'b', phase: 'handing over', doneBytes: 0, totalBytes: 0 },
+  ] as const
+  const more = { draining: ['a'], moves, movesWaiting: 3, frozen: 'too many fail <now>' }
+  const summary = summarize({ ...status(servers, ['a', 'a']), ...more })
+  const page = renderPage(summary)
+  t.regex(page, /25\.0%/)
+  t.regex(page, /handing over/)
+  t.regex(page, /3 partitions to move later/)
+  t.regex(page, /too many fail &lt;now&gt;/)
+  t.regex(page, /drains/)
+  const metrics = managerMetrics(summary, { open: 1, refused: 0 })
+  const figure = (name: string) => {
+    const found = metrics.find(metric => metric.name === name)
+    return found !== undefined && 'samples' in found ? found.samples[0]?.value : undefined
+  }
+  t.is(figure('rookery_moves'), 2)
+  t.is(figure('rookery_move_left_bytes'), 1536)
+  t.is(figure('rookery_frozen'), 1)
+  t.is(figure('rookery_server_drains'), 1)
 })

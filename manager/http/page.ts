@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { formatBytes } from '../../network/format/bytes.ts'
 import { maxPageRows } from '../../network/limits.ts'
 import { html, Markup } from './html.ts'
+import { moveSection } from './move-table.ts'
 import { serverTable } from './server-table.ts'
 import { style } from './style.ts'
 import type { ClientSummary, ClusterSummary } from './summary.ts'
@@ -36,6 +37,7 @@ export function renderPage(summary: ClusterSummary): string {
 ${figures(summary)}
 <h2>Servers</h2>
 ${servers.length === 0 ? html`<p class="soft">None has joined yet.</p>` : serverTable(servers)}
+${moveSection(summary)}
 <h2>Mounts and other clients</h2>
 ${clients.length === 0 ? html`<p class="soft">None.</p>` : clientTable(clients)}
 <footer>Looked at again every ${refreshSeconds} seconds. For programs:
@@ -62,7 +64,8 @@ interface Verdict {
 }
 
 /** What a person should know first. */
-function judge({ epoch, servers, serversWanted, partitionsDown }: ClusterSummary): Verdict {
+function judge(summary: ClusterSummary): Verdict {
+  const { epoch, servers, serversWanted, partitionsDown, partitionsLacking } = summary
   const down = servers.filter(({ alive }) => !alive).length
   if (epoch === 0) {
     return { level: 'warn', text: `waiting for servers: ${servers.length} of ${serversWanted}` }
@@ -73,10 +76,15 @@ function judge({ epoch, servers, serversWanted, partitionsDown }: ClusterSummary
   }
   const troubled = servers.flatMap(({ disks }) => disks).filter(disk => disk.state !== 'ok').length
   if (troubled > 0) return { level: 'bad', text: `${counted(troubled, 'disk')} in trouble` }
+  if (partitionsLacking > 0) {
+    return { level: 'warn', text: `${counted(partitionsLacking, 'partition')} short of copies` }
+  }
+  const moving = summary.moves.length + summary.movesWaiting
+  if (moving > 0) return { level: 'good', text: `all is well, ${counted(moving, 'move')} to go` }
   return { level: 'good', text: 'all is well' }
 }
 
-function figures({ servers, clients, partitions, epoch }: ClusterSummary): Markup {
+function figures({ servers, clients, partitions, epoch, replicas }: ClusterSummary): Markup {
   const data = servers.flatMap(({ disks }) => disks).filter(({ kind }) => kind === 'data')
   const flowing = servers.flatMap(({ throughput }) => throughput ?? [])
   const up = servers.filter(({ alive }) => alive).length
@@ -87,7 +95,7 @@ ${figure('Inodes', html`${sum(servers.map(({ inodes }) => inodes ?? 0)).toLocale
 ${figure('Data', html`${formatBytes(sum(data.map(disk => disk.usedBytes)))}`)}
 ${figure('Read', rate(flowing.map(flow => flow.readBytes)))}
 ${figure('Written', rate(flowing.map(flow => flow.writtenBytes)))}
-${figure('Partitions', html`${partitions} <small>epoch ${epoch}</small>`)}
+${figure('Partitions', html`${partitions} <small>${replicas > 1 ? `${replicas} copies, ` : ''}epoch ${epoch}</small>`)}
 </dl>`
 }
 

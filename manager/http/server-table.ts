@@ -4,7 +4,7 @@ import { maxPageRows } from '../../network/limits.ts'
 import type { DiskReport } from '../../network/wire/view.ts'
 import { html, type Markup } from './html.ts'
 import type { ServerSummary } from './summary.ts'
-import { forHowLong, state } from './words.ts'
+import { counted, forHowLong, state } from './words.ts'
 
 export function serverTable(servers: readonly ServerSummary[]): Markup {
   const more = servers.length - maxPageRows
@@ -18,10 +18,13 @@ ${more > 0 ? html`<p class="soft">And ${more} more.</p>` : html``}`
 }
 
 function row(server: ServerSummary): Markup {
-  const { name, addresses, alive, silentMs, partitions, inodes, blocks } = server
+  const { name, domain, addresses, alive, silentMs, drains, partitions, copies } = server
+  const { inodes, blocks } = server
   const shown = alive ? state('good', 'up') : state('bad', `down for ${forHowLong(silentMs)}`)
+  const leaving = drains ? html`<br>${state('warn', copies === 0 ? 'empty' : 'drains')}` : html``
   return html`<tr><th><bdi>${name}</bdi><br><code>${addresses.join(' ') || 'no address'}</code></th>
-<td>${shown}</td><td class="number">${partitions}</td><td class="number">${count(inodes)}</td>
+<td>${shown}${leaving}<br><small class="soft">in <bdi>${domain}</bdi></small></td>
+<td class="number">${partitions}<br><small class="soft">${counted(copies, 'copy')}</small></td><td class="number">${count(inodes)}</td>
 <td class="number">${count(blocks)}</td><td class="number">${flow(server)}</td>
 <td class="disk">${disksOf(server, 'meta')}</td><td class="disk">${disksOf(server, 'data')}</td></tr>
 `

@@ -6,7 +6,8 @@ export function state(level: 'good' | 'warn' | 'bad', text: string): Markup {
 }
 
 export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
+  if (count === 1) return `${count} ${what}`
+  return `${count} ${what.endsWith('y') ? `${what.slice(0, -1)}ies` : `${what}s`}`
 }
 
 /** `12 s`, `5 min`, `3 h`, `2 days`. */
