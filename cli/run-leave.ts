@@ -16,7 +16,8 @@ export async function runLeave(options: LeaveOptions): Promise<void> {
   if (stamp?.role !== 'server' || stamp.id === '') {
     throw new Failure(`${metaDir} is not the directory of a server that has joined a cluster`)
   }
-  const access = await accessFor(options)
+  // A server may have itself drained and removed: it takes no administrator.
+  const access = await accessFor({ ...options, credentials: options.credentials ?? metaDir })
   const member = await startDrain(access, stamp.id, stamp.cluster)
   const { id, name } = member
   const quiet = options.quiet === true

@@ -2,7 +2,7 @@
 import type { MemberCredentials } from '../network/admission/credentials.ts'
 import { addressesOf, type ManagerPlace } from '../network/admission/token.ts'
 import type { Env } from '../network/env/env.ts'
-import { heartbeatIntervalMs } from '../network/limits.ts'
+import { heartbeatIntervalMs, removalDelayMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import type { ManagerStatusReply } from '../network/wire/operations.ts'
 import { AdmissionDesk, type AdmissionOperations } from './admission/service.ts'
@@ -45,7 +45,10 @@ export function takeLead(init: LeadInit): Lead {
   const roster = new Roster({
     ...init,
     published: view => members.push(view),
-    saved: ({ admission }) => credentials?.remove(admission?.removed ?? []),
+    saved: ({ admission }) => {
+      // Who is removed is to hear of it: it ends then, instead of knocking for ever.
+      env.timers.after(removalDelayMs, () => credentials?.remove(admission?.removed ?? []))
+    },
   })
   const members = new MemberService({
     roster,

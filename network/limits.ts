@@ -112,6 +112,8 @@ export const maxMoves = 64
 export const viewGatherMs = 20
 /** Servers that were removed and whose return is refused; the oldest is forgotten first. */
 export const maxRemovedRemembered = 4096
+/** A member that is removed has so long to hear of it before its connections are cut. */
+export const removalDelayMs = 200
 /** Moves that a status tells one by one. */
 export const maxMovesTold = 256
 

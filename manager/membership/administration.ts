@@ -1,13 +1,16 @@
 /**
  * What an administrator may have done to servers: drain, remove, label. The only operations of a manager that change
- * what members did not ask for themselves.
+ * what members did not ask for themselves. A server may have itself drained and removed: so it leaves.
  */
 import { z } from 'zod'
+import { serverIdOf } from '../../network/admission/member-id.ts'
+import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { maxMemberTextBytes } from '../../network/limits.ts'
-import type { Incoming, Service } from '../../network/rpc/contract.ts'
+import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
+import { type AdmissionState, withRemoved } from '../admission/state.ts'
 import type { Health } from './health.ts'
 import { partitionsHeld, partitionsOnlyOn, withoutCopies } from './holders.ts'
 import type { ClusterState } from './state.ts'
@@ -44,14 +47,21 @@ const requests = {
 export function administration(init: AdministrationInit): AdministrativeOperations {
   const { change, healthOf, removed } = init
   return {
-    drainMember: serving('drainMember', async ({ member, cancel }) => {
+    drainMember: serving('drainMember', async ({ member, cancel }, peer) => {
+      assertMay(peer, member)
       await change(state => withDraining(known(state, member), member, !cancel))
     }),
-    removeMember: serving('removeMember', async ({ member, force }) => {
-      await change(state => withoutServer(known(state, member), member, force, healthOf(state)))
+    removeMember: serving('removeMember', async ({ member, force }, peer) => {
+      assertMay(peer, member)
+      await change(state => {
+        const { admission } = state
+        const after = withoutServer(known(state, member), member, force, healthOf(state))
+        return { ...after, admission: admission && withoutKeyOf(admission, member) }
+      })
       removed(member)
     }),
-    labelMember: serving('labelMember', async ({ member, ...label }) => {
+    labelMember: serving('labelMember', async ({ member, ...label }, peer) => {
+      assertMay(peer, null)
       await change(state => withLabel(known(state, member), { id: member, ...label }))
     }),
   }
@@ -66,16 +76,35 @@ interface Answered {
 
 function serving<N extends Name & OperationName>(
   name: N,
-  act: (request: z.infer<(typeof requests)[N]>) => Promise<void>,
+  act: (request: z.infer<(typeof requests)[N]>, peer: Peer) => Promise<void>,
 ): (incoming: Incoming<N>) => Promise<Answered> {
-  return async ({ body }) => {
+  return async ({ body, peer }) => {
     const result = requests[name].safeParse(body)
     if (!result.success) {
       throw new ClusterError('MALFORMED', `this is no ${name}: ${z.prettifyError(result.error)}`)
     }
-    await act(result.data as z.infer<(typeof requests)[N]>)
+    await act(result.data as z.infer<(typeof requests)[N]>, peer)
     return { body: {}, payload: [] }
   }
+}
+
+/**
+ * @param own the server that may ask for this itself; null where an administrator has to.
+ * @throws ClusterError NOT_ADMITTED.
+ */
+function assertMay({ peerId, proven }: Peer, own: MemberId | null): void {
+  if (peerId === null || proven?.role === 'admin') return
+  if (proven?.role === 'server' && own === serverIdOf(peerId)) return
+  const who = proven === null ? 'somebody who is no member' : `a ${proven.role}`
+  throw new Refusal('wrong_role', `${who} may not do that: it takes an administrator`)
+}
+
+/** Its key proves nothing any more. */
+function withoutKeyOf(admission: AdmissionState, id: MemberId): AdmissionState {
+  const key = admission.admitted.find(
+    ({ role, peerId }) => role === 'server' && serverIdOf(peerId) === id,
+  )
+  return key === undefined ? admission : withRemoved(admission, key.peerId)
 }
 
 function known(state: ClusterState, id: MemberId): ClusterState {

@@ -126,11 +126,10 @@ export class MemberService {
     return empty
   }
 
-  /** When it asks to be taken in again it is told why not. */
+  /** Not before it was sent the view that says so; when it asks to be taken in again it is told why not. */
   #cutOff(id: MemberId): void {
     this.#roster.forget(id)
-    const text = 'this server was removed from the cluster'
-    this.#peers.get(id)?.abort(new ClusterError('REMOVED', text))
+    void this.#peers.get(id)?.close()
   }
 
   /** One directory, copied or started twice, would be two servers that each believe to be the one. */

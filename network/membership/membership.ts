@@ -6,6 +6,7 @@
  * 2. Identity, cluster and partition count are those of the first join, whatever comes later.
  * 3. One connection to one manager at a time; between two attempts there is a growing wait.
  */
+import { readCertificate } from '../admission/certificate.ts'
 import type { MemberCredentials } from '../admission/credentials.ts'
 import { newClientId, serverIdOf } from '../admission/member-id.ts'
 import type { Env } from '../env/env.ts'
@@ -156,7 +157,12 @@ class ClusterMember implements Membership {
 
   adopt(view: View): void {
     this.#board.adopt(view, this.cluster)
-    this.#init.credentials?.remove(view.removed ?? [])
+    const { credentials } = this.#init
+    credentials?.remove(view.removed ?? [])
+    if (credentials?.certificate == null) return
+    if (credentials.isRemoved(readCertificate(credentials.certificate))) {
+      this.#removed.resolve(new ClusterError('REMOVED', 'this member was removed from the cluster'))
+    }
   }
 
   async start(): Promise<void> {
