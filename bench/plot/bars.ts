@@ -29,7 +29,7 @@ export function drawBars({ title, note, series, groups }: BarPlot): string {
   const groupHeight = series.length * barHeight + groupGap
   const height = top + groups.length * groupHeight + groupGap
   return drawing(
-    { width, height },
+    { width, height, title },
     text(16, 26, title, { size: 17, weight: 'bold' }),
     text(16, 46, note, { colour: '#666' }),
     ...series.map((name, index) => legend(name, index)),

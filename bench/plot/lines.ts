@@ -35,7 +35,7 @@ export function drawLines({ title, xTitle, yTitle, yScale, lines }: LinePlot): s
   const atY = (y: number) => bottom - vertical.place(y) * (bottom - frame.top)
   const middle = (frame.top + bottom) / 2
   return drawing(
-    { width, height },
+    { width, height, title },
     text(16, 26, title, { size: 15, weight: 'bold' }),
     ...vertical.ticks.map(tick => rule(atY(tick), tick)),
     ...horizontal.ticks.map(tick =>
@@ -103,6 +103,7 @@ function linearAxis(values: readonly number[]): Axis {
 }
 
 function short(value: number): string {
+  if (value >= 1e9) return `${value / 1e9} G`
   if (value >= 1e6) return `${value / 1e6} M`
   if (value >= 1e3) return `${value / 1e3} k`
   return `${Number(value.toPrecision(3))}`

@@ -7,8 +7,8 @@ test('words and attributes cannot break out of their place', t => {
   t.is(element('a', { b: '"<&>"' }), '<a b="&quot;&lt;&amp;&gt;&quot;"/>')
   t.true(text(1, 2, '<script>').endsWith('>&lt;script&gt;</text>'))
   t.regex(
-    drawing({ width: 10, height: 20 }),
-    /^<svg [^>]*viewBox="0 0 10 20"[^>]*>\n.*\n<\/svg>\n$/,
+    drawing({ width: 10, height: 20, title: 'a & b' }),
+    /^<svg [^>]*viewBox="0 0 10 20"[^>]*>\n<title>a &amp; b<\/title>\n.*\n<\/svg>\n$/,
   )
 })
 

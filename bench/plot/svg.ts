@@ -27,12 +27,16 @@ export function text(x: number, y: number, words: string, style: TextStyle = {})
   return element('text', { ...attributes, ...bold }, escapeText(words))
 }
 
+export interface Sheet {
+  readonly width: number
+  readonly height: number
+  /** For those who cannot see it. */
+  readonly title: string
+}
+
 /** A whole document on white, so that it can be read on a dark page too. */
-export function drawing(
-  size: { readonly width: number; readonly height: number },
-  ...inside: readonly string[]
-): string {
-  const { width, height } = size
+export function drawing(sheet: Sheet, ...inside: readonly string[]): string {
+  const { width, height, title } = sheet
   const attributes = {
     xmlns: 'http://www.w3.org/2000/svg',
     viewBox: `0 0 ${width} ${height}`,
@@ -41,7 +45,7 @@ export function drawing(
     'font-family': 'system-ui, sans-serif',
   }
   const background = element('rect', { width, height, fill: 'white' })
-  return `${element('svg', attributes, '\n', [background, ...inside].join('\n'), '\n')}\n`
+  return `${element('svg', attributes, '\n', [element('title', {}, escapeText(title)), background, ...inside].join('\n'), '\n')}\n`
 }
 
 /** Told apart by people who do not see all colours, too (Okabe and Ito, 2008). */

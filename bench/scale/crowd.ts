@@ -11,11 +11,13 @@ export interface CrowdFigures {
   /** Processor time of server and client together. */
   readonly createMs: number
   readonly statMs: number
-  /** Resident memory that a million more files would take, by the second half of these. */
-  readonly memoryBytesPerMillion: number
+  /** Resident memory that a million more files would take, by the second half of these; null for too few. */
+  readonly memoryBytesPerMillion: number | null
 }
 
 const directories = 256
+/** Fewer take less memory than the process itself grows by meanwhile. */
+const fewestWeighed = 50_000
 /** Calls under way at a time. */
 const depth = 64
 
@@ -29,7 +31,8 @@ export async function crowd(partitions: number, files: number): Promise<CrowdFig
   const createMs = await inTurn({ from: half, to: files }, index => create(client, index))
   const growth = settledMemory() - before
   const statMs = await inTurn({ from: 0, to: half }, index => client.stat(pathOf(index * 2)))
-  const memoryBytesPerMillion = (growth / (files - half)) * 1e6
+  const weighed = files - half >= fewestWeighed
+  const memoryBytesPerMillion = weighed ? (growth / (files - half)) * 1e6 : null
   return { partitions, files, createMs, statMs, memoryBytesPerMillion }
 }
 

@@ -33,7 +33,9 @@ export function tablesOf({ placement, views, crowds }: Figures): string {
       'partitions of one server | files | a create | a stat | memory of a million files more',
       crowds.map(each => [
         ...[each.partitions, each.files, ms(each.createMs), ms(each.statMs)],
-        formatBytes(Math.max(0, Math.round(each.memoryBytesPerMillion))),
+        each.memoryBytesPerMillion === null
+          ? 'not measured'
+          : formatBytes(Math.max(0, Math.round(each.memoryBytesPerMillion))),
       ]),
     ),
   ].join('\n')
