@@ -96,6 +96,10 @@ export const shutdownDeadlineMs = 10_000
 export const retryFirstDelayMs = 2
 export const retryLongestDelayMs = 250
 
+/** How far a caller's epoch of a partition may be ahead of its server's: each holder that comes or goes raises it by
+ * one, and a server hears of it within a heartbeat or two. What is further ahead was made up. */
+export const maxEpochLead = 65_536
+
 /** Heartbeats: three may be lost before a member is believed dead. */
 export const heartbeatIntervalMs = 1_000
 export const failureTimeoutMs = 4_000

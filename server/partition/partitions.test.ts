@@ -1,4 +1,5 @@
 import test from 'ava'
+import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { clusterRootIno } from '../../network/wire/ids.ts'
 import type { View } from '../../network/wire/view.ts'
@@ -29,6 +30,8 @@ test('only what the view gives to this server is served, and only in its epoch',
   t.is(server.partitions.get(1, 1).id, 1)
   t.throws(() => server.partitions.get(1, 2), { instanceOf: ClusterError, message: /STALE_EPOCH/ })
   t.throws(() => server.partitions.get(7, 1), { message: /NOT_PRIMARY/ })
+  const forged = t.throws(() => server.partitions.get(1, 0xffff_ffff), { instanceOf: Refusal })
+  t.is(forged.reason, 'forged_epoch')
   await server.partitions.follow(without(cluster.view, 1, 2))
   t.throws(() => server.partitions.get(1, 1), { message: /NOT_PRIMARY/ })
   t.is([...server.partitions.all()].length, 1)

@@ -7,8 +7,9 @@
  * 3. A partition is taken up once in the life of a server: one that is lost and comes back goes on with the
  *    same locks and counters, which operations that began before still hold.
  */
+import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
+import { defaultBlockBytes, defaultInlineBytes, maxEpochLead } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import type { LockRecords } from '../leases/lock-records.ts'
@@ -63,11 +64,14 @@ export class Partitions {
     this.#init = init
   }
 
-  /** @throws ClusterError NOT_PRIMARY, STALE_EPOCH, NOT_READY. */
+  /** @throws ClusterError NOT_PRIMARY, STALE_EPOCH, NOT_READY; Refusal forged_epoch, which cuts the caller off. */
   get(id: number, epoch: number): Partition {
     const held = this.#held.get(id)
     if (held === undefined) {
       throw new ClusterError('NOT_PRIMARY', `this server is not primary of partition ${id}`)
+    }
+    if (epoch - held.epoch > maxEpochLead) {
+      throw new Refusal('forged_epoch', `partition ${id} has never been in epoch ${epoch}`)
     }
     if (held.epoch !== epoch) {
       throw new ClusterError(
