@@ -44,7 +44,6 @@ async function refused(
 testMounted(
   'machines join and mount by token, go on without, and outlast restarts of the manager',
   async t => {
-    t.timeout(240_000)
     const [boss, disks, user] = (await makeMachines(t, { names: ['a', 'b', 'c'] })) as [
       Machine,
       Machine,
@@ -95,7 +94,6 @@ testMounted(
 test.serial(
   'tokens that are used, expired, revoked, mistyped, of another cluster or role are refused',
   async t => {
-    t.timeout(180_000)
     const [boss, other, disks] = (await makeMachines(t, { names: ['a', 'b', 'c'] })) as [
       Machine,
       Machine,

@@ -11,7 +11,7 @@ import { type Outcome, run } from '../posix/program.ts'
 import { eventually } from './eventually.ts'
 import { launcher } from './processes.ts'
 
-const stopDeadlineMs = 20_000
+const stopDeadlineMs = 60_000
 
 /** One process of Rookery in the foreground. */
 export class Running {
