@@ -16,7 +16,7 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
-import { dialDeadlineMs, maxConnectionsAccepted, maxStreamWindowBytes } from '../limits.ts'
+import { maxConnectionsAccepted, maxStreamWindowBytes, secureDialDeadlineMs } from '../limits.ts'
 import { type Connection, type Listener, openChannel, type Transport } from './contract.ts'
 import { FramedConnection } from './framed-connection.ts'
 import { formatLibp2p, multiaddrOf, parseLibp2p } from './libp2p-address.ts'
@@ -91,7 +91,7 @@ export class Libp2pTransport implements Transport {
     signal: AbortSignal | undefined,
   ): Promise<Connection> {
     const late = new AbortController()
-    const timer = this.#env.timers.after(dialDeadlineMs, () => late.abort())
+    const timer = this.#env.timers.after(secureDialDeadlineMs, () => late.abort())
     const signals = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal])
     try {
       // Past the connection manager, which takes any connection to a peer for one to this address of it.
@@ -107,7 +107,7 @@ export class Libp2pTransport implements Transport {
         throw new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal.reason })
       }
       if (late.signal.aborted) {
-        const message = `${address} did not answer within ${dialDeadlineMs} ms`
+        const message = `${address} did not answer within ${secureDialDeadlineMs} ms`
         throw new ClusterError('TIMEOUT', message)
       }
       throw new ClusterError('UNREACHABLE', `nobody answers at ${address}`, { cause })
