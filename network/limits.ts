@@ -239,6 +239,35 @@ export const maxMemberTextBytes = 256
 export const maxMemberAddresses = 16
 /** Disks that one server may report. */
 export const maxDisksReported = 16
+/** For how long a holder lets the primary of its copies serve: well below `failureTimeoutMs`, so that whom the
+ * manager has made the new primary waits no longer. Renewed a few times before it runs out. */
+export const leaseMs = 2_000
+export const beaconIntervalMs = leaseMs / 4
+/** A holder that is in sync and does not answer for so long is told of to the manager. */
+export const replicaTimeoutMs = 2_000
+/** Messages of one feed on their way at a time, and what rows one of them gathers. */
+export const maxFeedCalls = 8
+export const feedRowBytes = 128 * KiB
+/** Rows longer than this travel as a payload. */
+export const maxFeedBodyRows = 512 * KiB
+/** What waits for a holder that is not in sync yet: with more, whoever changes something waits for it, too. */
+export const maxFeedQueueBytes = 64 * MiB
+/** Records compared in one message. */
+export const feedPageRows = 512
+/** Blocks that one feed has on their way at a time. */
+export const maxFeedBlocks = 4
+/** A copy of a large partition is summed up while this lasts. */
+export const feedDeadlineMs = 60_000
+/** Copies that one server feeds at a time, and how fast all in all: so that programs get most of its disks. */
+export const maxFeeds = 2
+export const feedBytesPerSecond = 64 * MiB
+/** A copy is compared so often before it is given up for a while. */
+export const maxFeedRounds = 4
+export const feedRetryMs = 1_000
+/** Rows of a copy that nobody wants deleted in one batch. */
+export const dropBatchRows = 256
+/** Boots of machines of which a partition tells that nothing was lost when it left them. */
+export const maxLineageBoots = 4
 /** Copies being fed that one server reports: more than it may have under way. */
 export const maxCopiesReported = 64
 /** A stamp file holds four short fields; a larger one is not a stamp. */

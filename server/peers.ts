@@ -110,6 +110,9 @@ export class Peers {
   readonly askQuota: AskQuota = async request =>
     (await this.call('askQuota', partitionOfIno(request.volume), request)).body
 
+  /** A server by its id, whatever it serves. @throws ClusterError about the way there. */
+  readonly dial = (server: MemberId): Promise<Peer> => this.#peer(server)
+
   async close(): Promise<void> {
     this.#ending.abort(new ClusterError('CLOSED', 'this server is stopping'))
     const connections = await Promise.allSettled(this.#connections.values())

@@ -31,6 +31,7 @@ import { Slots } from './partition/slots.ts'
 import { Truncations } from './partition/truncation.ts'
 import { Peers } from './peers.ts'
 import { QuotaHome } from './quotas/home.ts'
+import { Replication } from './replication/replication.ts'
 import { createService } from './service.ts'
 import { openShardRooms, type ShardRooms } from './shard-rooms.ts'
 import { ServerStatus } from './status.ts'
@@ -121,6 +122,7 @@ class Rooms implements ServerRooms {
   readonly #splitter: Splitter
   readonly #reaper: Reaper
   readonly #locks: LockService
+  readonly #copies: Replication
   readonly #asking: { cancel(): void }
 
   constructor(init: RoomsInit, store: MetadataStore, blocks: BlockStore, syncPoint: SyncPoint) {
@@ -134,14 +136,7 @@ class Rooms implements ServerRooms {
     const slots = new Slots(store)
     const grants = new AppendGrants(env, init.upMs)
     this.#sessions = this.#sessionsOf(init, grants, log)
-    this.#reaper = new Reaper({
-      env,
-      sessions: this.#sessions,
-      grants,
-      partitions: () => this.#partitions.all(),
-      forgotten: () => slots.forget(),
-      log,
-    })
+    this.#reaper = this.#reaperOf(env, grants, slots, log)
     this.#coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
     const shards = this.#openShards(init, log)
     this.#splitter = shards.splitter
@@ -150,6 +145,7 @@ class Rooms implements ServerRooms {
     const truncations = new Truncations(this.#peers, partitionCount)
     const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     this.#locks = this.#locksOf(env, log)
+    this.#copies = this.#copiesOf(init, log)
     this.#partitions = new Partitions({
       env,
       store,
@@ -165,21 +161,24 @@ class Rooms implements ServerRooms {
       participant: this.#participant,
       truncations,
       purger: this.#purger,
-      lockRecords: this.#locks.records,
+      locks: this.#locks,
+      slots,
+      copies: this.#copies,
       log,
     })
     this.#blockService = new BlockService(env, blocks, new CopySources(this.#peers, partitionCount))
     this.status = this.#statusOf(init)
-    const isFull = () => this.status.metaIsFull
     const metadata = new MetadataService({
       env,
       admit,
       slots,
       coordinator: this.#coordinator,
       truncations,
-      isFull,
+      isFull: () => this.status.metaIsFull,
     })
     this.service = createService({
+      copies: this.#copies,
+      partitions: this.#partitions,
       view: () => membership.view,
       sessions: this.#sessions,
       metadata,
@@ -225,8 +224,9 @@ class Rooms implements ServerRooms {
 
   #openShards({ env, membership, splitEntries }: RoomsInit, log: SplitterInit['log']): ShardRooms {
     const { partitionCount } = membership
-    const [store, peers, coordinator] = [this.#store, this.#peers, this.#coordinator]
-    return openShardRooms({ env, store, peers, coordinator, partitionCount, splitEntries, log })
+    const [peers, coordinator] = [this.#peers, this.#coordinator]
+    const storeOf = (partition: number) => this.#partitions.storeOf(partition)
+    return openShardRooms({ env, storeOf, peers, coordinator, partitionCount, splitEntries, log })
   }
 
   #peersOf({ env, membership, dialler }: RoomsInit): Peers {
@@ -251,10 +251,34 @@ class Rooms implements ServerRooms {
     return new Sessions(env, events, isNew)
   }
 
+  #reaperOf(env: Env, grants: AppendGrants, slots: Slots, log: LogLine): Reaper {
+    const sessions = this.#sessions
+    const partitions = () => this.#partitions.all()
+    return new Reaper({ env, sessions, grants, partitions, forgotten: () => slots.forget(), log })
+  }
+
   #locksOf(env: Env, log: LogLine): LockService {
     const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     const heard = (peer: Peer) => this.#heard(peer)
     return new LockService({ env, partitions: () => this.#partitions.all(), admit, heard, log })
+  }
+
+  #copiesOf({ env, membership, boot }: RoomsInit, log: LogLine): Replication {
+    return new Replication({
+      env,
+      self: membership.id,
+      boot,
+      store: this.#store,
+      blocks: this.#blocks,
+      view: () => membership.view,
+      adopt: view => membership.adopt(view),
+      dial: this.#peers.dial,
+      askManager: (name, request) => membership.askManager(name, request),
+      sync: () => this.syncPoint.sync(),
+      touched: () => this.syncPoint.touched(),
+      letGo: partition => this.#partitions.letGo(partition),
+      log,
+    })
   }
 
   #statusOf(init: RoomsInit): ServerStatus {
@@ -269,6 +293,7 @@ class Rooms implements ServerRooms {
       purgeQueue: () => this.#purger.waitingCount,
       transactions: () => this.#coordinator.activeCount + this.#participant.promisedCount,
       traffic: this.#blockService,
+      copies: () => this.#copies.reports(),
     })
   }
 
@@ -282,6 +307,7 @@ class Rooms implements ServerRooms {
     this.#asking.cancel()
     this.#sessions.close()
     this.#locks.close()
+    await this.#copies.stop()
     await this.#peers.close()
     await this.#splitter.stop()
     await this.#purger.stop()

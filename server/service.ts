@@ -27,10 +27,12 @@ import { checkShardChanged, shards, shardTotals } from './partition/operations/s
 import { createTemporary } from './partition/operations/temporary.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './partition/operations/xattrs.ts'
 import type { Partition } from './partition/partition.ts'
+import type { Partitions } from './partition/partitions.ts'
 import type { ShardReports } from './partition/shard-reports.ts'
 import type { Slots } from './partition/slots.ts'
 import type { DirectoryTotals } from './partition/totals.ts'
 import type { QuotaHome } from './quotas/home.ts'
+import type { Replication } from './replication/replication.ts'
 import type { ServerStatus } from './status.ts'
 import type { SyncPoint } from './sync-point.ts'
 import type { Coordinator } from './transactions/coordinator.ts'
@@ -40,6 +42,8 @@ import { rename } from './transactions/rename.ts'
 import { link, mkdir, rmdir, unlink } from './transactions/scripts.ts'
 
 export interface ServiceInit {
+  readonly copies: Replication
+  readonly partitions: Pick<Partitions, 'lineages' | 'assertTaken'>
   readonly view: () => View | null
   readonly sessions: Sessions
   readonly metadata: MetadataService
@@ -88,6 +92,7 @@ export function createService(init: ServiceInit): Service {
       parent: init.metadata.look(parent, request => request.transaction),
       ...shardOperations(init),
       ...quotaOperations(init),
+      ...init.copies.service,
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
       ...transactionOperations(init),
     }),
@@ -115,14 +120,20 @@ function membershipOperations({
   syncPoint,
   boot,
   connectionOf,
+  copies,
+  partitions,
 }: ServiceInit): Service {
+  const booted = () => {
+    const moved = partitions.lineages()
+    return moved.length === 0 ? { boot } : { boot, lineages: moved }
+  }
   return {
     session({ peer, body }) {
       if (!/^[0-9a-f]{32}$/.test(peer.hello.id)) {
         throw new ClusterError('MALFORMED', `'${peer.hello.id}' is no client's id`)
       }
       sessions.renew(peer.hello.id, body.opens, connectionOf(peer))
-      return { body: { timeoutMs: sessionTimeoutMs, boot }, payload: noPayload }
+      return { body: { timeoutMs: sessionTimeoutMs, ...booted() }, payload: noPayload }
     },
     release({ peer, body }) {
       const connection = connectionOf(peer)
@@ -130,9 +141,10 @@ function membershipOperations({
       return done
     },
     view: () => ({ body: { view: view() }, payload: noPayload }),
-    async sync() {
-      await syncPoint.sync()
-      return { body: { boot }, payload: noPayload }
+    async sync({ body }) {
+      partitions.assertTaken(body.partitions ?? [])
+      await Promise.all([syncPoint.sync(), copies.syncHolders()])
+      return { body: booted(), payload: noPayload }
     },
     statfs: async () => ({ body: await status.space(), payload: noPayload }),
     async serverStatus() {

@@ -1,13 +1,12 @@
 /** What a server needs for directories that are split, put together. */
 import { splitEntries as defaultSplitEntries } from '../network/limits.ts'
-import type { MetadataStore } from './metadata/metadata-store.ts'
-import { ShardReports } from './partition/shard-reports.ts'
+import { ShardReports, type ShardReportsInit } from './partition/shard-reports.ts'
 import { DirectoryTotals } from './partition/totals.ts'
 import type { Peers } from './peers.ts'
 import { Splitter, type SplitterInit } from './transactions/splitter.ts'
 
 export interface ShardRoomsInit extends Omit<SplitterInit, 'splitEntries'> {
-  readonly store: MetadataStore
+  readonly storeOf: ShardReportsInit['storeOf']
   readonly peers: Peers
   readonly partitionCount: number
   /** Entries that make a shard of a directory too large, for tests. */
@@ -22,10 +21,10 @@ export interface ShardRooms {
 }
 
 export function openShardRooms(init: ShardRoomsInit): ShardRooms {
-  const { env, peers, store, partitionCount, splitEntries = defaultSplitEntries } = init
+  const { env, peers, storeOf, partitionCount, splitEntries = defaultSplitEntries } = init
   const incarnation = env.random.id()
   const totals = new DirectoryTotals({ incarnation, peers, partitionCount })
-  const reports = new ShardReports({ incarnation, store, peers })
+  const reports = new ShardReports({ incarnation, storeOf, peers })
   const splitter = new Splitter({ ...init, splitEntries })
   return { totals, reports, splitter, partitionCount }
 }

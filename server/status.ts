@@ -1,7 +1,7 @@
 /** What a server tells of itself: to its manager with each heartbeat, and to people who ask. */
 import { stat, statfs } from 'node:fs/promises'
 import { metaBytesPerFile, metaReserveBytes } from '../network/limits.ts'
-import type { ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
+import type { CopyReport, ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberId, MemberReport } from '../network/wire/view.ts'
 import type { BlockStore } from './blocks/contract.ts'
 import type { Partition } from './partition/partition.ts'
@@ -18,6 +18,8 @@ export interface StatusInit {
   readonly purgeQueue: () => number
   readonly transactions: () => number
   /** File data sent and taken so far. */
+  /** Copies that are being fed from here. */
+  readonly copies: () => Iterable<CopyReport>
   readonly traffic: { readonly readBytes: number; readonly writtenBytes: number }
 }
 
@@ -48,7 +50,9 @@ export class ServerStatus {
     }
     const disks = [await this.#metaDisk(), await this.#dataDisk()]
     const { readBytes, writtenBytes } = this.#init.traffic
-    return { disks, inodes, blocks, readBytes, writtenBytes }
+    const copies = [...this.#init.copies()]
+    const fed = copies.length === 0 ? {} : { copies }
+    return { disks, inodes, blocks, readBytes, writtenBytes, ...fed }
   }
 
   async space(): Promise<StatfsReply> {

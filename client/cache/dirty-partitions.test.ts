@@ -3,7 +3,7 @@ import { makeIno } from '../../network/wire/ids.ts'
 import { type BootOf, DirtyPartitions } from './dirty-partitions.ts'
 
 const [first, second] = [{ id: 'first' }, { id: 'second' }]
-const [inFirst, inSecond] = [() => first.id, () => second.id]
+const [inFirst, inSecond] = [() => [first.id], () => [second.id]]
 
 /** An fsync, of which all partitions are under that boot. */
 function fsync(dirty: DirtyPartitions, ino: number, boot: BootOf): boolean {
@@ -91,7 +91,7 @@ test('whose record was dropped hears of the loss, whoever it was, and each but o
   const [a, b, elsewhere] = [makeIno(3, 20), makeIno(3, 21), makeIno(4, 20)]
   dirty.mark(a, 3, first)
   dirty.mark(b, 3, first)
-  t.false(fsync(dirty, elsewhere, p => (p === 4 ? 'first' : 'second')))
+  t.false(fsync(dirty, elsewhere, p => [p === 4 ? 'first' : 'second']))
   t.true(fsync(dirty, b, inSecond))
   t.true(fsync(dirty, a, inSecond))
   t.false(fsync(dirty, a, inSecond))

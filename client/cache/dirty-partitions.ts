@@ -4,6 +4,8 @@
  *
  * 1. A mark goes only when a sync that began after it was made has succeeded, under the boot it was made
  *    under; when that has changed, the inode's next fsync is told so.
+ *    A partition that moves takes what it has with it: boots under which it was served before, and lost nothing,
+ *    are as good as the one of now.
  * 2. When there are too many records, the oldest joins those of which nobody knows whose they were. Every
  *    fsync visits the ones outside their inode's partition, and when such a one is lost, every inode that
  *    may have been meant is told once, rather too many than too few.
@@ -14,9 +16,8 @@ import type { Boot } from '../cluster/contract.ts'
 
 interface Mark {
   number: number
-  boot: Boot
-  /** Something was marked under an earlier boot, too. */
-  lost: boolean
+  /** All that something was marked under since. */
+  boots: readonly Boot[]
 }
 
 type Marks = Map<Partition, Mark>
@@ -27,8 +28,11 @@ export interface Visit {
   readonly upTo: number
 }
 
-/** The boot of the server in charge of a partition; null where it is not known, or was not asked. */
-export type BootOf = (partition: Partition) => string | null
+/**
+ * The boot of the server in charge of a partition, and earlier ones that are as good; null where it is not known,
+ * or was not asked.
+ */
+export type BootOf = (partition: Partition) => readonly string[] | null
 
 export class DirtyPartitions {
   readonly #byInode = new Map<Ino, Marks>()
@@ -55,7 +59,7 @@ export class DirtyPartitions {
       this.#byInode.set(ino, marks)
       if (this.#byInode.size > this.#limit) this.#mergeOldest()
     }
-    this.#put(marks, partition, boot, false)
+    this.#put(marks, partition, [boot])
   }
 
   /** As `mark`, for an inode that this client has just made: no earlier loss can be its own. */
@@ -114,25 +118,25 @@ export class DirtyPartitions {
   #settle(marks: Marks, upTo: number, bootOf: BootOf): Partition[] {
     const lost: Partition[] = []
     for (const [partition, mark] of marks) {
-      const boot = bootOf(partition)
-      if (boot === null) continue
-      if (isLost(mark, boot)) lost.push(partition)
+      const boots = bootOf(partition)
+      if (boots === null) continue
+      if (isLost(mark, boots)) lost.push(partition)
       if (mark.number <= upTo) marks.delete(partition)
-      else mark.lost = false
+      else mark.boots = mark.boots.filter(({ id }) => id === '' || boots.includes(id))
     }
     return lost
   }
 
-  #put(marks: Marks, partition: Partition, boot: Boot, lost: boolean): void {
+  #put(marks: Marks, partition: Partition, boots: readonly Boot[]): void {
     const mark = marks.get(partition)
     const number = ++this.#lastMark
     if (mark === undefined) {
-      marks.set(partition, { number, boot, lost })
+      marks.set(partition, { number, boots })
       return
     }
-    mark.lost ||= lost || !isSame(mark.boot, boot)
+    const others = boots.filter(boot => !mark.boots.some(known => isSame(known, boot)))
+    if (others.length > 0) mark.boots = [...mark.boots, ...others]
     mark.number = number
-    mark.boot = boot
   }
 
   #tell(ino: Ino): void {
@@ -148,8 +152,8 @@ export class DirtyPartitions {
   #mergeOldest(): void {
     for (const [oldest, marks] of this.#byInode) {
       const home = partitionOfIno(oldest)
-      for (const [partition, { boot, lost }] of marks) {
-        this.#put(partition === home ? this.#atHome : this.#elsewhere, partition, boot, lost)
+      for (const [partition, { boots }] of marks) {
+        this.#put(partition === home ? this.#atHome : this.#elsewhere, partition, boots)
       }
       this.#byInode.delete(oldest)
       return
@@ -157,8 +161,8 @@ export class DirtyPartitions {
   }
 }
 
-function isLost({ lost, boot }: Mark, now: string | null): boolean {
-  return lost || (now !== null && boot.id !== '' && boot.id !== now)
+function isLost({ boots }: Mark, now: readonly string[] | null): boolean {
+  return now !== null && boots.some(({ id }) => id !== '' && !now.includes(id))
 }
 
 function isSame(one: Boot, other: Boot): boolean {

@@ -15,6 +15,7 @@ import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import { bootsOf } from './boots.ts'
 import type {
   Boot,
   Changed,
@@ -81,6 +82,10 @@ export class ClusterClient implements Cluster {
   readonly #slots = new Slots()
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
+  /** Of each partition, the last that was not null. */
+  readonly #primaries: MemberId[] = []
+  /** Partitions that went to another server since the start. */
+  readonly #moved = new Set<Partition>()
   #closed = false
 
   constructor(init: ClusterInit) {
@@ -94,11 +99,15 @@ export class ClusterClient implements Cluster {
       log: init.log,
       query: (name, partition, request) => this.query(name, partition, request),
       linkOf: partition => this.#route(partition).link,
+      viewEpoch: () => this.view.epoch,
     })
     this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => {
       for (const link of this.#links.values()) link.tick()
     })
     init.membership.onView(() => this.#viewChanged())
+    this.view.partitions.forEach(({ primary }, partition) => {
+      if (primary !== null) this.#primaries[partition] = primary
+    })
   }
 
   get view(): View {
@@ -163,6 +172,13 @@ export class ClusterClient implements Cluster {
     // Asked for at once: what is marked with it until it is known counts as made under the answer.
     if (link.boot.id === '') link.renewSoon()
     return link.boot
+  }
+
+  knownBootsOf(partition: Partition): readonly string[] | null {
+    const primary = this.#primaryOf(partition)
+    const told = primary === null ? null : (this.#links.get(primary)?.told ?? null)
+    // Of one that went from server to server only who is asked for it can tell.
+    return told === null || this.#moved.has(partition) ? null : bootsOf(told, partition)
   }
 
   async close(): Promise<void> {
@@ -352,6 +368,26 @@ export class ClusterClient implements Cluster {
       const primary = this.#primaryOf(partitionOfIno(ino))
       if (primary !== null) this.#link(primary).renewSoon()
     }
+    this.#followMoves()
+  }
+
+  /** Whom this client has locked files at, or waits for locks: the new server has to hear what there is. */
+  #followMoves(): void {
+    this.view.partitions.forEach(({ primary }, partition) => {
+      const before = this.#primaries[partition] ?? null
+      if (primary === null || primary === before) return
+      this.#primaries[partition] = primary
+      if (before === null) return
+      this.#moved.add(partition)
+      const old = this.#links.get(before)
+      if (old === undefined) return
+      if (old.hasLocks || this.locks.hasWaits) {
+        const link = this.#link(primary)
+        link.hasLocks = true
+        link.renewSoon()
+        this.locks.moved(link)
+      }
+    })
   }
 
   #sendReleases(inos: readonly Ino[]): void {

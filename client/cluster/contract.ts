@@ -106,6 +106,8 @@ export interface Cluster {
   ): Promise<Changed<N>>
   /** The boot of the machine in charge of a partition, as far as it is known now. */
   bootOf(partition: Partition): Boot
+  /** The same, and earlier ones that are as good, as last told; null where that is not known. */
+  knownBootsOf(partition: Partition): readonly string[] | null
   /** Primaries of any partition now: every server that has a part in the file system. */
   servers(): readonly MemberId[]
   /** Asks one server, not a partition; retried like the others while it is a member. */

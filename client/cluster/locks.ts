@@ -33,12 +33,14 @@ export interface LocksInit {
   readonly query: Cluster['query']
   /** The way to the primary. @throws ClusterError NOT_READY, CLOSED; PosixError */
   readonly linkOf: (partition: Partition) => ServerLink
+  /** Epoch of the view that this client goes by. */
+  readonly viewEpoch: () => number
 }
 
 /** A lock that is waited for. */
 interface Wait {
   readonly request: SetLockRequest
-  readonly link: ServerLink
+  link: ServerLink
   readonly ended: PromiseWithResolvers<void>
   /** Of the link, in which its server was told of it last. */
   session: number
@@ -141,6 +143,7 @@ export class Locks implements ClusterLocks {
     const request = {
       owners: held.map(own => reclaimed(own, this.register.isMapped(own.ino))),
       waits: waits.map(([id]) => id),
+      view: this.#init.viewEpoch(),
     }
     // What is asked for from now on comes behind it.
     link.hasLocks = held.length > 0 || waits.length > 0
@@ -161,6 +164,31 @@ export class Locks implements ClusterLocks {
     } catch (error) {
       link.hasLocks = true
       throw error
+    }
+  }
+
+  get hasWaits(): boolean {
+    return this.#waits.size > 0
+  }
+
+  /** Partitions have gone over to this server: what waited for a lock there asks here. */
+  moved(link: ServerLink): void {
+    for (const [id, wait] of [...this.#waits]) {
+      if (wait.link === link || this.#linkNow(wait) !== link) continue
+      wait.link = link
+      if (!wait.queued) continue
+      wait.queued = false
+      if (wait.cancelled) this.#end(id, wait, new PosixError('EINTR'))
+      else void this.#enqueue(id, wait)
+    }
+  }
+
+  #linkNow(wait: Wait): ServerLink | null {
+    try {
+      return this.#init.linkOf(partitionOfIno(wait.request.ino))
+    } catch {
+      // Nobody serves it now: the next view tells.
+      return null
     }
   }
 

@@ -13,7 +13,7 @@ import { ClusterError } from '../../network/errors.ts'
 import { callDeadlineMs, retryLongestDelayMs, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
-import type { SessionRequest } from '../../network/wire/operations.ts'
+import type { SessionRequest, SyncReply } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { retryDelayMs } from './retry.ts'
@@ -38,6 +38,8 @@ export class ServerLink {
   session = 0
   /** Of the machine at the other end of `current`; another object once it is another. */
   boot: Boot = { id: '' }
+  /** What it told when the session was opened. */
+  told: SyncReply | null = null
   /** Replies so far: tells a slow server from a silent one. */
   replies = 0
   /** A call that counts for the session was answered since the last tick. */
@@ -166,9 +168,10 @@ export class ServerLink {
   /** @returns the boot of its machine. */
   async #openSession(peer: Peer): Promise<string> {
     try {
-      const { boot } = (await peer.call('session', { opens: this.#init.opens() })).body
+      const reply = (await peer.call('session', { opens: this.#init.opens() })).body
+      this.told = reply
       if (this.hasLocks) await this.#init.reclaim(peer)
-      return boot
+      return reply.boot
     } catch (error) {
       // A connection that swallows this one would swallow the next as well: dial again.
       if (error instanceof ClusterError && error.code === 'TIMEOUT') peer.abort(error)

@@ -7,6 +7,7 @@ import { partitionsOfBlocks } from '../../network/placement/locate.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino, Partition } from '../../network/wire/ids.ts'
 import type { MemberId } from '../../network/wire/view.ts'
+import { bootsOf } from '../cluster/boots.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
@@ -18,21 +19,24 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
   const { cluster, dirty } = context
   const attributes = await attributesOf(context, ino)
   const visit = dirty.visit(ino)
-  const servers = new Set<MemberId>()
+  const servers = new Map<MemberId, Partition[]>()
   for (const partition of [...visit.partitions, ...(await othersOf(context, attributes))]) {
     const primary = primaryOf(context, partition)
     if (primary === null) throw new PosixError('EIO', `no replica of partition ${partition} is up`)
-    servers.add(primary)
+    servers.set(primary, [...(servers.get(primary) ?? []), partition])
   }
   const list = [...servers]
-  const replies = await inParallel(list.length, list.length, index =>
-    cluster.ask('sync', list[index]!, {}),
-  )
-  const boots = new Map(list.map((server, index) => [server, replies[index]!.body.boot]))
-  const lost = dirty.settled(ino, visit, partition => {
-    const primary = primaryOf(context, partition)
-    return primary === null ? null : (boots.get(primary) ?? null)
+  const replies = await inParallel(list.length, list.length, index => {
+    const [server, partitions] = list[index]!
+    return cluster.ask('sync', server, { partitions })
   })
+  // By whom was asked: a partition may have gone to another server meanwhile.
+  const boots = new Map<Partition, readonly string[]>()
+  list.forEach(([, partitions], index) => {
+    const { body } = replies[index]!
+    for (const partition of partitions) boots.set(partition, bootsOf(body, partition))
+  })
+  const lost = dirty.settled(ino, visit, partition => boots.get(partition) ?? null)
   if (lost) context.synced.forget(ino)
   else if (attributes !== null) context.synced.settled(attributes)
   report(context, ino, file, lost)
@@ -65,7 +69,7 @@ async function othersOf(
 export async function flush(context: Context, file: OpenFile): Promise<void> {
   const { cluster, dirty } = context
   const { ino } = handleOf(file).inode
-  const lost = dirty.takeKnownLoss(ino, partition => cluster.bootOf(partition).id || null)
+  const lost = dirty.takeKnownLoss(ino, partition => cluster.knownBootsOf(partition))
   report(context, ino, file, lost)
 }
 

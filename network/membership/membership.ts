@@ -22,7 +22,13 @@ import {
 import type { Log } from '../log.ts'
 import type { Peer, Service } from '../rpc/contract.ts'
 import type { Transport } from '../transport/contract.ts'
-import type { JoinReply, JoinRequest } from '../wire/operations.ts'
+import type {
+  JoinReply,
+  JoinRequest,
+  OperationName,
+  ReplyOf,
+  RequestOf,
+} from '../wire/operations.ts'
 import type { MemberId, MemberReport, MemberRole, View } from '../wire/view.ts'
 import type { ManagerLink } from './manager-link.ts'
 import { joinOver, linkToManager } from './manager-link.ts'
@@ -77,6 +83,8 @@ export interface Membership {
   adopt(view: View): void
   /** Resolves when the manager says that this member was removed: it is not taken in again. */
   readonly removed: Promise<ClusterError>
+  /** One attempt at the manager that is connected. @throws ClusterError as it refuses; CLOSED when there is none. */
+  askManager<N extends OperationName>(name: N, request: RequestOf<N>): Promise<ReplyOf<N>>
   /** Takes leave of the manager. */
   close(): Promise<void>
 }
@@ -163,6 +171,11 @@ class ClusterMember implements Membership {
     if (credentials.isRemoved(readCertificate(credentials.certificate))) {
       this.#removed.resolve(new ClusterError('REMOVED', 'this member was removed from the cluster'))
     }
+  }
+
+  async askManager<N extends OperationName>(name: N, request: RequestOf<N>): Promise<ReplyOf<N>> {
+    if (this.#peer === undefined) throw new ClusterError('CLOSED', 'no manager is connected now')
+    return (await this.#peer.call(name, request)).body
   }
 
   async start(): Promise<void> {

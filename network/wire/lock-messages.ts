@@ -65,6 +65,8 @@ export interface AwaitLocksReply {
 export interface ReclaimLocksRequest {
   readonly owners: readonly ReclaimedOwner[]
   readonly waits: readonly number[]
+  /** Epoch of the view that the client goes by: what the server got later it has not been told of. */
+  readonly view?: number
 }
 /** `ranges`: start, end, whether exclusive (1 or 0) and pid of each. */
 export interface ReclaimedOwner extends LockOwner {

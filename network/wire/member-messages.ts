@@ -46,14 +46,26 @@ export interface ProveRequest {
 export interface SessionRequest {
   readonly opens: readonly { readonly ino: Ino; readonly count: number }[]
 }
+/** Boots under which a partition was served before, elsewhere too, of which nothing was lost. */
+export interface Lineage {
+  readonly partition: number
+  readonly boots: readonly string[]
+}
 export interface SessionReply {
   readonly timeoutMs: number
   /** Of the server's machine: with another one, whatever was not synced before may be gone. */
   readonly boot: string
+  /** Of partitions that came from other machines, or other boots: for these, those count as the boot as well. */
+  readonly lineages?: readonly Lineage[]
+}
+/** `partitions` that the caller means: refused with NOT_READY while one of them is only about to be served. */
+export interface SyncRequest {
+  readonly partitions?: readonly number[]
 }
 export interface SyncReply {
   /** As in SessionReply. */
   readonly boot: string
+  readonly lineages?: readonly Lineage[]
 }
 /** Server status for people: counts by partition. */
 export interface PartitionReport {

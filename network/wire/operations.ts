@@ -112,6 +112,7 @@ import type {
   SessionReply,
   SessionRequest,
   SyncReply,
+  SyncRequest,
   ViewReply,
 } from './member-messages.ts'
 import type { Empty } from './message.ts'
@@ -189,7 +190,7 @@ export interface Operations {
   punchInline: { request: PunchInlineRequest; reply: WriteReply }
   reserve: { request: ReserveRequest; reply: ReserveReply }
   commitWrite: { request: CommitWriteRequest; reply: WriteReply }
-  sync: { request: Empty; reply: SyncReply }
+  sync: { request: SyncRequest; reply: SyncReply }
   statfs: { request: Empty; reply: StatfsReply }
   getxattr: { request: GetxattrRequest; reply: XattrReply }
   setxattr: { request: SetxattrRequest; reply: Empty }
@@ -316,7 +317,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   checkInode: 114,
   checkData: 115,
   examine: 116,
-  openFeed: 144,
+  openFeed: 176,
   feed: 145,
   beacon: 146,
   yieldPartition: 147,

@@ -55,6 +55,8 @@ export type BlockChange = BlockName &
 /** A batch as the primary committed it. Rows are encoded (server/replication/rows.ts), or come as the payload. */
 export interface RecordItem extends Position {
   readonly kind: 'record'
+  /** Sequence of the record before: there may be a gap where the primary was started again. */
+  readonly previous: number
   readonly rows: Uint8Array | null
   readonly block: BlockChange | null
 }
@@ -93,6 +95,8 @@ export type FeedItem = RecordItem | RowsItem | BlockItem | CompareItem | DigestI
 /** One of the items may have the payload. Answered when all are committed. */
 export interface FeedRequest {
   readonly feed: string
+  /** Of the messages of this feed, from 0 on. */
+  readonly number: number
   readonly items: readonly FeedItem[]
 }
 export interface FeedReply {

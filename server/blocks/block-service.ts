@@ -6,6 +6,7 @@ import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type {
   AllocateBlockRequest,
+  BlockName,
   CopyBlockRequest,
   CutBlocksRequest,
   PunchBlocksRequest,
@@ -18,8 +19,9 @@ import type {
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { noPayload } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
+import type { ShippedBlock } from '../partition/partition-store.ts'
 import type { Keep } from '../partition/slots.ts'
-import type { BlockKey, BlockStore, StagedBlock } from './contract.ts'
+import type { BlockKey, BlockRange, BlockStore, StagedBlock } from './contract.ts'
 import type { CopiedRun, CopySources } from './copying.ts'
 import { blockKeyOf, blocksBetween, parseBlockKey } from './index.ts'
 import { PurgedGenerations } from './purged-generations.ts'
@@ -27,6 +29,12 @@ import { PurgedGenerations } from './purged-generations.ts'
 interface Spaced {
   readonly body: SpaceReply
   readonly payload: readonly Uint8Array[]
+}
+
+/** A change that can be begun, and what tells other copies to make the same. */
+interface Changing {
+  readonly begin: () => Promise<StagedBlock | null>
+  readonly shipped: ShippedBlock
 }
 
 const noChecksums = new Uint8Array(0)
@@ -65,19 +73,43 @@ export class BlockService {
   ): Promise<Reply<'writeBlock'>> {
     const { offset, checksums, mayTake } = request
     checkRange(offset, 0)
-    const changing = (key: BlockKey) => this.#blocks.write(key, offset, payload, checksums)
-    const reply = await this.#make(partition, keyOf(partition, request), keep, changing, mayTake)
+    const key = keyOf(partition, request)
+    const changing = this.#writing(key, offset, payload, checksums)
+    const reply = await this.#make(partition, key, keep, changing, mayTake)
     this.writtenBytes += bytesOf(payload)
     return reply
   }
 
-  /** @throws ClusterError when blocks of this generation are being purged, also meanwhile. */
-  async #unpurged(
+  #writing(
     key: BlockKey,
-    changing: () => Promise<StagedBlock | null>,
-  ): Promise<StagedBlock | null> {
+    offset: number,
+    data: readonly Uint8Array[],
+    checksums: Uint8Array,
+  ): Changing {
+    return {
+      begin: () => this.#blocks.write(key, offset, data, checksums),
+      shipped: { change: { kind: 'write', ...nameOf(key), offset, checksums }, data },
+    }
+  }
+
+  #cutting(key: BlockKey, offset: number): Changing {
+    return {
+      begin: () => this.#blocks.cut(key, offset),
+      shipped: { change: { kind: 'cut', ...nameOf(key), offset }, data: noPayload },
+    }
+  }
+
+  #punching(key: BlockKey, range: BlockRange): Changing {
+    return {
+      begin: () => this.#blocks.punch(key, range),
+      shipped: { change: { kind: 'punch', ...nameOf(key), ...range }, data: noPayload },
+    }
+  }
+
+  /** @throws ClusterError when blocks of this generation are being purged, also meanwhile. */
+  async #unpurged(key: BlockKey, { begin }: Changing): Promise<StagedBlock | null> {
     this.#purged.check(key)
-    const change = await changing()
+    const change = await begin()
     try {
       this.#purged.check(key)
       return change
@@ -92,17 +124,17 @@ export class BlockService {
     partition: Partition,
     key: BlockKey,
     keep: (reply: Spaced) => KeyMutation,
-    changing: (key: BlockKey) => Promise<StagedBlock | null>,
+    changing: Changing,
     mayTake?: number,
   ): Promise<Spaced> {
-    const change = await this.#unpurged(key, () => changing(key))
+    const change = await this.#unpurged(key, changing)
     if (change !== null && mayTake !== undefined && change.spaceDelta > mayTake) {
       change.abandoned()
       throw new PosixError('EDQUOT', 'the volume has no more left of its quota')
     }
     const reply = spaceReply(change?.spaceDelta ?? 0)
     if (change === null) await partition.stageMutations([keep(reply)])
-    else await stage(partition, change, [keep(reply)])
+    else await stage(partition, change, changing.shipped, [keep(reply)])
     return reply
   }
 
@@ -115,7 +147,7 @@ export class BlockService {
     const range = blocksBetween(keyOf(partition, request), reach)
     if (request.purge) this.#purged.add(request)
     const allocated = await this.#changeEach(partition, range, found =>
-      found.block >= reach ? null : this.#blocks.cut(found, found.block === block ? offset : 0),
+      found.block >= reach ? null : this.#cutting(found, found.block === block ? offset : 0),
     )
     await (request.durable ? partition.store.sync() : partition.store.settled())
     return spaceReply(allocated)
@@ -135,7 +167,7 @@ export class BlockService {
       if (found.block > endBlock) return null
       const from = found.block === block ? offset : 0
       const to = found.block === endBlock ? endOffset : maxBlockBytes
-      return to <= from ? null : this.#blocks.punch(found, { offset: from, length: to - from })
+      return to <= from ? null : this.#punching(found, { offset: from, length: to - from })
     })
     const reply = spaceReply(allocated)
     await partition.stageMutations([keep(reply)])
@@ -149,9 +181,16 @@ export class BlockService {
   ): Promise<Reply<'allocateBlock'>> {
     const { offset, length, zero, mayTake } = request
     checkRange(offset, length)
-    const changing = (key: BlockKey) =>
-      this.#blocks.allocate(key, { offset, length }, zero === true)
-    return await this.#make(partition, keyOf(partition, request), keep, changing, mayTake)
+    const key = keyOf(partition, request)
+    const zeroes = zero === true
+    const changing: Changing = {
+      begin: () => this.#blocks.allocate(key, { offset, length }, zeroes),
+      shipped: {
+        change: { kind: 'allocate', ...nameOf(key), offset, length, zero: zeroes },
+        data: noPayload,
+      },
+    }
+    return await this.#make(partition, key, keep, changing, mayTake)
   }
 
   /** Takes bytes of another block, from its server or this one, or a hole where there is no such block. */
@@ -172,22 +211,23 @@ export class BlockService {
     assert(last)
     let before = 0
     for (const run of runs.slice(0, -1)) {
-      const change = await this.#unpurged(target, () => this.#copyRun(target, run))
+      const changing = this.#copyRun(target, run)
+      const change = await this.#unpurged(target, changing)
       if (change === null) continue
       before += change.spaceDelta
-      await stage(partition, change, [])
+      await stage(partition, change, changing.shipped, [])
     }
     const replyOf = ({ body }: Spaced) => {
       return { body: { allocated: before + body.allocated, present }, payload: noPayload }
     }
     const keepAll = (reply: Spaced) => keep(replyOf(reply))
-    return replyOf(await this.#make(partition, target, keepAll, () => this.#copyRun(target, last)))
+    return replyOf(await this.#make(partition, target, keepAll, this.#copyRun(target, last)))
   }
 
-  #copyRun(target: BlockKey, { offset, length, data }: CopiedRun): Promise<StagedBlock | null> {
+  #copyRun(target: BlockKey, { offset, length, data }: CopiedRun): Changing {
     return data === null
-      ? this.#blocks.punch(target, { offset, length })
-      : this.#blocks.write(target, offset, data.pieces, data.checksums)
+      ? this.#punching(target, { offset, length })
+      : this.#writing(target, offset, data.pieces, data.checksums)
   }
 
   async seek(partition: Partition, request: SeekBlocksRequest): Promise<Reply<'seekBlocks'>> {
@@ -215,16 +255,17 @@ export class BlockService {
   async #changeEach(
     partition: Partition,
     [from, to]: readonly [Key, Key],
-    changeOf: (block: BlockKey) => Promise<StagedBlock | null> | null,
+    changeOf: (block: BlockKey) => Changing | null,
   ): Promise<number> {
     let count = 0
     let allocated = 0
     for await (const key of blocksIn(partition, from, to)) {
-      const change = await changeOf(parseBlockKey(key))
-      if (change === null) continue
+      const changing = changeOf(parseBlockKey(key))
+      const change = changing && (await changing.begin())
+      if (changing === null || change === null) continue
       allocated += change.spaceDelta
       // At once: a writer that holds the next block may wait for the space of this one.
-      const committed = stage(partition, change, [])
+      const committed = stage(partition, change, changing.shipped, [])
       if (++count % purgeBatchBlocks === 0) await committed
     }
     return allocated
@@ -244,12 +285,17 @@ async function* blocksIn(partition: Partition, from: Key, to: Key): AsyncGenerat
 }
 
 /** The change is seen when this returns, and outlasts the process when the promise resolves. */
-function stage(partition: Partition, change: StagedBlock, more: KeyMutation[]): Promise<void> {
+function stage(
+  partition: Partition,
+  change: StagedBlock,
+  shipped: ShippedBlock,
+  more: KeyMutation[],
+): Promise<void> {
   let committed: Promise<void>
   try {
     const { blockDelta, byteDelta } = change
     partition.facts.add({ inodes: 0, blocks: blockDelta, blockBytes: byteDelta })
-    committed = partition.stageMutations([...change.mutations, ...more])
+    committed = partition.stageMutations([...change.mutations, ...more], shipped)
   } catch (error) {
     change.abandoned()
     throw error
@@ -269,6 +315,10 @@ function keyOf(
     )
   }
   return { partition: partition.id, ino, generation, block }
+}
+
+function nameOf({ ino, generation, block }: BlockKey): BlockName {
+  return { ino, generation, block }
 }
 
 function checkRange(offset: number, length: number): void {

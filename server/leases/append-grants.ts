@@ -92,6 +92,13 @@ export class AppendGrants {
     changes.delete(grantKey(partitionOfIno(ino), ino))
   }
 
+  /** The partition is served elsewhere. */
+  forget(partition: number): void {
+    for (const ino of this.#grants.keys()) {
+      if (partitionOfIno(ino) === partition) this.#grants.delete(ino)
+    }
+  }
+
   /** What is in the store of them goes when it is swept. */
   releaseAll(client: string): void {
     for (const [ino, grant] of this.#grants) if (grant.client === client) this.#grants.delete(ino)

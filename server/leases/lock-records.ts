@@ -10,7 +10,7 @@
  */
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { sessionTimeoutMs } from '../../network/limits.ts'
+import { maxSessions, sessionTimeoutMs } from '../../network/limits.ts'
 import { lockerKey } from '../metadata/keys.ts'
 import type { Partition } from '../partition/partition.ts'
 
@@ -30,7 +30,8 @@ export class LockRecords {
   readonly #present = new Map<number, Map<string, Promise<void> | null>>()
   /** Clients of before the restart that have not come back, by partition. */
   readonly #missing = new Map<number, Set<string>>()
-  readonly #returned = new Set<string>()
+  /** Clients that have told what they have locked, and the epoch of the view by which they did. */
+  readonly #returned = new Map<string, number>()
   readonly #leaving = new Map<string, Promise<void>>()
   #grace: Timer
   #inGrace = true
@@ -40,12 +41,18 @@ export class LockRecords {
     this.#grace = this.#startGrace()
   }
 
-  /** A record that was found in the store. */
-  restore(partition: number, client: string): void {
+  /**
+   * A record that was found in the store.
+   * @param view epoch of the one that made the partition this server's.
+   */
+  restore(partition: number, client: string, view = 0): void {
     this.#recordsOf(partition).set(client, null)
-    if (this.#returned.has(client)) return
+    if ((this.#returned.get(client) ?? -1) >= view) return
     // A partition that is taken up later waits as long as one that is taken up at the start.
-    if (!this.#inGrace) this.#grace = this.#startGrace()
+    if (!this.#inGrace || view > 0) {
+      this.#grace.cancel()
+      this.#grace = this.#startGrace()
+    }
     const missing = this.#missing.get(partition) ?? new Set<string>()
     this.#missing.set(partition, missing.add(client))
   }
@@ -75,13 +82,27 @@ export class LockRecords {
     return adding
   }
 
-  /** The client has told all that it has locked: nobody has to wait for it. */
-  returned(client: string): void {
-    if (this.#inGrace) this.#returned.add(client)
+  /**
+   * The client has told all that it has locked: nobody has to wait for it.
+   * @param view epoch of the one that it went by.
+   */
+  returned(client: string, view = 0): void {
+    this.#returned.delete(client)
+    this.#returned.set(client, view)
+    if (this.#returned.size > maxSessions) {
+      const [oldest] = this.#returned.keys()
+      this.#returned.delete(oldest!)
+    }
     for (const [partition, missing] of this.#missing) {
       if (missing.delete(client) && missing.size === 0) this.#missing.delete(partition)
     }
     this.#init.thawed()
+  }
+
+  /** The partition is served elsewhere. */
+  forget(partition: number): void {
+    this.#present.delete(partition)
+    this.#missing.delete(partition)
   }
 
   /** Whether the client has a record anywhere. */
@@ -124,7 +145,6 @@ export class LockRecords {
 
   #endGrace(): void {
     this.#inGrace = false
-    this.#returned.clear()
     const absent = new Set([...this.#missing.values()].flatMap(clients => [...clients]))
     if (absent.size === 0) return
     const frozen = [...this.#missing.keys()]
@@ -149,7 +169,9 @@ export class LockRecords {
       if (gone.length === 0) continue
       for (const client of gone) records.delete(client)
       const mutations = gone.map(client => ({ key: lockerKey(partition.id, client), value: null }))
-      synced.push(partition.stageMutations(mutations).then(() => partition.store.sync()))
+      const removed = partition.stageMutations(mutations).then(() => partition.store.sync())
+      // Who serves it by now has the records, and waits for these clients himself.
+      synced.push(removed.catch(error => (partition.store.isClosed ? undefined : failed(error))))
     }
     await Promise.all(synced)
   }

@@ -70,6 +70,12 @@ export class LockService {
     )
   }
 
+  /** The partition is served elsewhere. */
+  forget(partition: number): void {
+    this.records.forget(partition)
+    this.table.forget(ino => partitionOfIno(ino) === partition)
+  }
+
   /** Clients that something may have to be told. */
   get mailboxCount(): number {
     return this.#mailboxes.size
@@ -151,7 +157,7 @@ export class LockService {
     for (const id of this.table.waitsOf(client)) {
       if (!waits.has(id)) this.table.cancel(client, id)
     }
-    this.records.returned(client)
+    this.records.returned(client, body.view ?? 0)
     if (claims.length === 0 && waits.size === 0) this.#forget(client)
     return { body: { lost }, payload: noPayload }
   }

@@ -173,6 +173,20 @@ export class LockTable {
     for (const [ino, { owner }] of [...this.heldBy(client)]) this.narrow(ino, owner, [])
   }
 
+  /** The partition is served elsewhere: who waits here asks there. */
+  forget(isGone: (ino: Ino) => boolean): void {
+    for (const [ino, { held, waiting }] of [...this.#inodes]) {
+      if (!isGone(ino)) continue
+      for (const wait of waiting) this.#forgetWait(wait)
+      for (const { owner, ranges } of held.values()) {
+        const count = (this.#rangeCounts.get(owner.client) ?? 0) - ranges.length
+        if (count === 0) this.#rangeCounts.delete(owner.client)
+        else this.#rangeCounts.set(owner.client, count)
+      }
+      this.#inodes.delete(ino)
+    }
+  }
+
   /** Nothing holds up the inodes any longer for which this is true. */
   thaw(thawed: (ino: Ino) => boolean): void {
     for (const ino of [...this.#inodes.keys()]) if (thawed(ino)) this.#wake(ino)

@@ -55,6 +55,8 @@ export class Reaper {
   async expired(client: string, opens: Iterable<Ino>): Promise<void> {
     await this.#outdate(opens)
     for (const partition of this.#init.partitions()) {
+      // What it did where another server was the primary it may still repeat here.
+      if (this.#init.sessions.isExpected(partition.id)) continue
       const prefix = slotsOfClient(partition.id, client)
       await this.#deleteSlots(partition, prefix, () => !this.#init.sessions.has(client))
     }
@@ -100,9 +102,9 @@ export class Reaper {
   }
 
   async #sweep(): Promise<void> {
-    if (this.#init.sessions.inGrace) return
     try {
       for (const partition of this.#init.partitions()) {
+        if (this.#init.sessions.isExpected(partition.id)) continue
         const orphans = kindPrefix(partition.id, keyKind.orphan)
         for await (const [key] of partition.store.range(orphans, endOf(orphans))) {
           this.#reap(partition, inoOfKey(key))

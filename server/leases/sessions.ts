@@ -8,12 +8,13 @@
  * 3. A session belongs to the connection that opened or renewed it last: what an older one still brings was
  *    given up by its client, and is refused.
  * 4. For `sessionTimeoutMs` after a server's start, clients may still be on their way back: until then
- *    every inode counts as open (`inGrace`). A server that is new has nobody to wait for.
+ *    every inode counts as open (`inGrace`). A server that is new has nobody to wait for. Likewise for the
+ *    inodes of a partition that came from another server (`isExpected`).
  */
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { maxSessions, sessionTimeoutMs } from '../../network/limits.ts'
-import type { Ino } from '../../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 
 interface OpenCount {
   readonly ino: Ino
@@ -39,6 +40,8 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>()
   readonly #holders = new Map<Ino, number>()
   readonly #graceEndMs: number
+  /** Partitions that came from other servers, and until when their clients may come. */
+  readonly #taken = new Map<number, number>()
   readonly #timer: Timer
 
   /** @param isNew the server never had a client. */
@@ -51,6 +54,21 @@ export class Sessions {
 
   get inGrace(): boolean {
     return this.#env.clock.monotonicMs() < this.#graceEndMs
+  }
+
+  /** The partition was another server's: its clients may be on their way here. */
+  tookUp(partition: number): void {
+    this.#taken.set(partition, this.#env.clock.monotonicMs() + sessionTimeoutMs)
+  }
+
+  /** Whether clients that have something in the partition may still be on their way to this server. */
+  isExpected(partition: number): boolean {
+    if (this.inGrace) return true
+    const endMs = this.#taken.get(partition)
+    if (endMs === undefined) return false
+    if (this.#env.clock.monotonicMs() < endMs) return true
+    this.#taken.delete(partition)
+    return false
   }
 
   get size(): number {
@@ -113,7 +131,7 @@ export class Sessions {
 
   /** Whether an inode without a name has to be kept. */
   mayBeOpen(ino: Ino): boolean {
-    return this.#holders.has(ino) || this.inGrace
+    return this.#holders.has(ino) || this.isExpected(partitionOfIno(ino))
   }
 
   close(): void {

@@ -40,6 +40,8 @@ export const keyKind = {
   quota: 'v',
   /** Facts of the partition: counters and the next inode number. */
   facts: 'm',
+  /** Boots under which it was served without losing anything. */
+  lineage: 'y',
 } as const
 
 type KeyKind = (typeof keyKind)[keyof typeof keyKind]
@@ -90,6 +92,7 @@ export const usageKey = (partition: number, volume: Ino): Key =>
   inoKey(partition, keyKind.usage, volume)
 export const quotaKey = (partition: number, volume: Ino): Key =>
   inoKey(partition, keyKind.quota, volume)
+export const lineageKey = (partition: number): Key => partitionPrefix(partition) + keyKind.lineage
 export const factsKey = (partition: number): Key => partitionPrefix(partition) + keyKind.facts
 
 /** @param hash 48 bits: `entryHash` of the name. */

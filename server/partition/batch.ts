@@ -1,7 +1,7 @@
 /** What one operation reads and what it wants to change: nothing of it shows until it is staged. */
 import type { Key, KeyMutation, KeyReader } from '../metadata/contract.ts'
-import type { MetadataStore } from '../metadata/metadata-store.ts'
 import type { KeyLocks } from './key-locks.ts'
+import type { PartitionStore } from './partition-store.ts'
 
 /** How an operation changes the counts of its partition. */
 export interface CountChange {
@@ -10,8 +10,11 @@ export interface CountChange {
   blockBytes: number
 }
 
+/** What an operation reads. */
+export type StagedReader = Pick<PartitionStore, 'get' | 'isStaged'>
+
 export class Batch implements KeyReader {
-  readonly #store: MetadataStore
+  readonly #store: StagedReader
   readonly #locks: KeyLocks
   readonly #owner: string | null
   readonly #onlyReads: boolean
@@ -25,7 +28,7 @@ export class Batch implements KeyReader {
    * @param onlyReads it sees also what others are about to change without having decided it.
    */
   constructor(
-    store: MetadataStore,
+    store: StagedReader,
     locks: KeyLocks,
     owner: string | null = null,
     onlyReads = false,

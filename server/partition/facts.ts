@@ -24,6 +24,8 @@ const recordBytes = 48
 
 export class PartitionFacts {
   readonly partition: number
+  /** It was never served before. */
+  readonly isNew: boolean = true
   readonly #key: Key
   #nextSequence = firstSequence
   #inodes = 0
@@ -39,6 +41,7 @@ export class PartitionFacts {
     this.#key = factsKey(partition)
     const record = reader.get(this.#key)
     if (record === undefined) return
+    this.isNew = false
     if (record.length !== recordBytes) {
       const text = `partition ${partition} was written by a version of Rookery that this one cannot read`
       throw new ClusterError('MALFORMED', text)

@@ -73,6 +73,12 @@ export class KeyLocks {
     }
   }
 
+  releaseAll(): void {
+    const released = new Set([...this.#locks.values()].map(lock => lock.released))
+    this.#locks.clear()
+    for (const waiting of released) waiting.resolve()
+  }
+
   release(keys: Iterable<Key>, owner: string): void {
     const released = new Set<PromiseWithResolvers<void>>()
     for (const key of keys) {

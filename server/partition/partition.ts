@@ -16,6 +16,7 @@ import { Batch } from './batch.ts'
 import { PartitionFacts } from './facts.ts'
 import { KeyLocks } from './key-locks.ts'
 import type { OperationContext } from './operation.ts'
+import { PartitionStore, type ShippedBlock } from './partition-store.ts'
 import type { DirectoryTotals } from './totals.ts'
 import { type AskQuota, PartitionUsage } from './usage.ts'
 
@@ -46,13 +47,16 @@ export class Partition {
   readonly facts: PartitionFacts
   readonly usage: PartitionUsage
   readonly locks = new KeyLocks()
+  readonly store: PartitionStore
   readonly #init: PartitionInit
 
   constructor(id: number, init: PartitionInit) {
     this.id = id
     this.#init = init
-    this.facts = new PartitionFacts(id, init.store)
-    const { env, store, askQuota } = init
+    const { env, askQuota } = init
+    const store = new PartitionStore(id, init.store)
+    this.store = store
+    this.facts = new PartitionFacts(id, store)
     this.usage = new PartitionUsage({
       partition: id,
       store,
@@ -68,18 +72,14 @@ export class Partition {
     if (entries > splitter.splitEntries) splitter.overgrown(this, directory)
   }
 
-  get store(): MetadataStore {
-    return this.#init.store
-  }
-
   /** @param owner the transaction that the operation is a part of, if any. */
   contextFor(client: string, owner: string | null = null): OperationContext {
-    return this.withBatch(client, new Batch(this.#init.store, this.locks, owner))
+    return this.withBatch(client, new Batch(this.store, this.locks, owner))
   }
 
   /** For an operation that changes nothing. @param owner as in `contextFor`. */
   readingContextFor(client: string, owner: string | null = null): OperationContext {
-    return this.withBatch(client, new Batch(this.#init.store, this.locks, owner, true))
+    return this.withBatch(client, new Batch(this.store, this.locks, owner, true))
   }
 
   withBatch(client: string, batch: Batch): OperationContext {
@@ -95,13 +95,21 @@ export class Partition {
     return this.stageMutations([...batch.mutations(), ...more])
   }
 
-  stageMutations(mutations: KeyMutation[]): Promise<void> {
+  /** @param block the change of a block among the mutations, as other copies are to make it. */
+  stageMutations(mutations: KeyMutation[], block: ShippedBlock | null = null): Promise<void> {
+    this.store.assertOpen()
     this.usage.account(mutations)
     mutations.push(...this.facts.mutations(), ...this.usage.mutations())
-    const committed = this.#init.store.commit(mutations)
+    const committed = this.store.commit(mutations, block)
     this.#init.touched()
     if (mutations.some(queuesPurge)) this.#init.purgeQueued(this)
     return committed
+  }
+
+  /** Another server is the primary now, or is about to be. Whoever waits for a lock here finds that out. */
+  close(): void {
+    this.store.close()
+    this.locks.releaseAll()
   }
 }
 

@@ -48,16 +48,17 @@ test('a partition serves when what a crash may have left is taken up, not before
   t.is(partitions.get(1, 1).id, 1)
 })
 
-test('a partition that is lost and comes back goes on with its locks and its counters', async t => {
+test('a partition that is lost is closed, and taken up anew when it comes back', async t => {
   const { cluster, server } = await makeWorld()
   const before = server.partitions.get(0, 1)
   before.locks.acquire([inodeKey(0, clusterRootIno)], 'somebody')
   const late = makeFileSoon(cluster, 'late')
   await cluster.env.advance(1)
-  await server.partitions.follow(without(cluster.view, 0, 2))
-  await server.partitions.follow(inEpoch(cluster.view, 1))
-  t.is(server.partitions.get(0, 1), before)
-  before.locks.release([inodeKey(0, clusterRootIno)], 'somebody')
+  await cluster.passing(server.partitions.follow(without(cluster.view, 0, 2)))
+  t.throws(() => before.stageMutations([]), { message: /NOT_PRIMARY/ })
+  t.throws(() => before.store.get(inodeKey(0, clusterRootIno)), { message: /NOT_PRIMARY/ })
+  await cluster.passing(server.partitions.follow(inEpoch(cluster.view, 1)))
+  t.not(server.partitions.get(0, 1), before)
   await cluster.passing(late)
   await makeFile(cluster, clusterRootIno, 'new')
   const tree = treeIn(cluster.contents.values())

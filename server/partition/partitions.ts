@@ -4,15 +4,16 @@
  * 1. A partition serves only when everything that a crash may have left in it is taken up again: promises
  *    hold their keys, cuts hold their inodes.
  * 2. A request for another epoch than ours is refused: STALE_EPOCH; for a partition not ours: NOT_PRIMARY.
- * 3. A partition is taken up once in the life of a server: one that is lost and comes back goes on with the
- *    same locks and counters, which operations that began before still hold.
+ * 3. What is let go is closed: whoever still works on it fails, and nothing of it is remembered. When it comes
+ *    back it is taken up anew, from what is stored, as after a restart.
  */
 import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { defaultBlockBytes, defaultInlineBytes, maxEpochLead } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { MemberId, View } from '../../network/wire/view.ts'
-import type { LockRecords } from '../leases/lock-records.ts'
+import type { Lineage } from '../../network/wire/operations.ts'
+import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
+import type { LockService } from '../leases/lock-service.ts'
 import type { Key } from '../metadata/contract.ts'
 import { encodeInode } from '../metadata/inode.ts'
 import {
@@ -25,14 +26,18 @@ import {
   kindPrefix,
   transactionOfKey,
 } from '../metadata/keys.ts'
+import type { Replication } from '../replication/replication.ts'
 import type { Coordinator } from '../transactions/coordinator.ts'
 import type { Participant } from '../transactions/participant.ts'
 import { decodeDecision, decodeIntent } from '../transactions/records.ts'
 import { LockedKey } from './key-locks.ts'
+import { continueLineage, readLineage } from './lineage.ts'
 import { newInode } from './new-inode.ts'
 import { Partition, type PartitionInit } from './partition.ts'
+import type { PartitionStore } from './partition-store.ts'
 import type { Purger } from './purge.ts'
 import type { ShardReports } from './shard-reports.ts'
+import type { Slots } from './slots.ts'
 import type { Truncations } from './truncation.ts'
 
 export interface PartitionsInit extends PartitionInit {
@@ -44,21 +49,32 @@ export interface PartitionsInit extends PartitionInit {
   readonly truncations: Truncations
   readonly reports: ShardReports
   readonly purger: Purger
-  readonly lockRecords: LockRecords
+  readonly locks: Pick<LockService, 'records' | 'forget'>
+  readonly slots: Pick<Slots, 'forget'>
+  readonly copies: Pick<
+    Replication,
+    'takeOver' | 'ship' | 'unship' | 'follow' | 'assertLease' | 'epochOf' | 'tellServed'
+  >
   readonly log: (message: string, error?: unknown) => void
 }
 
+/** A partition that the view gives to this server. */
 interface Held {
-  readonly epoch: number
+  state: PartitionState
+  /** Epoch of the view that gave it. */
+  readonly view: number
+  /** While it is being taken up, and then as below. */
+  taking: Partition | null
   /** null while it is being taken up. */
-  readonly partition: Partition | null
+  partition: Partition | null
+  lineage: readonly string[]
 }
 
 export class Partitions {
   readonly #init: PartitionsInit
   readonly #held = new Map<number, Held>()
-  /** null while it is being taken up. */
-  readonly #taken = new Map<number, Partition | null>()
+  /** What is being let go. */
+  readonly #leaving = new Map<number, Promise<void>>()
 
   constructor(init: PartitionsInit) {
     this.#init = init
@@ -70,21 +86,48 @@ export class Partitions {
     if (held === undefined) {
       throw new ClusterError('NOT_PRIMARY', `this server is not primary of partition ${id}`)
     }
-    if (epoch - held.epoch > maxEpochLead) {
+    if (epoch - held.state.epoch > maxEpochLead) {
       throw new Refusal('forged_epoch', `partition ${id} has never been in epoch ${epoch}`)
     }
-    if (held.epoch !== epoch) {
+    if (held.state.epoch !== epoch) {
       throw new ClusterError(
         'STALE_EPOCH',
-        `partition ${id} is in epoch ${held.epoch}, not ${epoch}`,
+        `partition ${id} is in epoch ${held.state.epoch}, not ${epoch}`,
       )
     }
     if (held.partition === null) throw new ClusterError('NOT_READY', `partition ${id} is starting`)
+    this.#init.copies.assertLease(id)
     return held.partition
   }
 
   epochOf(id: number): number {
-    return this.#held.get(id)?.epoch ?? 0
+    return this.#held.get(id)?.state.epoch ?? 0
+  }
+
+  /** @throws ClusterError NOT_READY while one of them is being taken up. */
+  assertTaken(ids: readonly number[]): void {
+    for (const id of ids) {
+      if (this.#held.get(id)?.partition !== null) continue
+      throw new ClusterError('NOT_READY', `partition ${id} is starting`)
+    }
+  }
+
+  /** @throws ClusterError NOT_PRIMARY. */
+  storeOf(id: number): PartitionStore {
+    const partition = this.#held.get(id)?.partition
+    if (partition) return partition.store
+    throw new ClusterError('NOT_PRIMARY', `this server is not primary of partition ${id}`)
+  }
+
+  /** Of those whose earlier boots count, too. */
+  lineages(): readonly Lineage[] {
+    const lineages: Lineage[] = []
+    for (const { partition, lineage } of this.#held.values()) {
+      if (partition !== null && lineage.length > 1) {
+        lineages.push({ partition: partition.id, boots: lineage })
+      }
+    }
+    return lineages
   }
 
   *all(): Generator<Partition> {
@@ -93,40 +136,104 @@ export class Partitions {
 
   /** Takes up what is ours in this view and lets go of the rest; resolves when all of it serves. */
   async follow(view: View): Promise<void> {
+    const { self, copies } = this.#init
     const taken: Promise<void>[] = []
-    view.partitions.forEach(({ primary, epoch }, id) => {
-      if (primary !== this.#init.self) {
-        this.#held.delete(id)
+    view.partitions.forEach((state, id) => {
+      if (state.primary !== self) {
+        this.letGo(id).catch(error => this.#init.log(`cannot let go of partition ${id}`, error))
         return
       }
-      this.#held.set(id, { epoch, partition: this.#taken.get(id) ?? null })
-      if (!this.#taken.has(id)) taken.push(this.#takeUp(id))
+      // Given up to another already, whose view is newer.
+      if (state.epoch < copies.epochOf(id)) return
+      const held = this.#held.get(id)
+      if (held === undefined) {
+        const fresh = { state, view: view.epoch, taking: null, partition: null, lineage: [] }
+        this.#held.set(id, fresh)
+        taken.push(this.#takeUp(id, fresh))
+        return
+      }
+      const moved = held.state.epoch !== state.epoch
+      held.state = state
+      if (moved && held.taking !== null) copies.ship(held.taking, state)
     })
-    await Promise.all(taken)
+    await Promise.all([copies.follow(view), ...taken])
   }
 
-  async #takeUp(id: number): Promise<void> {
-    this.#taken.set(id, null)
+  /** Serves the partition no more; resolves when nothing of it goes on here. */
+  letGo(id: number): Promise<void> {
+    const held = this.#held.get(id)
+    if (held === undefined) return this.#leaving.get(id) ?? Promise.resolve()
+    this.#held.delete(id)
+    held.taking?.close()
+    const leaving = this.#leave(id, held).finally(() => {
+      if (this.#leaving.get(id) === leaving) this.#leaving.delete(id)
+    })
+    this.#leaving.set(id, leaving)
+    return leaving
+  }
+
+  async #leave(id: number, { taking: partition }: Held): Promise<void> {
+    await this.#leaving.get(id)
+    if (partition === null) return
+    const { coordinator, participant, purger, reports, grants, totals, locks, slots, copies } =
+      this.#init
+    for (const room of [coordinator, participant, purger]) room.forget(partition)
+    for (const room of [reports, grants, totals, locks]) room.forget(id)
+    slots.forget()
+    await copies.unship(partition)
+  }
+
+  async #takeUp(id: number, held: Held): Promise<void> {
+    await this.#leaving.get(id)
+    const isWanted = (): boolean => this.#held.get(id) === held
+    try {
+      await this.#takeUpNow(id, held, isWanted)
+    } catch (error) {
+      if (isWanted()) throw error
+      if (held.taking === null) return
+      // What ends with the partition has ended; anything else shows where it is served.
+      this.#init.log(`partition ${id} went elsewhere while it was taken up`)
+    }
+  }
+
+  async #takeUpNow(id: number, held: Held, isWanted: () => boolean): Promise<void> {
+    if (!isWanted()) return
+    const { copies, boot, sessions, slots } = this.#init
+    const { inherited, succeeded } = await copies.takeOver(id, held.state, isWanted)
+    if (!isWanted()) return
+    // What is remembered of its slots is of before.
+    slots.forget()
     const partition = new Partition(id, this.#init)
-    if (partition.facts.startUnder(this.#init.boot)) {
-      void partition.stageMutations([])
+    held.taking = partition
+    copies.ship(partition, held.state)
+    if (succeeded) sessions.tookUp(id)
+    const isOtherBoot = partition.facts.startUnder(boot)
+    const lineage = continueLineage(partition.store, id, boot, inherited)
+    if (isOtherBoot || lineage.length > 0) {
+      void partition.stageMutations(lineage).catch(() => undefined)
       await partition.store.sync()
     }
-    await this.#recover(partition)
+    held.lineage = readLineage(partition.store, id)
+    await this.#recover(partition, succeeded ? held.view : 0)
     if (id === partitionOfIno(clusterRootIno)) await format(partition)
-    this.#taken.set(id, partition)
-    const held = this.#held.get(id)
-    if (held !== undefined) this.#held.set(id, { epoch: held.epoch, partition })
+    if (!isWanted()) return
+    held.partition = partition
+    if (succeeded) copies.tellServed(id, () => (isWanted() ? held.state.epoch : null))
   }
 
-  async #recover(partition: Partition): Promise<void> {
-    const { coordinator, participant, truncations, reports, purger, grants, log } = this.#init
+  /** @param view epoch of the one that gave it to this server from another; 0 where it was this one's. */
+  async #recover(partition: Partition, view: number): Promise<void> {
+    const { coordinator, participant, truncations, reports, purger, grants } = this.#init
+    // What ends because others serve the partition is theirs to go on with.
+    const log = (message: string, error?: unknown): void => {
+      if (!partition.store.isClosed) this.#init.log(message, error)
+    }
     // Without these the partition can serve, and has to, for a check of the cluster to put them right.
     const passOver = (key: Key): void => {
       log(`partition ${partition.id}: a record of kind ${kindOfKey(key)} cannot be read`)
     }
     for await (const [key] of recordsOf(partition, keyKind.locker, passOver)) {
-      this.#init.lockRecords.restore(partition.id, clientOfLockerKey(key))
+      this.#init.locks.records.restore(partition.id, clientOfLockerKey(key), view)
     }
     for await (const [key, value] of recordsOf(partition, keyKind.grant, passOver)) {
       grants.restore(inoOfKey(key), value)

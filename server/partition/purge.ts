@@ -82,9 +82,18 @@ export class Purger {
   }
 
   wake(partition: Partition): void {
-    if (this.#stopped) return
+    if (this.#stopped || partition.store.isClosed) return
     this.#waiting.add(partition)
     this.#startSoon()
+  }
+
+  /** The partition is served elsewhere, and its queue taken up there. */
+  forget(partition: Partition): void {
+    this.#waiting.delete(partition)
+    this.#failed.delete(partition)
+    for (const [key, queued] of this.#unsettled) {
+      if (queued.partition === partition) this.#unsettled.delete(key)
+    }
   }
 
   async stop(): Promise<void> {
@@ -125,7 +134,10 @@ export class Purger {
     const { peers } = this.#init
     const others = queued.filter(({ holders }) => holders.some(holder => !peers.isOwn(holder)))
     const stores = new Set(others.map(({ partition }) => partition.store))
-    await Promise.all([...stores].map(store => store.sync()))
+    const synced = [...stores].map(async store => {
+      if (!store.isClosed) await store.sync()
+    })
+    await Promise.all(synced)
     const failing = await this.#purgeAll(queued)
     for (const partition of partitions) if (!failing.has(partition)) this.#failed.delete(partition)
     if (this.#failed.size === 0) this.#retryMs = purgeDelayMs
@@ -135,6 +147,7 @@ export class Purger {
   async #gather(partitions: readonly Partition[]): Promise<Queued[]> {
     const queued: Queued[] = []
     for (const partition of partitions) {
+      if (partition.store.isClosed) continue
       const prefix = kindPrefix(partition.id, keyKind.purge)
       const passOver = { onDamaged: () => undefined }
       for await (const [key, value] of partition.store.range(prefix, endOf(prefix), passOver)) {
@@ -180,15 +193,16 @@ export class Purger {
   async #purge(queued: Queued): Promise<void> {
     const { peers } = this.#init
     const { partition, key, request, holders } = queued
+    partition.store.assertOpen()
     await Promise.all(holders.map(holder => peers.call('cutBlocks', holder, request)))
     this.#done++
     if (holders.every(holder => peers.isOwn(holder))) {
       await partition.stageMutations([{ key, value: null }])
-    } else this.#unsettled.set(key, queued)
+    } else if (!partition.store.isClosed) this.#unsettled.set(key, queued)
   }
 
   #fail({ partition, request }: Queued, error: unknown): void {
-    if (this.#stopped) return
+    if (this.#stopped || partition.store.isClosed) return
     if (!this.#failed.has(partition)) {
       this.#failed.add(partition)
       this.#init.log(`cannot purge inode ${request.ino}: it stays queued`, error)
@@ -208,6 +222,7 @@ export class Purger {
     const settled: Promise<void>[] = []
     for (const [key, queued] of this.#unsettled) {
       if (!queued.holders.every(holder => synced.has(holder))) continue
+      if (queued.partition.store.isClosed) continue
       settled.push(queued.partition.stageMutations([{ key, value: null }]))
       this.#unsettled.delete(key)
     }

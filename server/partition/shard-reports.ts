@@ -17,9 +17,9 @@ import type {
 } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
 import { decodeHolding } from '../metadata/holding.ts'
-import { holdingKey } from '../metadata/keys.ts'
-import type { MetadataStore } from '../metadata/metadata-store.ts'
+import { holdingKey, partitionOfKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
+import type { PartitionStore } from './partition-store.ts'
 import { totalsOf } from './totals.ts'
 
 interface Telling {
@@ -29,7 +29,8 @@ interface Telling {
 
 export interface ShardReportsInit {
   readonly incarnation: string
-  readonly store: MetadataStore
+  /** Of a partition that is served here. @throws ClusterError NOT_PRIMARY when it is not. */
+  readonly storeOf: (partition: number) => Pick<PartitionStore, 'get' | 'isStaged' | 'settled'>
   readonly peers: Pick<Peers, 'call' | 'callUntilDone'>
 }
 
@@ -50,7 +51,7 @@ export class ShardReports {
    */
   tell(partition: number, ino: Ino): Promise<void> | null {
     const key = holdingKey(partition, ino)
-    const record = this.#init.store.get(key)
+    const record = this.#init.storeOf(partition).get(key)
     if (record === undefined) return null
     const told = this.#told.get(key)
     if (told !== undefined && told >= decodeHolding(ino, record).change) return null
@@ -95,6 +96,12 @@ export class ShardReports {
     }
   }
 
+  /** The partition is served elsewhere: what was told of it says nothing any more. */
+  forget(partition: number): void {
+    for (const key of this.#told.keys())
+      if (partitionOfKey(key) === partition) this.#told.delete(key)
+  }
+
   #start(key: Key, partition: number, ino: Ino): Promise<void> {
     const running = this.#run(key, partition, ino).finally(() => {
       if (this.#telling.get(key)?.next === null) this.#telling.delete(key)
@@ -120,7 +127,8 @@ export class ShardReports {
   }
 
   async #reportOf(partition: number, ino: Ino): Promise<ShardChangedRequest | null> {
-    const { store, incarnation } = this.#init
+    const { incarnation } = this.#init
+    const store = this.#init.storeOf(partition)
     const key = holdingKey(partition, ino)
     const record = store.get(key)
     if (record === undefined) return null

@@ -108,6 +108,13 @@ export class DirectoryTotals {
     }
   }
 
+  /** The partition is served elsewhere, with the directories that are at home in it. */
+  forget(partition: Partition): void {
+    for (const ino of this.#directories.keys()) {
+      if (partitionOfIno(ino) === partition) this.#directories.delete(ino)
+    }
+  }
+
   #learnMeanwhile(known: Known, told: ShardTotalsReply): void {
     const { meanwhile } = known
     if (meanwhile !== null && meanwhile.incarnation !== told.incarnation) doubtOne(known)

@@ -20,10 +20,10 @@ import type {
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { type InodeShare, shareOf } from '../metadata/inode.ts'
 import { isKeyOf, keyKind, usageKey } from '../metadata/keys.ts'
-import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { decodeUsage, encodeUsage, type UsageRecord } from '../metadata/usage.ts'
 import type { Batch } from './batch.ts'
 import { AwaitsGrant } from './key-locks.ts'
+import type { PartitionStore } from './partition-store.ts'
 
 export interface Amount {
   readonly bytes: number
@@ -52,7 +52,7 @@ export type AskQuota = (request: AskQuotaRequest) => Promise<AskQuotaReply>
 
 export interface PartitionUsageInit {
   readonly partition: number
-  readonly store: MetadataStore
+  readonly store: Pick<PartitionStore, 'get' | 'sync'>
   readonly clock: Clock
   readonly ask: AskQuota
   /** Commits what `mutations` gives. */
@@ -298,7 +298,7 @@ export class PartitionUsage {
 }
 
 /** One that cannot be read: nothing may be taken but what home grants anew; a check counts what is used. */
-function readUsage(store: MetadataStore, key: Key): UsageRecord {
+function readUsage(store: Pick<PartitionStore, 'get'>, key: Key): UsageRecord {
   try {
     return decodeUsage(store.get(key))
   } catch (error) {

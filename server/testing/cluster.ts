@@ -40,7 +40,7 @@ export interface TestClusterInit {
 export class TestCluster {
   readonly env: SimulatedEnv
   readonly splitEntries: number
-  readonly view: View
+  view: View
   readonly contents = new Map<MemberId, Map<Key, Uint8Array>>()
   readonly servers = new Map<MemberId, TestServer>()
   readonly logged: unknown[] = []
@@ -52,6 +52,9 @@ export class TestCluster {
   readonly #devices = new Map<MemberId, MemoryDevice>()
   readonly #slowestMs: number
   readonly #boots = new Map<MemberId, number>()
+  /** What the servers tell the manager. */
+  askManager: (from: MemberId, name: OperationName, request: object) => Promise<unknown> = () =>
+    Promise.reject(new ClusterError('UNREACHABLE', 'there is no manager here'))
   #sequence = 0
 
   constructor(init: TestClusterInit) {
@@ -187,7 +190,7 @@ export class TestCluster {
     to: MemberId,
     name: N,
     request: RequestOf<N>,
-    { partition = 0, epoch = 0, deadlineMs = callDeadlineMs }: CallOptions,
+    { partition = 0, epoch = 0, deadlineMs = callDeadlineMs, payload = [] }: CallOptions,
   ): Promise<Reply<N>> {
     if (!from.alive) return await new Promise(() => undefined)
     this.step(from.id, `sends ${name}`)
@@ -201,8 +204,11 @@ export class TestCluster {
     if (server === undefined) throw new ClusterError('UNREACHABLE', `${to} is down`)
     const body = decodeBody(encodeBody(request)) as RequestOf<N>
     const handler = server.service[name] as Handler<N>
-    const peer = { ...unusedPeer, hello: { ...unusedPeer.hello, role: 'server' as const } }
-    const handled = (async () => handler({ peer, partition, epoch, body, payload: [] }))()
+    const peer = {
+      ...unusedPeer,
+      hello: { ...unusedPeer.hello, role: 'server' as const, id: from.id },
+    }
+    const handled = (async () => handler({ peer, partition, epoch, body, payload }))()
     const reply = await server.during(handled).catch(error => {
       throw error instanceof PosixError || error instanceof ClusterError
         ? decodeError(encodeError(error))

@@ -23,6 +23,7 @@ import { Slots } from '../partition/slots.ts'
 import { Truncations } from '../partition/truncation.ts'
 import { Peers } from '../peers.ts'
 import { QuotaHome } from '../quotas/home.ts'
+import { Replication } from '../replication/replication.ts'
 import { createService } from '../service.ts'
 import { openShardRooms, type ShardRooms } from '../shard-rooms.ts'
 import { ServerStatus } from '../status.ts'
@@ -45,6 +46,7 @@ export class TestServer {
   readonly sessions: Sessions
   readonly reaper: Reaper
   readonly locks: LockService
+  readonly copies: Replication
   readonly slots: Slots
   readonly coordinator: Coordinator
   readonly participant: Participant
@@ -73,14 +75,7 @@ export class TestServer {
     const grants = new AppendGrants(env, cluster.upMsOf(id))
     this.slots = new Slots(this.metadata)
     this.sessions = this.#sessionsOf(env, grants, log)
-    this.reaper = new Reaper({
-      env,
-      sessions: this.sessions,
-      grants,
-      partitions: () => this.partitions.all(),
-      forgotten: () => this.slots.forget(),
-      log,
-    })
+    this.reaper = this.#reaperOf(env, grants, log)
     this.coordinator = new Coordinator({ env, peers: this.peers, partitionCount, log })
     const shards = this.#openShards(cluster, log)
     this.splitter = shards.splitter
@@ -89,6 +84,8 @@ export class TestServer {
     const truncations = new Truncations(this.peers, partitionCount)
     const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     this.locks = this.#locksOf(env, log)
+    const syncPoint = new SyncPoint(this.blocks, this.metadata)
+    this.copies = this.#copiesOf(cluster, syncPoint, log)
     this.partitions = new Partitions({
       env,
       store: this.metadata,
@@ -104,11 +101,15 @@ export class TestServer {
       participant: this.participant,
       truncations,
       purger: this.purger,
-      lockRecords: this.locks.records,
+      locks: this.locks,
+      slots: this.slots,
+      copies: this.copies,
       log,
     })
     this.service = createService({
-      view: () => view,
+      copies: this.copies,
+      partitions: this.partitions,
+      view: () => cluster.view,
       sessions: this.sessions,
       metadata: new MetadataService({
         env,
@@ -125,7 +126,7 @@ export class TestServer {
       slots: this.slots,
       coordinator: this.coordinator,
       participant: this.participant,
-      syncPoint: new SyncPoint(this.blocks, this.metadata),
+      syncPoint,
       status: this.#status(),
       checking: new Checking({ partitionCount, blocks: this.blocks }),
       boot: cluster.bootOf(id),
@@ -153,6 +154,7 @@ export class TestServer {
     this.locks.close()
     void this.reaper.stop()
     void this.splitter.stop()
+    void this.copies.stop()
     this.#died.reject(new ClusterError('CLOSED', `${this.id} has ended`))
   }
 
@@ -163,17 +165,18 @@ export class TestServer {
   }
 
   #openShards({ env, view, splitEntries }: TestCluster, log: SplitterInit['log']): ShardRooms {
-    const { peers, coordinator, metadata: store } = this
+    const { peers, coordinator } = this
+    const storeOf = (partition: number) => this.partitions.storeOf(partition)
     const partitionCount = view.partitions.length
-    return openShardRooms({ env, store, peers, coordinator, partitionCount, splitEntries, log })
+    return openShardRooms({ env, storeOf, peers, coordinator, partitionCount, splitEntries, log })
   }
 
   #peersOf(cluster: TestCluster): Peers {
-    const { env, view } = cluster
+    const { env } = cluster
     return new Peers({
       env,
       self: this.id,
-      view: () => view,
+      view: () => cluster.view,
       dial: async server => cluster.peer(this, server),
       own: () => this.service,
     })
@@ -195,10 +198,34 @@ export class TestServer {
     })
   }
 
+  #reaperOf(env: Env, grants: AppendGrants, log: LogLine): Reaper {
+    const { sessions, slots } = this
+    const partitions = () => this.partitions.all()
+    return new Reaper({ env, sessions, grants, partitions, forgotten: () => slots.forget(), log })
+  }
+
   #locksOf(env: Env, log: LogLine): LockService {
     const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     const heard = (peer: Peer) => this.sessions.heard(peer.hello.id)
     return new LockService({ env, partitions: () => this.partitions.all(), admit, heard, log })
+  }
+
+  #copiesOf(cluster: TestCluster, syncPoint: SyncPoint, log: LogLine): Replication {
+    return new Replication({
+      env: cluster.env,
+      self: this.id,
+      boot: cluster.bootOf(this.id),
+      store: this.metadata,
+      blocks: this.blocks,
+      view: () => cluster.view,
+      adopt: () => undefined,
+      dial: this.peers.dial,
+      askManager: (name, request) => cluster.askManager(this.id, name, request),
+      sync: () => syncPoint.sync(),
+      touched: () => undefined,
+      letGo: partition => this.partitions.letGo(partition),
+      log,
+    })
   }
 
   #status(): ServerStatus {
@@ -213,6 +240,7 @@ export class TestServer {
       purgeQueue: () => this.purger.waitingCount,
       transactions: () => this.coordinator.activeCount + this.participant.promisedCount,
       traffic: { readBytes: 0, writtenBytes: 0 },
+      copies: () => this.copies.reports(),
     })
   }
 }

@@ -209,6 +209,11 @@ export class Coordinator {
     return 'committed'
   }
 
+  /** The partition is served elsewhere, and its decisions are told from there. */
+  forget(partition: Partition): void {
+    this.#told = this.#told.filter(each => each.partition !== partition)
+  }
+
   /** Tells the participants of a decision until all have acted on it. */
   async tell(
     partition: Partition,
@@ -225,6 +230,7 @@ export class Coordinator {
       if (others.includes(participant)) boots.set(participant, body.boot)
     })
     await Promise.all(told)
+    partition.store.assertOpen()
     if (others.length === 0) return await this.#forget(partition, [transaction])
     this.#told.push({ partition, transaction, boots })
     if (this.#told.length >= maxToldTransactions) void this.settle()
@@ -251,6 +257,7 @@ export class Coordinator {
     for (const each of told) {
       const { partition, transaction, boots } = each
       const answers = [...boots].map(([participant, boot]) => [boot, synced.get(participant)])
+      if (partition.store.isClosed) continue
       if (answers.every(([before, now]) => before === now)) {
         done.set(partition, [...(done.get(partition) ?? []), transaction])
       } else if (answers.some(([before, now]) => now !== undefined && before !== now)) {
@@ -258,7 +265,10 @@ export class Coordinator {
         this.#tellLater(partition, transaction, [...boots.keys()])
       } else this.#told.push(each)
     }
-    for (const [partition, transactions] of done) await this.#forget(partition, transactions)
+    for (const [partition, transactions] of done) {
+      if (!partition.store.isClosed)
+        await this.#forget(partition, transactions).catch(ifOpen(partition))
+    }
   }
 
   #tellLater(partition: Partition, transaction: string, participants: readonly number[]): void {
@@ -286,7 +296,13 @@ export class Coordinator {
         : partition.store.settled()
     attempt.decided = true
     attempt.unlock()
-    await committed
+    try {
+      await committed
+    } finally {
+      // Until a restart shows, nobody is told of a decision that could not be written; of one that another
+      // server has by now, or has not, that one tells.
+      if (partition.store.isClosed) this.#active.delete(id)
+    }
     this.#active.delete(id)
     if (remote.size === 0) return
     this.#tellLater(partition, id, [...remote])
@@ -304,6 +320,13 @@ export class Coordinator {
         // Presumed abort: the participant asks for the outcome and finds none.
       })
     }
+  }
+}
+
+/** Who serves the partition by now has the decisions, and tells them again. */
+function ifOpen(partition: Partition): (error: unknown) => void {
+  return error => {
+    if (!partition.store.isClosed) throw error
   }
 }
 

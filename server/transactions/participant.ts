@@ -98,11 +98,19 @@ export class Participant {
     return result
   }
 
+  /** The partition is served elsewhere, and its promises are kept there. */
+  forget(partition: Partition): void {
+    for (const [id, promised] of this.#promised) {
+      if (promised.partition === partition) this.#promised.delete(id)
+    }
+  }
+
   /** Carries out the decision; nothing to do when it has been. */
   async decide(partition: Partition, transaction: string, commit: boolean): Promise<void> {
     const id = promiseId(partition.id, transaction)
     const promised = this.#promised.get(id)
     if (promised === undefined) return await partition.store.settled()
+    partition.store.assertOpen()
     this.#promised.delete(id)
     const { intent } = promised
     const done: KeyMutation[] = [{ key: intentKey(partition.id, transaction), value: null }]

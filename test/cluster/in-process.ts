@@ -59,6 +59,7 @@ export class InProcessCluster implements AsyncDisposable {
     serverCount: number,
     splitEntries?: number,
     partitionCount = 64,
+    replicaCount = 1,
   ): Promise<InProcessCluster> {
     const directory = await mkdtemp(`${tmpdir()}/rookery-in-process-`)
     const manager = await startManager({
@@ -68,7 +69,7 @@ export class InProcessCluster implements AsyncDisposable {
       addresses: [`unix:${directory}/manager.sock`],
       directory: `${directory}/manager`,
       partitionCount,
-      replicaCount: 1,
+      replicaCount,
       serversWanted: serverCount,
     })
     const names = Array.from({ length: serverCount }, (_, index) => `server-${index + 1}`)
@@ -110,6 +111,19 @@ export class InProcessCluster implements AsyncDisposable {
     const client = await connectClient({ env, log, managers: this.#manager.addresses })
     this.#clients.push(client)
     return client
+  }
+
+  /** One more server joins. */
+  async addServer(boot = 'first boot'): Promise<RunningServer> {
+    const server = await this.#start(`server-${this.#servers.length + 1}`, boot)
+    this.#servers.push(server)
+    return server
+  }
+
+  /** Stops the server, which does not come back. */
+  async removeServer(index: number): Promise<void> {
+    const [server] = this.#servers.splice(index, 1)
+    await server?.close()
   }
 
   /** Stops all servers and starts them again, as if on machines in that boot. */

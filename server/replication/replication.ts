@@ -1,0 +1,479 @@
+/**
+ * Copies of partitions on several servers: who feeds whom, and how a server becomes the primary of a copy.
+ * Like PacificA (Lin et al., 2008): the manager's view says who holds what; a primary ships what it commits.
+ *
+ * 1. A server takes up a partition only when nobody else can be serving it: the one of before has said that
+ *    it stopped, or the lease that it was given here has run out.
+ * 2. What may have been lost with the power of this machine is taken from another copy that is in sync.
+ * 3. What was fed and is about to be served is on the disks here before.
+ */
+import type { Env } from '../../network/env/env.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { leaseMs, maxCopiesReported, retryLongestDelayMs } from '../../network/limits.ts'
+import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
+import type { CopyReport, Position } from '../../network/wire/operations.ts'
+import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
+import type { BlockStore } from '../blocks/contract.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
+import type { Partition } from '../partition/partition.ts'
+import { Beacons } from './beacons.ts'
+import {
+  type CopyRecord,
+  copyMutation,
+  copyState,
+  hashOfBoot,
+  readCopyRecord,
+} from './copy-record.ts'
+import { Dropper } from './dropper.ts'
+import { FeedStream } from './feed-stream.ts'
+import { FeedTurns } from './feed-turns.ts'
+import { type FeedSource, feedCopy } from './feeding.ts'
+import { Fences } from './fences.ts'
+import { Holder, hasNoRows } from './holder.ts'
+import { type AskManager, ManagerTold } from './manager.ts'
+import { ReplicaSyncs } from './replica-syncs.ts'
+import { PartitionShipping } from './shipping.ts'
+
+export interface ReplicationInit {
+  readonly env: Env
+  readonly self: MemberId
+  readonly boot: string
+  readonly store: MetadataStore
+  readonly blocks: BlockStore
+  readonly view: () => View | null
+  readonly adopt: (view: View) => void
+  /** Another server, over a connection that others use as well. */
+  readonly dial: (member: MemberId) => Promise<Peer>
+  readonly askManager: AskManager
+  /** All that is committed is on the disks of this server. */
+  readonly sync: () => Promise<void>
+  readonly touched: () => void
+  /** Stops serving the partition; resolves when that is so. */
+  readonly letGo: (partition: number) => Promise<void>
+  readonly log: (message: string, error?: unknown) => void
+}
+
+/** How a server came by what it is about to serve. */
+export interface TakenOver {
+  /** From another server, with nothing lost that it had. */
+  readonly inherited: boolean
+  /** Another was the primary before. */
+  readonly succeeded: boolean
+}
+
+export class Replication {
+  readonly service: Service
+  readonly #init: ReplicationInit
+  readonly #boot: bigint
+  readonly #fences: Fences
+  readonly #holder: Holder
+  readonly #dropper: Dropper
+  readonly #beacons: Beacons
+  readonly #turns: FeedTurns
+  readonly #manager: ManagerTold
+  readonly #syncs: ReplicaSyncs
+  readonly #shippings = new Map<number, PartitionShipping>()
+  /** Served here, or about to be. */
+  readonly #led = new Set<number>()
+  /** Copies that were looked at whether they are wanted. */
+  #known: Set<number> | null = null
+
+  constructor(init: ReplicationInit) {
+    this.#init = init
+    const { env, store, blocks, dial, touched, log } = init
+    const boot = hashOfBoot(init.boot)
+    const incarnation = env.random.id()
+    this.#boot = boot
+    this.#fences = new Fences(env, init.view)
+    this.#dropper = new Dropper({ store, blocks, boot, touched, log })
+    this.#holder = new Holder({
+      env,
+      store,
+      blocks,
+      fences: this.#fences,
+      boot,
+      incarnation,
+      sync: init.sync,
+      touched,
+      isBusy: partition => this.#isServing(partition) || this.#dropper.isDropping(partition),
+    })
+    this.#turns = new FeedTurns(env)
+    this.#manager = new ManagerTold({ env, ask: init.askManager })
+    this.#syncs = new ReplicaSyncs(dial)
+    this.#beacons = new Beacons({ env, dial, shippings: () => this.#shippings.values() })
+    this.service = {
+      ...this.#holder.service,
+      beacon: ({ peer, body }) => {
+        const refused: number[] = []
+        for (let at = 0; at + 1 < body.held.length; at += 2) {
+          const [partition, epoch] = [body.held[at]!, body.held[at + 1]!]
+          if (!this.#fences.grant(partition, epoch, peer.hello.id)) refused.push(partition)
+        }
+        return { body: { refused }, payload: [] }
+      },
+      yieldPartition: async incoming => ({ body: await this.#yield(incoming), payload: [] }),
+      pullPartition: async incoming => {
+        await this.#feedOnce(incoming)
+        return { body: {}, payload: [] }
+      },
+      syncReplica: async ({ body }) => {
+        if (body.incarnation !== incarnation) {
+          throw new ClusterError('NOT_READY', 'the holder was started again')
+        }
+        await init.sync()
+        return { body: {}, payload: [] }
+      },
+    }
+  }
+
+  /** Epoch below which nobody serves the partition any more, as far as is known here. */
+  epochOf(partition: number): number {
+    return this.#fences.epochOf(partition)
+  }
+
+  *reports(): Generator<CopyReport> {
+    let count = 0
+    for (const { links } of this.#shippings.values()) {
+      for (const { report } of links) {
+        if (report === null) continue
+        if (++count > maxCopiesReported) return
+        yield report
+      }
+    }
+  }
+
+  /** Copies that are being deleted. */
+  get droppingCount(): number {
+    return this.#dropper.size
+  }
+
+  /** What was acknowledged is on the disks of all holders that are in sync. */
+  async syncHolders(): Promise<void> {
+    const synced: Promise<void>[] = []
+    for (const { links } of this.#shippings.values())
+      for (const link of links) synced.push(link.sync())
+    await Promise.all(synced)
+  }
+
+  /** @throws ClusterError NOT_READY when a holder of the partition may let another serve. */
+  assertLease(partition: number): void {
+    if (this.#shippings.size === 0) return
+    this.#shippings.get(partition)?.assertLease()
+  }
+
+  /** To be called with each view, after what is not served any more was let go. Copies that nobody wants go. */
+  async follow(view: View): Promise<void> {
+    this.#known ??= await this.#find(view.partitions.length)
+    view.partitions.forEach((state, partition) => {
+      const { self } = this.#init
+      const wanted = state.replicas.includes(self) || state.inSync.length === 0
+      if (wanted || state.primary === self || state.inSync.includes(self)) {
+        this.#known?.add(partition)
+        return
+      }
+      if (!this.#known?.has(partition)) return
+      this.#known.delete(partition)
+      this.#dropSoon(partition).catch(error => this.#init.log('cannot give up a copy', error))
+    })
+  }
+
+  /** What still goes on there ends first; a newer view may want the copy by then. */
+  async #dropSoon(partition: number): Promise<void> {
+    const { self, view, letGo } = this.#init
+    await letGo(partition)
+    await this.#holder.stop(partition)
+    const state = view()?.partitions[partition]
+    const wanted = state === undefined || state.replicas.includes(self) || state.inSync.length === 0
+    if (wanted || state.inSync.includes(self) || this.#led.has(partition))
+      this.#known?.add(partition)
+    else this.#dropper.drop(partition)
+  }
+
+  /**
+   * Makes sure that this server, and nobody else, may serve the partition.
+   * @param isWanted false when a newer view says otherwise: then it throws.
+   * @throws ClusterError NOT_PRIMARY
+   */
+  async takeOver(
+    partition: number,
+    state: PartitionState,
+    isWanted: () => boolean,
+  ): Promise<TakenOver> {
+    const { store, self, sync, log } = this.#init
+    const others = state.inSync.filter(member => member !== self)
+    const assertWanted = (): void => {
+      if (isWanted()) return
+      throw new ClusterError('NOT_PRIMARY', `partition ${partition} is another server's by now`)
+    }
+    const record = readCopyRecord(store, partition)
+    const before = this.#fences.primaryOf(partition)
+    const isFollower =
+      record?.state === copyState.follows || (before !== null && before !== self && record !== null)
+    if (isFollower) await this.#succeed(partition, state.epoch)
+    assertWanted()
+    this.#fences.raise(partition, state.epoch, self)
+    await this.#holder.stop(partition)
+    assertWanted()
+    const now = readCopyRecord(store, partition)
+    this.#led.add(partition)
+    try {
+      if (now === null && (others.length === 0 || (await hasNoRows(store, partition)))) {
+        return { inherited: false, succeeded: false }
+      }
+      const pulled = await this.#pullIfNeeded(partition, others, assertWanted)
+      if (isFollower || pulled) await sync()
+      assertWanted()
+      const inherited = pulled || (isFollower && now?.boot === this.#boot)
+      if (isFollower && !inherited) {
+        log(`partition ${partition} may have lost what was not synced: no other copy is in sync`)
+      }
+      return { inherited, succeeded: isFollower }
+    } catch (error) {
+      this.#led.delete(partition)
+      throw error
+    }
+  }
+
+  /** Begins to ship what the partition commits from now on, or follows who holds it. */
+  ship(partition: Partition, state: PartitionState): void {
+    const { id } = partition
+    this.#led.add(id)
+    const known = this.#shippings.get(id)
+    const hasOthers = state.replicas.some(member => member !== this.#init.self)
+    if (known !== undefined) {
+      known.follow(state)
+      if (!hasOthers) this.#endShipping(partition, known)
+      return
+    }
+    const record = readCopyRecord(this.#init.store, id)
+    if (!hasOthers) {
+      if (record !== null && record.state !== copyState.solo) this.#setSolo(id, record)
+      return
+    }
+    this.#startShipping(partition, state, record)
+  }
+
+  /** Nothing of it is shipped any more. @returns where it ended. */
+  async unship(partition: Partition): Promise<void> {
+    const { env } = this.#init
+    const shipping = this.#shippings.get(partition.id)
+    if (shipping !== undefined) {
+      // What is on its way has its effect, if that does not take long.
+      const late = new AbortController()
+      const pause = env.timers.sleep(leaseMs / 4, late.signal).catch(() => undefined)
+      await Promise.race([shipping.settled().catch(() => undefined), pause])
+      late.abort()
+      shipping.close()
+      if (this.#shippings.get(partition.id) === shipping) this.#shippings.delete(partition.id)
+      partition.store.shipping = null
+    }
+    await this.#init.sync()
+    this.#led.delete(partition.id)
+  }
+
+  /** Tells the manager that the partition is served, as long as it is. */
+  tellServed(partition: number, epochNow: () => number | null): void {
+    const told = this.#manager.tell('partitionServed', () => {
+      const epoch = epochNow()
+      return epoch === null ? null : { partition, epoch }
+    })
+    told.catch(error => this.#init.log(`cannot tell that partition ${partition} is served`, error))
+  }
+
+  async stop(): Promise<void> {
+    this.#beacons.close()
+    for (const shipping of this.#shippings.values()) shipping.close()
+    this.#manager.stop()
+    await this.#dropper.stop()
+  }
+
+  #isServing(partition: number): boolean {
+    return this.#led.has(partition)
+  }
+
+  /** Copies that there are at the start. */
+  async #find(partitionCount: number): Promise<Set<number>> {
+    const { store } = this.#init
+    const found = new Set<number>()
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const record = readCopyRecord(store, partition)
+      if (record?.state === copyState.dropping) this.#dropper.drop(partition)
+      else if (record !== null || !(await hasNoRows(store, partition))) found.add(partition)
+    }
+    return found
+  }
+
+  #startShipping(partition: Partition, state: PartitionState, record: CopyRecord | null): void {
+    const { id } = partition
+    const { env, self, dial, adopt, store, blocks, log } = this.#init
+    const numbered = record !== null && record.state !== copyState.solo
+    const fresh = { epoch: state.epoch, sequence: (record?.sequence ?? 0) + 1 }
+    // A partition without a row has nothing that was not numbered.
+    const begins = record === null && partition.facts.isNew
+    const position: Position = numbered ? record : begins ? { epoch: 0, sequence: 0 } : fresh
+    const source: FeedSource = { partition: id, store: partition.store, blocks }
+    const shipping = new PartitionShipping({
+      env,
+      self,
+      boot: this.#boot,
+      partition: id,
+      position,
+      source,
+      totalBytes: () => partition.facts.blockBytes + rowBytes * partition.facts.inodes,
+      turns: this.#turns,
+      manager: this.#manager,
+      dial,
+      syncReplica: (member, incarnation) => this.#syncs.sync(member, incarnation),
+      adopt,
+      leaseWanted: () => this.#beacons.soon(),
+      log,
+    })
+    this.#shippings.set(id, shipping)
+    partition.store.shipping = shipping
+    void store.commit([shipping.leads()]).catch(() => undefined)
+    shipping.follow(state)
+  }
+
+  #endShipping(partition: Partition, shipping: PartitionShipping): void {
+    partition.store.shipping = null
+    this.#shippings.delete(partition.id)
+    this.#setSolo(partition.id, shipping.position)
+    shipping.close()
+  }
+
+  #setSolo(partition: number, { epoch, sequence }: Position): void {
+    const solo = { state: copyState.solo, epoch, sequence, boot: this.#boot }
+    void this.#init.store.commit([copyMutation(partition, solo)]).catch(() => undefined)
+  }
+
+  /** Returns when the primary of before serves no more. */
+  async #succeed(partition: number, epoch: number): Promise<void> {
+    const { env, self, dial, log } = this.#init
+    const before = this.#fences.primaryOf(partition)
+    if (before !== null && before !== self) {
+      try {
+        const peer = await dial(before)
+        await peer.call('yieldPartition', {}, { partition, epoch, deadlineMs: leaseMs })
+        return
+      } catch (error) {
+        log(
+          `the server of before does not give partition ${partition} up: waiting for its lease`,
+          error,
+        )
+      }
+    }
+    for (
+      let left = this.#fences.leftMs(partition);
+      left > 0;
+      left = this.#fences.leftMs(partition)
+    ) {
+      await env.timers.sleep(left)
+    }
+  }
+
+  async #yield({ partition, epoch, peer }: Incoming<'yieldPartition'>): Promise<Position> {
+    if (
+      epoch <= this.#fences.epochOf(partition) &&
+      this.#fences.primaryOf(partition) !== peer.hello.id
+    ) {
+      throw new ClusterError('STALE_EPOCH', `partition ${partition} is in another epoch by now`)
+    }
+    this.#fences.raise(partition, epoch, peer.hello.id)
+    await this.#init.letGo(partition)
+    const { epoch: last = 0, sequence = 0 } = readCopyRecord(this.#init.store, partition) ?? {}
+    return { epoch: last, sequence }
+  }
+
+  /** @returns whether it was taken from another. */
+  async #pullIfNeeded(
+    partition: number,
+    others: readonly MemberId[],
+    assertWanted: () => void,
+  ): Promise<boolean> {
+    const { env, store, log } = this.#init
+    for (let logged = false; ; ) {
+      const record = readCopyRecord(store, partition)
+      const broken = record?.state === copyState.partial || record?.state === copyState.dropping
+      if (others.length === 0) {
+        if (!broken) return false
+        return await this.#neverServed(partition, assertWanted)
+      }
+      const numbered = record?.state === copyState.leads || record?.state === copyState.follows
+      if (numbered && record.boot === this.#boot) return false
+      const refusals: unknown[] = []
+      for (const member of others) {
+        assertWanted()
+        try {
+          await this.#pull(partition, member)
+          return true
+        } catch (error) {
+          if (error instanceof ClusterError && error.code === 'CONFLICT') refusals.push(error)
+          else if (!logged) log(`cannot fetch what partition ${partition} has elsewhere yet`, error)
+          logged = true
+        }
+      }
+      // None of them is sure of its copy: all have lost their power.
+      if (refusals.length === others.length && !broken) return false
+      await env.timers.sleep(retryLongestDelayMs)
+    }
+  }
+
+  async #neverServed(partition: number, assertWanted: () => void): Promise<never> {
+    const { env, log } = this.#init
+    log(
+      `partition ${partition} cannot be served: the copy here is not complete, and there is no other`,
+    )
+    for (;;) {
+      await env.timers.sleep(retryLongestDelayMs)
+      assertWanted()
+    }
+  }
+
+  async #pull(partition: number, member: MemberId): Promise<void> {
+    const { dial, self } = this.#init
+    const peer = await dial(member)
+    const epoch = this.#fences.epochOf(partition)
+    this.#led.delete(partition)
+    // The holder takes what it is fed from the one that is asked, in the epoch that is its own.
+    this.#fences.letFeed(partition, member)
+    try {
+      const options = { partition, epoch, deadlineMs: pullDeadlineMs }
+      await peer.call('pullPartition', { member: self }, options)
+      await this.#holder.stop(partition)
+    } finally {
+      this.#fences.letFeed(partition, null)
+      this.#led.add(partition)
+    }
+  }
+
+  /** Another server has become the primary, and cannot be sure of its own copy. */
+  async #feedOnce({ partition, epoch, body, peer }: Incoming<'pullPartition'>): Promise<void> {
+    const { env, dial, store, blocks } = this.#init
+    this.#fences.pass(partition, epoch, peer.hello.id)
+    const record = readCopyRecord(store, partition)
+    const complete = record?.state === copyState.leads || record?.state === copyState.follows
+    if (this.#isServing(partition) || !complete || record?.boot !== this.#boot) {
+      throw new ClusterError(
+        'CONFLICT',
+        `the copy of partition ${partition} here is not sure either`,
+      )
+    }
+    await this.#holder.stop(partition)
+    const holder = await dial(body.member)
+    const feed = env.random.id()
+    await holder.call('openFeed', { feed }, { partition, epoch })
+    const stream = new FeedStream({ peer: holder, feed, partition, epoch: () => epoch })
+    const pace = { passed: () => undefined, sending: () => Promise.resolve() }
+    try {
+      await feedCopy({ partition, store, blocks }, stream, pace)
+      const { epoch: last, sequence } = readCopyRecord(store, partition) ?? record
+      await stream.push({ item: { kind: 'whole', epoch: last, sequence }, payload: [] }, 1)
+    } finally {
+      stream.fail(new ClusterError('CLOSED', 'the copy was fed'))
+    }
+  }
+}
+
+/** What a partition takes for each inode, about: for progress. */
+const rowBytes = 512
+const pullDeadlineMs = 600_000
