@@ -179,7 +179,8 @@ test('every command has help with an example, and succeeds in giving it', async 
   const volume = ['create', 'list', 'delete'].map(name => ['volume', name])
   const token = ['create', 'list', 'revoke'].map(name => ['token', name])
   const member = ['list', 'label', 'remove'].map(name => ['member', name])
-  const nested = [...volume, ...token, ...member]
+  const key = ['list', 'remove'].map(name => ['key', name])
+  const nested = [...volume, ...token, ...member, ...key]
   for (const command of [...commands.map(name => [name]), ...nested]) {
     const outcome = await rookery(...command, '--help')
     t.regex(outcome.out, /Example/, command.join(' '))

@@ -8,6 +8,7 @@ import { describeError, exitCode, exitCodeOf } from './failure.ts'
 import { fsckCommand } from './fsck.ts'
 import { getCommand } from './get.ts'
 import { joinCommand } from './join.ts'
+import { keyCommand } from './key.ts'
 import { leaveCommand } from './leave.ts'
 import { tellSupervisor } from './lifeline.ts'
 import { lsCommand } from './ls.ts'
@@ -50,7 +51,7 @@ function program(): Command {
   rookery.commandsGroup('Members, one process each:')
   rookery.addCommand(managerCommand()).addCommand(serverCommand())
   rookery.commandsGroup('A cluster of several machines:')
-  rookery.addCommand(tokenCommand()).addCommand(joinCommand())
+  rookery.addCommand(tokenCommand()).addCommand(joinCommand()).addCommand(keyCommand())
   rookery.addCommand(memberCommand()).addCommand(drainCommand()).addCommand(leaveCommand())
   rookery.commandsGroup('Measuring:')
   rookery.addCommand(benchCommand())

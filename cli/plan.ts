@@ -9,7 +9,7 @@ export interface ClusterPlan {
   readonly manager: ChildPlan
   readonly servers: readonly ChildPlan[]
   readonly mount: ChildPlan
-  /** Where the manager listens. */
+  /** Where the home's members dial the manager. */
   readonly managers: readonly string[]
 }
 
@@ -23,7 +23,7 @@ export interface PlanInput {
 
 export function planCluster(input: PlanInput): ClusterPlan {
   const { home, settings, mountpoint, options } = input
-  const managers = addresses(input, 'manager', 0)
+  const [managers, listening] = managerAddresses(input)
   const toManager = managers.flatMap(address => ['--manager', address])
   const servers = serverNumbers(settings)
   return {
@@ -31,7 +31,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
     manager: child(input, 'manager', [
       'manager',
       ...['--dir', home.managerDirectory],
-      ...listen(managers),
+      ...listen(listening),
       ...['--servers', `${servers.length}`, '--partitions', `${settings.partitions}`],
       ...['--replicas', `${settings.replicas}`],
       ...http(input, 0),
@@ -67,6 +67,14 @@ export function planCluster(input: PlanInput): ClusterPlan {
 
 function listen(where: readonly string[]): string[] {
   return where.flatMap(address => ['--listen', address])
+}
+
+/** Where this machine's members dial it; and where it listens, for others also with libp2p. */
+function managerAddresses(input: PlanInput): readonly [readonly string[], readonly string[]] {
+  const { sockets, options } = input
+  const local = `unix:${join(sockets, 'manager.sock')}`
+  if (options.port === undefined) return [[local], [local]]
+  return [[local], [local, `libp2p://127.0.0.1:${options.port}`]]
 }
 
 function addresses({ sockets, options }: PlanInput, name: string, offset: number): string[] {

@@ -70,9 +70,14 @@ function start(
   return startManager({ ...init, directory: dir })
 }
 
+/** A loopback address would lead each machine to itself. */
+function isOfNetwork(address: string): boolean {
+  return /^libp2p:\/\/(?!127\.|localhost|\[::1\])/.test(address)
+}
+
 /** To machines of this network that look for the cluster; where that fails, they need an address. */
 function announce(identity: Identity, manager: Manager, log: Logger): Announcement | null {
-  const addresses = reachable(manager.addresses).filter(address => address.startsWith('libp2p://'))
+  const addresses = reachable(manager.addresses).filter(isOfNetwork)
   if (addresses.length === 0) return null
   const stop = new AbortController()
   const announced = (async () => {

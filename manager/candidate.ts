@@ -175,6 +175,8 @@ export class Candidate {
       createToken: incoming => operations().createToken(incoming),
       listTokens: incoming => operations().listTokens(incoming),
       revokeToken: incoming => operations().revokeToken(incoming),
+      listKeys: incoming => operations().listKeys(incoming),
+      removeKey: incoming => operations().removeKey(incoming),
     }
   }
 

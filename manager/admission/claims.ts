@@ -51,6 +51,12 @@ export function tokenIdFrom(body: unknown): string {
   return checked(id, body, 'this is no id of a token').id
 }
 
+/** @throws ClusterError MALFORMED. */
+export function peerIdFrom(body: unknown): string {
+  return checked(z.object({ peerId: z.string().max(maxMemberTextBytes) }), body, 'this is no key')
+    .peerId
+}
+
 function checked<T>(schema: z.ZodType<T>, body: unknown, otherwise: string): T {
   const result = schema.safeParse(body)
   if (result.success) return result.data

@@ -17,6 +17,7 @@ import type { AdmitReply, CreateTokenReply, TokenStatus } from '../../network/wi
 import type { ClusterState } from '../membership/state.ts'
 import {
   arrivalFrom,
+  peerIdFrom,
   type TokenWish,
   tokenIdFrom,
   tokenSecretFrom,
@@ -30,13 +31,17 @@ import {
   tokenIdOf,
   withArrival,
   withMember,
+  withoutKey,
   withoutToken,
   withToken,
 } from './state.ts'
 
 /** What those who are to be let in, and administrators, may want of a manager. */
 export type AdmissionOperations = Required<
-  Pick<Service, 'admit' | 'certify' | 'createToken' | 'listTokens' | 'revokeToken'>
+  Pick<
+    Service,
+    'admit' | 'certify' | 'createToken' | 'listTokens' | 'revokeToken' | 'listKeys' | 'removeKey'
+  >
 >
 
 export interface AdmissionInit {
@@ -73,6 +78,16 @@ export class AdmissionDesk {
         const id = tokenIdFrom(body)
         await this.#change(admission => withoutToken(admission, id))
         log.info({ token: id }, 'a token was revoked')
+        return answer({})
+      },
+      listKeys: () =>
+        answer({
+          keys: this.#admission.admitted.map(({ serial: _, ...key }) => key),
+        }),
+      removeKey: async ({ body }) => {
+        const peerId = peerIdFrom(body)
+        await this.#change(admission => withoutKey(admission, peerId))
+        log.info({ peerId }, 'a key was shut out')
         return answer({})
       },
     }

@@ -9,6 +9,7 @@ import {
   tokenIdOf,
   withArrival,
   withMember,
+  withoutKey,
   withoutToken,
   withRemoved,
   withToken,
@@ -79,6 +80,14 @@ test('a removed key stays out with its old token, and comes in with a new one an
   const token = { secret: next, role: 'server' as const, uses: 1, lifeS: 60 }
   const back = withArrival(withToken(removed, token, nowS), next, arrival, nowS)
   t.true(back.member.serial > back.state.removed[0]!.serial)
+})
+
+test('a server is not shut out as a client is, and who was never let in is nobody', t => {
+  const { state } = withArrival(withOneToken(), secret, arrival, nowS)
+  t.throws(() => withoutKey(state, arrival.peerId), { code: 'IN_USE', message: /member remove/ })
+  t.throws(() => withoutKey(state, other.peerId), { message: /was let in/ })
+  const client = withMember(state, { ...other, role: 'client' }, { token: '', nowS })
+  t.deepEqual(withoutKey(client.state, other.peerId).admitted, state.admitted)
 })
 
 test('a removed key that a token for several let in gets a higher serial with it, not its old one', t => {

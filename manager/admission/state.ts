@@ -192,6 +192,19 @@ export function withRemoved(state: AdmissionState, peerId: string): AdmissionSta
   }
 }
 
+/** As `withRemoved`, for keys of clients and people: a server has data, and goes another way. */
+export function withoutKey(state: AdmissionState, peerId: string): AdmissionState {
+  const key = state.admitted.find(member => member.peerId === peerId)
+  if (key === undefined) {
+    throw new ClusterError('MALFORMED', `no key ${peerId} was let in`)
+  }
+  if (key.role === 'server') {
+    const text = `${key.name} is a server: 'rookery drain' it, then 'rookery member remove'`
+    throw new ClusterError('IN_USE', text)
+  }
+  return withRemoved(state, peerId)
+}
+
 function bad(reason: string): ClusterError {
   return new ClusterError('BAD_TOKEN', reason)
 }

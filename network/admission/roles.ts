@@ -106,6 +106,8 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
   createToken: admins,
   listTokens: admins,
   revokeToken: admins,
+  listKeys: admins,
+  removeKey: admins,
   drainMember: admins,
   removeMember: admins,
   labelMember: admins,

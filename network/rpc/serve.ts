@@ -48,8 +48,22 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const peers = new Set<Peer>()
   const strangers = new Set<RpcPeer>()
 
+  /** null, and nobody there any more, where this side does not know yet what to prove itself with. */
+  function known(connection: Connection): Credentials | undefined | null {
+    try {
+      return options.credentials && now(options.credentials)
+    } catch (error) {
+      if (!(error instanceof ClusterError)) throw error
+      refusals.add(connection.remote, error)
+      connection.start({ frame: () => undefined, closed: () => undefined })
+      connection.abort(error)
+      return null
+    }
+  }
+
   function welcome(connection: Connection): void {
-    const credentials = options.credentials && now(options.credentials)
+    const credentials = known(connection)
+    if (credentials === null) return
     const cutOff = (error: unknown) => refusals.add(connection.remote, error)
     const admitted = (known: Peer) => {
       strangers.delete(peer)

@@ -51,6 +51,22 @@ export interface TokenStatus {
 export interface ListTokensReply {
   readonly tokens: readonly TokenStatus[]
 }
+/** A key that the cluster lets in. */
+export interface KeyStatus {
+  readonly peerId: string
+  readonly role: AdmissionRole
+  readonly name: string
+  readonly issuedS: number
+  /** By which it came; empty where an administrator let it in. */
+  readonly token: string
+}
+export interface ListKeysReply {
+  readonly keys: readonly KeyStatus[]
+}
+export interface RemoveKeyRequest {
+  readonly peerId: string
+}
+
 export interface RevokeTokenRequest {
   readonly id: string
 }

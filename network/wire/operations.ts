@@ -14,7 +14,9 @@ import type {
   CertifyRequest,
   CreateTokenReply,
   CreateTokenRequest,
+  ListKeysReply,
   ListTokensReply,
+  RemoveKeyRequest,
   RevokeTokenRequest,
 } from './admission-messages.ts'
 import type {
@@ -250,6 +252,8 @@ export interface Operations {
   createToken: { request: CreateTokenRequest; reply: CreateTokenReply }
   listTokens: { request: Empty; reply: ListTokensReply }
   revokeToken: { request: RevokeTokenRequest; reply: Empty }
+  listKeys: { request: Empty; reply: ListKeysReply }
+  removeKey: { request: RemoveKeyRequest; reply: Empty }
 }
 
 export type OperationName = keyof Operations
@@ -339,4 +343,6 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   createToken: 142,
   listTokens: 143,
   revokeToken: 155,
+  listKeys: 156,
+  removeKey: 157,
 }

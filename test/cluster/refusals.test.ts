@@ -64,7 +64,7 @@ testMounted('a port that is taken is named', async t => {
 testMounted('commands on a cluster that is down say so', async t => {
   const cluster = await makeCluster(t)
   refused(t, await cluster.rookery('down', '--home', cluster.home), /no cluster is running/)
-  refused(t, await cluster.rookery('status', '--home', cluster.home), /no cluster is running/)
+  refused(t, await cluster.rookery('status', '--home', cluster.home), /let into no cluster/)
   refused(t, await cluster.rookery('umount', cluster.directory), /nothing of Rookery/)
   refused(
     t,

@@ -1,0 +1,49 @@
+/** Keys that a running cluster lets in: list, shut out. */
+import type { KeyStatus } from '../network/wire/operations.ts'
+import { accessFor } from './access.ts'
+import { askManager } from './ask-manager.ts'
+import { Failure } from './failure.ts'
+import type { ClusterOptions } from './options.ts'
+import { type Column, formatTable } from './table.ts'
+
+export async function list(options: ClusterOptions & { readonly json?: true }): Promise<void> {
+  const access = await accessFor(options)
+  const { keys } = (await askManager(access, peer => peer.call('listKeys', {}))).body
+  if (options.json === true) console.log(JSON.stringify(keys, null, 2))
+  else if (keys.length === 0) console.log('no keys')
+  else console.log(formatTable(columns, keys.map(row)))
+}
+
+export async function remove(named: string, options: ClusterOptions): Promise<void> {
+  const access = await accessFor(options)
+  await askManager(access, async peer => {
+    const { keys } = (await peer.call('listKeys', {})).body
+    const { peerId, name, role } = keyNamed(keys, named)
+    await peer.call('removeKey', { peerId })
+    console.log(`${role} ${name} (${peerId}) is shut out`)
+  })
+}
+
+/** @throws Failure when it is none of them, or more than one. */
+export function keyNamed(keys: readonly KeyStatus[], named: string): KeyStatus {
+  const found = keys.filter(({ peerId, name }) => peerId === named || name === named)
+  const [only] = found
+  if (only !== undefined && found.length === 1) return only
+  if (only === undefined) {
+    throw new Failure(`the cluster has let in no key '${named}': 'rookery key list' shows them`)
+  }
+  const ids = found.map(({ peerId }) => peerId).join(', ')
+  throw new Failure(`several keys are named '${named}': say which, by its peer id: ${ids}`)
+}
+
+const columns: readonly Column[] = [
+  { title: 'NAME', align: 'left' },
+  { title: 'ROLE', align: 'left' },
+  { title: 'SINCE', align: 'left' },
+  { title: 'TOKEN', align: 'left' },
+  { title: 'PEER ID', align: 'left' },
+]
+
+function row({ peerId, role, name, issuedS, token }: KeyStatus): string[] {
+  return [name, role, new Date(issuedS * 1000).toISOString(), token || '-', peerId]
+}

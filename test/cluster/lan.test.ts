@@ -1,0 +1,101 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import test, { type ExecutionContext } from 'ava'
+import { decodeToken, encodeToken } from '../../network/admission/token.ts'
+import { run } from '../posix/program.ts'
+import { eventually } from './eventually.ts'
+import { hasFuse } from './fuse.ts'
+import { makeLan, whyNoLan } from './lan.ts'
+import { type Machine, printed } from './machines.ts'
+import { isMounted } from './processes.ts'
+import { hashTree, plantTree } from './tree.ts'
+
+const title =
+  'machines of a network find their cluster by token and by mDNS, and outlive a pulled plug and a killed manager'
+const reason = hasFuse ? await whyNoLan() : 'this machine has no /dev/fuse'
+if (reason === null) test.serial(title, liveOnLan)
+else test.skip(`${title}: ${reason}`, () => {})
+
+const fileCount = 400
+
+const startManager = (boss: Machine) =>
+  boss.start('manager', '--dir', boss.home, '--listen', '0.0.0.0:7400', '--servers', '3')
+
+async function startServer(machine: Machine, token: string) {
+  const { directory } = machine
+  const disks = ['--meta-dir', `${directory}/meta`, '--data-dir', `${directory}/data`]
+  const server = machine.start('join', token, ...disks)
+  await server.says('the server is up')
+  return server
+}
+
+async function liveOnLan(t: ExecutionContext): Promise<void> {
+  t.timeout(480_000)
+  const lan = await makeLan(t, ['boss', 's1', 's2', 's3', 'user'])
+  const [boss, s1, s2, s3, user] = lan.machines as [Machine, Machine, Machine, Machine, Machine]
+  const tree = `${user.directory}/tree`
+  await plantTree(tree, fileCount)
+  const original = await hashTree(tree)
+  const manager = startManager(boss)
+  await manager.says('manager is up')
+
+  const token = await printed(t, boss.rookery(['token', 'create'], '--uses', '3'))
+  await Promise.all([startServer(s1, token), startServer(s2, token)])
+  // Without an address: the third finds the manager by itself.
+  const bare = encodeToken({ ...decodeToken(token), managers: [] })
+  const found = await startServer(s3, bare)
+  t.true(found.text.includes(`found a manager at libp2p://${lan.address(0)}:7400/`), found.text)
+  await printed(t, boss.rookery(['volume', 'create'], 'default'))
+
+  const mountpoint = `${user.directory}/mount`
+  await mkdir(mountpoint, { recursive: true })
+  const key = await printed(t, boss.rookery(['token', 'create'], '--role', 'client'))
+  user.start('mount', '--token', key, '--home', user.home, mountpoint)
+  await eventually('it is mounted', () => isMounted(mountpoint), 60_000)
+  t.is((await run('/', 'cp', ['-a', tree, `${mountpoint}/one`])).code, 0)
+  t.is(await hashTree(`${mountpoint}/one`), original)
+
+  // The manager is killed in the middle of a copy, and comes back after it: nobody notices.
+  const copying = run('/', 'cp', ['-a', tree, `${mountpoint}/two`])
+  await manager.kill()
+  t.is((await copying).code, 0)
+  t.is(await hashTree(`${mountpoint}/two`), original)
+  await startManager(boss).says('manager is up')
+
+  const stateOf = async (name: string) => {
+    const text = await printed(t, boss.rookery(['status'], '--json'))
+    const { members } = JSON.parse(text) as {
+      members: readonly { addresses: readonly string[]; alive: boolean }[]
+    }
+    return members.find(({ addresses }) => addresses.some(one => one.includes(name)))?.alive
+  }
+  const isUp = async () => (await stateOf(`${lan.address(2)}:`)) === true
+  await eventually('all are back', isUp, 60_000)
+  await lan.plug(2, 'down')
+  const cutMs = performance.now()
+  await eventually('it is declared dead', async () => !(await isUp()), 60_000)
+  t.log(`declared dead after ${Math.round(performance.now() - cutMs)} ms`)
+  // One directory after the other is somewhere: those that are elsewhere go on.
+  const outcomes = await Promise.all(
+    Array.from({ length: 12 }, (_, index) => writeAt(`${mountpoint}/probe-${index}`)),
+  )
+  t.true(outcomes.includes('done'), 'others go on')
+  t.true(
+    outcomes.every(outcome => outcome === 'done' || outcome === 'EIO'),
+    outcomes.join(),
+  )
+  await lan.plug(2, 'up')
+  await eventually('it is back', isUp, 60_000)
+  t.is(await hashTree(`${mountpoint}/one`), original)
+  t.is(await hashTree(`${mountpoint}/two`), original)
+}
+
+/** A program that needs a server which is away waits, and is told so at its deadline. */
+async function writeAt(directory: string): Promise<string> {
+  try {
+    await mkdir(directory)
+    await writeFile(`${directory}/file`, 'here')
+    return (await readFile(`${directory}/file`, 'utf8')) === 'here' ? 'done' : 'other bytes'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
