@@ -177,8 +177,9 @@ export class ClusterClient implements Cluster {
   knownBootsOf(partition: Partition): readonly string[] | null {
     const primary = this.#primaryOf(partition)
     const told = primary === null ? null : (this.#links.get(primary)?.told ?? null)
-    // Of one that went from server to server only who is asked for it can tell.
-    return told === null || this.#moved.has(partition) ? null : bootsOf(told, partition)
+    // Of one that went from server to server, or was fetched from another copy, only who is asked for it can tell.
+    const asks = this.#moved.has(partition) || this.view.replicaCount > 1
+    return told === null || asks ? null : bootsOf(told, partition)
   }
 
   async close(): Promise<void> {
