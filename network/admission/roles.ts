@@ -15,6 +15,8 @@ const clients = ['client', 'admin'] as const
 const readers = ['client', 'admin', 'server'] as const
 const servers = ['server'] as const
 const admins = ['admin'] as const
+/** A server may do so to itself alone: see manager/membership/administration.ts. */
+const leavers = ['admin', 'server'] as const
 const managers = ['manager'] as const
 const members = admissionRoles
 /** To be let in is for those who are not in yet, and for those who come back with another token. */
@@ -108,8 +110,8 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
   revokeToken: admins,
   listKeys: admins,
   removeKey: admins,
-  drainMember: admins,
-  removeMember: admins,
+  drainMember: leavers,
+  removeMember: leavers,
   labelMember: admins,
 
   join: readers,
