@@ -360,6 +360,9 @@ export const maxFuseBackground = 64
 /** Inodes whose attributes are remembered for programs that still refer to them when they are gone, at some
  * 300 bytes each. */
 export const maxLastAttributes = 16_384
+/** Directories of which a mount remembers what subdirectories the kernel was told of, and how many of each. */
+export const maxToldDirectories = 1_024
+export const maxToldInDirectory = 256
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
 /** Threads of which is remembered what they were told last: more than can be in a check at a time. */

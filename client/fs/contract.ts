@@ -158,8 +158,12 @@ export interface FileSystem {
   link(ino: Ino, parent: Ino, name: Name): Promise<Attributes>
   mkdir(parent: Ino, name: Name, mode: number, caller: Caller): Promise<Attributes>
   unlink(parent: Ino, name: Name): Promise<void>
-  rmdir(parent: Ino, name: Name): Promise<void>
-  /** @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE, 4 RENAME_WHITEOUT (for a `caller`). */
+  /** @param meant the directory that is to go and no other one: ESTALE. */
+  rmdir(parent: Ino, name: Name, meant?: Ino): Promise<void>
+  /**
+   * @param flags of renameat2(2): 1 RENAME_NOREPLACE, 2 RENAME_EXCHANGE, 4 RENAME_WHITEOUT (for a `caller`).
+   * @param meant the directory that is to be replaced and no other one, nor none: ESTALE.
+   */
   rename(
     parent: Ino,
     name: Name,
@@ -167,6 +171,7 @@ export interface FileSystem {
     newName: Name,
     flags: number,
     caller?: Caller,
+    meant?: Ino,
   ): Promise<void>
 
   open(ino: Ino, options: { readonly truncate: boolean }): Promise<OpenFile>

@@ -143,21 +143,21 @@ export async function mkdir(
 }
 
 export async function unlink(context: Context, parent: Ino, name: Name): Promise<void> {
-  await remove(context, 'unlink', parent, name)
+  await remove(context, 'unlink', { parent, name })
 }
 
-export async function rmdir(context: Context, parent: Ino, name: Name): Promise<void> {
-  await remove(context, 'rmdir', parent, name)
+export async function rmdir(context: Context, parent: Ino, name: Name, meant?: Ino): Promise<void> {
+  await remove(context, 'rmdir', { parent, name, ...(meant !== undefined && { meant }) })
 }
 
 async function remove(
   context: Context,
   operation: 'unlink' | 'rmdir',
-  parent: Ino,
-  name: Name,
+  request: Named & { readonly meant?: Ino },
 ): Promise<void> {
+  const { parent, name } = request
   checkName(name)
-  const { body, boot, partition } = await mutateName(context, operation, { parent, name })
+  const { body, boot, partition } = await mutateName(context, operation, request)
   markChange(context, parent, partition, boot, [partitionOfIno(body.ino)])
 }
 
@@ -169,6 +169,7 @@ export async function rename(
   newName: Name,
   flags: number,
   caller?: Caller,
+  meant?: Ino,
 ): Promise<void> {
   checkName(name)
   checkName(newName)
@@ -181,6 +182,7 @@ export async function rename(
     newName,
     flags: flags & ~renameFlags.whiteout,
     ...(whites && { whiteout: { uid: caller.uid, gid: caller.gid } }),
+    ...(meant !== undefined && { meant }),
   }
   const { body, boot, partition } = await mutateName(context, 'rename', request)
   const others = [body.partition, partitionOfIno(body.ino)]

@@ -79,9 +79,9 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
     link: (ino, parent, name) => link(context, ino, parent, name),
     mkdir: (parent, name, mode, caller) => mkdir(context, parent, name, mode, caller),
     unlink: (parent, name) => unlink(context, parent, name),
-    rmdir: (parent, name) => rmdir(context, parent, name),
-    rename: (parent, name, newParent, newName, flags, caller) =>
-      rename(context, parent, name, newParent, newName, flags, caller),
+    rmdir: (parent, name, meant) => rmdir(context, parent, name, meant),
+    rename: (parent, name, newParent, newName, flags, caller, meant) =>
+      rename(context, parent, name, newParent, newName, flags, caller, meant),
     open: (ino, options) => open(context, ino, options),
     locks: locksOf(context),
     read: (file, offset, length, options) =>

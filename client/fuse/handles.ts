@@ -6,6 +6,7 @@ import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { OpenFile } from '../fs/contract.ts'
 import { LastAttributes } from './last-attributes.ts'
 import { ToldAttributes } from './told.ts'
+import { ToldDirectories } from './told-directories.ts'
 
 /** A directory being read: the last batch of entries that the file system gave, and where it stands. */
 export interface OpenDirectory {
@@ -26,6 +27,7 @@ export interface OpenDirectory {
 export class Handles {
   readonly told = new ToldAttributes()
   readonly last = new LastAttributes()
+  readonly toldDirectories = new ToldDirectories()
   readonly #files = new Map<number, OpenFile>()
   /** Handles through which pages can be mapped and changed (mmap(2) MAP_SHARED), and how many by inode. */
   readonly #readWrite = new Set<number>()

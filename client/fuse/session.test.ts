@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosixError } from '../../network/errors.ts'
-import type { CacheAuthority, OpenFile, ReadOptions } from '../fs/contract.ts'
+import type { CacheAuthority, FileSystem, OpenFile, ReadOptions } from '../fs/contract.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
 import { FakeChannel, namesOf, text, u32, u64 } from './session.test-support.ts'
@@ -119,6 +119,26 @@ test('a directory that is gone keeps its attributes for who still refers to it',
   t.is(reply.body.readUInt32LE(16 + 64), 0, 'no links')
   const unknown = await channel.ask(session, opcode.getattr, node + 1, [u32(0), u32(0), u64(0n)])
   t.is(unknown.error, estale)
+})
+
+test('RMDIR and RENAME mean the directory that the kernel was told of, an exchange means none', async t => {
+  const { channel, session, fileSystem } = start()
+  const made = await channel.ask(session, opcode.mkdir, 1, [u32(0o755), u32(0), text('d')])
+  const node = Number(made.body.readBigUInt64LE(0))
+  const meant: unknown[] = []
+  const asked: Pick<FileSystem, 'rmdir' | 'rename'> = {
+    rmdir: async (_parent, _name, ino) => void meant.push(ino),
+    rename: async (...all) => void meant.push(all[6]),
+  }
+  Object.assign(fileSystem, asked)
+  await channel.ask(session, opcode.rmdir, 1, [text('d')])
+  await channel.ask(session, opcode.rmdir, 1, [text('other')])
+  const names = [text('other'), text('d')]
+  await channel.ask(session, opcode.rename2, 1, [u64(1n), u32(2), u32(0), ...names])
+  t.deepEqual(meant, [node, undefined, undefined])
+  await channel.ask(session, opcode.lookup, 1, [text('d')])
+  await channel.ask(session, opcode.rename2, 1, [u64(1n), u32(0), u32(0), ...names])
+  t.is(meant[3], node)
 })
 
 test('TMPFILE opens a file without a name, which a link gives one', async t => {

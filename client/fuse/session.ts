@@ -159,6 +159,7 @@ export class Session {
     const { cache } = this.fileSystem
     this.handles.told.tell(attributes)
     this.handles.last.tell(attributes)
+    this.handles.toldDirectories.tell(parent, name, attributes)
     this.reply.entry(at, this.nodeOf(attributes.ino), attributes, {
       entryMs: cache.entryMs(parent, name),
       attributesMs: cache.attributesMs(attributes.ino),

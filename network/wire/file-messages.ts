@@ -87,6 +87,8 @@ export interface MkdirRequest extends Mutation {
 export interface RemoveRequest extends Mutation {
   readonly parent: Ino
   readonly name: Name
+  /** rmdir: the directory that is to be removed and no other one, ESTALE. */
+  readonly meant?: Ino
 }
 export interface RemoveReply {
   /** Of the removed name's inode. */
@@ -106,6 +108,8 @@ export interface RenameRequest extends Mutation {
   readonly flags: number
   /** Leave a whiteout of this owner at the old name (RENAME_WHITEOUT); not together with EXCHANGE. */
   readonly whiteout?: { readonly uid: number; readonly gid: number }
+  /** The directory that is to be replaced and no other one, nor none: ESTALE. */
+  readonly meant?: Ino
 }
 export interface RenameReply {
   readonly ino: Ino

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
-import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { type CheckingResults, checkingLegs, checkingSchemas } from '../checking/legs.ts'
 import { attributesOf } from '../metadata/inode.ts'
 import { factsKey } from '../metadata/keys.ts'
@@ -45,7 +45,13 @@ const schemas = {
   dropLink: z.object({ ino: number }),
   /** The inode got another name (ctime), and a directory perhaps another parent. */
   renamed: z.object({ ino: number, parent: number }),
-  placeEntry: z.object({ parent: number, name, moved: occupant, flags: number }),
+  placeEntry: z.object({
+    parent: number,
+    name,
+    moved: occupant,
+    flags: number,
+    meant: number.optional(),
+  }),
   lockRenames: z.object({}),
   ...checkingSchemas,
 } as const
@@ -103,13 +109,14 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
     return null
   },
 
-  placeEntry(context, { parent, name, moved, flags }) {
+  placeEntry(context, { parent, name, moved, flags, meant }) {
     const { batch } = context
     const shard = shardOf(context, parent, name)
     checkNewName(name)
     const entry = findChild(batch, shard, name)
     const replaced = entry === undefined ? null : { ino: entry.ino, mode: entry.type }
     checkReplacement(moved, replaced, flags)
+    checkMeant(meant, replaced)
     if (replaced?.ino === moved.ino) return { replaced }
     putChild(batch, shard, name, moved)
     const subdirectories = countDirectory(moved) - countDirectory(replaced)
@@ -138,6 +145,12 @@ function checkReplacement(moved: Occupant, replaced: Occupant | null, flags: num
   if (flags === renameExchange) return
   if (countDirectory(replaced) > countDirectory(moved)) throw new PosixError('EISDIR')
   if (countDirectory(replaced) < countDirectory(moved)) throw new PosixError('ENOTDIR')
+}
+
+/** @throws PosixError ESTALE, upon which the kernel looks again what has the name. */
+export function checkMeant(meant: Ino | undefined, found: { readonly ino: Ino } | null): void {
+  if (meant === undefined || meant === found?.ino) return
+  throw new PosixError('ESTALE', `inode ${meant} does not have the name any more`)
 }
 
 /** 1 for a directory, which counts in its parent's nlink, else 0. */

@@ -38,7 +38,14 @@ export const rename: Script<'rename'> = async (transaction, request) => {
   if (parent !== newParent && (countDirectory(moved) === 1 || flags === renameExchange)) {
     await preventLoops(transaction, request, moved)
   }
-  const placed = { parent: newParent, name: newName, moved, flags }
+  const { meant } = request
+  const placed = {
+    parent: newParent,
+    name: newName,
+    moved,
+    flags,
+    ...(meant !== undefined && { meant }),
+  }
   const { partition, replaced } = await placeName(transaction, placed)
   if (replaced?.ino !== moved.ino) await settle(transaction, request, moved, replaced)
   return { body: { ino: moved.ino, partition }, payload: noPayload }

@@ -17,6 +17,7 @@ import { noPayload } from '../partition/operation.ts'
 import { checkAttributes } from '../partition/operations/attributes.ts'
 import { shardOf, touchShard } from '../partition/shards.ts'
 import type { Script } from './coordinator.ts'
+import { checkMeant } from './legs.ts'
 import { removeDirectory } from './wide.ts'
 
 export const mkdir: Script<'mkdir'> = async (transaction, request) => {
@@ -73,6 +74,7 @@ export const rmdir: Script<'rmdir'> = async (transaction, request) => {
     const shard = shardOf(context, request.parent, request.name)
     const child = readChild(context.batch, shard, request.name)
     if (child.type !== fileType.directory) throw new PosixError('ENOTDIR')
+    checkMeant(request.meant, child)
     deleteChild(context.batch, shard, request.name)
     touchShard(context, shard, { entries: -1, subdirectories: -1 })
     return child

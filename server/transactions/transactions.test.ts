@@ -163,6 +163,29 @@ test('a directory that was removed takes in no other one: ENOENT, as on a local 
   await whole(t, cluster)
 })
 
+test('a directory is removed or replaced only when it is the one that was meant', async t => {
+  const { cluster, a, b } = await makeWorld()
+  const [one, other] = [
+    await makeDirectory(cluster, a, 'one'),
+    await makeDirectory(cluster, a, 'other'),
+  ]
+  const moved = await makeDirectory(cluster, b, 'moved')
+  const [parent, name] = [a, Buffer.from('one')]
+  const move = { parent: b, name: Buffer.from('moved'), newParent: a, flags: 0, meant: one }
+  const stale = [
+    cluster.names.mutate('rmdir', { parent, name, meant: other }),
+    cluster.names.mutate('rename', { ...move, newName: Buffer.from('other') }),
+    cluster.names.mutate('rename', { ...move, newName: Buffer.from('none') }),
+  ]
+  for (const attempt of stale) t.is((await refusal(t, cluster, attempt))?.code, 'ESTALE')
+  t.like(entriesOf(cluster, a), { one, other })
+  await cluster.passing(cluster.names.mutate('rename', { ...move, newName: name }))
+  t.is(entriesOf(cluster, a).one, moved)
+  await cluster.passing(cluster.names.mutate('rmdir', { parent, name, meant: moved }))
+  t.is(entriesOf(cluster, a).one, undefined)
+  await whole(t, cluster)
+})
+
 test('of two directories moved into each other at a time, one at most succeeds', async t => {
   for (let seed = 1; seed <= 20; seed++) {
     const { cluster, a, b } = await makeWorld(seed, 5)

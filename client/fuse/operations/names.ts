@@ -8,6 +8,9 @@ import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
 import { openFlagsOf } from './files.ts'
 
+/** RENAME_EXCHANGE of renameat2(2). */
+const renameExchange = 2
+
 export async function lookup(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const name = request.name(0)
@@ -15,6 +18,7 @@ export async function lookup(session: Session, request: Request): Promise<void> 
     session.sendEntry(request, parent, name, await session.fileSystem.lookup(parent, name))
   } catch (error) {
     if (posixCodeOf(error) !== 'ENOENT') throw error
+    session.handles.toldDirectories.tell(parent, name, null)
     missing(session, request, session.fileSystem.cache.entryMs(parent, name))
   }
 }
@@ -112,7 +116,10 @@ export async function unlink(session: Session, request: Request): Promise<void> 
 }
 
 export async function rmdir(session: Session, request: Request): Promise<void> {
-  await session.fileSystem.rmdir(session.inoOf(request.node), request.name(0))
+  const parent = session.inoOf(request.node)
+  const name = request.name(0)
+  const meant = session.handles.toldDirectories.meant(parent, name)
+  await session.fileSystem.rmdir(parent, name, meant)
   session.done(request)
 }
 
@@ -136,7 +143,12 @@ async function renameNames(
   const newName = request.text(end + 1, request.textEnd(end + 1))
   const { uid, gid } = request
   const { flags } = where
-  await session.fileSystem.rename(parent, name, newParent, newName, flags, { uid, gid })
+  const told = session.handles.toldDirectories
+  // In an exchange the kernel takes nothing for removed.
+  const meant = (flags & renameExchange) === 0 ? told.meant(newParent, newName) : undefined
+  await session.fileSystem.rename(parent, name, newParent, newName, flags, { uid, gid }, meant)
+  told.tell(parent, name, null)
+  told.tell(newParent, newName, null)
   session.done(request)
 }
 
