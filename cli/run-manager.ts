@@ -80,9 +80,14 @@ function announce(identity: Identity, manager: Manager, log: Logger): Announceme
   const addresses = reachable(manager.addresses).filter(isOfNetwork)
   if (addresses.length === 0) return null
   const stop = new AbortController()
+  const stopped = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true })
+  })
+  stopped.catch(() => undefined)
   const announced = (async () => {
     const { announceManager } = await import('../network/discovery/lan.ts')
-    const cluster = await manager.cluster
+    // Where no manager has led yet it may never be known.
+    const cluster = await Promise.race([manager.cluster, stopped])
     return await announceManager({ identity, cluster, addresses, signal: stop.signal })
   })()
   announced.catch((error: unknown) => {

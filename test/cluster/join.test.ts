@@ -132,3 +132,15 @@ test.serial(
     t.regex(await printed(t, disks.rookery(['token', 'create'])), /^rk1/)
   },
 )
+
+test.serial('a manager whose etcd never answers can be stopped', async t => {
+  t.timeout(60_000)
+  const [boss] = (await makeMachines(t, { names: ['a'] })) as [Machine]
+  const manager = boss.start(
+    ...['manager', '--dir', boss.home, '--store', 'etcd://127.0.0.1:1/none', ...anyPort],
+  )
+  await manager.says('as a standby so far')
+  const startMs = performance.now()
+  await manager.stop()
+  t.true(performance.now() - startMs < 15_000, manager.text)
+})
