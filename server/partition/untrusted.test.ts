@@ -159,7 +159,9 @@ test('fields of any kind leave the server up and its records readable', async t 
     if (round % 8 === 0) await cluster.env.advance(10)
   }
   await cluster.env.advance(60_000)
+  // What was still open under no name goes now, and its blocks a little later.
   server.sessions.renew(client, [])
+  await cluster.env.advance(5_000)
   const reply = await call('readdir', { ino: parent, cookie: 0, limitBytes: 1_000_000, plus: true })
   const { entries } = (reply as { body: { entries: readonly { ino: number }[] } }).body
   for (const { ino } of entries) {
