@@ -15,6 +15,11 @@ export function privateKeyOf({ privateKey }: Pick<Identity, 'privateKey'>): KeyO
   return createPrivateKey({ key, format: 'jwk' })
 }
 
+/** A raw public key in its SubjectPublicKeyInfo. */
+export function publicKeyInfoOf(publicKey: Uint8Array): Buffer {
+  return Buffer.concat([publicPrefix, publicKey])
+}
+
 export function signWith(key: KeyObject, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, key))
 }
@@ -28,7 +33,7 @@ export function isSignedBy(
   if (publicKey.byteLength !== keyBytes || signature.byteLength !== signatureBytes) return false
   try {
     const key = createPublicKey({
-      key: Buffer.concat([publicPrefix, publicKey]),
+      key: publicKeyInfoOf(publicKey),
       format: 'der',
       type: 'spki',
     })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { Libp2pTransport } from '../transport/libp2p.ts'
 import { SocketTransport } from '../transport/socket.ts'
+import { TlsTransport } from '../transport/tls.ts'
 import { proofCompliance } from './compliance.ts'
 import { env } from './compliance-fixtures.ts'
 
@@ -18,6 +19,12 @@ proofCompliance(test, {
   ...socket,
   name: 'unix',
   address: () => `unix:${join(directory, `${++made}.sock`)}`,
+})
+proofCompliance(test, {
+  name: 'tls',
+  provesKeys: false,
+  make: identity => new TlsTransport(env, identity),
+  address: () => 'tls://127.0.0.1:0',
 })
 proofCompliance(test, {
   name: 'libp2p',

@@ -1,4 +1,4 @@
-/** Addresses of sockets: `tcp://host:port` and `unix:/path`. */
+/** Addresses of sockets: `tcp://host:port`, `tls://host:port` and `unix:/path`. */
 import { ClusterError } from '../errors.ts'
 
 export type SocketAddress =
@@ -36,5 +36,26 @@ function parseUnix(path: string): SocketAddress {
 }
 
 export function formatTcp(host: string, port: number): string {
-  return host.includes(':') ? `tcp://[${host}]:${port}` : `tcp://${host}:${port}`
+  return `tcp://${hostPort(host, port)}`
+}
+
+const tlsScheme = /^tls(?=:)/
+
+/** @throws ClusterError UNREACHABLE when it is no address of TLS. */
+export function parseTls(address: string): { readonly host: string; readonly port: number } {
+  const at = tlsScheme.test(address) ? tcpForm.exec(address.replace(tlsScheme, 'tcp')) : null
+  const host = at?.[1] ?? at?.[2]
+  const port = Number(at?.[3])
+  if (host === undefined || !(port <= 0xffff)) {
+    throw new ClusterError('UNREACHABLE', `'${address}' is no address: tls://host:port`)
+  }
+  return { host, port }
+}
+
+export function formatTls(host: string, port: number): string {
+  return `tls://${hostPort(host, port)}`
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -89,7 +89,7 @@ export interface Listener {
 }
 
 export interface Transport {
-  /** Scheme of its addresses: "tcp", "unix", "memory". */
+  /** Schemes of its addresses: "tcp", "tls", "unix", "libp2p", "memory". */
   readonly schemes: readonly string[]
   /**
    * @param address e.g. `tcp://127.0.0.1:7400`, `tcp://[::1]:0`, `unix:/run/x.sock`, `memory:a`.

@@ -14,12 +14,8 @@ import { type Connection, type Listener, openChannel, type Transport } from './c
 import { Door, type Waiting } from './door.ts'
 import { FramedConnection } from './framed-connection.ts'
 import { SocketStream } from './socket-stream.ts'
+import { bindTcp, boundPort, closeServer, tcpOptions, watchDial } from './tcp-socket.ts'
 import { bindUnix } from './unix-socket.ts'
-
-/** A host that lost its power says nothing: the kernel asks after this long without traffic. */
-const keepAliveMs = 15_000
-
-const takenText = 'is taken: stop what listens there, or give another port'
 
 export class SocketTransport implements Transport {
   readonly schemes = ['tcp', 'unix'] as const
@@ -32,11 +28,8 @@ export class SocketTransport implements Transport {
   async listen(address: string, accept: (connection: Connection) => void): Promise<Listener> {
     const at = parseAddress(address)
     const server = createServer({
-      allowHalfOpen: true,
+      ...(at.scheme === 'tcp' ? tcpOptions : { allowHalfOpen: true }),
       pauseOnConnect: true,
-      noDelay: at.scheme === 'tcp',
-      keepAlive: at.scheme === 'tcp',
-      keepAliveInitialDelay: keepAliveMs,
     })
     server.maxConnections = maxConnectionsAccepted
     const door = new Door(this.#env)
@@ -48,7 +41,7 @@ export class SocketTransport implements Transport {
       accept(this.#adopt(socket, remote, waiting))
     })
     if (at.scheme === 'unix') await bindUnix(server, at.path)
-    else await bindTcp(server, at.host, at.port)
+    else await bindTcp(server, at, formatTcp(at.host, at.port))
     // Such as EMFILE: that one peer is turned away, the listening goes on.
     server.on('error', error => process.emitWarning(`accepting at ${address}: ${error.message}`))
     return { address: boundAddress(server, at), close: () => closeServer(server) }
@@ -63,42 +56,15 @@ export class SocketTransport implements Transport {
       const socket = createConnection(connectOptions(parseAddress(address)))
       // Nothing is read before `start`: what arrives early waits in the kernel.
       socket.pause()
-      const settle = this.#watchDial(socket, address, reject, signal)
+      const settle = watchDial({
+        ...{ env: this.#env, socket, address, reject, signal },
+        deadlineMs: dialDeadlineMs,
+      })
       socket.once('connect', () => {
         settle()
         resolve(this.#adopt(socket, address))
       })
     })
-  }
-
-  /** @returns a function that ends the watch over deadline, signal and errors. */
-  #watchDial(
-    socket: Socket,
-    address: string,
-    reject: (error: ClusterError) => void,
-    signal: AbortSignal | undefined,
-  ): () => void {
-    const fail = (error: ClusterError) => {
-      settle()
-      socket.on('error', () => reject(error))
-      socket.destroy()
-      reject(error)
-    }
-    const failed = (cause: Error) =>
-      fail(new ClusterError('UNREACHABLE', `nobody answers at ${address}`, { cause }))
-    const cancelled = () =>
-      fail(new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal?.reason }))
-    const timer = this.#env.timers.after(dialDeadlineMs, () =>
-      fail(new ClusterError('TIMEOUT', `${address} did not answer within ${dialDeadlineMs} ms`)),
-    )
-    const settle = () => {
-      timer.cancel()
-      signal?.removeEventListener('abort', cancelled)
-      socket.off('error', failed)
-    }
-    socket.on('error', failed)
-    signal?.addEventListener('abort', cancelled, { once: true })
-    return settle
   }
 
   #adopt(socket: Socket, remote: string, waiting?: Waiting): Connection {
@@ -109,45 +75,14 @@ export class SocketTransport implements Transport {
 
 function connectOptions(at: SocketAddress): NetConnectOpts {
   if (at.scheme === 'unix') return { path: at.path, allowHalfOpen: true }
-  return {
-    host: at.host,
-    port: at.port,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveMs,
-  }
-}
-
-function bindTcp(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE'
-      const reason = taken ? takenText : `cannot be listened on (${cause.code})`
-      const message = `${formatTcp(host, port)} ${reason}`
-      reject(new ClusterError(taken ? 'IN_USE' : 'BAD_ADDRESS', message, { cause }))
-    }
-    server.once('error', failed)
-    server.listen({ host, port }, () => {
-      server.off('error', failed)
-      resolve()
-    })
-  })
+  return { host: at.host, port: at.port, ...tcpOptions }
 }
 
 function boundAddress(server: Server, asked: SocketAddress): string {
   if (asked.scheme === 'unix') return `unix:${asked.path}`
-  const bound = server.address()
-  const port = typeof bound === 'object' && bound !== null ? bound.port : asked.port
-  return formatTcp(asked.host, port)
+  return formatTcp(asked.host, boundPort(server, asked.port))
 }
 
 function peerOf(socket: Socket): string {
   return formatTcp(socket.remoteAddress ?? '?', socket.remotePort ?? 0)
-}
-
-/** `Server.close` calls back when the last connection has ended: the listening itself ends at once. */
-function closeServer(server: Server): Promise<void> {
-  server.close()
-  return Promise.resolve()
 }

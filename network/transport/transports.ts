@@ -8,6 +8,10 @@ import { SocketTransport } from './socket.ts'
 export function transportsOf(env: Env, identity: Identity): readonly Transport[] {
   return [
     new SocketTransport(env),
+    new LateTransport(['tls'], async () => {
+      const { TlsTransport } = await import('./tls.ts')
+      return new TlsTransport(env, identity)
+    }),
     new LateTransport(['libp2p'], async () => {
       const { Libp2pTransport } = await import('./libp2p.ts')
       return new Libp2pTransport(env, identity)
