@@ -75,7 +75,7 @@ export function parseWeight(text: string): number {
 const longestSocketPathBytes = 107
 
 /**
- * `HOST:PORT` and `/path` are short for `tcp://HOST:PORT` and `unix:/path`.
+ * `HOST:PORT` and `/path` are short for `tcp://HOST:PORT` and `unix:/path`; `tls://HOST:PORT` is TCP, encrypted.
  * @returns the address in the form that a transport takes.
  */
 export function parseAddress(text: string): string {
@@ -93,13 +93,13 @@ export function parseAddress(text: string): string {
     }
     return address
   }
-  const match = /^(?:tcp:\/\/)?(\[[0-9a-fA-F:.%\w]+\]|[\w.-]+):(\d{1,5})$/.exec(address)
-  if (match === null || Number(match[2]) > 65_535) {
+  const match = /^(?:(tcp|tls):\/\/)?(\[[0-9a-fA-F:.%\w]+\]|[\w.-]+):(\d{1,5})$/.exec(address)
+  if (match === null || Number(match[3]) > 65_535) {
     throw new InvalidArgumentError(
-      `'${text}' is not an address: write HOST:PORT, tcp://HOST:PORT or unix:/path.`,
+      `'${text}' is not an address: write HOST:PORT, tls://HOST:PORT or unix:/path.`,
     )
   }
-  return `tcp://${match[1]}:${match[2]}`
+  return `${match[1] ?? 'tcp'}://${match[2]}:${match[3]}`
 }
 
 /** Where a manager listens: `HOST:PORT` is short for `libp2p://HOST:PORT`, which it is joined through. */

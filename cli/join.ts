@@ -2,9 +2,10 @@
 import { Command } from 'commander'
 import type { HttpAddress } from '../network/http/serve.ts'
 import { collect, parseAddress, parseWeight } from './arguments.ts'
+import { type ListeningOptions, tlsOption, transportOption } from './listening.ts'
 import { homeOption, httpOption, logLevelOption } from './options.ts'
 
-export interface JoinOptions {
+export interface JoinOptions extends ListeningOptions {
   readonly home: string
   readonly metaDir?: string
   readonly dataDir?: string
@@ -35,6 +36,8 @@ export function joinCommand(): Command {
     .option('--meta-dir <dir>', 'of a server: metadata, a small, fast disk')
     .option('--data-dir <dir>', 'of a server: file data, a large disk')
     .option('--listen <address...>', 'HOST:PORT (default: 0.0.0.0:7401)', collect(parseAddress))
+    .addOption(tlsOption())
+    .addOption(transportOption())
     .option('--name <name>', 'for people (default: the name of the host)')
     .option('--domain <name>', 'what fails together with it (default: the name of the host)')
     .option('--weight <number>', 'its share, relative to the others (default: 1)', parseWeight)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { Failure } from './failure.ts'
 import { type Home, type HomeSettings, serverNumbers } from './home.ts'
+import { listeningOn } from './listening.ts'
 import type { ChildPlan } from './supervised-child.ts'
 import type { UpOptions } from './up.ts'
 
@@ -79,12 +80,12 @@ function managerAddresses(input: PlanInput): readonly [readonly string[], readon
 
 function addresses({ sockets, options }: PlanInput, name: string, offset: number): string[] {
   const local = `unix:${join(sockets, `${name}.sock`)}`
-  if (options.port === undefined) return [local]
+  if (options.port === undefined) return listeningOn([local], options)
   const port = options.port + offset
   if (port > 65_535) {
     throw new Failure(`port ${options.port} leaves no room for every server: choose a lower one`)
   }
-  return [local, `tcp://127.0.0.1:${port}`]
+  return listeningOn([local, `tcp://127.0.0.1:${port}`], options)
 }
 
 /** Port 0 is any that is free, for each member. */

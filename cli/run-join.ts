@@ -9,6 +9,7 @@ import { admit, readToken } from './admission.ts'
 import { Failure } from './failure.ts'
 import { prepareHome } from './home.ts'
 import type { JoinOptions } from './join.ts'
+import { listeningOn } from './listening.ts'
 import { writeServerSettings } from './server-settings.ts'
 import { systemdUnit } from './systemd-unit.ts'
 
@@ -28,6 +29,7 @@ async function joinAsServer(token: Token, options: JoinOptions): Promise<void> {
     })
   }
   const directories = { metaDirectory: resolve(metaDir), dataDirectory: resolve(dataDir) }
+  const listen = listeningOn(options.listen ?? defaultListen, options)
   // Before the token is spent: a directory that is somebody else's is no place for a server.
   const stamp = await claimDirectories(directories)
   const kept = await admit({
@@ -44,7 +46,7 @@ async function joinAsServer(token: Token, options: JoinOptions): Promise<void> {
   const { name, domain, weight } = options
   await writeServerSettings(directories.metaDirectory, {
     dataDir: directories.dataDirectory,
-    listen: [...(options.listen ?? defaultListen)],
+    listen,
     ...(name === undefined ? {} : { name }),
     ...(domain === undefined ? {} : { domain }),
     ...(weight === undefined ? {} : { weight }),

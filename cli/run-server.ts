@@ -11,6 +11,7 @@ import { Failure } from './failure.ts'
 import { finderOf } from './find-managers.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
+import { listeningOn } from './listening.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { ServerOptions } from './server.ts'
 import { readServerSettings, type ServerSettings } from './server-settings.ts'
@@ -69,7 +70,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
 }
 
 /** As told now, or as it was when the server joined. @throws Failure when neither says it. */
-async function settingsOf({ metaDir, dataDir, listen }: ServerOptions): Promise<ServerSettings> {
+async function settingsOf(options: ServerOptions): Promise<ServerSettings> {
+  const { metaDir, dataDir, listen } = options
   const kept = await readServerSettings(metaDir)
   const where = dataDir ?? kept?.dataDir
   const addresses = listen ?? kept?.listen
@@ -79,7 +81,7 @@ async function settingsOf({ metaDir, dataDir, listen }: ServerOptions): Promise<
       usage: true,
     })
   }
-  return { ...kept, dataDir: where, listen: [...addresses] }
+  return { ...kept, dataDir: where, listen: listeningOn(addresses, options) }
 }
 
 /** @throws Failure when the server was let into no cluster. */

@@ -2,9 +2,10 @@
 import { Command } from 'commander'
 import type { HttpAddress } from '../network/http/serve.ts'
 import { collect, parseAddress, parseWeight } from './arguments.ts'
+import { type ListeningOptions, tlsOption, transportOption } from './listening.ts'
 import { httpOption, logLevelOption, managerOption } from './options.ts'
 
-export interface ServerOptions {
+export interface ServerOptions extends ListeningOptions {
   readonly metaDir: string
   readonly dataDir?: string
   readonly manager?: readonly string[]
@@ -29,6 +30,8 @@ export function serverCommand(): Command {
     .option('--data-dir <dir>', 'file data: a large disk')
     .addOption(managerOption())
     .option('--listen <address...>', 'HOST:PORT or unix:/path', collect(parseAddress))
+    .addOption(tlsOption())
+    .addOption(transportOption())
     .option('--name <name>', 'for people (default: the name of the host)')
     .option('--domain <name>', 'what fails together with it (default: the name of the host)')
     .option(

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { countBetween } from './arguments.ts'
 import { maxHomeServers } from './home.ts'
+import { type ListeningOptions, tlsOption, transportOption } from './listening.ts'
 import {
   devOption,
   type FuseBackend,
@@ -14,7 +15,7 @@ import {
   volumeOption,
 } from './options.ts'
 
-export interface UpOptions {
+export interface UpOptions extends ListeningOptions {
   readonly home: string
   readonly volume: string
   readonly servers?: number
@@ -50,6 +51,8 @@ export function upCommand(): Command {
     .addOption(volumeOption())
     .option('--detach', 'return when it is mounted, and go on in the background')
     .option('--port <port>', 'listen on 127.0.0.1 too, from this port on', countBetween(1, 65_535))
+    .addOption(tlsOption())
+    .addOption(transportOption())
     .option(
       '--http <port>',
       'a page of its state at http://127.0.0.1:PORT, metrics of all there and from this port on',

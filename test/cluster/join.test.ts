@@ -10,7 +10,8 @@ const anyPort = ['--listen', '127.0.0.1:0']
 function startManager(machine: Machine, ...more: readonly string[]): Running {
   const listen = more.includes('--listen') ? [] : anyPort
   return machine.start(
-    ...['manager', '--dir', machine.home, '--servers', '1', '--partitions', '16', '--no-mdns'],
+    ...['manager', '--dir', machine.home, '--partitions', '16', '--no-mdns'],
+    ...(more.includes('--servers') ? [] : ['--servers', '1']),
     ...listen,
     ...more,
   )
@@ -143,4 +144,33 @@ test.serial('a manager whose etcd never answers can be stopped', async t => {
   const startMs = performance.now()
   await manager.stop()
   t.true(performance.now() - startMs < 15_000, manager.text)
+})
+
+test.serial('servers are reached over TLS and over libp2p where they listen so', async t => {
+  const [boss, secured, hostile, user] = (await makeMachines(t, {
+    names: ['a', 'b', 'c', 'd'],
+  })) as [Machine, Machine, Machine, Machine]
+  const manager = startManager(boss, '--servers', '2')
+  await manager.says('manager is up')
+  const join = async (machine: Machine, ...how: readonly string[]) =>
+    machine.start('join', await tokenFrom(t, boss), ...disksOf(machine), ...anyPort, ...how)
+  const servers = [await join(secured, '--tls'), await join(hostile, '--transport', 'libp2p')]
+  for (const server of servers) await server.says('the server is up')
+  const schemes = servers.map(({ text }) => text.match(/(tcp|tls|libp2p):\/\/127\.0\.0\.1:\d+/g))
+  t.deepEqual(
+    schemes.map(found => found?.map(address => address.split(':')[0])),
+    [['tls'], ['libp2p']],
+  )
+  await printed(t, boss.rookery(['volume', 'create'], 'default'))
+  await printed(t, user.rookery(['join'], await tokenFrom(t, boss, '--role', 'client')))
+  const text = 'what many servers keep\n'.repeat(100_000)
+  await mkdir(user.directory, { recursive: true })
+  for (let number = 0; number < 4; number++) {
+    const path = `${user.directory}/${number}`
+    await writeFile(path, `${number} ${text}`)
+    await printed(t, user.rookery(['put'], path, `/${number}`))
+    t.is(await printed(t, user.rookery(['cat'], `/${number}`)), `${number} ${text}`.trimEnd())
+  }
+  const status = await printed(t, boss.rookery(['status']))
+  t.is(status.match(/ up +[1-9]/g)?.length, 2, status)
 })
