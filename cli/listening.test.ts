@@ -25,7 +25,7 @@ test('what travels by TCP is encrypted as asked, and nothing else is changed', t
 
 test('encryption of nothing, or twice, is refused', t => {
   const bad = { instanceOf: Failure }
-  t.throws(() => listeningOn(['unix:/x'], { tls: true }), { ...bad, message: /HOST:PORT/ })
+  t.throws(() => listeningOn(['unix:/x'], { tls: true }), { ...bad, message: /--listen HOST:PORT/ })
   t.throws(() => listeningOn(['unix:/x'], { transport: 'libp2p' }), bad)
   t.throws(() => listeningOn(addresses, { tls: true, transport: 'libp2p' }), bad)
 })

@@ -30,7 +30,10 @@ export function listeningOn(addresses: readonly string[], options: ListeningOpti
   const [scheme, option] = tls ? ['tls://', '--tls'] : ['libp2p://', '--transport libp2p']
   const changed = addresses.map(address => address.replace(/^tcp:\/\//, scheme))
   if (changed.some(address => address.startsWith(scheme))) return changed
-  throw new Failure(`${option} is for an address of TCP, and there is none: give HOST:PORT too`, {
-    usage: true,
-  })
+  throw new Failure(
+    `${option} is for an address of TCP, and there is none: give --listen HOST:PORT, or --port with 'up'`,
+    {
+      usage: true,
+    },
+  )
 }
