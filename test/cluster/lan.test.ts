@@ -1,10 +1,13 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import assert from 'node:assert/strict'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { decodeToken, encodeToken } from '../../network/admission/token.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { View } from '../../network/wire/view.ts'
 import { run } from '../posix/program.ts'
 import { eventually } from './eventually.ts'
 import { hasFuse } from './fuse.ts'
-import { makeLan, whyNoLan } from './lan.ts'
+import { type Lan, makeLan, whyNoLan } from './lan.ts'
 import { type Machine, printed } from './machines.ts'
 import { isMounted } from './processes.ts'
 import { hashTree, plantTree } from './tree.ts'
@@ -61,16 +64,13 @@ async function liveOnLan(t: ExecutionContext): Promise<void> {
   t.is(await hashTree(`${mountpoint}/two`), original)
   await startManager(boss).says('manager is up')
 
-  const stateOf = async (name: string) => {
-    const text = await printed(t, boss.rookery(['status'], '--json'))
-    const { members } = JSON.parse(text) as {
-      members: readonly { addresses: readonly string[]; alive: boolean }[]
-    }
-    return members.find(({ addresses }) => addresses.some(one => one.includes(name)))?.alive
-  }
-  const isUp = async () => (await stateOf(`${lan.address(2)}:`)) === true
+  const status = async () =>
+    JSON.parse(await printed(t, boss.rookery(['status'], '--json'))) as Status
+  // Any server but the one that has the root of the volume: without that nobody gets anywhere.
+  const victim = serverWithout((await stat(mountpoint)).ino, await status(), lan)
+  const isUp = async () => (await status()).members.find(isAt(lan.address(victim)))?.alive === true
   await eventually('all are back', isUp, 60_000)
-  await lan.plug(2, 'down')
+  await lan.plug(victim, 'down')
   const cutMs = performance.now()
   await eventually('it is declared dead', async () => !(await isUp()), 60_000)
   t.log(`declared dead after ${Math.round(performance.now() - cutMs)} ms`)
@@ -83,10 +83,29 @@ async function liveOnLan(t: ExecutionContext): Promise<void> {
     outcomes.every(outcome => outcome === 'done' || outcome === 'EIO'),
     outcomes.join(),
   )
-  await lan.plug(2, 'up')
+  await lan.plug(victim, 'up')
   await eventually('it is back', isUp, 60_000)
   t.is(await hashTree(`${mountpoint}/one`), original)
   t.is(await hashTree(`${mountpoint}/two`), original)
+}
+
+interface Status {
+  readonly view: View
+  readonly members: readonly { readonly addresses: readonly string[]; readonly alive: boolean }[]
+}
+
+const isAt =
+  (host: string) =>
+  ({ addresses }: { readonly addresses: readonly string[] }) =>
+    addresses.some(address => address.includes(`${host}:`))
+
+/** The number of a machine whose server does not hold the inode. */
+function serverWithout(ino: number, { view }: Status, lan: Lan): number {
+  const holder = view.partitions[partitionOfIno(ino)]?.primary
+  const servers = view.members.filter(({ id, role }) => role === 'server' && id !== holder)
+  const index = lan.machines.findIndex((_, at) => servers.some(isAt(lan.address(at))))
+  assert(index > 0, 'a server is on a machine of its own')
+  return index
 }
 
 /** A program that needs a server which is away waits, and is told so at its deadline. */
