@@ -69,6 +69,7 @@ interface Sending {
 }
 
 const noPayload: Payload = []
+const always = () => true
 /** Renewals in one session time-out: two may be lost. */
 const ticksInTimeout = 4
 
@@ -161,8 +162,14 @@ export class ClusterClient implements Cluster {
     }
   }
 
-  ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>> {
-    return this.#persist(name, server, request, noPayload, this.env.clock.monotonicMs(), null)
+  ask<N extends QueryName>(
+    name: N,
+    server: MemberId,
+    request: RequestOf<N>,
+    isWanted = always,
+  ): Promise<Reply<N>> {
+    const startedMs = this.env.clock.monotonicMs()
+    return this.#persist(name, server, request, noPayload, startedMs, null, isWanted)
   }
 
   bootOf(partition: Partition): Boot {
@@ -199,6 +206,7 @@ export class ClusterClient implements Cluster {
     payload: Payload,
     startedMs: number,
     sending: Sending | null,
+    isWanted = always,
   ): Promise<Reply<N>> {
     let trouble: Trouble | null = null
     for (;;) {
@@ -233,6 +241,9 @@ export class ClusterClient implements Cluster {
           checksumFailed: false,
         }
         await this.#recover(trouble, error, route, session, replies)
+        if (!isWanted()) {
+          throw new ClusterError('NOT_PRIMARY', `${name} at ${target}: it has gone elsewhere`)
+        }
         if (sending !== null && !trouble.uncertain) sending.boot = null
       }
     }

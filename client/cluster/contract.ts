@@ -110,7 +110,16 @@ export interface Cluster {
   knownBootsOf(partition: Partition): readonly string[] | null
   /** Primaries of any partition now: every server that has a part in the file system. */
   servers(): readonly MemberId[]
-  /** Asks one server, not a partition; retried like the others while it is a member. */
-  ask<N extends QueryName>(name: N, server: MemberId, request: RequestOf<N>): Promise<Reply<N>>
+  /**
+   * Asks one server, not a partition; retried like the others.
+   * @param isWanted asked after each failure: when the server is not the one to ask any more, that is the end.
+   * @throws ClusterError NOT_PRIMARY when `isWanted` says no; all else is as for `query`.
+   */
+  ask<N extends QueryName>(
+    name: N,
+    server: MemberId,
+    request: RequestOf<N>,
+    isWanted?: () => boolean,
+  ): Promise<Reply<N>>
   close(): Promise<void>
 }

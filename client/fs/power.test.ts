@@ -1,5 +1,6 @@
 /** What programs hear when a server's machine lost what had not been synced. */
 import test, { type ExecutionContext } from 'ava'
+import { ClusterError } from '../../network/errors.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { TestServers } from '../testing/servers.ts'
 import type { FileSystem, OpenFile } from './contract.ts'
@@ -75,6 +76,25 @@ test('fsync tells of blocks that a server of data lost, though the inode is else
   await cluster.losePower(other.id)
   await t.throwsAsync(fs.fsync(file.ino, file), lost)
   await fs.fsync(file.ino, file)
+})
+
+test('fsync asks whoever has the file now, when whom it asked is gone', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.write(file, 0, Buffer.from('x'), {})
+  const client = cluster.client()
+  t.teardown(() => client.close())
+  const other = await openVolume(client, 'v')
+  const first = serverOf(file.ino)
+  const next = cluster.view.members.find(({ id }) => id !== first)!.id
+  cluster.fail('sync', {
+    before: () => cluster.move(partitionOfIno(file.ino), next, true),
+    error: new ClusterError('NOT_READY', 'about to go'),
+  })
+  cluster.fail('sync', { error: new ClusterError('NOT_READY', 'not there yet') })
+  await other.fsync(file.ino)
+  const asked = cluster.calls.filter(({ name }) => name === 'sync').map(({ server }) => server)
+  t.deepEqual(asked.slice(-3), [first, next, next])
 })
 
 test('the end of a process loses nothing, and fsync says so', async t => {

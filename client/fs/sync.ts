@@ -2,7 +2,7 @@
  * fsync(2): every server that has something of this inode, whoever wrote it, puts it on its disks. When the machine of one
  * has been started again since, what it had in memory is gone: each open file is told so once (EIO).
  */
-import { PosixError } from '../../network/errors.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
 import { partitionsOfBlocks } from '../../network/placement/locate.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino, Partition } from '../../network/wire/ids.ts'
@@ -16,30 +16,52 @@ import { handleOf } from './open-handle.ts'
 import { shardsOf } from './shards.ts'
 
 export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promise<void> {
-  const { cluster, dirty } = context
+  const { dirty } = context
   const attributes = await attributesOf(context, ino)
   const visit = dirty.visit(ino)
+  const others = await othersOf(context, attributes)
+  const boots = await syncPartitions(context, [...visit.partitions, ...others])
+  const lost = dirty.settled(ino, visit, partition => boots.get(partition) ?? null)
+  if (lost) context.synced.forget(ino)
+  else if (attributes !== null) context.synced.settled(attributes)
+  report(context, ino, file, lost)
+}
+
+/**
+ * Asks whoever is in charge of each. When one cannot be reached and all it was asked for has gone elsewhere, those who have
+ * it now are asked: they put on their disks what they took over.
+ * @returns the boots by whom was asked: a partition may have gone to another server meanwhile.
+ */
+async function syncPartitions(
+  context: Context,
+  partitions: readonly Partition[],
+): Promise<Map<Partition, readonly string[]>> {
+  const { cluster } = context
   const servers = new Map<MemberId, Partition[]>()
-  for (const partition of [...visit.partitions, ...(await othersOf(context, attributes))]) {
+  for (const partition of partitions) {
     const primary = primaryOf(context, partition)
     if (primary === null) throw new PosixError('EIO', `no replica of partition ${partition} is up`)
     servers.set(primary, [...(servers.get(primary) ?? []), partition])
   }
   const list = [...servers]
-  const replies = await inParallel(list.length, list.length, index => {
-    const [server, partitions] = list[index]!
-    return cluster.ask('sync', server, { partitions })
-  })
-  // By whom was asked: a partition may have gone to another server meanwhile.
   const boots = new Map<Partition, readonly string[]>()
-  list.forEach(([, partitions], index) => {
-    const { body } = replies[index]!
-    for (const partition of partitions) boots.set(partition, bootsOf(body, partition))
+  await inParallel(list.length, list.length, async index => {
+    const [server, held] = list[index]!
+    const isInCharge = () => held.some(partition => primaryOf(context, partition) === server)
+    try {
+      const { body } = await cluster.ask('sync', server, { partitions: held }, isInCharge)
+      for (const partition of held) boots.set(partition, bootsOf(body, partition))
+    } catch (error) {
+      if (!hasMoved(error)) throw error
+      const elsewhere = await syncPartitions(context, held)
+      for (const [partition, found] of elsewhere) boots.set(partition, found)
+    }
   })
-  const lost = dirty.settled(ino, visit, partition => boots.get(partition) ?? null)
-  if (lost) context.synced.forget(ino)
-  else if (attributes !== null) context.synced.settled(attributes)
-  report(context, ino, file, lost)
+  return boots
+}
+
+function hasMoved(error: unknown): boolean {
+  return error instanceof ClusterError && error.code === 'NOT_PRIMARY'
 }
 
 /** null when there is no such inode any more: of that `report` tells. */

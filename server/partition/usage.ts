@@ -141,7 +141,7 @@ export class PartitionUsage {
       if (!isKeyOf(key, keyKind.inode)) continue
       const after = value === null ? null : shareOf(value)
       // A directory takes no space, and begins with its first change.
-      if (after !== null && after.isOldDirectory) continue
+      if (after?.isOldDirectory === true) continue
       const before = this.#shareAt(key)
       if (before !== null) this.#add(before, -1)
       if (after !== null) this.#add(after, 1)

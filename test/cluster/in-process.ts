@@ -120,10 +120,11 @@ export class InProcessCluster implements AsyncDisposable {
     return server
   }
 
-  /** Stops the server, which does not come back. */
-  async removeServer(index: number): Promise<void> {
+  /** Stops the server, which does not come back. @returns its id. */
+  async removeServer(index: number): Promise<string> {
     const [server] = this.#servers.splice(index, 1)
-    await server?.close()
+    await server!.close()
+    return server!.id
   }
 
   /** Stops all servers and starts them again, as if on machines in that boot. */
