@@ -35,6 +35,18 @@ export function bytesBetween(least: number, most: number): (text: string) => num
   }
 }
 
+/** A parser of sizes within bounds, both included, that are powers of two. */
+export function powerOfTwoBetween(least: number, most: number): (text: string) => number {
+  const parse = bytesBetween(least, most)
+  return text => {
+    const bytes = parse(text)
+    if (Number.isInteger(Math.log2(bytes))) return bytes
+    const below = formatBytes(2 ** Math.floor(Math.log2(bytes)))
+    const above = formatBytes(2 ** Math.ceil(Math.log2(bytes)))
+    throw new InvalidArgumentError(`${text} is not a power of two: write ${below} or ${above}.`)
+  }
+}
+
 /** A parser of whole numbers within bounds, both included. */
 export function countBetween(least: number, most: number): (text: string) => number {
   return text => {

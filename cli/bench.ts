@@ -35,16 +35,19 @@ Without --io500 the figures are made by a built-in program with the phases and p
 not by the official one. They are no IO500 submission; compare them within one run.`
 
 export function benchCommand(): Command {
-  return new Command('bench').description('Measure how fast a file system is.').addCommand(
-    withPlaces(io500Command())
-      .option('--json', 'print the results as JSON')
-      .option('-q, --quiet', 'no progress')
-      .addHelpText('after', examples)
-      .action(async (directory: string | undefined, options: BenchOptions) => {
-        const { runBench } = await import('./run-bench.ts')
-        await runBench(directory, options)
-      }),
-  )
+  return new Command('bench')
+    .description('Measure how fast a file system is.')
+    .addHelpText('after', '\nExample:\n  $ rookery bench io500 ~/rookery --quick')
+    .addCommand(
+      withPlaces(io500Command())
+        .option('--json', 'print the results as JSON')
+        .option('-q, --quiet', 'no progress')
+        .addHelpText('after', examples)
+        .action(async (directory: string | undefined, options: BenchOptions) => {
+          const { runBench } = await import('./run-bench.ts')
+          await runBench(directory, options)
+        }),
+    )
 }
 
 function io500Command(): Command {

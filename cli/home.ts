@@ -22,7 +22,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join, resolve, sep } from 'node:path'
 import { z } from 'zod'
 import { maxPartitionCount } from '../network/limits.ts'
-import { makeDirectories } from '../network/membership/make-directories.ts'
+import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
 import { codeOf, Failure } from './failure.ts'
 
 export const defaultHome = join(homedir(), '.rookery')
@@ -134,7 +134,7 @@ export async function prepareHome(path: string): Promise<Home> {
   const directory = resolve(path)
   const made = await makeDirectories(directory, 0o700).catch(cause => {
     throw new Failure(
-      `home ${directory} cannot be made (${codeOf(cause)}): choose another with --home`,
+      `home ${directory} cannot be made (${whyNotMade(cause)}): choose another with --home`,
       {
         cause,
       },
@@ -143,7 +143,7 @@ export async function prepareHome(path: string): Promise<Home> {
   const home = new Home(await realpath(directory))
   if (made === undefined) await checkHome(home)
   await chmod(home.directory, 0o700)
-  await mkdir(home.logDirectory, { recursive: true, mode: 0o700 })
+  await makeDirectories(home.logDirectory, 0o700)
   return home
 }
 

@@ -1,31 +1,16 @@
-import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import test from 'ava'
 import { Authority } from '../network/admission/authority.ts'
 import { issueCertificate } from '../network/admission/certificate.ts'
 import { keepAdmission, keyIn } from '../network/admission/kept.ts'
+import { rookery } from './command.test-support.ts'
 import { Home } from './home.ts'
 import { lockHome } from './home-lock.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'rookery-cli-'))
 test.after.always(() => rmSync(directory, { recursive: true }))
-
-interface Outcome {
-  readonly code: number | null
-  readonly out: string
-  readonly complaint: string
-}
-
-async function rookery(...args: string[]): Promise<Outcome> {
-  const main = join(import.meta.dirname, 'main.ts')
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = new Promise<number | null>(resolve => child.once('exit', resolve))
-  const [out, complaint, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
-  return { code, out, complaint }
-}
 
 /** One line on stderr, nothing on stdout. */
 const refused = test.macro({
@@ -55,14 +40,14 @@ test(
   'setuid through fuse-native',
   refused,
   ['mount', '/x', '--suid', '--fuse', 'fuse-native'],
-  1,
+  2,
   /--suid/,
 )
 test(
   'devices through fuse-native',
   refused,
   ['mount', '/x', '--dev', '--fuse', 'fuse-native'],
-  1,
+  2,
   /--dev/,
 )
 test('an unknown backend', refused, ['up', '/x', '--fuse', 'kernel'], 2, /Allowed choices are/)
@@ -81,6 +66,13 @@ test(
   ['volume', 'create', 'v', '--block-size', '1'],
   2,
   /64 KiB to 8 MiB/,
+)
+test(
+  'a block size that is no power of two',
+  refused,
+  ['volume', 'create', 'v', '--block-size', '3MiB'],
+  2,
+  /3MiB is not a power of two: write 2 MiB or 4 MiB/,
 )
 test('a bad volume name', refused, ['volume', 'create', 'a/b'], 2, /is not a volume name/)
 test('a path without a slash', refused, ['cat', 'x'], 2, /is not a path/)
@@ -131,6 +123,16 @@ test('a file as the mount point is refused before anything is started', async t 
   t.false(readdirSync(path).includes('manager'))
 })
 
+test('encryption of nothing is refused before a home is made', async t => {
+  const path = join(directory, 'never')
+  for (const detach of [[], ['--detach']]) {
+    const outcome = await rookery('up', join(directory, 'm0'), '--home', path, '--tls', ...detach)
+    t.regex(outcome.complaint, /^rookery: --tls is for an address of TCP[^\n]+--port[^\n]+\n$/)
+    t.is(outcome.code, 2)
+    t.false(existsSync(path))
+  }
+})
+
 test('a home under the mount point, and the other way round, is refused', async t => {
   const above = await rookery('up', directory, '--home', join(directory, 'inside'))
   t.regex(above.complaint, /lies under the mount point/)
@@ -175,12 +177,14 @@ test('fewer servers than the cluster has are refused', async t => {
 
 test('every command has help with an example, and succeeds in giving it', async t => {
   const commands =
-    'up down status mount umount ls cat stat put get rm manager server join drain leave'.split(' ')
-  const volume = ['create', 'list', 'delete'].map(name => ['volume', name])
+    'up down status fsck mount umount volume ls cat stat put get rm manager server token join key member drain leave bench'.split(
+      ' ',
+    )
+  const volume = ['create', 'set', 'list', 'delete'].map(name => ['volume', name])
   const token = ['create', 'list', 'revoke'].map(name => ['token', name])
   const member = ['list', 'label', 'remove'].map(name => ['member', name])
   const key = ['list', 'remove'].map(name => ['key', name])
-  const nested = [...volume, ...token, ...member, ...key]
+  const nested = [...volume, ...token, ...member, ...key, ['bench', 'io500']]
   for (const command of [...commands.map(name => [name]), ...nested]) {
     const outcome = await rookery(...command, '--help')
     t.regex(outcome.out, /Example/, command.join(' '))

@@ -1,7 +1,7 @@
 /** Mount points: what is mounted where, and whether a directory can become one. */
 import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { makeDirectories } from '../network/membership/make-directories.ts'
+import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
 import { codeOf, Failure } from './failure.ts'
 
 export interface MountEntry {
@@ -76,8 +76,7 @@ export async function checkMountpoint(
 
 async function makeDirectory(path: string): Promise<void> {
   await makeDirectories(path).catch(cause => {
-    const why = codeOf(cause) === 'ENOENT' ? 'it cannot be made' : reason(codeOf(cause))
-    throw new Failure(`mount point ${path}: ${why}`, { cause })
+    throw new Failure(`mount point ${path}: ${whyNotMade(cause)}`, { cause })
   })
 }
 

@@ -1,10 +1,10 @@
 /** Which processes a cluster on this machine consists of, and how each is started. Pure. */
 import { join } from 'node:path'
-import { Failure } from './failure.ts'
 import { type Home, type HomeSettings, serverNumbers } from './home.ts'
 import { listeningOn } from './listening.ts'
 import type { ChildPlan } from './supervised-child.ts'
 import type { UpOptions } from './up.ts'
+import { noRoom } from './up-options.ts'
 
 export interface ClusterPlan {
   readonly manager: ChildPlan
@@ -82,9 +82,7 @@ function addresses({ sockets, options }: PlanInput, name: string, offset: number
   const local = `unix:${join(sockets, `${name}.sock`)}`
   if (options.port === undefined) return listeningOn([local], options)
   const port = options.port + offset
-  if (port > 65_535) {
-    throw new Failure(`port ${options.port} leaves no room for every server: choose a lower one`)
-  }
+  if (port > 65_535) throw noRoom('--port', options.port, 'server')
   return listeningOn([local, `tcp://127.0.0.1:${port}`], options)
 }
 
@@ -92,11 +90,7 @@ function addresses({ sockets, options }: PlanInput, name: string, offset: number
 function http({ options }: PlanInput, offset: number): string[] {
   if (options.http === undefined) return []
   const port = options.http === 0 ? 0 : options.http + offset
-  if (port > 65_535) {
-    throw new Failure(
-      `HTTP port ${options.http} leaves no room for every member: choose a lower one`,
-    )
-  }
+  if (port > 65_535) throw noRoom('--http', options.http, 'member')
   return ['--http', `127.0.0.1:${port}`]
 }
 

@@ -1,5 +1,5 @@
 /** One run of `rookery bench io500`, from the places to the table and what is kept. */
-import { mkdir, open, realpath, stat, writeFile } from 'node:fs/promises'
+import { open, realpath, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runPhases } from '../bench/io500/conductor.ts'
 import { runOfficial } from '../bench/io500/official/run.ts'
@@ -14,6 +14,7 @@ import {
   termsOf,
 } from '../bench/io500/report.ts'
 import { type RunSettings, stonewallSecondsOf, type Variant } from '../bench/io500/settings.ts'
+import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
 import type { BenchOptions } from './bench.ts'
 import {
   directoryPlace,
@@ -101,6 +102,13 @@ export function checkOptions(
   }
 }
 
+async function makeFolder(path: string): Promise<void> {
+  await makeDirectories(path).catch(cause => {
+    const text = `${path} cannot be made (${whyNotMade(cause)}): choose another with --results`
+    throw new Failure(text, { cause })
+  })
+}
+
 async function prepare(options: BenchOptions, places: number, signal: AbortSignal): Promise<Run> {
   const variant: Variant =
     options.official === true ? 'official' : options.quick === true ? 'quick' : 'usual'
@@ -108,7 +116,7 @@ async function prepare(options: BenchOptions, places: number, signal: AbortSigna
   const at = new Date().toISOString()
   const name = `io500-${at.replaceAll(/[:.]/g, '')}`
   const folder = options.results === false ? null : join(options.results, name)
-  if (folder !== null) await mkdir(folder, { recursive: true })
+  if (folder !== null) await makeFolder(folder)
   return {
     options,
     variant,

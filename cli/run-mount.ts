@@ -18,6 +18,7 @@ import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
 import { checkMountpoint, locate } from './mountpoint.ts'
 import type { FuseBackend } from './options.ts'
+import { checkTrusting } from './trusting.ts'
 
 const backends: { readonly [B in FuseBackend]: (log: Log, tally?: FuseTally) => Mount } = {
   direct: (log, tally) => (fileSystem, options) =>
@@ -26,8 +27,7 @@ const backends: { readonly [B in FuseBackend]: (log: Log, tally?: FuseTally) => 
 }
 
 export async function runMount(path: string, options: MountCommandOptions): Promise<void> {
-  checkTrusting(options, 'suid')
-  checkTrusting(options, 'dev')
+  checkTrusting(options)
   const stop = stopRequest(orphanDelayMs.mount)
   const mountpoint = await locate(path)
   const log = openLogger('mount', options.logLevel)
@@ -81,15 +81,6 @@ async function letIn(text: string, options: MountCommandOptions): Promise<void> 
   const directory = join(home.directory, token.role)
   const say = (line: string): void => void process.stderr.write(`rookery: ${line}\n`)
   await admit({ env: realEnv(), token, directory, name: hostname(), say })
-}
-
-/** What trusts all clients of the cluster is for root alone, and for the backend that mounts by itself. */
-function checkTrusting(options: MountCommandOptions, option: 'suid' | 'dev'): void {
-  if (options[option] !== true) return
-  if (process.getuid?.() !== 0) throw new Failure(`--${option} is for root`)
-  if (options.fuse !== 'direct') {
-    throw new Failure(`--${option} does not go with --fuse ${options.fuse}`)
-  }
 }
 
 async function untilUnmounted(mounted: Mounted, stop: Promise<string>, log: Logger): Promise<void> {

@@ -1,5 +1,5 @@
 /** A server, from its start to its orderly end. */
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { type KeptCredentials, readCredentials } from '../network/admission/kept.ts'
@@ -29,9 +29,6 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const settings = await settingsOf(options)
   const name = options.name ?? settings.name ?? hostname()
   const log = openLogger(name, options.logLevel)
-  await mkdir(options.metaDir, { recursive: true, mode: 0o700 })
-  await mkdir(settings.dataDir, { recursive: true, mode: 0o700 })
-  if (!hasSupervisor()) await noteSharedDisk(options.metaDir, settings.dataDir, log)
   const env = realEnv()
   const { credentials } = kept
   const managers = options.manager ?? kept.managers
@@ -54,6 +51,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
     log,
     tally: http?.tally,
   })
+  if (!hasSupervisor()) await noteSharedDisk(options.metaDir, settings.dataDir, log)
   http?.show(() => server.metrics())
   log.info({ id: server.id, addresses: server.addresses }, 'the server is up')
   await tellSupervisor('ready', server.addresses.join(' '))

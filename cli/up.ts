@@ -14,6 +14,7 @@ import {
   suidOption,
   volumeOption,
 } from './options.ts'
+import { checkOptions } from './up-options.ts'
 
 export interface UpOptions extends ListeningOptions {
   readonly home: string
@@ -67,6 +68,7 @@ export function upCommand(): Command {
     .addOption(logLevelOption())
     .addHelpText('after', examples)
     .action(async (mountpoint: string, options: UpOptions) => {
+      checkOptions(options)
       if (options.detach === true) {
         const { runDetached } = await import('./run-detached.ts')
         await runDetached(mountpoint, options)

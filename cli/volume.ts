@@ -1,7 +1,7 @@
 /** `rookery volume`: create, change, list and delete volumes. */
 import { Command } from 'commander'
 import { maxBlockBytes, maxInlineBytes, minBlockBytes } from '../network/limits.ts'
-import { bytesBetween, countBetween, parseVolumeName } from './arguments.ts'
+import { bytesBetween, countBetween, parseVolumeName, powerOfTwoBetween } from './arguments.ts'
 import { type ClusterOptions, clusterCommand } from './options.ts'
 
 export interface CreateOptions extends ClusterOptions {
@@ -41,7 +41,7 @@ function createCommand(): Command {
     .option(
       '--block-size <bytes>',
       'a power of two from 64KiB to 8MiB (default: 1MiB)',
-      bytesBetween(minBlockBytes, maxBlockBytes),
+      powerOfTwoBetween(minBlockBytes, maxBlockBytes),
     )
     .option(
       '--inline-limit <bytes>',

@@ -3,12 +3,13 @@
  * cluster gave it when it was let in, and where its managers are. Both are for their owner only.
  */
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { open, readFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ClusterError } from '../errors.ts'
 import { type Identity, loadIdentity } from '../identity/identity.ts'
 import { maxManagerAddresses } from '../limits.ts'
+import { makeDirectories } from '../membership/make-directories.ts'
 import { readCertificate } from './certificate.ts'
 import type { AdmissionRole } from './contract.ts'
 import { MemberCredentials, secretBytes } from './credentials.ts'
@@ -46,7 +47,7 @@ export interface KeptCredentials {
 
 /** The key in this directory, made on first use; the directory too. @throws ClusterError MALFORMED. */
 export async function keyIn(directory: string): Promise<Identity> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeDirectories(directory, 0o700)
   return await loadIdentity(join(directory, keyFile))
 }
 

@@ -38,3 +38,19 @@ async function make(directory: string, mode: number): Promise<boolean> {
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
+
+/** Why a directory could not be made, for a person. @param error what `makeDirectories` threw. */
+export function whyNotMade(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  return reasons[code] ?? code
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EEXIST: 'it is not a directory',
+  ENOENT: 'no directories can be made there',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'it is not a directory',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+}

@@ -14,7 +14,7 @@ import { z } from 'zod'
 import type { ClusterCode } from '../errors.ts'
 import { ClusterError } from '../errors.ts'
 import { diskFormat, maxStampBytes } from '../limits.ts'
-import { makeDirectories } from './make-directories.ts'
+import { makeDirectories, whyNotMade } from './make-directories.ts'
 
 export const stampFile = 'rookery.json'
 
@@ -118,12 +118,14 @@ function merge(directory: string, found: Stamp | null, claim: Claim): Stamp {
 }
 
 async function makeDirectory(directory: string): Promise<void> {
-  const created = await attempt(`cannot create ${directory}`, async () => {
-    const first = await makeDirectories(directory, 0o700)
-    if (first !== undefined) await syncDirectory(dirname(first))
-    return first
+  const created = await makeDirectories(directory, 0o700).catch(cause => {
+    const text = `cannot make ${directory}: ${whyNotMade(cause)}; give another directory`
+    throw new ClusterError('DISK', text, { cause })
   })
-  if (created !== undefined) return
+  if (created !== undefined) {
+    await attempt(`cannot sync ${dirname(created)}`, () => syncDirectory(dirname(created)))
+    return
+  }
   const status = await attempt(`cannot read ${directory}`, () => stat(directory))
   if (!status.isDirectory()) fail('DISK', `${directory} is not a directory`)
 }
