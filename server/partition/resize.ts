@@ -39,7 +39,8 @@ export function resize(context: OperationContext, inode: Inode, size: number): P
   return { ...times, size, cuts }
 }
 
-function withoutBlocks({ batch, facts }: OperationContext, inode: Inode): Partial<Inode> {
+/** Whatever blocks there are, or may be, go; those that come have a generation of their own. */
+export function withoutBlocks({ batch, facts }: OperationContext, inode: Inode): Partial<Inode> {
   if (inode.reserved === 0) return {}
   if (hasPendingCut(batch, inode.ino)) batch.delete(cutKey(partitionOfIno(inode.ino), inode.ino))
   queuePurge(batch, inode)

@@ -350,6 +350,21 @@ test('while one appends, nobody else raises the size, and nobody else appends', 
   t.notThrows(() => commit(room, ino, { end: block + 9 }, 'one'))
 })
 
+test('each attempt to move inline data to blocks has blocks of its own', async t => {
+  const room = await openRoom()
+  const { ino, change } = room.file('f')
+  const first = reserved(room, ino, 1, true, 'one').body.attributes
+  room.run(setattr, { ino, mode: 0o600, ...slot }, [], 'two')
+  const append = { end: 5, expectedSize: 0 }
+  const late = () => commit(room, ino, { ...append, spilled: change }, 'one')
+  t.is(refused(t, late), 'STALE_WRITE')
+  reserved(room, ino, 0, false, 'one')
+  const other = reserved(room, ino, 1, false, 'two').body.attributes
+  t.true(other.generation > first.generation)
+  commit(room, ino, { end: 2, spilled: other.change }, 'two')
+  t.is(reserved(room, ino, 1, true, 'one').body.attributes.generation, other.generation)
+})
+
 test('a file that somebody appends to may be emptied, and the append does not count then', async t => {
   const room = await openRoom()
   const ino = inBlocks(room, 'f', 1)

@@ -16,7 +16,7 @@ import {
 } from '../inline-data.ts'
 import { changeInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
-import { hasPendingCut, resize } from '../resize.ts'
+import { hasPendingCut, resize, withoutBlocks } from '../resize.ts'
 import type { Amount } from '../usage.ts'
 import { withoutCapability } from '../xattrs.ts'
 
@@ -96,15 +96,17 @@ export const punchInline: Operation<'punchInline'> = (context, request) => {
 /** Blocks up to `reach` may exist from now on. Has its effect once however often it is repeated. */
 export const reserve: Operation<'reserve'> = (context, request) => {
   const { batch, client, grants } = context
-  const inode = readRegular(batch, request.ino)
-  checkReach(inode, request.reach)
-  if (!request.exclusive) grants.release(batch, inode.ino, client)
-  checkCut(context, inode)
-  const space = spaceFor(context, inode, request)
-  const inline = inode.reach === 0
+  const found = readRegular(batch, request.ino)
+  checkReach(found, request.reach)
+  if (!request.exclusive) grants.release(batch, found.ino, client)
+  checkCut(context, found)
+  const space = spaceFor(context, found, request)
+  const inline = found.reach === 0
   // Two clients that both move the inline data to block 0 would put it over what the other has written.
   const exclusive = request.exclusive || (inline && request.reach > 0)
-  if (exclusive) grants.grant(batch, inode.ino, client, request.slot)
+  if (exclusive) grants.grant(batch, found.ino, client, request.slot)
+  // Blocks of an attempt that came to nothing must not show: where that was an append, it is made elsewhere now.
+  const inode = inline && exclusive ? { ...found, ...withoutBlocks(context, found) } : found
   const reserved = Math.max(inode.reserved, request.reach)
   const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
   if (reserved > inode.reserved) writeInode(batch, changed)
