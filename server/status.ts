@@ -1,5 +1,6 @@
 /** What a server tells of itself: to its manager with each heartbeat, and to people who ask. */
-import { stat, statfs } from 'node:fs/promises'
+import { statfsSync, statSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { metaBytesPerFile, metaReserveBytes } from '../network/limits.ts'
 import type { CopyReport, ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberId, MemberReport } from '../network/wire/view.ts'
@@ -17,9 +18,9 @@ export interface StatusInit {
   readonly epochOf: (partition: number) => number
   readonly purgeQueue: () => number
   readonly transactions: () => number
-  /** File data sent and taken so far. */
   /** Copies that are being fed from here. */
   readonly copies: () => Iterable<CopyReport>
+  /** File data sent and taken so far. */
   readonly traffic: { readonly readBytes: number; readonly writtenBytes: number }
 }
 
@@ -55,14 +56,15 @@ export class ServerStatus {
     return { disks, inodes, blocks, readBytes, writtenBytes, ...fed }
   }
 
+  /** Some programs ask before each file they make. A file system knows this without its disk, so no other thread is needed. */
   async space(): Promise<StatfsReply> {
     const { host, metaDirectory, dataDirectory, blocks } = this.#init
     const { usedBytes, freeBytes } = await blocks.statistics()
     let files = 0
     for (const { facts } of this.#init.partitions()) files += facts.inodes
-    const disk = `${host}:${(await stat(dataDirectory)).dev}`
-    const metaDisk = `${host}:${(await stat(metaDirectory)).dev}`
-    const { bavail, bsize } = await statfs(metaDirectory)
+    const disk = `${host}:${statSync(dataDirectory).dev}`
+    const metaDisk = `${host}:${statSync(metaDirectory).dev}`
+    const { bavail, bsize } = statfsSync(metaDirectory)
     const room = Math.max(0, bavail * bsize - metaReserveBytes)
     return {
       disk,

@@ -4,17 +4,13 @@
  * 1. The file is closed only when no read or write is on its way: its descriptor could be another
  *    file's by then.
  */
-import { constants, fdatasync, fstat, read, statfs, writev } from 'node:fs'
+import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { promisify } from 'node:util'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { cachedReadBytes, diskReserveBytes, diskReserveFraction } from '../../network/limits.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
-
-const statusOf = promisify(fstat)
-const fileSystemOf = promisify(statfs)
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
@@ -55,10 +51,8 @@ class FileDevice implements Device {
   /** A shared file system's free space counts as ours, but for a reserve. */
   space(): Promise<DeviceSpace> {
     return this.#run('space', async () => {
-      const [status, system] = await Promise.all([
-        statusOf(this.#handle.fd),
-        fileSystemOf(this.name),
-      ])
+      const status = fstatSync(this.#handle.fd)
+      const system = statfsSync(this.name)
       const totalBytes = system.blocks * system.bsize
       const reserve = Math.min(diskReserveBytes, Math.floor(totalBytes * diskReserveFraction))
       const usable = status.blocks * statBlockBytes + system.bavail * system.bsize - reserve
