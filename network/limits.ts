@@ -363,6 +363,8 @@ export const maxLastAttributes = 16_384
 /** Directories of which a mount remembers what subdirectories the kernel was told of, and how many of each. */
 export const maxToldDirectories = 1_024
 export const maxToldInDirectory = 256
+/** Directories on one path that other mounts have moved since a thread last came that way. */
+export const maxDoubtedNames = 16
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
 /** Threads of which is remembered what they were told last: more than can be in a check at a time. */

@@ -4,6 +4,7 @@ import { maxFuseHandles } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { OpenFile } from '../fs/contract.ts'
+import { DirectoryNodes } from './directory-nodes.ts'
 import { LastAttributes } from './last-attributes.ts'
 import { ToldAttributes } from './told.ts'
 import { ToldDirectories } from './told-directories.ts'
@@ -28,6 +29,7 @@ export class Handles {
   readonly told = new ToldAttributes()
   readonly last = new LastAttributes()
   readonly toldDirectories = new ToldDirectories()
+  readonly nodes = new DirectoryNodes()
   readonly #files = new Map<number, OpenFile>()
   /** Handles through which pages can be mapped and changed (mmap(2) MAP_SHARED), and how many by inode. */
   readonly #readWrite = new Set<number>()

@@ -141,6 +141,32 @@ test('RMDIR and RENAME mean the directory that the kernel was told of, an exchan
   t.is(meant[3], node)
 })
 
+test('a directory that is not the one meant is removed at the second try, and the one that was meant gets an alias', async t => {
+  const { channel, session, fileSystem } = start()
+  channel.thread = 7
+  const made = await channel.ask(session, opcode.mkdir, 1, [u32(0o755), u32(0), text('d')])
+  const node = made.body.readBigUInt64LE(0)
+  const meant: unknown[] = []
+  const asked: Pick<FileSystem, 'rmdir'> = {
+    rmdir: async (_parent, _name, ino) => {
+      meant.push(ino)
+      if (ino !== undefined) throw new PosixError('ESTALE')
+    },
+  }
+  Object.assign(fileSystem, asked)
+  t.is((await channel.ask(session, opcode.rmdir, 1, [text('d')])).error, estale)
+  const found = await channel.ask(session, opcode.lookup, 1, [text('d')])
+  t.is(found.body.readBigUInt64LE(0), node)
+  t.is((await channel.ask(session, opcode.rmdir, 1, [text('d')])).error, 0)
+  t.deepEqual(meant, [Number(node), Number(node), undefined])
+  const alias = (await channel.ask(session, opcode.lookup, 1, [text('d')])).body.readBigUInt64LE(0)
+  t.is(alias, node + 2n ** 53n)
+  const inside = [u32(0o700), u32(0), text('inside')]
+  channel.sendRaw(session, opcode.mkdir, alias, Buffer.concat(inside), 0)
+  await channel.settled()
+  t.deepEqual((await fileSystem.lookup(Number(node), Buffer.from('inside'))).mode & 0o777, 0o700)
+})
+
 test('TMPFILE opens a file without a name, which a link gives one', async t => {
   const { channel, session, fileSystem } = start()
   const body = [u32(0o2), u32(0o100640), u32(0), u32(0), text('#1')]

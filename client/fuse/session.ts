@@ -3,13 +3,13 @@
  * sends the answers. It needs no kernel: tests feed it bytes.
  *
  * 1. Every request is answered exactly once (forgets: dropped once), whatever the file system does.
- * 2. Node ids are inode numbers, 1 is the top of the volume. Inode numbers are never used again, so that
- *    the kernel's counts of lookups need not be kept.
+ * 2. Node ids are inode numbers, 1 is the top of the volume; some directories have aliases (directory-nodes.ts). Inode
+ *    numbers are never used again, so that the kernel's counts of lookups need not be kept.
  * 3. What the kernel may keep, it is told only on the word of FileSystem.cache.
  */
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import { maxFuseRequests } from '../../network/limits.ts'
-import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
@@ -160,10 +160,14 @@ export class Session {
     this.handles.told.tell(attributes)
     this.handles.last.tell(attributes)
     this.handles.toldDirectories.tell(parent, name, attributes)
-    this.reply.entry(at, this.nodeOf(attributes.ino), attributes, {
+    const { ino } = attributes
+    const node = this.nodeOf(ino)
+    this.reply.entry(at, node, attributes, {
       entryMs: cache.entryMs(parent, name),
-      attributesMs: cache.attributesMs(attributes.ino),
+      attributesMs: cache.attributesMs(ino),
     })
+    const alias = isDirectory(attributes.mode) ? this.handles.nodes.aliasOf(ino) : 0
+    if (alias > 0) this.reply.node(at, node, alias)
   }
 
   /** Forgets and the like: no answer is wanted. */
@@ -217,6 +221,7 @@ export class Session {
       return
     }
     this.#tally?.began(request.slot)
+    this.handles.nodes.served(request.thread, request.opcode, request.node)
     const handler = handlers[request.opcode]
     if (request.opcode < opcodeLimit) this.counts[request.opcode]! += 1
     if (handler === undefined) {

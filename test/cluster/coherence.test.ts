@@ -108,6 +108,31 @@ testMounted('two mounts that move directories into each other make no loop', asy
   }
 })
 
+testMounted('a directory that another mount has moved is moved on from where it is', async t => {
+  const cluster = await startCluster(t)
+  const [here, there] = [cluster.mountpoint, await cluster.mountAgain('second')]
+  await mkdir(`${here}/a/x`, { recursive: true })
+  await mkdir(`${here}/a/y`)
+  await mkdir(`${here}/b`)
+  const inside = await open(`${here}/a/x`)
+  const { ino } = await inside.stat()
+  await rename(`${there}/a/x`, `${there}/b/x`)
+  await rename(`${there}/a/y`, `${there}/b/y`)
+  await rename(`${here}/b/x`, `${here}/a/again`)
+  t.deepEqual(await readdir(`${there}/a`), ['again'])
+  t.is((await stat(`${here}/a/again`)).ino, ino)
+  await writeFile(`${here}/a/again/file`, 'x')
+  t.is((await inside.stat()).ino, ino)
+  await inside.close()
+  await rename(`${here}/a/again`, `${here}/moved`)
+  t.deepEqual(await readdir(`${there}/moved`), ['file'])
+  await rename(`${there}/moved`, `${there}/a/moved`)
+  // Both names are those of directories that were elsewhere.
+  await rename(`${here}/a/moved`, `${here}/b/y`)
+  t.deepEqual(await readdir(`${there}/b`), ['y'])
+  t.deepEqual(await readdir(`${here}/b/y`), ['file'])
+})
+
 testMounted('large records that two mounts append to one file are whole', async t => {
   const cluster = await startCluster(t)
   const mounts = [cluster.mountpoint, await cluster.mountAgain('second')]

@@ -1,6 +1,6 @@
 /** Requests about names in a directory: LOOKUP, CREATE, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME. */
 import { errnoByCode, posixCodeOf } from '../../../network/errors.ts'
-import { type Attributes, fileType } from '../../../network/wire/attributes.ts'
+import { type Attributes, fileType, isDirectory } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { Caller, OpenFile } from '../../fs/contract.ts'
 import { entryBytes, openFlag, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
@@ -15,7 +15,10 @@ export async function lookup(session: Session, request: Request): Promise<void> 
   const parent = session.inoOf(request.node)
   const name = request.name(0)
   try {
-    session.sendEntry(request, parent, name, await session.fileSystem.lookup(parent, name))
+    const attributes = await session.fileSystem.lookup(parent, name)
+    const { nodes } = session.handles
+    if (isDirectory(attributes.mode)) nodes.lookedUp(request.thread, attributes.ino, parent)
+    session.sendEntry(request, parent, name, attributes)
   } catch (error) {
     if (posixCodeOf(error) !== 'ENOENT') throw error
     session.handles.toldDirectories.tell(parent, name, null)
@@ -90,6 +93,7 @@ export async function mkdir(session: Session, request: Request): Promise<void> {
   const mode = request.u32(0) & 0o7777
   const caller = callerOf(request, 4)
   const attributes = await session.fileSystem.mkdir(parent, name, mode, caller)
+  session.handles.nodes.placed(attributes.ino, parent)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -106,7 +110,7 @@ export async function symlink(session: Session, request: Request): Promise<void>
 export async function link(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const name = request.name(8)
-  const attributes = await session.fileSystem.link(session.inoOf(request.u64(0)), parent, name)
+  const attributes = await session.fileSystem.link(session.inoOf(request.nodeAt(0)), parent, name)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -118,8 +122,10 @@ export async function unlink(session: Session, request: Request): Promise<void> 
 export async function rmdir(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const name = request.name(0)
-  const meant = session.handles.toldDirectories.meant(parent, name)
-  await session.fileSystem.rmdir(parent, name, meant)
+  const told = session.handles.toldDirectories.meant(parent, name)
+  await onDirectoryMeant(session, request, told, meant =>
+    session.fileSystem.rmdir(parent, name, meant),
+  )
   session.done(request)
 }
 
@@ -137,19 +143,49 @@ async function renameNames(
   where: { readonly names: number; readonly flags: number },
 ): Promise<void> {
   const parent = session.inoOf(request.node)
-  const newParent = session.inoOf(request.u64(0))
+  const newParent = session.inoOf(request.nodeAt(0))
   const end = request.textEnd(where.names)
   const name = request.text(where.names, end)
   const newName = request.text(end + 1, request.textEnd(end + 1))
   const { uid, gid } = request
   const { flags } = where
-  const told = session.handles.toldDirectories
+  const { toldDirectories: told, nodes } = session.handles
+  const [moved, there] = [told.meant(parent, name), told.meant(newParent, newName)]
   // In an exchange the kernel takes nothing for removed.
-  const meant = (flags & renameExchange) === 0 ? told.meant(newParent, newName) : undefined
-  await session.fileSystem.rename(parent, name, newParent, newName, flags, { uid, gid }, meant)
+  const exchanges = (flags & renameExchange) !== 0
+  await onDirectoryMeant(session, request, exchanges ? undefined : there, meant =>
+    session.fileSystem.rename(parent, name, newParent, newName, flags, { uid, gid }, meant),
+  )
+  if (moved !== undefined) nodes.placed(moved, newParent)
+  if (exchanges && there !== undefined) nodes.placed(there, parent)
   told.tell(parent, name, null)
   told.tell(newParent, newName, null)
   session.done(request)
+}
+
+/**
+ * Removes or replaces the directory that the kernel means and no other one; where it finds another one there twice,
+ * the one that is there: a program may not see ESTALE. The one that was meant gets another alias, as the
+ * kernel takes it for removed.
+ */
+async function onDirectoryMeant(
+  session: Session,
+  { thread }: Request,
+  meant: Ino | undefined,
+  change: (meant?: Ino) => Promise<void>,
+): Promise<void> {
+  const { nodes } = session.handles
+  try {
+    await change(meant)
+  } catch (error) {
+    const isOther = meant !== undefined && posixCodeOf(error) === 'ESTALE'
+    if (isOther && !nodes.refusedTwice(thread)) throw error
+    nodes.settled(thread)
+    if (!isOther) throw error
+    await change()
+    nodes.renew(meant)
+  }
+  nodes.settled(thread)
 }
 
 function callerOf(request: Request, umaskAt: number): Caller {

@@ -57,6 +57,9 @@ export const newestMinor = 38
 
 /** The node id of the directory at the top of a mount. */
 export const rootNode = 1
+/** A node id is 64 bits: an inode number takes 53 of them, what is above tells its aliases apart. */
+export const inoHighLimit = 2 ** 21
+export const aliasLimit = 2 ** 11
 
 /** Flags of INIT, in the first word. */
 export const initFlag = {

@@ -7,6 +7,7 @@ import { maxNameBytes } from '../../../network/limits.ts'
 import { type Attributes, statBlocksOf } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { SpaceReport } from '../../fs/contract.ts'
+import { inoHighLimit } from './numbers.ts'
 
 const two32 = 2 ** 32
 const nsPerSecond = 1_000_000_000n
@@ -57,6 +58,12 @@ export class Reply {
 
   i64(at: number, value: bigint): void {
     this.#view.setBigInt64(at, value, true)
+  }
+
+  /** Node id of an alias (see directory-nodes.ts). */
+  node(at: number, node: number, alias: number): void {
+    this.#view.setUint32(at, node % two32, true)
+    this.#view.setUint32(at + 4, Math.floor(node / two32) + alias * inoHighLimit, true)
   }
 
   /** fuse_entry_out. @param node 0 says "no such name" (kept for `entryMs`). */

@@ -7,10 +7,9 @@
  *    file system may hold them longer than a program waits.
  */
 import { PosixError } from '../../../network/errors.ts'
-import { inHeaderBytes } from './numbers.ts'
+import { inHeaderBytes, inoHighLimit } from './numbers.ts'
 
 const two32 = 2 ** 32
-const safeHighLimit = 2 ** 21
 
 export class Request {
   readonly slot: number
@@ -21,7 +20,7 @@ export class Request {
   opcode = 0
   uniqueLow = 0
   uniqueHigh = 0
-  /** Inode number, or 1 for the top of the mount. */
+  /** Inode number, or 1 for the top of the mount; which alias of it makes no difference. */
   node = 0
   uid = 0
   gid = 0
@@ -44,12 +43,12 @@ export class Request {
     this.opcode = view.getUint32(at + 4, true)
     this.uniqueLow = view.getUint32(at + 8, true)
     this.uniqueHigh = view.getUint32(at + 12, true)
-    const nodeHigh = view.getUint32(at + 20, true)
+    const nodeHigh = view.getUint32(at + 20, true) % inoHighLimit
     this.node = nodeHigh * two32 + view.getUint32(at + 16, true)
     this.uid = view.getUint32(at + 24, true)
     this.gid = view.getUint32(at + 28, true)
     this.thread = view.getUint32(at + 32, true)
-    return view.getUint32(at, true) === length && nodeHigh < safeHighLimit
+    return view.getUint32(at, true) === length
   }
 
   /** Offsets below count from behind the header. */
@@ -61,7 +60,14 @@ export class Request {
   u64(offset: number): number {
     const at = this.#at(offset, 8)
     const high = this.#view.getUint32(at + 4, true)
-    if (high >= safeHighLimit) throw new PosixError('EFBIG', 'beyond 2^53')
+    if (high >= inoHighLimit) throw new PosixError('EFBIG', 'beyond 2^53')
+    return high * two32 + this.#view.getUint32(at, true)
+  }
+
+  /** As `node`, of another inode. */
+  nodeAt(offset: number): number {
+    const at = this.#at(offset, 8)
+    const high = this.#view.getUint32(at + 4, true) % inoHighLimit
     return high * two32 + this.#view.getUint32(at, true)
   }
 
