@@ -40,7 +40,8 @@ export class Actor {
         return this.#made(await fs.symlink(parent, bytes(entry), bytes(target), caller))
       }
       case 'link':
-        return this.#made(await fs.link(call.ino, call.parent, bytes(call.entry)))
+        await fs.link(call.ino, call.parent, bytes(call.entry))
+        return {}
       case 'mkdir':
         return this.#made(await fs.mkdir(call.parent, bytes(call.entry), call.mode, caller))
       case 'unlink':
@@ -69,7 +70,8 @@ export class Actor {
         return { data: text([await fs.readlink(ino)]) }
       case 'setattr': {
         const { name: _name, ino: _ino, ...changes } = call
-        return { attributes: this.#seen(await fs.setattr(ino, changes)) }
+        await fs.setattr(ino, changes)
+        return {}
       }
       case 'setxattr':
         await fs.setxattr(ino, bytes(call.key), bytes(call.value), 0)

@@ -106,6 +106,7 @@ const rmdir: Act<'rmdir'> = (world, { parent, entry }) => {
   return {}
 }
 
+/** The attributes that come with it may be newer: of a change that this client made before it heard of the link. */
 const link: Act<'link'> = (world, { ino, parent, entry }, { observed }) => {
   const error = directoryError(world, parent)
   if (error !== null) return error
@@ -118,13 +119,14 @@ const link: Act<'link'> = (world, { ino, parent, entry }, { observed }) => {
   if (node === undefined || errors.length > 0) return oneOf(errors, observed)
   enter(world, parent, entry, ino)
   world.change(ino, { nlink: node.nlink + 1 })
-  return { ino, attributes: world.attributesOf(ino) }
+  return {}
 }
 
 function resized(data: string, size: number): string {
   return data.slice(0, size).padEnd(size, '\0')
 }
 
+/** As of `link`. */
 const setattr: Act<'setattr'> = (world, call) => {
   const node = world.get(call.ino)
   if (node === undefined) return failed('ESTALE')
@@ -133,7 +135,7 @@ const setattr: Act<'setattr'> = (world, call) => {
   if (size !== undefined && isDirectory) return failed('EISDIR')
   const data = size === undefined ? node.data : resized(node.data, size)
   world.change(call.ino, { data, uid, gid, mode: modeAfter(node, call, isDirectory) })
-  return { attributes: world.attributesOf(call.ino) }
+  return {}
 }
 
 /** chown(2) takes setuid, and setgid where it means anything, from all but directories. */

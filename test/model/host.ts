@@ -60,7 +60,7 @@ export class Host {
         return this.#made(await fs.lstat(at))
       case 'link':
         await fs.link(this.#pathOf(call.ino), at)
-        return this.#made(await fs.lstat(at))
+        return {}
       case 'mkdir':
         await fs.mkdir(at)
         await chmodKeepingSetgid(at, call.mode)
@@ -153,7 +153,7 @@ export class Host {
       await (on?.chown(uid, gid) ?? fs.chown(path!, uid, gid))
     }
     if (size !== undefined) await (on?.truncate(size) ?? fs.truncate(path!, size))
-    return { attributes: this.#seen(await this.#stat(ino)) }
+    return {}
   }
 
   #stat(ino: ModelIno): Promise<Stats> {
