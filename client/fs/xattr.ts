@@ -7,7 +7,8 @@ import { xattrNameOf } from '../../network/wire/xattr-names.ts'
 import type { Context } from './context.ts'
 import type { SetXattrOptions } from './contract.ts'
 
-const flagsKnown = 3
+/** XATTR_CREATE and XATTR_REPLACE; with both of them it fails one way or the other (setxattr(2)). */
+const flagsKnown = 1 | 2
 
 export async function getxattr(context: Context, ino: Ino, name: Name): Promise<Uint8Array> {
   xattrNameOf(name)
@@ -25,7 +26,7 @@ export async function setxattr(
 ): Promise<void> {
   xattrNameOf(name)
   if (value.length > maxXattrValueBytes) throw new PosixError('E2BIG')
-  if (flags < 0 || flags >= flagsKnown) throw new PosixError('EINVAL', `flags ${flags} of setxattr`)
+  if ((flags & ~flagsKnown) !== 0) throw new PosixError('EINVAL', `flags ${flags} of setxattr`)
   const killSetgid = options?.killSetgid === true
   const request = { ino, name, value, flags, ...(killSetgid && { killSetgid }) }
   const home = partitionOfIno(ino)

@@ -295,8 +295,8 @@ export class MemoryFileSystem implements FileSystem {
     const inode = this.#inode(ino)
     const { xattrs } = inode
     const exists = xattrs.has(latin1(name))
-    if (flags === createOnly && exists) throw new PosixError('EEXIST')
-    if (flags === replaceOnly && !exists) throw new PosixError('ENODATA')
+    if ((flags & createOnly) !== 0 && exists) throw new PosixError('EEXIST')
+    if ((flags & replaceOnly) !== 0 && !exists) throw new PosixError('ENODATA')
     xattrs.set(latin1(name), Uint8Array.from(value))
     inode.touch(this.#wallNs())
   }

@@ -39,6 +39,10 @@ assert code(os.setxattr, 'file', 'user.a', b'1', os.XATTR_REPLACE) == 'ENODATA'
 assert code(os.setxattr, 'file', 'user.a', b'1', os.XATTR_CREATE) == 'ok'
 assert code(os.setxattr, 'file', 'user.a', b'2', os.XATTR_CREATE) == 'EEXIST'
 assert code(os.setxattr, 'file', 'user.a', b'3', os.XATTR_REPLACE) == 'ok'
+both = os.XATTR_CREATE | os.XATTR_REPLACE
+assert code(os.setxattr, 'file', 'user.a', b'4', both) == 'EEXIST'
+assert code(os.setxattr, 'file', 'user.b', b'4', both) == 'ENODATA'
+assert code(os.setxattr, 'file', 'user.a', b'4', 4) == 'EINVAL'
 assert os.getxattr('file', 'user.a') == b'3'
 `
     await python(t, directory, script)

@@ -49,8 +49,8 @@ export const setxattr: Operation<'setxattr'> = (context, request) => {
   }
   checkUserAttribute(inode, name)
   const xattrs = readXattrs(batch, request.ino)
-  if (flags === createOnly && xattrs.has(name)) throw new PosixError('EEXIST')
-  if (flags === replaceOnly && !xattrs.has(name)) throw new PosixError('ENODATA')
+  if ((flags & createOnly) !== 0 && xattrs.has(name)) throw new PosixError('EEXIST')
+  if ((flags & replaceOnly) !== 0 && !xattrs.has(name)) throw new PosixError('ENODATA')
   xattrs.set(name, value)
   changeInode(context, inode, writeXattrs(batch, request.ino, xattrs))
   return done
