@@ -14,7 +14,7 @@ import type { Log } from '../../network/log.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
-import type { MemberId, View } from '../../network/wire/view.ts'
+import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
 import { bootsOf } from './boots.ts'
 import type {
   Boot,
@@ -83,8 +83,8 @@ export class ClusterClient implements Cluster {
   readonly #slots = new Slots()
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
-  /** Of each partition, the last that was not null. */
-  readonly #primaries: MemberId[] = []
+  /** Of each partition, the last with a primary. */
+  readonly #known: PartitionState[] = []
   /** Partitions that went to another server since the start. */
   readonly #moved = new Set<Partition>()
   #closed = false
@@ -100,15 +100,14 @@ export class ClusterClient implements Cluster {
       log: init.log,
       query: (name, partition, request) => this.query(name, partition, request),
       linkOf: partition => this.#route(partition).link,
+      wentElsewhere: partition => this.#tellLocksAt(partition),
       viewEpoch: () => this.view.epoch,
     })
     this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => {
       for (const link of this.#links.values()) link.tick()
     })
     init.membership.onView(() => this.#viewChanged())
-    this.view.partitions.forEach(({ primary }, partition) => {
-      if (primary !== null) this.#primaries[partition] = primary
-    })
+    this.#changedPartitions()
   }
 
   get view(): View {
@@ -277,7 +276,10 @@ export class ClusterClient implements Cluster {
       const reply = await peer.call(name, request, options)
       link.replies++
       // Here and not at the caller: a session request may leave as soon as `openEnded` is said.
-      this.opens.add((reply.body as AttributesReply).attributes.ino)
+      const { ino } = (reply.body as AttributesReply).attributes
+      this.opens.add(ino)
+      const home = partitionOfIno(ino)
+      if (this.#primaryOf(home) !== link.server) this.#renewAt(home)
       return reply
     } finally {
       this.opens.openEnded()
@@ -368,38 +370,50 @@ export class ClusterClient implements Cluster {
     this.#log.warn({ server: link.server }, text)
   }
 
-  /** Servers that became primary have to learn what this client holds open there. */
+  /** Whoever serves a partition in a new epoch has to learn what this client has open and locked there. */
   #viewChanged(): void {
+    const changed = this.#changedPartitions()
     const members = new Set(this.view.members.map(member => member.id))
     for (const [server, link] of this.#links) {
       if (members.has(server)) continue
       this.#links.delete(server)
       void link.close()
     }
+    if (changed.size === 0) return
     for (const ino of this.opens.inos()) {
-      const primary = this.#primaryOf(partitionOfIno(ino))
-      if (primary !== null) this.#link(primary).renewSoon()
+      if (changed.has(partitionOfIno(ino))) this.#renewAt(partitionOfIno(ino))
     }
-    this.#followMoves()
+    for (const partition of new Set(this.locks.partitions())) {
+      if (changed.has(partition)) this.#tellLocksAt(partition)
+    }
   }
 
-  /** Whom this client has locked files at, or waits for locks: the new server has to hear what there is. */
-  #followMoves(): void {
-    this.view.partitions.forEach(({ primary }, partition) => {
-      const before = this.#primaries[partition] ?? null
-      if (primary === null || primary === before) return
-      this.#primaries[partition] = primary
-      if (before === null) return
-      this.#moved.add(partition)
-      const old = this.#links.get(before)
-      if (old === undefined) return
-      if (old.hasLocks || this.locks.hasWaits) {
-        const link = this.#link(primary)
-        link.hasLocks = true
-        link.renewSoon()
-        this.locks.moved(link)
-      }
+  /** Those that were in another epoch before: they may have been elsewhere, and be back. */
+  #changedPartitions(): ReadonlySet<Partition> {
+    const changed = new Set<Partition>()
+    this.view.partitions.forEach((state, partition) => {
+      const before = this.#known[partition]
+      if (state.primary === null || before?.epoch === state.epoch) return
+      this.#known[partition] = state
+      changed.add(partition)
+      if (before !== undefined && before.primary !== state.primary) this.#moved.add(partition)
     })
+    return changed
+  }
+
+  #renewAt(partition: Partition): ServerLink | null {
+    const primary = this.#primaryOf(partition)
+    if (primary === null || this.#closed) return null
+    const link = this.#link(primary)
+    link.renewSoon()
+    return link
+  }
+
+  #tellLocksAt(partition: Partition): void {
+    const link = this.#renewAt(partition)
+    if (link === null) return
+    link.hasLocks = true
+    this.locks.moved(link)
   }
 
   #sendReleases(inos: readonly Ino[]): void {

@@ -34,6 +34,10 @@ export class LockRegister {
     return this.#inodes.size
   }
 
+  inos(): Iterable<Ino> {
+    return this.#inodes.keys()
+  }
+
   of(owner: LockOwner): OwnLocks | undefined {
     return this.#inodes.get(owner.ino)?.get(keyOf(owner))
   }

@@ -33,6 +33,8 @@ export interface LocksInit {
   readonly query: Cluster['query']
   /** The way to the primary. @throws ClusterError NOT_READY, CLOSED; PosixError */
   readonly linkOf: (partition: Partition) => ServerLink
+  /** Another server than the one that has just locked something there is the primary by now. */
+  readonly wentElsewhere: (partition: Partition) => void
   /** Epoch of the view that this client goes by. */
   readonly viewEpoch: () => number
 }
@@ -129,6 +131,8 @@ export class Locks implements ClusterLocks {
       if (name === 'setLock') {
         const { outcome } = reply.body as ReplyOf<'setLock'>
         this.#replied(request as SetLockRequest, outcome)
+        const home = partitionOfIno((request as SetLockRequest).ino)
+        if (this.#linkNow(home) !== link) this.#init.wentElsewhere(home)
       }
       return reply
     } finally {
@@ -167,14 +171,16 @@ export class Locks implements ClusterLocks {
     }
   }
 
-  get hasWaits(): boolean {
-    return this.#waits.size > 0
+  /** Where something is locked, or waited for. */
+  *partitions(): Generator<Partition> {
+    for (const ino of this.register.inos()) yield partitionOfIno(ino)
+    for (const { request } of this.#waits.values()) yield partitionOfIno(request.ino)
   }
 
   /** Partitions have gone over to this server: what waited for a lock there asks here. */
   moved(link: ServerLink): void {
     for (const [id, wait] of [...this.#waits]) {
-      if (wait.link === link || this.#linkNow(wait) !== link) continue
+      if (wait.link === link || this.#linkNow(partitionOfIno(wait.request.ino)) !== link) continue
       wait.link = link
       if (!wait.queued) continue
       wait.queued = false
@@ -183,9 +189,9 @@ export class Locks implements ClusterLocks {
     }
   }
 
-  #linkNow(wait: Wait): ServerLink | null {
+  #linkNow(partition: Partition): ServerLink | null {
     try {
-      return this.#init.linkOf(partitionOfIno(wait.request.ino))
+      return this.#init.linkOf(partition)
     } catch {
       // Nobody serves it now: the next view tells.
       return null

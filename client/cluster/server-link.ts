@@ -4,7 +4,8 @@
  *
  * 1. `current` is a peer only while the connection is up and the session on it says what is open.
  * 2. A session request leaves when no open is on its way: what it opens would be missing, or counted twice.
- * 3. A server that cannot be dialled is dialled again after a growing pause; until then calls fail with
+ * 3. What was to be told while a session was on its way to the server is told with another one.
+ * 4. A server that cannot be dialled is dialled again after a growing pause; until then calls fail with
  *    the last error and no work.
  */
 
@@ -58,6 +59,8 @@ export class ServerLink {
   #sureUntilMs = Number.NEGATIVE_INFINITY
   #lastError: ClusterError | null = null
   #renewal = false
+  /** How often a renewal was asked for. */
+  #renewals = 0
   #closed = false
   #warned = false
 
@@ -89,6 +92,7 @@ export class ServerLink {
   /** What the server believes to be open may be out of date: tell it before the next call. */
   renewSoon(): void {
     this.current = null
+    this.#renewals++
     if (this.#renewal || this.#closed) return
     this.#renewal = true
     this.#init.env.timers.soon(() => this.#renew())
@@ -149,10 +153,20 @@ export class ServerLink {
   async #prepare(): Promise<Peer> {
     if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
     const peer = this.#peer ?? (await this.#connect())
-    if (this.#opening > 0) {
-      this.#opensEnded ??= Promise.withResolvers<void>()
-      await this.#opensEnded.promise
+    for (let told = -1; told !== this.#renewals; ) {
+      if (this.#opening > 0) {
+        this.#opensEnded ??= Promise.withResolvers<void>()
+        await this.#opensEnded.promise
+      }
+      told = this.#renewals
+      await this.#tell(peer)
     }
+    this.current = peer
+    this.#warned = false
+    return peer
+  }
+
+  async #tell(peer: Peer): Promise<void> {
     const startedMs = this.#init.env.clock.monotonicMs()
     const boot = await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
@@ -160,9 +174,6 @@ export class ServerLink {
     this.#sureFrom(startedMs)
     if (this.boot.id === '') this.boot.id = boot
     else if (this.boot.id !== boot) this.boot = { id: boot }
-    this.current = peer
-    this.#warned = false
-    return peer
   }
 
   /** @returns the boot of its machine. */

@@ -1,0 +1,156 @@
+/** What a client tells servers of what it has open and locked, when partitions go from one to the other. */
+import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import type { ClusterError } from '../../network/errors.ts'
+import { lastLockByte, lockType } from '../../network/locks/ranges.ts'
+import { silentLog } from '../../network/log.ts'
+import type { Peer } from '../../network/rpc/contract.ts'
+import { type Ino, makeIno } from '../../network/wire/ids.ts'
+import type {
+  OperationName,
+  ReclaimLocksRequest,
+  SessionRequest,
+} from '../../network/wire/operations.ts'
+import type { MemberId, View } from '../../network/wire/view.ts'
+import { ClusterClient } from './cluster.ts'
+
+const file = makeIno(0, 5)
+const other = makeIno(2, 5)
+const exclusive = { start: 0n, end: lastLockByte, type: lockType.write, pid: 5 }
+
+/** Partitions 0 and 2 at server a, 1 at server b. */
+function setUp() {
+  const env = new SimulatedEnv({ seed: 1 })
+  const calls: { readonly to: MemberId; readonly name: OperationName; readonly body: object }[] = []
+  /** Called when a reply is about to leave. */
+  let answering: (to: MemberId, name: OperationName) => Promise<void> = async () => undefined
+  const listeners: ((view: View) => void)[] = []
+  const held = ['a', 'b', 'a'].map(id => ({ replicas: [id], inSync: [id], primary: id, epoch: 1 }))
+  const members = ['a', 'b'].map(id => {
+    const where = { addresses: [], host: '', domain: '' }
+    return { id, role: 'server' as const, name: id, ...where, weight: 1 }
+  })
+  const membership = {
+    partitionCount: 3,
+    view: { cluster: 'test', epoch: 1, members, partitions: held, replicaCount: 1 } as View,
+    onView: (listener: (view: View) => void) => void listeners.push(listener),
+    adopt: () => {},
+    close: async () => {},
+  }
+  const dial = async (to: MemberId): Promise<Peer> => {
+    const call = async (name: OperationName, body: object) => {
+      calls.push({ to, name, body })
+      await answering(to, name)
+      const { ino = 0 } = body as { ino?: Ino }
+      const replies = {
+        setLock: { outcome: 'done' },
+        reclaimLocks: { lost: [] },
+        session: { boot: to },
+      }
+      const reply = { ...replies, open: { attributes: { ino } } } as Record<string, object>
+      return { body: reply[name] ?? {}, payload: [] }
+    }
+    const closed = new Promise<ClusterError>(() => undefined)
+    const peer = { remote: to, call, notify: () => {}, closed, abort: () => {} }
+    return { ...peer, close: async () => undefined } as unknown as Peer
+  }
+  const client = new ClusterClient({ env, log: silentLog, membership, dial })
+  /** The client hears only of what has become of all these moves. */
+  const move = (to: MemberId, partitions: readonly number[], left: readonly MemberId[] = []) => {
+    const { view } = membership
+    const moved = view.partitions.map((state, partition) =>
+      partitions.includes(partition)
+        ? { replicas: [to], inSync: [to], primary: to, epoch: state.epoch + 4 }
+        : state,
+    )
+    const stay = view.members.filter(({ id }) => !left.includes(id))
+    membership.view = { ...view, epoch: view.epoch + 4, members: stay, partitions: moved }
+    for (const listener of listeners) listener(membership.view)
+  }
+  const told = <T>(to: MemberId, name: OperationName) =>
+    calls.findLast(call => call.to === to && call.name === name)?.body as T | undefined
+  const opensAt = (to: MemberId) => {
+    return (told<SessionRequest>(to, 'session')?.opens ?? []).map(({ ino }) => ino)
+  }
+  const locksAt = (to: MemberId) => {
+    return (told<ReclaimLocksRequest>(to, 'reclaimLocks')?.owners ?? []).map(({ ino }) => ino)
+  }
+  const meanwhile = (run: (to: MemberId, name: OperationName) => Promise<void>) => {
+    answering = run
+  }
+  return { env, client, calls, move, opensAt, locksAt, meanwhile }
+}
+
+const open = (client: ClusterClient, ino: Ino) =>
+  client.mutate('open', ino === file ? 0 : 2, { ino, truncate: false, wantData: false })
+
+test('what is opened while its partition goes elsewhere is open there, though the reply comes late', async t => {
+  const { env, client, move, opensAt, meanwhile } = setUp()
+  await client.query('getattr', 1, { ino: makeIno(1, 5) })
+  meanwhile(async (_to, name) => {
+    if (name !== 'open') return
+    move('b', [0])
+    await env.timers.sleep(10)
+  })
+  const opening = open(client, file)
+  await env.advance(1_000)
+  await opening
+  t.deepEqual(opensAt('b'), [file])
+})
+
+test('what goes to a server while it is being told of other files is told there, too', async t => {
+  const { env, client, move, opensAt, meanwhile } = setUp()
+  await open(client, file)
+  await open(client, other)
+  meanwhile(async (to, name) => {
+    if (to !== 'b' || name !== 'session') return
+    meanwhile(async () => undefined)
+    move('b', [2])
+    await env.timers.sleep(10)
+  })
+  move('b', [0])
+  await env.advance(1_000)
+  t.deepEqual(opensAt('b'), [file, other])
+})
+
+test('locks are told to the next server also when the one of before has left in the same view', async t => {
+  const { env, client, move, locksAt } = setUp()
+  const owner = { ino: file, flock: false, owner: 1n }
+  await client.locks.set(owner, exclusive, null)
+  move('b', [0, 2], ['a'])
+  await env.advance(1_000)
+  t.deepEqual(locksAt('b'), [file])
+})
+
+test('locks are told again to a server whose partition was elsewhere for a moment, unseen', async t => {
+  const { env, client, move, locksAt, calls } = setUp()
+  const owner = { ino: file, flock: false, owner: 1n }
+  await client.locks.set(owner, exclusive, null)
+  t.false(calls.some(({ name }) => name === 'reclaimLocks'))
+  move('a', [0])
+  await env.advance(1_000)
+  t.deepEqual(locksAt('a'), [file])
+})
+
+test('a lock that was granted while its partition goes elsewhere is told there', async t => {
+  const { env, client, move, locksAt, meanwhile } = setUp()
+  await client.query('getattr', 1, { ino: makeIno(1, 5) })
+  meanwhile(async (_to, name) => {
+    if (name !== 'setLock') return
+    move('b', [0])
+    await env.timers.sleep(10)
+  })
+  const locking = client.locks.set({ ino: file, flock: false, owner: 1n }, exclusive, null)
+  await env.advance(1_000)
+  await locking
+  t.deepEqual(locksAt('b'), [file])
+})
+
+test('nobody is told anything when partitions go where nothing is open', async t => {
+  const { env, client, move, calls } = setUp()
+  await open(client, file)
+  const before = calls.length
+  move('b', [2])
+  await env.advance(1_000)
+  t.is(calls.length, before)
+})
