@@ -97,8 +97,12 @@ function withHolders(state: ClusterState, partition: number, holders: Holders): 
   const { replicas, inSync, primary } = holders
   const after: PartitionState = { replicas, inSync, primary, epoch: before.epoch + 1 }
   const partitions = state.view!.partitions.with(partition, after)
-  if (after.primary === before.primary) return withPartitions(state, partitions)
   const others = state.handovers.filter(handover => handover.partition !== partition)
+  // Nobody is left that would have to wait for the primary to have taken it up.
+  if (after.primary === before.primary) {
+    const handovers = replicas.length === 1 ? others : state.handovers
+    return withPartitions({ ...state, handovers }, partitions)
+  }
   const handovers = [...others, { partition, epoch: after.epoch }]
   return withPartitions({ ...state, handovers }, partitions)
 }

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { exampleServer } from '../store/compliance.ts'
-import { partitionsHeld } from './holders.ts'
+import { healthOf } from './health.ts'
+import { partitionsHeld, withoutCopies } from './holders.ts'
 import type { ClusterState } from './state.ts'
 import {
   createState,
@@ -8,6 +9,7 @@ import {
   withFirstView,
   withLabel,
   withoutMember,
+  withPartitions,
   withServer,
 } from './state.ts'
 
@@ -105,4 +107,18 @@ test('a server that drains holds nothing of the first view, and is no member whe
     ['s2'],
   )
   t.is(withoutMember(without, 's1'), without)
+})
+
+test('nobody waits for a primary to take up what it alone holds since another was removed', t => {
+  const state = withFirstView(stateWith(['s1', 's2']), 2, everybody)
+  const [first, ...others] = state.view!.partitions
+  const primary = first!.primary!
+  const goes = state.members.find(({ id }) => id !== primary)!.id
+  const both = { ...first!, replicas: [goes, primary], inSync: [goes, primary] }
+  const moving = withPartitions(state, [both, ...others])
+  const handedOver = { ...moving, handovers: [{ partition: 0, epoch: both.epoch }] }
+  const up = { isUp: everybody, silentMs: () => 0, hasFailedDisk: () => false }
+  const after = withoutCopies(handedOver, goes, healthOf(handedOver, up, 60_000))
+  t.deepEqual(after.view?.partitions[0]?.replicas, [primary])
+  t.false(after.handovers.some(({ partition }) => partition === 0))
 })

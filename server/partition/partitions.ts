@@ -218,7 +218,9 @@ export class Partitions {
     if (id === partitionOfIno(clusterRootIno)) await format(partition)
     if (!isWanted()) return
     held.partition = partition
-    if (succeeded) copies.tellServed(id, () => (isWanted() ? held.state.epoch : null))
+    // Also after a start: the manager may not have heard it before.
+    if (succeeded || held.state.replicas.length > 1)
+      copies.tellServed(id, () => (isWanted() ? held.state.epoch : null))
   }
 
   /** @param view epoch of the one that gave it to this server from another; 0 where it was this one's. */

@@ -33,6 +33,7 @@ export class FeedStream {
   readonly failed: Promise<unknown>
   readonly #init: FeedStreamInit
   readonly #failure = Promise.withResolvers<unknown>()
+  readonly #sent = new Set<Queued>()
   #queue: Queued[] = []
   #queuedBytes = 0
   #calls = 0
@@ -77,7 +78,8 @@ export class FeedStream {
     if (this.#isDown) return
     this.#isDown = true
     this.#error = error
-    for (const { done } of this.#queue) done.reject(error)
+    for (const { done } of [...this.#sent, ...this.#queue]) done.reject(error)
+    this.#sent.clear()
     this.#queue = []
     this.#queuedBytes = 0
     this.#failure.resolve(error)
@@ -127,20 +129,20 @@ export class FeedStream {
     const request = { feed, number: this.#number++, items: items.map(({ item }) => item) }
     const payload = items.flatMap(fed => fed.payload)
     this.#calls++
+    for (const one of sent) this.#sent.add(one)
     const options = { partition, epoch: epoch(), payload, deadlineMs: feedDeadlineMs }
     peer.call('feed', request, options).then(
       ({ body }) => {
+        if (this.#isDown) return
         this.#calls--
-        for (const { done, bytes } of sent) {
-          this.#queuedBytes -= bytes
-          done.resolve(body)
+        for (const one of sent) {
+          this.#sent.delete(one)
+          this.#queuedBytes -= one.bytes
+          one.done.resolve(body)
         }
         this.#pump()
       },
-      error => {
-        for (const { done } of sent) done.reject(error)
-        this.fail(error)
-      },
+      error => this.fail(error),
     )
   }
 }

@@ -4,7 +4,8 @@
  *
  * 1. Required from the tick on in which it was said to be whole, until a view says that it is not in sync, or
  *    the manager has heard that it is lost.
- * 2. One stream at a time; what breaks it is followed by another, from where the holder stands.
+ * 2. One stream at a time; what breaks it is followed by another, from where the holder stands. That goes on while
+ *    the manager, which may be away, is told that the holder is lost.
  */
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
@@ -61,6 +62,8 @@ export class HolderLink {
   #stream: FeedStream | null = null
   #incarnation = ''
   #failingSinceMs: number | null = null
+  /** The manager is being told that it is lost. */
+  #isTellingLost = false
   #progress: { done: number; total: number } | null = null
   /** Why it could not be fed, as was logged last. */
   #logged = ''
@@ -177,6 +180,7 @@ export class HolderLink {
       this.#logged = ''
       this.#has(missing.length === 0 ? shipping.position.sequence : previousOf(missing[0]!))
       for (const record of missing) this.send(record)
+      await this.#tellInSync(stream)
     } else {
       this.#incarnation = body.incarnation
       await this.#catchUp(stream)
@@ -186,9 +190,10 @@ export class HolderLink {
 
   async #catchUp(stream: FeedStream): Promise<void> {
     const { turns, source, shipping, totalBytes } = this.#init
-    const ended = new AbortController()
-    void stream.failed.then(() => ended.abort())
-    await turns.run(ended.signal, async sending => {
+    const failed = new AbortController()
+    void stream.failed.then(() => failed.abort())
+    const ended = AbortSignal.any([failed.signal, this.#ending.signal])
+    await turns.run(ended, async sending => {
       this.#stream = stream
       this.#progress = { done: 0, total: Math.max(1, totalBytes()) }
       const passed = (bytes: number): void => {
@@ -206,8 +211,14 @@ export class HolderLink {
     await whole
     this.#progress = null
     this.#logged = ''
+    await this.#tellInSync(stream)
+  }
+
+  /** Where the manager has not heard it before the stream ends, the next stream goes on with that. */
+  async #tellInSync(stream: FeedStream): Promise<void> {
+    const { shipping, manager } = this.#init
     const { partition } = shipping
-    await this.#init.manager.tell('replicaInSync', () => {
+    await manager.tell('replicaInSync', () => {
       if (stream.isDown || this.#isInSync || shipping.isClosed) return null
       this.#mayBeInSync = true
       return { partition, epoch: shipping.epoch, member: this.member }
@@ -215,7 +226,7 @@ export class HolderLink {
   }
 
   async #recover(error: unknown): Promise<void> {
-    const { env, shipping, log, manager } = this.#init
+    const { env, shipping, log } = this.#init
     if (error instanceof ClusterError && error.code === 'STALE_EPOCH') await this.#learnView()
     if (!this.#isInSync && !this.#mayBeInSync) {
       this.#isJoining = false
@@ -231,15 +242,25 @@ export class HolderLink {
     const nowMs = env.clock.monotonicMs()
     this.#failingSinceMs ??= nowMs
     if (!(error instanceof Lost) && nowMs - this.#failingSinceMs < replicaTimeoutMs) return
-    const reason = error instanceof Error ? error.message : String(error)
+    if (this.#isTellingLost) return
     log(`a copy of partition ${shipping.partition} is lost`, error)
+    this.#isTellingLost = true
+    const reason = error instanceof Error ? error.message : String(error)
+    void this.#tellLost(reason.slice(0, 256)).finally(() => {
+      this.#isTellingLost = false
+    })
+  }
+
+  /** As long as it is: what has gone on meanwhile counts as in sync until a view says otherwise. */
+  async #tellLost(reason: string): Promise<void> {
+    const { shipping, manager } = this.#init
     const { partition } = shipping
+    const isLost = () => this.isRequired && !shipping.isClosed && this.#failingSinceMs !== null
     const heard = await manager.tell('replicaLost', () =>
-      !this.isRequired || shipping.isClosed
-        ? null
-        : { partition, epoch: shipping.epoch, member: this.member, reason: reason.slice(0, 256) },
+      isLost() ? { partition, epoch: shipping.epoch, member: this.member, reason } : null,
     )
-    if (heard && !this.#isInSync) this.#isJoining = false
+    if (!heard || !isLost()) return
+    if (!this.#isInSync) this.#isJoining = false
     this.#failingSinceMs = null
     shipping.advance()
   }

@@ -334,11 +334,11 @@ export class Replication {
     shipping.follow(state)
   }
 
+  /** Nobody is shipped to any more; what is being committed is acknowledged when it is. */
   #endShipping(partition: Partition, shipping: PartitionShipping): void {
     partition.store.shipping = null
     this.#shippings.delete(partition.id)
     this.#setSolo(partition.id, shipping.position)
-    shipping.close()
   }
 
   #setSolo(partition: number, { epoch, sequence }: Position): void {

@@ -14,7 +14,7 @@ import type { MemberId, PartitionState } from '../../network/wire/view.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import type { ShippedBlock, Shipping } from '../partition/partition-store.ts'
 import { isBlockKey } from './comparing.ts'
-import { copyMutation, copyState, samePosition } from './copy-record.ts'
+import { type CopyRecord, copyMutation, copyState, samePosition } from './copy-record.ts'
 import type { Fed } from './feed-stream.ts'
 import { HolderLink, type LinkInit } from './holder-link.ts'
 import { encodeRows } from './rows.ts'
@@ -207,8 +207,9 @@ export class PartitionShipping implements Shipping {
     return false
   }
 
-  #leads() {
-    return { state: copyState.leads, ...this.#position, boot: this.#init.boot }
+  #leads(): CopyRecord {
+    const { epoch, sequence } = this.#position
+    return { state: copyState.leads, epoch, sequence, boot: this.#init.boot }
   }
 }
 

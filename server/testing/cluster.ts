@@ -164,7 +164,8 @@ export class TestCluster {
         if (!server.sessions.has(as)) server.sessions.renew(as, [])
         const handler = server.service[name] as Handler<N>
         const peer = { ...unusedPeer, hello: { ...unusedPeer.hello, id: as } }
-        const reply = (async () => handler({ peer, partition, epoch: 1, body, payload }))()
+        const { epoch } = this.view.partitions[partition]!
+        const reply = (async () => handler({ peer, partition, epoch, body, payload }))()
         return await server.during(reply)
       } catch (error) {
         if (!isPassing(error)) throw error

@@ -68,7 +68,7 @@ export async function splitShards(
   for (let more = true; more; ) {
     try {
       const server = cluster.serverOf(partition)
-      const held = server.partitions.get(partition, 1)
+      const held = server.partitions.get(partition, cluster.view.partitions[partition]!.epoch)
       const done = server.coordinator.execute(held, '', split, request, () => [], 1_000)
       more = await server.during(done)
     } catch (error) {

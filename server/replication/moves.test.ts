@@ -1,0 +1,97 @@
+/** Partitions that move between servers, and what must not go wrong on the way. */
+import test from 'ava'
+import { usageKey } from '../metadata/keys.ts'
+import { TestCluster } from '../testing/cluster.ts'
+import { TestMoves } from '../testing/moves.ts'
+
+async function setUp(servers = 2) {
+  const cluster = new TestCluster({ servers, partitions: servers })
+  await cluster.start()
+  return { cluster, moves: new TestMoves(cluster) }
+}
+
+const both = ['server0', 'server1']
+
+/** A row of a partition that nothing else looks at. */
+function row(partition: number, number: number) {
+  return { key: usageKey(partition, 2 ** 41 + number), value: Buffer.alloc(8) }
+}
+
+test('what is being committed when the last other copy goes is acknowledged as before', async t => {
+  const { cluster, moves } = await setUp()
+  await moves.copy(0, 'server1')
+  const server = cluster.servers.get('server0')!
+  const partition = server.partitions.get(0, cluster.view.partitions[0]!.epoch)
+  server.store.hold()
+  const committed = partition.stageMutations([row(0, 1)])
+  moves.dropOthers(0)
+  await cluster.env.advance(10)
+  server.store.release()
+  await t.notThrowsAsync(cluster.passing(committed))
+})
+
+test('a new primary that was started again before it was heard tells the manager again that it serves', async t => {
+  const { cluster, moves } = await setUp()
+  await moves.copy(0, 'server1')
+  moves.isUp = false
+  moves.show(0, { replicas: both, inSync: both, primary: 'server1' })
+  await cluster.env.advance(1_000)
+  t.is([...cluster.servers.get('server1')!.partitions.all()].length, 2)
+  cluster.crash('server1')
+  const started = cluster.startServer('server1')
+  await cluster.passing(started)
+  moves.isUp = true
+  await moves.until(() => moves.served.length > 0)
+  t.is(moves.served[0]?.partition, 0)
+})
+
+test('a copy that is whole is told of again when the connection breaks before the manager heard of it', async t => {
+  const { cluster, moves } = await setUp()
+  moves.isUp = false
+  moves.show(0, { replicas: both, inSync: ['server0'], primary: 'server0' })
+  await cluster.env.advance(2_000)
+  cluster.loses = name => name === 'feed'
+  const partition = cluster.servers.get('server0')!.partitions.get(0, 2)
+  const committed = partition.stageMutations([row(0, 1)])
+  await cluster.env.advance(61_000)
+  cluster.loses = () => false
+  await cluster.passing(committed)
+  moves.isUp = true
+  await moves.until(() => cluster.view.partitions[0]!.inSync.length === 2)
+  t.pass()
+})
+
+test('a copy that is not wanted any more takes no turn of those that are', async t => {
+  const { cluster, moves } = await setUp(5)
+  const slow = new Set(['server1', 'server2'])
+  cluster.loses = (name, to) => name === 'feed' && slow.has(to)
+  const fed = new Set<string>()
+  cluster.onStep = ({ server, what }) => {
+    if (what === 'receives feed') fed.add(server)
+  }
+  for (const to of ['server1', 'server2', 'server3']) {
+    moves.show(0, {
+      replicas: [...cluster.view.partitions[0]!.replicas, to],
+      inSync: ['server0'],
+      primary: 'server0',
+    })
+    await cluster.env.advance(100)
+  }
+  moves.dropOthers(0)
+  slow.clear()
+  await cluster.env.advance(5_000)
+  t.deepEqual([...fed], [])
+})
+
+test('a holder that is back is fed although no manager has heard that it was lost', async t => {
+  const { cluster, moves } = await setUp()
+  await moves.copy(0, 'server1')
+  moves.isUp = false
+  cluster.crash('server1')
+  const partition = cluster.servers.get('server0')!.partitions.get(0, 3)
+  const committed = partition.stageMutations([row(0, 1)])
+  await cluster.env.advance(30_000)
+  await cluster.startServer('server1')
+  await cluster.env.advance(5_000)
+  await t.notThrowsAsync(cluster.passing(committed))
+})
