@@ -44,9 +44,24 @@ export class Peers {
     this.#init = init
   }
 
-  /** Whether the partition is served by this very server now, out of the same store. */
-  isOwn(partition: number): boolean {
-    return this.#init.view()?.partitions[partition]?.primary === this.#init.self
+  /**
+   * Whether what happens to both partitions is in one log, in order, so that no loss of power takes the earlier and
+   * leaves the later: both are served by this very server, and neither has another copy that the other has not.
+   */
+  shareLog(one: number, other: number): boolean {
+    if (one === other) return true
+    const { self, view } = this.#init
+    const states = [view()?.partitions[one], view()?.partitions[other]]
+    if (states.some(state => state?.primary !== self)) return false
+    return (
+      states.every(state => state?.replicas.length === 1) ||
+      states.every(state => (state?.inSync.length ?? 0) > 1)
+    )
+  }
+
+  /** Of the partition, as far as is known here. */
+  epochOf(partition: number): number {
+    return this.#init.view()?.partitions[partition]?.epoch ?? 0
   }
 
   /**
@@ -88,16 +103,18 @@ export class Peers {
   /**
    * Attempts until the other side has answered: for what has to be done sooner or later and may be done
    * twice. @throws what the other side threw.
+   * @param request made anew for each attempt where it is a function, which may end them by throwing.
    */
   async callUntilDone<N extends OperationName>(
     name: N,
     partition: number,
-    request: RequestOf<N>,
+    request: RequestOf<N> | (() => RequestOf<N>),
   ): Promise<Reply<N>> {
     let delayMs = retryFirstDelayMs
     for (;;) {
       try {
-        return await this.call(name, partition, request)
+        const now = typeof request === 'function' ? request() : request
+        return await this.call(name, partition, now)
       } catch (error) {
         if (!isPassing(error)) throw error
         await this.#init.env.timers.sleep(delayMs, this.#ending.signal)

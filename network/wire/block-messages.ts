@@ -91,4 +91,9 @@ export interface CutBlocksRequest {
   readonly purge: boolean
   /** Answer when it is on the disk, not only safe from the end of the process. */
   readonly durable: boolean
+  /**
+   * Of the inode's partition, as who asks serves it, where the file lives on: whoever served that before, and still asks,
+   * is refused from then on. A later write, of which he does not know, could go with his cut.
+   */
+  readonly epoch?: number
 }

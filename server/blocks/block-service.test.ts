@@ -241,3 +241,25 @@ test('ranges that no block has are refused', async t => {
   const punch = { ...range, endBlock: 3, endOffset: 0 }
   await t.throwsAsync(service.punch(partition, punch, keep), { code: 'MALFORMED' })
 })
+
+test('who served the file before cuts nothing any more once a later one has', async t => {
+  const { service, partition, blocks, write } = await setUp(64)
+  await write(0, 1)
+  await service.cut(partition, { ...everything, epoch: 7, block: 1 })
+  const late = { ...everything, epoch: 6 }
+  await t.throwsAsync(service.cut(partition, late), { code: 'STALE_EPOCH' })
+  t.is((await blocks.statistics()).blocks, 1)
+  await service.cut(partition, { ...everything, epoch: 7 })
+  t.is((await blocks.statistics()).blocks, 0)
+})
+
+test('a partition that went elsewhere in the middle of a cut or a search answers neither', async t => {
+  const { service, partition, write } = await setUp(64)
+  await write(0, 1)
+  const cutting = service.cut(partition, { ...everything, block: 1 })
+  const search = { ...file, block: 1, offset: 0, reach: 8, hole: false }
+  const seeking = service.seek(partition, search)
+  partition.close()
+  await t.throwsAsync(cutting, { code: 'NOT_PRIMARY' })
+  await t.throwsAsync(seeking, { code: 'NOT_PRIMARY' })
+})

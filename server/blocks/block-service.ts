@@ -4,6 +4,7 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
 import type {
   AllocateBlockRequest,
   BlockName,
@@ -46,6 +47,8 @@ export class BlockService {
   readonly #blocks: BlockStore
   readonly #purged: PurgedGenerations
   readonly #sources: CopySources
+  /** Of partitions whose files had blocks cut here, the latest epoch in which they asked. */
+  readonly #cutIn = new Map<number, number>()
 
   constructor(env: Env, blocks: BlockStore, sources: CopySources) {
     this.#blocks = blocks
@@ -146,11 +149,25 @@ export class BlockService {
     const { block, offset, reach } = request
     const range = blocksBetween(keyOf(partition, request), reach)
     if (request.purge) this.#purged.add(request)
-    const allocated = await this.#changeEach(partition, range, found =>
-      found.block >= reach ? null : this.#cutting(found, found.block === block ? offset : 0),
-    )
+    this.#checkEpoch(request)
+    const allocated = await this.#changeEach(partition, range, found => {
+      this.#checkEpoch(request)
+      return found.block >= reach ? null : this.#cutting(found, found.block === block ? offset : 0)
+    })
+    partition.store.assertOpen()
     await (request.durable ? partition.store.sync() : partition.store.settled())
     return spaceReply(allocated)
+  }
+
+  /** @throws ClusterError STALE_EPOCH when a later server of the file has asked for a cut. */
+  #checkEpoch({ ino, epoch }: CutBlocksRequest): void {
+    if (epoch === undefined) return
+    const home = partitionOfIno(ino)
+    const latest = this.#cutIn.get(home) ?? 0
+    if (epoch < latest) {
+      throw new ClusterError('STALE_EPOCH', `partition ${home} is in epoch ${latest} by now`)
+    }
+    this.#cutIn.set(home, epoch)
   }
 
   /** Punches what this partition holds of the range. A repeat of what was cut short does the rest. */
@@ -233,6 +250,8 @@ export class BlockService {
   async seek(partition: Partition, request: SeekBlocksRequest): Promise<Reply<'seekBlocks'>> {
     const found = await this.#seek(partition, request)
     await partition.store.settled()
+    // A copy that is being deleted has holes where there is data.
+    partition.store.assertOpen()
     return { body: found, payload: noPayload }
   }
 

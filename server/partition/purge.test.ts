@@ -167,3 +167,27 @@ test('a server that is down holds up its own blocks only, and these until it is 
   await cluster.env.advance(2 * purgeRetryLongestMs)
   t.false(isQueued())
 })
+
+test('a partition that goes elsewhere in the middle holds up no other one', async t => {
+  const cluster = new TestCluster({ servers: 2, partitions: 4 })
+  await cluster.start()
+  const server = cluster.serverOf(0)
+  for (const other of cluster.servers.values()) {
+    const cutBlocks = async () => ({ body: { allocated: 0 }, payload: [] })
+    other.service = { ...other.service, cutBlocks }
+  }
+  const reach = Buffer.alloc(8)
+  reach.writeDoubleLE(40)
+  for (const id of [0, 2]) {
+    const partition = server.partitions.get(id, 1)
+    await partition.stageMutations([{ key: purgeKey(id, 100, 1), value: reach }])
+  }
+  const { store } = server.partitions.get(0, 1)
+  store.sync = async () => {
+    void server.partitions.letGo(0)
+    store.assertOpen()
+  }
+  await cluster.env.advance(3 * backgroundSyncIntervalMs)
+  t.false(server.store.content.has(purgeKey(2, 100, 1)))
+  t.true(server.store.content.has(purgeKey(0, 100, 1)))
+})

@@ -32,6 +32,7 @@ import {
 } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
 import type { Partition } from './partition.ts'
+import type { PartitionStore } from './partition-store.ts'
 
 export interface PurgerInit {
   readonly env: Env
@@ -132,11 +133,11 @@ export class Purger {
     this.#waiting.clear()
     const queued = await this.#gather(partitions)
     const { peers } = this.#init
-    const others = queued.filter(({ holders }) => holders.some(holder => !peers.isOwn(holder)))
+    const others = queued.filter(({ partition, holders }) =>
+      holders.some(holder => !peers.shareLog(partition.id, holder)),
+    )
     const stores = new Set(others.map(({ partition }) => partition.store))
-    const synced = [...stores].map(async store => {
-      if (!store.isClosed) await store.sync()
-    })
+    const synced = [...stores].map(store => whileOpen(store, () => store.sync()))
     await Promise.all(synced)
     const failing = await this.#purgeAll(queued)
     for (const partition of partitions) if (!failing.has(partition)) this.#failed.delete(partition)
@@ -147,19 +148,22 @@ export class Purger {
   async #gather(partitions: readonly Partition[]): Promise<Queued[]> {
     const queued: Queued[] = []
     for (const partition of partitions) {
-      if (partition.store.isClosed) continue
-      const prefix = kindPrefix(partition.id, keyKind.purge)
-      const passOver = { onDamaged: () => undefined }
-      for await (const [key, value] of partition.store.range(prefix, endOf(prefix), passOver)) {
-        if (this.#unsettled.has(key) || !isCredible(partition, key, value)) continue
-        if (this.#unsettled.size + queued.length >= maxPurgesUnsettled) {
-          this.#waiting.add(partition)
-          break
-        }
-        queued.push(this.#queuedOf(partition, key, value))
-      }
+      await whileOpen(partition.store, () => this.#gatherFrom(partition, queued))
     }
     return queued
+  }
+
+  async #gatherFrom(partition: Partition, queued: Queued[]): Promise<void> {
+    const prefix = kindPrefix(partition.id, keyKind.purge)
+    const passOver = { onDamaged: () => undefined }
+    for await (const [key, value] of partition.store.range(prefix, endOf(prefix), passOver)) {
+      if (this.#unsettled.has(key) || !isCredible(partition, key, value)) continue
+      if (this.#unsettled.size + queued.length >= maxPurgesUnsettled) {
+        this.#waiting.add(partition)
+        break
+      }
+      queued.push(this.#queuedOf(partition, key, value))
+    }
   }
 
   #queuedOf(partition: Partition, key: Key, value: Uint8Array): Queued {
@@ -196,7 +200,7 @@ export class Purger {
     partition.store.assertOpen()
     await Promise.all(holders.map(holder => peers.call('cutBlocks', holder, request)))
     this.#done++
-    if (holders.every(holder => peers.isOwn(holder))) {
+    if (holders.every(holder => peers.shareLog(partition.id, holder))) {
       await partition.stageMutations([{ key, value: null }])
     } else if (!partition.store.isClosed) this.#unsettled.set(key, queued)
   }
@@ -222,11 +226,21 @@ export class Purger {
     const settled: Promise<void>[] = []
     for (const [key, queued] of this.#unsettled) {
       if (!queued.holders.every(holder => synced.has(holder))) continue
-      if (queued.partition.store.isClosed) continue
-      settled.push(queued.partition.stageMutations([{ key, value: null }]))
+      const { partition } = queued
+      const forget = () => partition.stageMutations([{ key, value: null }])
+      settled.push(whileOpen(partition.store, forget))
       this.#unsettled.delete(key)
     }
     await Promise.all(settled)
+  }
+}
+
+/** What ends because the partition goes elsewhere is for its next server to do, and holds up no other partition. */
+async function whileOpen(store: PartitionStore, work: () => Promise<void>): Promise<void> {
+  try {
+    if (!store.isClosed) await work()
+  } catch (error) {
+    if (!store.isClosed) throw error
   }
 }
 

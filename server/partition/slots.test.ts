@@ -132,3 +132,17 @@ test('deleted slots begin anew, and forgetting bounds what is remembered', async
   }
   t.is((await remove(1, 79)).body.ino, 78)
 })
+
+test('what ends after the partition was elsewhere is not taken for the latest here', async t => {
+  const { content, slots, remove } = setUp()
+  const first = Promise.withResolvers<Reply<'unlink'>>()
+  const running = slots.once<'unlink'>(1, client, { slot: 3, sequence: 5 }, () => first.promise)
+  slots.forget()
+  first.reject(new ClusterError('NOT_PRIMARY', 'it is elsewhere'))
+  await t.throwsAsync(running)
+  // As the server that had it meanwhile has left it.
+  const elsewhere = setUp()
+  await elsewhere.remove(7, 77)
+  for (const [key, value] of elsewhere.content) content.set(key, value)
+  await t.throwsAsync(remove(6, 66), { code: 'STALE_SLOT' })
+})

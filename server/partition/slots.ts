@@ -29,7 +29,7 @@ export class Slots {
   readonly #reader: KeyReader
   readonly #running = new Map<Key, Running>()
   /** Last sequences seen since the start: saves looking them up for each new use. */
-  readonly #last = new Map<Key, number>()
+  #last = new Map<Key, number>()
 
   constructor(reader: KeyReader) {
     this.#reader = reader
@@ -52,19 +52,21 @@ export class Slots {
     }
     const kept = this.#kept<N>(key, sequence)
     if (kept !== null) return kept
+    // What has run is remembered by whom it was run for: a partition may have gone, and come back, meanwhile.
+    const last = this.#last
     const reply = run(done => ({ key, value: encodeKept(sequence, done.body) }))
     this.#running.set(key, { sequence, reply })
     try {
       return await reply
     } finally {
       this.#running.delete(key)
-      this.#remember(key, sequence)
+      remember(last, key, sequence)
     }
   }
 
-  /** The client's slots were deleted: what was remembered of them no longer holds. */
+  /** Slots were deleted, or changed elsewhere: what was remembered of them no longer holds. */
   forget(): void {
-    this.#last.clear()
+    this.#last = new Map()
   }
 
   #kept<N extends OperationName>(key: Key, sequence: number): Reply<N> | null {
@@ -79,11 +81,11 @@ export class Slots {
     if (keptSequence < sequence) return null
     return { body: decodeBody(bytes.subarray(headBytes)) as ReplyOf<N>, payload: noPayload }
   }
+}
 
-  #remember(key: Key, sequence: number): void {
-    if (this.#last.size >= maxRememberedSlots) this.#last.clear()
-    this.#last.set(key, sequence)
-  }
+function remember(last: Map<Key, number>, key: Key, sequence: number): void {
+  if (last.size >= maxRememberedSlots) last.clear()
+  last.set(key, sequence)
 }
 
 function isCount(value: number): boolean {

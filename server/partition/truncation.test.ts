@@ -63,7 +63,7 @@ test('a truncation cuts from its end on, and nobody sees the file before that is
   t.false(seen)
   t.deepEqual(
     cuts.map(({ request }) => request),
-    [{ ino, generation: 1, block: 1, offset: 7, reach: 4, purge: false, durable: false }],
+    [{ ino, generation: 1, block: 1, offset: 7, reach: 4, purge: false, durable: false, epoch: 1 }],
   )
   t.true(server.store.content.has(cutKey(0, ino)))
   cuts[0]!.end.resolve()
@@ -235,4 +235,22 @@ test('another server has on its disk what it cut before a truncation is done', a
   afterCut.now = () => t.true(other.store.written.slice(before).at(-1)?.sync)
   await cluster.passing(truncate(cluster, ino, 1_000))
   t.plan(1)
+})
+
+test('a server that has let the partition go asks for no cut any more', async t => {
+  const { cluster, server, ino } = await makeWorld()
+  let asked = 0
+  const cutBlocks = async (): Promise<Reply<'cutBlocks'>> => {
+    asked++
+    throw new ClusterError('NOT_READY', 'soon')
+  }
+  server.service = { ...server.service, cutBlocks }
+  const truncated = truncate(cluster, ino, 1_000)
+  truncated.catch(() => undefined)
+  await cluster.env.advance(1_000)
+  t.true(asked > 1)
+  await cluster.passing(server.partitions.letGo(0))
+  const before = asked
+  await cluster.env.advance(10_000)
+  t.is(asked, before)
 })

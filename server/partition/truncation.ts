@@ -66,9 +66,9 @@ export class Truncations {
     const offset = end % blockBytes
     const request = { ino, generation, block, offset, reach: reserved }
     const holders = partitionsOfBlocks(request, this.#partitionCount)
-    const isElsewhere = holders.some(holder => !this.#peers.isOwn(holder))
+    const isElsewhere = holders.some(holder => !this.#peers.shareLog(partition.id, holder))
     if (isElsewhere) await partition.store.sync()
-    return await cutEverywhere(this.#peers, holders, request)
+    return await cutEverywhere(this.#peers, partition, holders, request)
   }
 }
 

@@ -35,6 +35,8 @@ export interface LinkInit {
   readonly turns: FeedTurns
   readonly manager: ManagerTold
   readonly dial: (member: MemberId) => Promise<Peer>
+  /** All that is committed here is on the disks: of other partitions, too, on which this one may rest. */
+  readonly sync: () => Promise<void>
   /** All that this life of the holder has is on its disks. */
   readonly syncReplica: (member: MemberId, incarnation: string) => Promise<void>
   /** Takes a view that a holder has. */
@@ -201,6 +203,8 @@ export class HolderLink {
       }
       await feedCopy(source, stream, { passed, sending })
     })
+    // No loss of power here may leave the copy ahead of what it rests on, which has no other copy.
+    await this.#init.sync()
     if (stream.isDown) throw await stream.failed
     // In this tick: every record that comes behind needs it.
     this.#isJoining = true

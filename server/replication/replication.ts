@@ -323,6 +323,7 @@ export class Replication {
       turns: this.#turns,
       manager: this.#manager,
       dial,
+      sync: this.#init.sync,
       syncReplica: (member, incarnation) => this.#syncs.sync(member, incarnation),
       adopt,
       leaseWanted: () => this.#beacons.soon(),

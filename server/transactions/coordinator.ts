@@ -221,17 +221,17 @@ export class Coordinator {
     participants: readonly number[],
   ): Promise<void> {
     const { peers } = this.#init
-    const others = participants.filter(participant => !peers.isOwn(participant))
-    if (others.length > 0) await partition.store.sync()
+    const isApart = (participant: number) => !peers.shareLog(partition.id, participant)
+    if (participants.some(isApart)) await partition.store.sync()
     const boots = new Map<number, string>()
     const told = participants.map(async participant => {
       const request = { transaction, commit: true }
       const { body } = await peers.callUntilDone('decide', participant, request)
-      if (others.includes(participant)) boots.set(participant, body.boot)
+      if (isApart(participant)) boots.set(participant, body.boot)
     })
     await Promise.all(told)
     partition.store.assertOpen()
-    if (others.length === 0) return await this.#forget(partition, [transaction])
+    if (boots.size === 0) return await this.#forget(partition, [transaction])
     this.#told.push({ partition, transaction, boots })
     if (this.#told.length >= maxToldTransactions) void this.settle()
   }

@@ -22,6 +22,14 @@ const hits: { readonly [title: string]: Hit } = {
     const { replicas, inSync, primary } = cluster.view.partitions[partition]!
     moves.show(partition, { replicas, inSync, primary: inSync.find(id => id !== primary)! })
   },
+  'its server loses power, and another takes over': async ({ cluster }, moves, partition) => {
+    const { replicas, inSync, primary } = cluster.view.partitions[partition]!
+    const left = inSync.filter(id => id !== primary)
+    cluster.losePower([primary!])
+    moves.show(partition, { replicas, inSync: left, primary: left[0]! })
+    await cluster.env.timers.sleep(5)
+    await cluster.startServer(primary!)
+  },
 }
 
 /** @returns the step at which it happened, or null when there were fewer. */

@@ -2,8 +2,8 @@
  * The participant's side: promises kept until the coordinator's decision.
  *
  * 1. A promise is on the disk before it is given, with everything needed to keep it after a loss of power.
- *    Only where the coordinator is of the same server it is just committed: the log that they share tells
- *    of the promise before it tells of the decision.
+ *    Only where the coordinator shares a log with it (Peers.shareLog) it is just committed: that tells of the
+ *    promise before it tells of the decision.
  * 2. From then on its keys are locked: nobody sees or changes them until the decision has been carried out.
  * 3. A decision is carried out once: with the promise gone, a repeat finds nothing to do.
  */
@@ -91,7 +91,9 @@ export class Participant {
     const intent = { coordinator, locked, mutations, counts: { ...batch.counts } }
     const key = intentKey(partition.id, transaction)
     const committed = partition.stageMutations([{ key, value: encodeIntent(intent) }])
-    const written = this.#peers.isOwn(coordinator) ? committed : partition.store.sync()
+    const written = this.#peers.shareLog(partition.id, coordinator)
+      ? committed
+      : partition.store.sync()
     const sinceMs = this.#env.clock.monotonicMs()
     this.#promised.set(id, { partition, coordinator, batch, intent, sinceMs })
     await written
