@@ -38,6 +38,10 @@ export interface HolderInit {
   readonly sync: () => Promise<void>
   /** Whether the partition is served here, or being deleted. */
   readonly isBusy: (partition: number) => boolean
+  /** Whether a later view than that of this epoch gives the copy to others. */
+  readonly isUnwanted: (partition: number, epoch: number) => boolean
+  /** There is something of the partition here from now on. */
+  readonly opened: (partition: number) => void
   /** Something was committed. */
   readonly touched: () => void
 }
@@ -79,14 +83,13 @@ export class Holder {
   }
 
   async #open({ peer, partition, epoch, body }: Incoming<'openFeed'>): Promise<Reply<'openFeed'>> {
-    const { fences, store, boot, incarnation, isBusy } = this.#init
-    fences.pass(partition, epoch, peer.hello.id)
-    if (isBusy(partition)) throw new ClusterError('NOT_READY', `the copy of partition ${partition}`)
+    const { store, boot, incarnation } = this.#init
+    this.#assertMayFeed(peer.hello.id, partition, epoch)
+    const isEmpty = await hasNoRows(store, partition)
     await this.stop(partition)
-    if (isBusy(partition)) throw new ClusterError('NOT_READY', `the copy of partition ${partition}`)
-    fences.pass(partition, epoch, peer.hello.id)
+    // In one tick with what opens it: else it could be served, or deleted, by then.
+    this.#assertMayFeed(peer.hello.id, partition, epoch)
     const known = readCopyRecord(store, partition)
-    const isEmpty = known === null && (await hasNoRows(store, partition))
     const state = known?.state ?? (isEmpty ? copyState.follows : copyState.partial)
     const record = known ?? { state, epoch: 0, sequence: 0, boot }
     const complete = record.state === copyState.leads || record.state === copyState.follows
@@ -96,6 +99,7 @@ export class Holder {
     const begun = { id: body.feed, primary, record: kept, number: 0 }
     const feed: Feed = { ...begun, early: new Map(), isPartial: false, broken: null }
     this.#feeds.set(partition, feed)
+    this.#init.opened(partition)
     // From now on another is the primary: whoever makes this one it again has to hear from that one first.
     if (whole && known?.state !== copyState.follows)
       await store.commit([copyMutation(partition, kept)])
@@ -106,6 +110,15 @@ export class Holder {
       incarnation,
     }
     return { body: reply, payload: [] }
+  }
+
+  /** @throws ClusterError STALE_EPOCH, NOT_READY. */
+  #assertMayFeed(primary: string, partition: number, epoch: number): void {
+    const { fences, isBusy, isUnwanted } = this.#init
+    fences.pass(partition, epoch, primary)
+    if (isBusy(partition)) throw new ClusterError('NOT_READY', `the copy of partition ${partition}`)
+    if (!isUnwanted(partition, epoch)) return
+    throw new ClusterError('STALE_EPOCH', `no copy of partition ${partition} belongs here by now`)
   }
 
   async #feed(incoming: Incoming<'feed'>): Promise<Reply<'feed'>> {

@@ -1,6 +1,6 @@
 /** Partitions that move between servers, and what must not go wrong on the way. */
 import test from 'ava'
-import { usageKey } from '../metadata/keys.ts'
+import { partitionOfKey, usageKey } from '../metadata/keys.ts'
 import { TestCluster } from '../testing/cluster.ts'
 import { TestMoves } from '../testing/moves.ts'
 
@@ -94,4 +94,30 @@ test('a holder that is back is fed although no manager has heard that it was los
   await cluster.startServer('server1')
   await cluster.env.advance(5_000)
   await t.notThrowsAsync(cluster.passing(committed))
+})
+
+test('a copy that was made under a view that its holder never saw goes all the same', async t => {
+  const { cluster, moves } = await setUp()
+  const rows = () => {
+    const keys = [...cluster.contents.get('server1')!.keys()]
+    return keys.filter(key => partitionOfKey(key) === 0).length
+  }
+  moves.isUp = false
+  moves.show(0, { replicas: both, inSync: ['server0'], primary: 'server0' }, 'server1')
+  await cluster.env.advance(5_000)
+  t.true(rows() > 0)
+  moves.dropOthers(0)
+  await cluster.env.advance(5_000)
+  t.is(rows(), 0)
+})
+
+test('who has not heard that a copy is not wanted any more cannot feed it', async t => {
+  const { cluster, moves } = await setUp()
+  const asked = { feed: 'a', number: 0 }
+  const { epoch } = cluster.view.partitions[0]!
+  moves.dropOthers(0)
+  const server = cluster.servers.get('server0')!
+  const call = server.peers.dial('server1')
+  const opening = call.then(peer => peer.call('openFeed', asked, { partition: 0, epoch }))
+  await t.throwsAsync(cluster.passing(opening), { code: 'STALE_EPOCH' })
 })

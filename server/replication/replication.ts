@@ -76,7 +76,8 @@ export class Replication {
   /** Served here, or about to be. */
   readonly #led = new Set<number>()
   /** Copies that were looked at whether they are wanted. */
-  #known: Set<number> | null = null
+  readonly #known = new Set<number>()
+  #finding: Promise<void> | null = null
 
   constructor(init: ReplicationInit) {
     this.#init = init
@@ -95,6 +96,11 @@ export class Replication {
       incarnation,
       sync: init.sync,
       touched,
+      isUnwanted: (partition, epoch) => {
+        const state = init.view()?.partitions[partition]
+        return state !== undefined && state.epoch > epoch && !state.replicas.includes(init.self)
+      },
+      opened: partition => this.#known.add(partition),
       isBusy: partition => this.#isServing(partition) || this.#dropper.isDropping(partition),
     })
     this.#turns = new FeedTurns(env)
@@ -163,16 +169,16 @@ export class Replication {
 
   /** To be called with each view, after what is not served any more was let go. Copies that nobody wants go. */
   async follow(view: View): Promise<void> {
-    this.#known ??= await this.#find(view.partitions.length)
+    this.#finding ??= this.#find(view.partitions.length)
+    await this.#finding
     view.partitions.forEach((state, partition) => {
       const { self } = this.#init
       const wanted = state.replicas.includes(self) || state.inSync.length === 0
       if (wanted || state.primary === self || state.inSync.includes(self)) {
-        this.#known?.add(partition)
+        this.#known.add(partition)
         return
       }
-      if (!this.#known?.has(partition)) return
-      this.#known.delete(partition)
+      if (!this.#known.delete(partition)) return
       this.#dropSoon(partition).catch(error => this.#init.log('cannot give up a copy', error))
     })
   }
@@ -185,7 +191,7 @@ export class Replication {
     const state = view()?.partitions[partition]
     const wanted = state === undefined || state.replicas.includes(self) || state.inSync.length === 0
     if (wanted || state.inSync.includes(self) || this.#led.has(partition))
-      this.#known?.add(partition)
+      this.#known.add(partition)
     else this.#dropper.drop(partition)
   }
 
@@ -292,15 +298,13 @@ export class Replication {
   }
 
   /** Copies that there are at the start. */
-  async #find(partitionCount: number): Promise<Set<number>> {
+  async #find(partitionCount: number): Promise<void> {
     const { store } = this.#init
-    const found = new Set<number>()
     for (let partition = 0; partition < partitionCount; partition++) {
       const record = readCopyRecord(store, partition)
       if (record?.state === copyState.dropping) this.#dropper.drop(partition)
-      else if (record !== null || !(await hasNoRows(store, partition))) found.add(partition)
+      else if (record !== null || !(await hasNoRows(store, partition))) this.#known.add(partition)
     }
-    return found
   }
 
   #startShipping(partition: Partition, state: PartitionState, record: CopyRecord | null): void {

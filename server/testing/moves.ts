@@ -19,13 +19,17 @@ export class TestMoves {
     cluster.askManager = (from, name, request) => this.#asked(from, name, request)
   }
 
-  /** All servers follow the view in which the partition is held so; they need not have done it yet. */
-  show(partition: number, holders: Holders): void {
+  /**
+   * All servers but one follow the view in which the partition is held so; they need not have done it yet.
+   * @param unseenBy the one that hears of a later view only.
+   */
+  show(partition: number, holders: Holders, unseenBy?: MemberId): void {
     const { view } = this.#cluster
     const { epoch } = view.partitions[partition]!
     const partitions = view.partitions.with(partition, { ...holders, epoch: epoch + 1 })
     this.#cluster.view = { ...view, epoch: view.epoch + 1, partitions }
     for (const server of this.#cluster.servers.values()) {
+      if (server.id === unseenBy) continue
       server.partitions
         .follow(this.#cluster.view)
         .catch(error => this.#cluster.logged.push([server.id, 'cannot follow', error]))
