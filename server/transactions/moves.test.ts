@@ -64,7 +64,7 @@ async function runWithHit(
 
 for (const [title, each] of Object.entries(cases)) {
   for (const [event, hit] of Object.entries(hits)) {
-    test(`whole, when ${event} at whichever step: ${title}`, async t => {
+    test.serial(`whole, when ${event} at whichever step: ${title}`, async t => {
       for (const partition of [1, 2]) {
         for (let fatal = 0; ; fatal++) {
           const world = await makeWorld(each)
