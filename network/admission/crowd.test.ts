@@ -7,6 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import test, { type ExecutionContext } from 'ava'
 import { maxUnproven } from '../limits.ts'
+import { Libp2pTransport } from '../transport/libp2p.ts'
 import { SocketTransport } from '../transport/socket.ts'
 import { TlsTransport } from '../transport/tls.ts'
 import {
@@ -122,4 +123,9 @@ test.serial(`tls: ${claim}`, crowded, {
   ...{ name: 'tls', provesKeys: false },
   make: identity => new TlsTransport(env, identity),
   address: () => 'tls://127.0.0.1:0',
+})
+test.serial(`libp2p: ${claim}`, crowded, {
+  ...{ name: 'libp2p', provesKeys: true },
+  make: identity => new Libp2pTransport(env, identity),
+  address: () => 'libp2p://127.0.0.1:0',
 })

@@ -3,7 +3,7 @@
  * takes neither the room nor the memory of those who belong here.
  *
  * 1. At most `maxUnproven` wait; when one more comes, the one that has waited longest has to go.
- * 2. Nobody waits longer than `proofDeadlineMs`.
+ * 2. Nobody waits longer than `deadlineMs`.
  */
 import { Refusal } from '../admission/refusal.ts'
 import type { Env, Timer } from '../env/env.ts'
@@ -23,11 +23,13 @@ export interface Waiting {
 
 export class Door {
   readonly #env: Env
+  readonly #deadlineMs: number
   /** In the order in which they came. */
   readonly #waiting = new Set<Entry>()
 
-  constructor(env: Env) {
+  constructor(env: Env, deadlineMs: number = proofDeadlineMs) {
     this.#env = env
+    this.#deadlineMs = deadlineMs
   }
 
   get count(): number {
@@ -37,9 +39,10 @@ export class Door {
   enter(turnAway: TurnAway): Waiting {
     const entry = new Entry(turnAway, ended => this.#waiting.delete(ended))
     const { timers } = this.#env
-    const late = () => entry.turnAway(new Refusal('timeout', `no proof in ${proofDeadlineMs} ms`))
+    const deadlineMs = this.#deadlineMs
+    const late = () => entry.turnAway(new Refusal('timeout', `no proof in ${deadlineMs} ms`))
     // What has arrived by now is read before: a process that was held up blames nobody else for it.
-    entry.timer = timers.after(proofDeadlineMs, () => timers.soon(late))
+    entry.timer = timers.after(deadlineMs, () => timers.soon(late))
     this.#waiting.add(entry)
     if (this.#waiting.size > maxUnproven) this.#turnAwayOldest()
     return entry

@@ -8,7 +8,7 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
-import type { Connection as Libp2pConnection, Stream } from '@libp2p/interface'
+import type { ConnectionGater, Connection as Libp2pConnection, Stream } from '@libp2p/interface'
 import type { TransportManager } from '@libp2p/interface-internal'
 import { tcp } from '@libp2p/tcp'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -17,9 +17,17 @@ import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import { maxConnectionsAccepted, maxStreamWindowBytes, secureDialDeadlineMs } from '../limits.ts'
-import { type Connection, type Listener, openChannel, type Transport } from './contract.ts'
+import {
+  type Connection,
+  type Listener,
+  openChannel,
+  type Refused,
+  type Transport,
+} from './contract.ts'
+import type { Waiting } from './door.ts'
 import { FramedConnection } from './framed-connection.ts'
 import { formatLibp2p, multiaddrOf, parseLibp2p } from './libp2p-address.ts'
+import { Libp2pDoor } from './libp2p-door.ts'
 import { Libp2pStream } from './libp2p-stream.ts'
 
 /** Name and version of what is spoken on the streams: the frames of wire/framing.ts. */
@@ -48,15 +56,30 @@ export class Libp2pTransport implements Transport {
     this.#identity = identity
   }
 
-  async listen(address: string, accept: (connection: Connection) => void): Promise<Listener> {
+  async listen(
+    address: string,
+    accept: (connection: Connection) => void,
+    refused?: Refused,
+  ): Promise<Listener> {
     const at = parseLibp2p(address)
-    const node = await this.#bind(address, multiaddrOf({ ...at, peerId: undefined }))
-    const onStream = (stream: Stream, { remoteAddr, remotePeer }: Libp2pConnection): void => {
-      const { host, port } = endpointOf(remoteAddr)
-      const peerId = remotePeer.toString()
-      accept(this.#adopt(stream, formatLibp2p(host, port, peerId), peerId))
+    const door = new Libp2pDoor(this.#env, refused)
+    const node = await this.#bind(address, multiaddrOf({ ...at, peerId: undefined }), door)
+    const onStream = (stream: Stream, carrier: Libp2pConnection): void => {
+      const waiting = door.take(carrier)
+      if (waiting === undefined) {
+        carrier.abort(new Error('one stream is all that a connection has'))
+        return
+      }
+      stream.addEventListener('close', () => {
+        carrier.close().catch(error => carrier.abort(error))
+        // Of each key that ever came libp2p would remember what it speaks.
+        node.peerStore.delete(carrier.remotePeer).catch(notForgotten)
+      })
+      const { host, port } = endpointOf(carrier.remoteAddr)
+      const peerId = carrier.remotePeer.toString()
+      accept(this.#adopt(stream, formatLibp2p(host, port, peerId), peerId, waiting))
     }
-    await node.handle(framesProtocol, onStream, { maxInboundStreams: maxConnectionsAccepted })
+    await node.handle(framesProtocol, onStream, { maxInboundStreams: 1 })
     const [bound] = node.getMultiaddrs()
     const port = bound === undefined ? at.port : endpointOf(bound).port
     return {
@@ -125,9 +148,9 @@ export class Libp2pTransport implements Transport {
     stopped?.catch(error => process.emitWarning(`stopping libp2p: ${error}`))
   }
 
-  async #bind(address: string, at: Multiaddr): Promise<Node> {
+  async #bind(address: string, at: Multiaddr, door: Libp2pDoor): Promise<Node> {
     try {
-      return await this.#node([at.toString()])
+      return await this.#node([at.toString()], door.gater)
     } catch (cause) {
       const taken = String(cause).includes('EADDRINUSE')
       const message = taken
@@ -137,28 +160,37 @@ export class Libp2pTransport implements Transport {
     }
   }
 
-  #node(listen: string[]): Promise<Node> {
+  #node(listen: string[], connectionGater: ConnectionGater = {}): Promise<Node> {
     return createLibp2p({
       privateKey: privateKeyFromRaw(this.#identity.privateKey.raw),
       addresses: { listen },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: maxStreamWindowBytes } })],
+      streamMuxers: [
+        yamux({
+          maxInboundStreams: 1,
+          streamOptions: { maxStreamWindowSize: maxStreamWindowBytes },
+        }),
+      ],
       services: { dialler: diallerOf },
+      connectionGater,
       connectionManager: {
         maxConnections: maxConnectionsAccepted,
         inboundConnectionThreshold: maxConnectionsAccepted,
+        // Ten unless told: as many who say nothing would keep everybody else out. The door has room, and limits.
+        maxIncomingPendingConnections: maxConnectionsAccepted,
+        inboundUpgradeTimeout: 2 * secureDialDeadlineMs,
       },
     })
   }
 
   /** @param peerId whose key Noise has proven. */
-  #adopt(stream: Stream, remote: string, peerId: string): Connection {
+  #adopt(stream: Stream, remote: string, peerId: string, waiting?: Waiting): Connection {
     // A window is the most that a peer may send before it was read.
     stream.maxReadBufferLength = maxStreamWindowBytes
     const channel = { peerId, binding: openChannel.binding }
     return new FramedConnection({
-      ...{ env: this.#env, stream: new Libp2pStream(stream), remote, channel },
+      ...{ env: this.#env, stream: new Libp2pStream(stream), remote, channel, waiting },
     })
   }
 }
@@ -183,4 +215,8 @@ async function retire(node: Libp2p): Promise<void> {
     stopWhenIdle().catch(error => process.emitWarning(`stopping a listener: ${error}`))
   })
   await stopWhenIdle()
+}
+
+function notForgotten(error: unknown): void {
+  process.emitWarning(`notForgotten a peer of libp2p: ${error}`)
 }
