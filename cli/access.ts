@@ -37,6 +37,15 @@ export async function accessFor(
   return { credentials, role, directory, managers }
 }
 
+/** @throws Failure for whoever's key will not do: a server would cut it off. */
+export function assertAdministrates({ role, directory }: Access): void {
+  if (role === 'admin') return
+  throw new Failure(
+    `${directory} has a ${role}'s key, and this takes an administrator's: ask one for a token ('rookery token create ` +
+      "--role admin'), then 'rookery join TOKEN'",
+  )
+}
+
 /** What a client is made with, for whoever has access. */
 export interface ClientAccess {
   readonly credentials: MemberCredentials

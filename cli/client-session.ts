@@ -2,7 +2,7 @@
 import type { Cluster } from '../client/cluster/contract.ts'
 import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
-import { accessFor, clientAccess } from './access.ts'
+import { type Access, accessFor, assertAdministrates, clientAccess } from './access.ts'
 import { openLogger } from './log.ts'
 import type { ClusterOptions } from './options.ts'
 
@@ -11,8 +11,22 @@ export async function withCluster<T>(
   options: ClusterOptions,
   work: (cluster: Cluster) => Promise<T>,
 ): Promise<T> {
+  return await within(await accessFor(options), work)
+}
+
+/** As `withCluster`, for what administrators do. @throws Failure for anybody else. */
+export async function administering<T>(
+  options: ClusterOptions,
+  work: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
+  const access = await accessFor(options)
+  assertAdministrates(access)
+  return await within(access, work)
+}
+
+async function within<T>(granted: Access, work: (cluster: Cluster) => Promise<T>): Promise<T> {
   const env = realEnv()
-  const access = clientAccess(env, await accessFor(options))
+  const access = clientAccess(env, granted)
   const log = openLogger('rookery', 'error')
   const cluster = await connectClient({ ...access, env, name: 'command line', log })
   try {

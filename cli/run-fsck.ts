@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { checkCluster } from '../client/checking/check.ts'
 import type { CheckReport, Phase } from '../client/checking/contract.ts'
 import type { Cluster } from '../client/cluster/contract.ts'
-import { withCluster } from './client-session.ts'
+import { administering } from './client-session.ts'
 import { describeError, Failure } from './failure.ts'
 import type { FsckOptions } from './fsck.ts'
 import { describeReport, exitCodeOfReport, fsckExit, jsonOf } from './fsck-report.ts'
@@ -18,7 +18,7 @@ export async function runFsck(options: FsckOptions): Promise<number> {
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
   const startedMs = performance.now()
   try {
-    const report = await withCluster(options, cluster =>
+    const report = await administering(options, cluster =>
       check(cluster, options, interrupted.signal),
     )
     const seconds = (performance.now() - startedMs) / 1000

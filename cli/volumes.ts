@@ -4,14 +4,14 @@ import { openVolume } from '../client/fs/volume.ts'
 import { createVolume, deleteVolume, listVolumes, quotaOf, setQuota } from '../client/fs/volumes.ts'
 import { formatBytes } from '../network/format/bytes.ts'
 import { defaultVolume } from './arguments.ts'
-import { withCluster } from './client-session.ts'
+import { administering, withCluster } from './client-session.ts'
 import { codeOf, Failure } from './failure.ts'
 import type { ClusterOptions } from './options.ts'
 import { formatTable } from './table.ts'
 import type { CreateOptions, SetOptions } from './volume.ts'
 
 export async function create(name: string, options: CreateOptions): Promise<void> {
-  await withCluster(options, async cluster => {
+  await administering(options, async cluster => {
     checkReplicas(cluster, options.replicas)
     try {
       await make(cluster, name, options)
@@ -30,7 +30,7 @@ export async function change(name: string, options: SetOptions): Promise<void> {
   if (quota === undefined && quotaFiles === undefined) {
     throw new Failure('say what to change: --quota or --quota-files', { usage: true })
   }
-  await withCluster(options, cluster =>
+  await administering(options, cluster =>
     setQuota(cluster, name, {
       ...(quota === undefined ? {} : { bytes: limitOf(quota) }),
       ...(quotaFiles === undefined ? {} : { files: limitOf(quotaFiles) }),
@@ -87,13 +87,13 @@ function shareOf(used: number, limit: number | null, format: (count: number) => 
 }
 
 export async function remove(name: string, options: ClusterOptions): Promise<void> {
-  await withCluster(options, cluster => deleteVolume(cluster, name))
+  await administering(options, cluster => deleteVolume(cluster, name))
   console.log(`deleted volume ${name}`)
 }
 
 /** For the first start of a home, which may have been cut short after it made the volume. */
 export async function makeDefaultVolume(home: string, managers: readonly string[]): Promise<void> {
-  await withCluster({ home, manager: managers }, async cluster => {
+  await administering({ home, manager: managers }, async cluster => {
     const volumes = await listVolumes(cluster)
     if (!volumes.some(volume => volume.name === defaultVolume)) await make(cluster, defaultVolume)
   })

@@ -1,7 +1,9 @@
 import test from 'ava'
 import type { Handler, Incoming } from '../network/rpc/contract.ts'
+import { clusterRootIno } from '../network/wire/ids.ts'
 import type { OperationName } from '../network/wire/operations.ts'
 import { createService, type ServiceInit } from './service.ts'
+import { guardVolumes } from './volume-guard.ts'
 
 const unused = new Proxy({}, { get: () => () => undefined })
 
@@ -13,4 +15,30 @@ test('a client may not ask for what servers do among themselves', t => {
     const incoming = { peer: { hello: { role: 'client' } }, body: {} } as Incoming<OperationName>
     t.throws(() => handler(incoming), { message: /for servers only/ }, name)
   }
+})
+
+test('a client makes and deletes no volumes, and moves nothing among them', t => {
+  const asked: string[] = []
+  const handle = (name: string) => () => {
+    asked.push(name)
+    return { body: {}, payload: [] }
+  }
+  const names = ['create', 'createTemporary', 'mkdir', 'unlink', 'rmdir', 'rename', 'link'] as const
+  const service = guardVolumes(Object.fromEntries(names.map(name => [name, handle(name)])))
+  const ask = (name: OperationName, role: string | null, body: object) => {
+    const proven = role === null ? null : { role }
+    const handler = service[name] as Handler<OperationName>
+    return handler({ peer: { proven }, body } as unknown as Incoming<OperationName>)
+  }
+  for (const name of names) {
+    for (const parent of [clusterRootIno, `${clusterRootIno}`]) {
+      t.throws(() => ask(name, 'client', { parent }), { code: 'EPERM' }, name)
+    }
+    ask(name, 'client', { parent: clusterRootIno + 1 })
+    ask(name, 'admin', { parent: clusterRootIno })
+    ask(name, null, { parent: clusterRootIno })
+  }
+  const newParent = clusterRootIno
+  t.throws(() => ask('rename', 'client', { parent: 2, newParent }), { code: 'EPERM' })
+  t.is(asked.length, 3 * names.length)
 })

@@ -40,6 +40,7 @@ import type { LegName } from './transactions/legs.ts'
 import type { Participant } from './transactions/participant.ts'
 import { rename } from './transactions/rename.ts'
 import { link, mkdir, rmdir, unlink } from './transactions/scripts.ts'
+import { guardVolumes } from './volume-guard.ts'
 
 export interface ServiceInit {
   readonly copies: Replication
@@ -74,7 +75,7 @@ const shrinks = { grows: false } as const
 const done = { body: {}, payload: noPayload } as const
 
 export function createService(init: ServiceInit): Service {
-  return {
+  return guardVolumes({
     ...membershipOperations(init),
     ...metadataOperations(init),
     ...blockOperations(init),
@@ -96,7 +97,7 @@ export function createService(init: ServiceInit): Service {
       cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
       ...transactionOperations(init),
     }),
-  }
+  })
 }
 
 /** What servers do among themselves is not for clients to ask. */
