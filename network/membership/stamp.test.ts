@@ -32,6 +32,14 @@ test('an absent directory is made for its owner only and stamped', async t => {
   t.deepEqual(await readStamp(directory), stamp)
 })
 
+test('a directory that others may enter is closed to them whenever it is claimed', async t => {
+  const directory = join(await scratch(t), 'a')
+  await claimDirectory(directory, server)
+  await chmod(directory, 0o755)
+  await claimDirectory(directory, server)
+  t.is((await stat(directory)).mode & 0o777, 0o700)
+})
+
 test('an empty directory is claimed, also one with lost+found and a stamp cut short', async t => {
   const directory = await scratch(t)
   await mkdir(join(directory, 'lost+found'))

@@ -4,7 +4,8 @@
  *
  * 1. A directory without a stamp is claimed only when it is empty.
  * 2. What a stamp says never changes; what it leaves empty (a cluster not yet joined) is filled in once.
- * 3. The stamp is replaced atomically and is on disk when `claimDirectory` returns.
+ * 3. A directory that is claimed is its owner's alone to enter.
+ * 4. The stamp is replaced atomically and is on disk when `claimDirectory` returns.
  */
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
@@ -55,6 +56,7 @@ export async function claimDirectory(path: string, claim: Claim): Promise<Stamp>
   const found = await readStamp(directory)
   if (found === null) await assertEmpty(directory)
   const stamp = merge(directory, found, claim)
+  await attempt(`cannot close ${directory} to others`, () => closeToOthers(directory))
   if (found === null || found.cluster !== stamp.cluster || found.id !== stamp.id) {
     await attempt(`cannot write the stamp of ${directory}`, () => writeStamp(directory, stamp))
   }
@@ -130,6 +132,12 @@ async function makeDirectory(directory: string): Promise<void> {
   if (!status.isDirectory()) fail('DISK', `${directory} is not a directory`)
 }
 
+/** What is in it is a cluster's, keys too, and nobody else's to read: a copy may have come back with other modes. */
+async function closeToOthers(directory: string): Promise<void> {
+  const { mode } = await stat(directory)
+  if ((mode & 0o077) !== 0) await chmod(directory, mode & 0o700)
+}
+
 async function assertEmpty(directory: string): Promise<void> {
   const names = await attempt(`cannot read ${directory}`, () => readdir(directory))
   const others = names.filter(name => !harmless.has(name))
@@ -142,7 +150,6 @@ async function assertEmpty(directory: string): Promise<void> {
 }
 
 async function writeStamp(directory: string, stamp: Stamp): Promise<void> {
-  await chmod(directory, 0o700)
   const file = join(directory, stampFile)
   const handle = await open(`${file}.tmp`, 'w', 0o600)
   try {
