@@ -2,6 +2,8 @@ import test from 'ava'
 import type { ClusterError } from '../network/errors.ts'
 import {
   failureTimeoutMs,
+  managerRetryLongestDelayMs,
+  maxManagerAddresses,
   maxMovesOfServer,
   protocolVersion,
   sessionTimeoutMs,
@@ -137,6 +139,25 @@ test('members go on with their view while the manager is down, and find it again
   t.true(again.status().members.every(({ alive }) => alive))
   t.true(members.every(({ connected }) => connected))
   t.is(again.status().view?.epoch, view!.epoch)
+})
+
+test('whoever answers when managers are looked for takes no place of those that are known', async t => {
+  const { world, manager } = await worldOf(1, [])
+  const lies = Array.from({ length: maxManagerAddresses }, (_, index) => `memory:lie${index}`)
+  let asked = 0
+  const member = await world.join('a', {
+    find: async () => {
+      asked++
+      return lies
+    },
+  })
+  await world.until(manager.close())
+  await world.env.advance(60_000)
+  t.true(asked > 0)
+  t.false(member.connected)
+  await world.startManager()
+  await world.env.advance((maxManagerAddresses + 2) * managerRetryLongestDelayMs)
+  t.true(member.connected)
 })
 
 test('what a server reports is in the status, and a report that hangs does not stop heartbeats', async t => {

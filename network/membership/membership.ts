@@ -115,6 +115,8 @@ class ClusterMember implements Membership {
   #nextManager = 0
   /** Known by now. */
   #managers: readonly string[]
+  /** What the network answered when it was asked last: anybody may answer, so it takes nobody's place. */
+  #found: readonly string[] = []
   readonly #newId: MemberId
 
   constructor(init: MembershipInit) {
@@ -249,20 +251,26 @@ class ClusterMember implements Membership {
   /** A standby sends on to the others, each of which is asked at once, but only once. */
   async #link(signal: AbortSignal): Promise<ManagerLink> {
     if (this.#managers.length === 0) await this.#look(signal)
-    for (let left = this.#managers.length; ; left--) {
+    for (let left = this.#places.length; ; left--) {
       try {
         return await this.#linkToNext(signal)
       } catch (error) {
         const standby = error instanceof ClusterError && error.code === 'NOT_LEADER'
-        if (this.#nextManager % this.#managers.length === 0) await this.#look(signal)
+        if (this.#nextManager % this.#places.length === 0) await this.#look(signal)
         if (!standby || left <= 1) throw error
       }
     }
   }
 
+  /** Where managers may be, in the order to try them. */
+  get #places(): readonly string[] {
+    return [...this.#managers, ...this.#found]
+  }
+
   async #linkToNext(signal: AbortSignal): Promise<ManagerLink> {
     const { env, transports, credentials, log } = this.#init
-    const address = this.#managers[this.#nextManager++ % this.#managers.length]
+    const places = this.#places
+    const address = places[this.#nextManager++ % places.length]
     if (address === undefined) throw new ClusterError('MALFORMED', 'no manager was named')
     const { cluster } = this
     const request = this.#request()
@@ -297,7 +305,7 @@ class ClusterMember implements Membership {
     const found = (await find(signal)).filter(address => !this.#managers.includes(address))
     if (found.length === 0) return
     log.info({ managers: found }, 'found managers in the network')
-    this.#managers = [...this.#managers, ...found].slice(-maxManagerAddresses)
+    this.#found = found.slice(0, maxManagerAddresses)
   }
 
   async #drop(link: ManagerLink | undefined): Promise<void> {
