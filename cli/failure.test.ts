@@ -6,6 +6,11 @@ test('an error for a person is shown as it is, on one line', t => {
   t.is(describeError(new Failure('the cat\n  sat on it')), 'the cat sat on it')
 })
 
+test('what others have said does nothing to the terminal', t => {
+  const told = new ClusterError('NOT_ADMITTED', 'go\r\u001b[2Jaway\u202e')
+  t.regex(describeError(told), /^go\?\?\[2Jaway\?: ask an administrator/)
+})
+
 test('an error of the cluster, the system or POSIX comes with what to do', t => {
   t.is(
     describeError(new ClusterError('UNREACHABLE', 'tcp://127.0.0.1:7400 refused')),

@@ -3,6 +3,7 @@
  * what to do about it.
  */
 import { ClusterError, PosixError } from '../network/errors.ts'
+import { printable } from '../network/format/printable.ts'
 
 export const exitCode = { ok: 0, failure: 1, usage: 2 } as const
 
@@ -67,5 +68,5 @@ function plainMessage(error: Error): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, ' ').trim()
+  return printable(text.replaceAll(/\s*\n\s*/g, ' ').trim())
 }

@@ -1,4 +1,5 @@
 /** Keys that a running cluster lets in: list, shut out. */
+import { printable } from '../network/format/printable.ts'
 import type { KeyStatus } from '../network/wire/operations.ts'
 import { accessFor } from './access.ts'
 import { askManager } from './ask-manager.ts'
@@ -18,9 +19,15 @@ export async function remove(named: string, options: ClusterOptions): Promise<vo
   const access = await accessFor(options)
   await askManager(access, async peer => {
     const { keys } = (await peer.call('listKeys', {})).body
-    const { peerId, name, role } = keyNamed(keys, named)
+    const { peerId, name, role, token } = keyNamed(keys, named)
     await peer.call('removeKey', { peerId })
-    console.log(`${role} ${name} (${peerId}) is shut out`)
+    console.log(`${role} ${printable(name)} (${peerId}) is shut out`)
+    const { tokens } = (await peer.call('listTokens', {})).body
+    if (tokens.some(({ id, state }) => id === token && state === 'usable')) {
+      console.log(
+        `token ${token}, by which it came, lets others in: 'rookery token revoke ${token}' ends that`,
+      )
+    }
   })
 }
 
@@ -45,5 +52,5 @@ const columns: readonly Column[] = [
 ]
 
 function row({ peerId, role, name, issuedS, token }: KeyStatus): string[] {
-  return [name, role, new Date(issuedS * 1000).toISOString(), token || '-', peerId]
+  return [printable(name), role, new Date(issuedS * 1000).toISOString(), token || '-', peerId]
 }

@@ -7,7 +7,15 @@ import { describeMembers, membersOf } from './members.ts'
 
 function member(name: string, more: Partial<MemberStatus> = {}): MemberStatus {
   return {
-    ...{ id: `id-${name}`, role: 'server', name, addresses: ['tcp://h:1'], host: 'h', domain: 'd' },
+    ...{
+      id: `id-${name}`,
+      peerId: `peer-${name}`,
+      role: 'server',
+      name,
+      addresses: ['tcp://h:1'],
+      host: 'h',
+      domain: 'd',
+    },
     ...{ weight: 2, alive: true, silentMs: 0, report: null, throughput: null },
     ...more,
   }
@@ -36,7 +44,9 @@ test('members are listed servers first, with what they hold and whether they dra
       ['mount', 'up', null],
     ],
   )
-  t.is(describeMembers(reply).split('\n').length, 5)
+  const lines = describeMembers(reply).split('\n')
+  t.is(lines.length, 5)
+  t.regex(lines[1]!, / id-a +peer-a$/)
 })
 
 test('a server is found by name or id, and said to be missing or ambiguous otherwise', t => {

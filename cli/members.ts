@@ -1,5 +1,6 @@
 /** Lists, labels and removes members. */
 import { formatBytes } from '../network/format/bytes.ts'
+import { printable } from '../network/format/printable.ts'
 import type { ManagerStatusReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberStatus } from '../network/wire/view.ts'
 import { accessFor } from './access.ts'
@@ -40,12 +41,13 @@ export async function removeMember(named: string, options: RemoveOptions): Promi
     const { body } = await peer.call('managerStatus', {})
     const { id, name } = findServer(body.members, named)
     await peer.call('removeMember', { member: id, force: options.force === true })
-    console.log(`${name} is no member any more`)
+    console.log(`${printable(name)} is no member any more`)
   })
 }
 
 export interface MemberRow {
   readonly id: string
+  readonly peerId: string | null
   readonly name: string
   readonly role: 'server' | 'client'
   readonly state: string
@@ -64,8 +66,8 @@ export function membersOf(status: ManagerStatusReply): readonly MemberRow[] {
   const held = (id: string): number =>
     view?.partitions.filter(({ replicas }) => replicas.includes(id)).length ?? 0
   return members
-    .map(({ id, name, role, domain, weight, report, ...member }) => ({
-      ...{ id, name, role, state: stateOf(member, draining.includes(id)), domain, weight },
+    .map(({ id, peerId, name, role, domain, weight, report, ...member }) => ({
+      ...{ id, peerId, name, role, state: stateOf(member, draining.includes(id)), domain, weight },
       partitions: role === 'server' ? held(id) : null,
       disks: report?.disks ?? [],
     }))
@@ -90,16 +92,18 @@ const columns: readonly Column[] = [
   { title: 'PARTITIONS', align: 'right' },
   { title: 'DISKS', align: 'left' },
   { title: 'ID', align: 'left' },
+  { title: 'PEER ID', align: 'left' },
 ]
 
 /** What a person is shown. Pure. */
 export function describeMembers(status: ManagerStatusReply): string {
   const rows = membersOf(status).map(({ id, name, role, state, domain, weight, ...row }) => [
-    ...[name, role, state, role === 'server' ? domain : '-'],
+    ...[printable(name), role, state, role === 'server' ? printable(domain) : '-'],
     role === 'server' ? String(weight) : '-',
     row.partitions === null ? '-' : String(row.partitions),
     row.disks.map(describeDisk).join(', ') || '-',
     id,
+    row.peerId ?? '-',
   ])
   return formatTable(columns, rows)
 }

@@ -22,6 +22,7 @@ function member(id: string, more: Partial<MemberStatus> = {}): MemberStatus {
     silentMs: 0,
     report: null,
     throughput: null,
+    peerId: null,
     ...more,
   }
 }

@@ -7,6 +7,7 @@
  * 3. Whatever changes, the planner looks at it soon; and with each heartbeat interval, as time alone may change what
  *    is to be done.
  */
+import { peersByMember } from '../../network/admission/member-id.ts'
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import {
@@ -151,13 +152,16 @@ export class Roster {
   status(): ManagerStatusReply {
     const nowMs = this.#env.clock.monotonicMs()
     const { state } = this
-    const { cluster, members, view, draining } = state
+    const { cluster, members, view, draining, admission } = state
+    const peerOf = peersByMember((admission?.admitted ?? []).map(({ peerId }) => peerId))
     const servers = members.map(member => ({
       ...member,
+      peerId: peerOf(member.id),
       ...this.#servers.presence(member.id, nowMs),
     }))
     const clients = [...this.#clientMembers.values()].map(member => ({
       ...member,
+      peerId: peerOf(member.id),
       ...this.#clients.presence(member.id, nowMs),
     }))
     const health = this.healthOf(state)

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { realEnv } from '../env/real.ts'
 import { makeIdentity } from '../identity/identity.ts'
-import { fitsPeer, newClientId, serverIdOf } from './member-id.ts'
+import { fitsPeer, newClientId, peersByMember, serverIdOf } from './member-id.ts'
 
 const { random } = realEnv()
 const [one, other] = await Promise.all([makeIdentity(), makeIdentity()])
@@ -24,4 +24,11 @@ test('a client may have several ids, and nobody else may use them', t => {
   }
   t.false(fitsPeer(ids[0]!.slice(0, 16), 'client', one.peerId))
   t.false(fitsPeer('', 'client', one.peerId))
+})
+
+test('the key of a member is found by its id', t => {
+  const peerOf = peersByMember([one.peerId, other.peerId])
+  t.is(peerOf(serverIdOf(one.peerId)), one.peerId)
+  t.is(peerOf(newClientId(other.peerId, random)), other.peerId)
+  t.is(peerOf(random.id()), null)
 })

@@ -28,6 +28,13 @@ export function fitsPeer(id: MemberId, role: 'server' | 'client', peerId: string
   return form.test(id) && id.startsWith(digestOf(peerId).slice(0, clientPrefixDigits))
 }
 
+/** @returns what tells the peer that a member's id was made of; null of one that is none of these. */
+export function peersByMember(peerIds: Iterable<string>): (id: MemberId) => string | null {
+  const known = new Map<string, string>()
+  for (const peerId of peerIds) known.set(digestOf(peerId).slice(0, clientPrefixDigits), peerId)
+  return id => known.get(id.slice(0, clientPrefixDigits)) ?? null
+}
+
 function digestOf(peerId: string): string {
   return createHash('sha256').update(peerId).digest('hex')
 }

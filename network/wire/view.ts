@@ -77,6 +77,8 @@ export interface View {
 
 /** A member as the manager sees it now: the view's part plus what its heartbeats said. */
 export interface MemberStatus extends Member {
+  /** Whose key it has; null where the manager has let in no such key itself. */
+  readonly peerId: string | null
   readonly alive: boolean
   /** Milliseconds since its last heartbeat, on the manager's clock. */
   readonly silentMs: number
