@@ -13,6 +13,7 @@ import { ClusterError } from '../network/errors.ts'
 import { protocolVersion } from '../network/limits.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import { connect } from '../network/rpc/connect.ts'
+import type { Peer } from '../network/rpc/contract.ts'
 import { transportsOf } from '../network/transport/transports.ts'
 import type { AdmitReply } from '../network/wire/operations.ts'
 import { codeOf, describeError, Failure } from './failure.ts'
@@ -39,13 +40,17 @@ export function readToken(text: string): Token {
 }
 
 /**
- * Gets this machine into the cluster of the token, or finds that it is in it already: then the token is not spent.
+ * Gets this machine into the cluster of the token, or finds that it is in it already: then the token is not spent. One that
+ * was removed meanwhile is let in anew, with the key that it has.
  * @throws Failure that says why not.
  */
 export async function admit(init: AdmitInit): Promise<KeptCredentials> {
   const { token, directory } = init
   const before = await readCredentials(directory)
-  if (before !== null) return checkBefore(before, token)
+  if (before !== null) {
+    checkBefore(before, token)
+    if (!(await wasRemoved(init, before))) return before
+  }
   const identity = await keyIn(directory)
   const { cluster, authority } = token
   const stranger = { identity, certificate: null, cluster, authority, secret: null }
@@ -61,7 +66,22 @@ export async function admit(init: AdmitInit): Promise<KeptCredentials> {
   return kept
 }
 
-function checkBefore(before: KeptCredentials, token: Token): KeptCredentials {
+/** Where no manager answers, that is for whoever needs one to say. */
+async function wasRemoved({ env, token }: AdmitInit, kept: KeptCredentials): Promise<boolean> {
+  for (const address of new Set([...kept.managers, ...addressesOf(token)])) {
+    try {
+      const peer = await dialManager(env, kept, address)
+      await peer.close()
+      return false
+    } catch (error) {
+      if (!(error instanceof ClusterError)) throw error
+      if (error.code === 'REMOVED') return true
+    }
+  }
+  return false
+}
+
+function checkBefore(before: KeptCredentials, token: Token): void {
   const { directory, role, credentials } = before
   if (credentials.cluster !== token.cluster) {
     throw new Failure(
@@ -71,7 +91,6 @@ function checkBefore(before: KeptCredentials, token: Token): KeptCredentials {
   if (role !== token.role) {
     throw new Failure(`${directory} is a ${role}'s, the token is for a ${token.role}`)
   }
-  return before
 }
 
 /** Managers of the token first; then, where none answers, those in the network. */
@@ -129,13 +148,23 @@ async function askOne(
   credentials: MemberCredentials,
   address: string,
 ): Promise<AdmitReply> {
-  const transport = transportFor(transportsOf(env, credentials.identity), address)
-  const { cluster, secret, role } = token
-  const hello = { version: protocolVersion, cluster, role, id: '' }
-  const peer = await connect({ env, transport, credentials, address, hello, service: {} })
+  const { secret, role } = token
+  const peer = await dialManager(env, { credentials, role }, address)
   try {
     return (await peer.call('admit', { token: secret, role, name })).body
   } finally {
     await peer.close()
   }
+}
+
+/** A token's secret is for managers to hear, and for no other member, whoever answers in the network. */
+function dialManager(
+  env: Env,
+  { credentials, role }: Pick<KeptCredentials, 'credentials' | 'role'>,
+  address: string,
+): Promise<Peer> {
+  const transport = transportFor(transportsOf(env, credentials.identity), address)
+  const hello = { version: protocolVersion, cluster: credentials.cluster, role, id: '' }
+  const expected = { role: 'manager' } as const
+  return connect({ env, transport, credentials, address, hello, expected, service: {} })
 }

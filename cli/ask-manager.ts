@@ -5,6 +5,7 @@ import { protocolVersion } from '../network/limits.ts'
 import { transportFor } from '../network/membership/transport-for.ts'
 import { connect } from '../network/rpc/connect.ts'
 import type { Peer } from '../network/rpc/contract.ts'
+import type { Expected } from '../network/rpc/hello.ts'
 import { transportsOf } from '../network/transport/transports.ts'
 import type { Access } from './access.ts'
 import { Failure } from './failure.ts'
@@ -13,13 +14,18 @@ export type Question<T> = (peer: Peer) => Promise<T>
 
 /** @throws ClusterError as the first that answers refuses, or as the last fails that does not answer. */
 export function askManager<T>(access: Access, question: Question<T>): Promise<T> {
-  return askOne(access, access.managers, question)
+  return askOne(access, { role: 'manager', addresses: access.managers }, question)
 }
 
-/** Asks the first of these addresses that answers. */
+/** Who is asked, and where it may be. */
+export interface Asked extends Expected {
+  readonly addresses: readonly string[]
+}
+
+/** Asks at the first of these addresses that answers. */
 export async function askOne<T>(
   { credentials, role }: Pick<Access, 'credentials' | 'role'>,
-  addresses: readonly string[],
+  { addresses, ...expected }: Asked,
   question: Question<T>,
 ): Promise<T> {
   const env = realEnv()
@@ -30,7 +36,15 @@ export async function askOne<T>(
   for (const address of addresses) {
     try {
       const transport = transportFor(transports, address)
-      const peer = await connect({ env, transport, credentials, address, hello, service: {} })
+      const peer = await connect({
+        env,
+        transport,
+        credentials,
+        address,
+        hello,
+        expected,
+        service: {},
+      })
       try {
         return await question(peer)
       } finally {

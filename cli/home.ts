@@ -147,6 +147,15 @@ export async function prepareHome(path: string): Promise<Home> {
   return home
 }
 
+/** As `prepareHome`, for what a token gives. @throws Failure also for the home of a cluster of its own: it would act as another's. */
+export async function prepareGuestHome(path: string): Promise<Home> {
+  const home = await prepareHome(path)
+  if ((await home.readSettings()) === null) return home
+  throw new Failure(
+    `${home.directory} is the home of a cluster of this machine ('rookery up'): give another with --home`,
+  )
+}
+
 /** The mount would hide the home, or the servers would write into their own file system. */
 export function checkApart(home: Home, mountpoint: string): void {
   if (`${home.directory}${sep}`.startsWith(`${mountpoint}${sep}`)) {

@@ -7,7 +7,7 @@ import { realEnv } from '../network/env/real.ts'
 import { claimDirectories } from '../server/stores.ts'
 import { admit, readToken } from './admission.ts'
 import { Failure } from './failure.ts'
-import { prepareHome } from './home.ts'
+import { prepareGuestHome } from './home.ts'
 import type { JoinOptions } from './join.ts'
 import { listeningOn } from './listening.ts'
 import { writeServerSettings } from './server-settings.ts'
@@ -68,7 +68,7 @@ async function joinHome(token: Token, options: JoinOptions): Promise<void> {
       { usage: true },
     )
   }
-  const home = await prepareHome(options.home)
+  const home = await prepareGuestHome(options.home)
   const kept = await admit({
     env: realEnv(),
     token,

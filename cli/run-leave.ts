@@ -41,11 +41,12 @@ async function startDrain(access: Access, id: string, cluster: string): Promise<
 }
 
 /** It ends by itself when it hears that it is no member any more. */
-async function ended(access: Access, { name, addresses, alive }: MemberStatus): Promise<void> {
+async function ended(access: Access, { id, name, addresses, alive }: MemberStatus): Promise<void> {
   if (!alive) return
+  const asked = { role: 'server', id, addresses } as const
   const deadline = performance.now() + shutdownDeadlineMs
   while (performance.now() < deadline) {
-    const code = await askOne(access, addresses, peer => peer.call('serverStatus', {})).then(
+    const code = await askOne(access, asked, peer => peer.call('serverStatus', {})).then(
       () => undefined,
       (error: unknown) => codeOf(error),
     )

@@ -8,10 +8,11 @@ import { mountFuseNative } from '../client/fuse/native.ts'
 import { FuseTally } from '../client/fuse/tally.ts'
 import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
+import type { ClusterError } from '../network/errors.ts'
 import type { Log } from '../network/log.ts'
 import { accessFor, clientAccess } from './access.ts'
 import { codeOf, Failure } from './failure.ts'
-import { prepareHome } from './home.ts'
+import { prepareGuestHome } from './home.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
@@ -40,12 +41,14 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   const access = clientAccess(env, await accessFor(options, 'mount'))
   const http = await openHttp({ env, log, address: options.http })
   const requests = http === null ? undefined : new FuseTally(env)
+  const removal = Promise.withResolvers<ClusterError>()
   const cluster = await connectClient({
     ...access,
     env,
     name: `mount ${mountpoint}`,
     log,
     tally: http?.tally,
+    removed: removal.resolve,
   })
   const noAtime = options.noatime ?? false
   const fileSystem = await openVolume(cluster, options.volume, { noAtime })
@@ -64,10 +67,21 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   if (!hasSupervisor()) {
     console.log(`${mountpoint} is mounted: volume ${options.volume}. Ctrl-C unmounts it.`)
   }
-  await untilUnmounted(mounted, stop, log)
-  await http?.close()
-  await fileSystem.close()
-  await cluster.close()
+  const removed = removal.promise.then(async error => {
+    log.error({ error }, 'nothing can be read or written here any more')
+    // Started again it would be no better.
+    await tellSupervisor('finished', 'removed from the cluster')
+    return error
+  })
+  const reason = await untilUnmounted(mounted, Promise.race([stop, removed]), log)
+  const close = async () => {
+    await http?.close()
+    await fileSystem.close()
+    await cluster.close()
+  }
+  if (!(reason instanceof Error)) return await close()
+  await close().catch((error: unknown) => log.warn({ error }, 'this mount did not end in order'))
+  throw reason
 }
 
 /** Where this machine is in the cluster already, the token is not spent. */
@@ -77,16 +91,25 @@ async function letIn(text: string, options: MountCommandOptions): Promise<void> 
   if (token.role === 'server') {
     throw new Failure("the token makes a server: create one with 'token create --role client'")
   }
-  const home = await prepareHome(options.home)
+  const home = await prepareGuestHome(options.home)
   const directory = join(home.directory, token.role)
   const say = (line: string): void => void process.stderr.write(`rookery: ${line}\n`)
   await admit({ env: realEnv(), token, directory, name: hostname(), say })
 }
 
-async function untilUnmounted(mounted: Mounted, stop: Promise<string>, log: Logger): Promise<void> {
+/** @returns why, as `stop` told; null when it was unmounted from outside. */
+async function untilUnmounted(
+  mounted: Mounted,
+  stop: Promise<string | Error>,
+  log: Logger,
+): Promise<string | Error | null> {
   const reason = await Promise.race([stop, mounted.ended.then(() => null)])
   log.info({ reason: reason ?? 'unmounted from outside' }, 'stopping')
-  if (reason === null) return
+  if (reason !== null) await unmount(mounted, log)
+  return reason
+}
+
+async function unmount(mounted: Mounted, log: Logger): Promise<void> {
   try {
     await mounted.unmount()
   } catch (error) {

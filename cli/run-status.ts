@@ -1,5 +1,6 @@
 /** Asks the manager who there is, and each server what it holds, and shows it. */
 import { formatBytes } from '../network/format/bytes.ts'
+import { printable } from '../network/format/printable.ts'
 import type { ManagerStatusReply, ServerStatusReply } from '../network/wire/operations.ts'
 import type { MemberStatus } from '../network/wire/view.ts'
 import { type Access, accessFor } from './access.ts'
@@ -37,11 +38,12 @@ export async function runStatus(options: StatusOptions): Promise<void> {
 async function stateOf(member: MemberStatus, access: Access): Promise<ServerState> {
   if (!member.alive) return { member, status: null }
   try {
-    const { addresses } = member
-    const reply = await askOne(access, addresses, peer => peer.call('serverStatus', {}))
+    const { id, addresses } = member
+    const asked = { role: 'server', id, addresses } as const
+    const reply = await askOne(access, asked, peer => peer.call('serverStatus', {}))
     return { member, status: reply.body }
   } catch (error) {
-    process.stderr.write(`rookery: server ${member.name}: ${describeError(error)}\n`)
+    process.stderr.write(`rookery: server ${printable(member.name)}: ${describeError(error)}\n`)
     return { member, status: null }
   }
 }
@@ -70,7 +72,7 @@ export function describe(manager: ManagerStatusReply, servers: readonly ServerSt
   const lines = [head, '', formatTable(columns, rows), '', ...describeCopies(manager)]
   const homeless = view?.partitions.filter(({ primary }) => primary === null).length ?? 0
   if (homeless > 0) lines.push(`${homeless} partitions have no server that is up`)
-  lines.push(`clients: ${clients.map(({ name }) => name).join(', ') || 'none'}`)
+  lines.push(`clients: ${clients.map(({ name }) => printable(name)).join(', ') || 'none'}`)
   if (page !== null) lines.push(`page: ${page}`)
   return lines.join('\n')
 }
@@ -96,7 +98,7 @@ function row({ member, status }: ServerState, drains: boolean): string[] {
     return found.state === 'ok' ? free : `${found.state}, ${free}`
   }
   return [
-    member.name,
+    printable(member.name),
     stateName(member, status, drains),
     status === null ? '-' : String(status.partitions.length),
     status === null ? '-' : String(sum(status.partitions.map(({ inodes }) => inodes))),

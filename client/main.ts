@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import type { MemberCredentials } from '../network/admission/credentials.ts'
 import type { Env } from '../network/env/env.ts'
+import type { ClusterError } from '../network/errors.ts'
 import { operationDeadlineMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import { dialMember } from '../network/membership/dial.ts'
@@ -30,6 +31,8 @@ export interface ClientOptions {
   /** For people: what the manager lists this client as. */
   readonly name?: string
   readonly log: Log
+  /** Called when this client was removed from the cluster: whatever it asks for fails from then on. */
+  readonly removed?: ((error: ClusterError) => void) | undefined
   /** Ends the wait for a manager and for a view. */
   readonly signal?: AbortSignal
   /** Counts calls, where somebody asked for it. */
@@ -77,7 +80,8 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
   } finally {
     signal?.removeEventListener('abort', leave)
   }
-  const { tally } = options
+  const { tally, removed } = options
+  if (removed !== undefined) void membership.removed.then(removed)
   const dialler = {
     env,
     transports,

@@ -6,6 +6,7 @@ import { type Identity, makeIdentity } from '../identity/identity.ts'
 import { protocolVersion } from '../limits.ts'
 import { connect } from '../rpc/connect.ts'
 import type { Peer, Service } from '../rpc/contract.ts'
+import type { Expected } from '../rpc/hello.ts'
 import { type Serving, serve } from '../rpc/serve.ts'
 import { RpcTally } from '../rpc/tally.ts'
 import type { Connection, FrameHeader, Transport } from '../transport/contract.ts'
@@ -125,6 +126,7 @@ const service: Service = {
 
 export interface DialOptions {
   readonly hello?: HelloRequest
+  readonly expected?: Expected
   readonly isOpen?: boolean
   readonly wrap?: (transport: Transport) => Transport
 }
@@ -133,7 +135,7 @@ export function dial(
   over: ProvingTransport,
   { serving }: Pick<TestListener, 'serving'>,
   member: TestMember,
-  { hello = helloOf(member), isOpen = false, wrap = same => same }: DialOptions = {},
+  { hello = helloOf(member), expected, isOpen = false, wrap = same => same }: DialOptions = {},
 ): Promise<Peer> {
   const { credentials } = member
   return connect({
@@ -141,6 +143,7 @@ export function dial(
     transport: wrap(over.make(credentials.identity)),
     address: serving.address,
     hello,
+    expected,
     credentials: isOpen ? undefined : credentials,
     service: {},
     log: () => undefined,

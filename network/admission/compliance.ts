@@ -209,6 +209,22 @@ function impostors(claim: Claim, over: ProvingTransport, isRefused: IsRefused): 
     )
   })
 
+  claim('a dialler hangs up when another member answers than it dialled', async (t, world) => {
+    const { cluster, client } = world
+    const role = 'server' as const
+    for (const impostor of [await cluster.member('client'), await cluster.member('server')]) {
+      const listener = await TestListener.start(over, impostor)
+      const expected = { role, id: serverIdOf(world.server.peerId) }
+      t.is(await failure(dial(over, listener, client, { expected })), 'NOT_ADMITTED')
+      t.is(listener.serving.peers.size, 0)
+      await listener.close()
+    }
+    const expected = { role, id: serverIdOf(world.server.peerId) }
+    const peer = await dial(over, world.listener, client, { expected })
+    t.is(peer.peerId, world.server.peerId)
+    await peer.close()
+  })
+
   if (over.provesKeys) return
   claim('a certificate and its key are worth nothing without the secret', async (t, world) => {
     const { identity, certificate } = world.client.credentials

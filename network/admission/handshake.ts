@@ -5,6 +5,7 @@
  * 1. `proven` and `peerId` mean something once `check` has returned.
  * 2. Where the channel itself has proven the other's key, the certificate has to be of that key, and no more is asked.
  * 3. Who has no certificate yet gets through only on such a channel, and only to a manager.
+ * 4. That it was removed a dialler is told by a listener that has proven its key, and by nobody else: it goes by that for good.
  */
 import type { Random } from '../env/env.ts'
 import type { Channel } from '../transport/contract.ts'
@@ -89,8 +90,18 @@ export class Handshake {
     return proofOf(this.#transcript(), side, { key: privateKeyOf(identity), secret })
   }
 
-  /** @throws Refusal bad_signature */
+  /** @throws Refusal bad_signature or removed */
   check(proof: Uint8Array): void {
+    this.#checkKey(proof)
+    const { credentials, side } = this.#init
+    const certificate = this.#certificate
+    if (certificate === null || !credentials.isRemoved(certificate)) return
+    const text = `${certificate.peerId} was removed from the cluster`
+    if (side === 'dialler') throw new Refusal('removed', text)
+    throw new Refusal('removed', `${text}: join with a new token`, { code: 'REMOVED' })
+  }
+
+  #checkKey(proof: Uint8Array): void {
     const { credentials, channel, side } = this.#init
     if (channel.peerId !== null) return
     const { secret } = credentials
@@ -104,13 +115,10 @@ export class Handshake {
   }
 
   #assertFits(certificate: VerifiedCertificate, { role, id }: HelloRequest): void {
-    const { credentials, channel } = this.#init
+    const { channel } = this.#init
     const { peerId } = certificate
     if (channel.peerId !== null && channel.peerId !== peerId) {
       throw new Refusal('bad_signature', `a certificate of ${peerId}, shown by ${channel.peerId}`)
-    }
-    if (credentials.isRemoved(certificate)) {
-      throw new Refusal('removed', `${peerId} was removed from the cluster: join with a new token`)
     }
     const mayBe = role === certificate.role || (certificate.role === 'admin' && role === 'client')
     if (!mayBe) throw new Refusal('wrong_role', `a ${certificate.role} that claims to be a ${role}`)

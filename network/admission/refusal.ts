@@ -23,12 +23,17 @@ export const refusalReasons = [
 
 export type RefusalReason = (typeof refusalReasons)[number]
 
+export interface RefusalOptions extends ErrorOptions {
+  /** Where the other side is to know more than the reason tells. */
+  readonly code?: ClusterCode
+}
+
 /** An error that says under which reason it counts. */
 export class Refusal extends ClusterError {
   readonly reason: RefusalReason
 
-  constructor(reason: RefusalReason, message: string, options?: ErrorOptions) {
-    super(codeByReason[reason] ?? 'NOT_ADMITTED', message, options)
+  constructor(reason: RefusalReason, message: string, options?: RefusalOptions) {
+    super(options?.code ?? codeByReason[reason] ?? 'NOT_ADMITTED', message, options)
     this.reason = reason
   }
 }

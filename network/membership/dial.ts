@@ -25,7 +25,10 @@ export interface Dialler {
   readonly tally?: RpcTally | undefined
 }
 
-/** @throws ClusterError UNREACHABLE, with the last address's failure as its cause. */
+/**
+ * @throws ClusterError UNREACHABLE, with the last address's failure as its cause; REMOVED when this side was removed,
+ * which no further attempt would change.
+ */
 export async function dialMember(dialler: Dialler, target: MemberId): Promise<Peer> {
   const { env, transports, credentials, membership, role, host, log, tally } = dialler
   const member = membership.view?.members.find(({ id }) => id === target)
@@ -37,9 +40,11 @@ export async function dialMember(dialler: Dialler, target: MemberId): Promise<Pe
   for (const address of addressesFor(member, host)) {
     try {
       const transport = transportFor(transports, address)
-      const options = { env, transport, credentials, address, hello, log: report, tally }
+      const expected = { role: 'server', id: target } as const
+      const options = { env, transport, credentials, address, hello, expected, log: report, tally }
       return await connect({ ...options, service: {} })
     } catch (error) {
+      if (error instanceof ClusterError && error.code === 'REMOVED') throw error
       reason = error
     }
   }

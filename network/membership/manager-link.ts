@@ -38,15 +38,13 @@ export async function linkToManager(init: LinkInit): Promise<ManagerLink> {
     transport: transportFor(transports, address),
     address,
     hello: { version: protocolVersion, cluster, role, id },
+    expected: { role: 'manager' },
     service,
     credentials,
     signal,
     log: (message, error) => log.warn({ error }, message),
   })
   try {
-    if (peer.hello.role !== 'manager') {
-      throw new ClusterError('UNREACHABLE', `${address} is a ${peer.hello.role}, not a manager`)
-    }
     return { peer, joined: await joinOver(peer, request, cluster, signal) }
   } catch (error) {
     await peer.close()

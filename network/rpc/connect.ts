@@ -8,6 +8,7 @@ import type { HelloRequest } from '../wire/operations.ts'
 import type { Peer, Service } from './contract.ts'
 import { dispatchOf } from './dispatch.ts'
 import { greetAsDialler } from './greeting.ts'
+import type { Expected } from './hello.ts'
 import { type Log, warningLog } from './log.ts'
 import { RpcPeer } from './peer.ts'
 import type { RpcTally } from './tally.ts'
@@ -17,6 +18,8 @@ export interface ConnectOptions {
   readonly transport: Transport
   readonly address: string
   readonly hello: HelloRequest
+  /** Who is to answer; the connection ends where somebody else does. */
+  readonly expected?: Expected | undefined
   /** What this side proves itself with; nobody is asked for a proof without. */
   readonly credentials?: Credentials | undefined
   /** What this side answers to. */
@@ -31,7 +34,17 @@ export interface ConnectOptions {
  * whatever the other side refuses with.
  */
 export async function connect(options: ConnectOptions): Promise<Peer> {
-  const { env, transport, address, hello, credentials, signal, log = warningLog, tally } = options
+  const {
+    env,
+    transport,
+    address,
+    hello,
+    expected,
+    credentials,
+    signal,
+    log = warningLog,
+    tally,
+  } = options
   const connection = await transport.dial(address, signal)
   const peer = new RpcPeer({
     ...{ env, connection, credentials, log, tally },
@@ -45,7 +58,7 @@ export async function connect(options: ConnectOptions): Promise<Peer> {
     peer.abort(new ClusterError('CANCELLED', `greeting ${address}`, { cause: signal?.reason }))
   signal?.addEventListener('abort', cancel, { once: true })
   try {
-    peer.start(() => greetAsDialler({ env, connection, hello, credentials }))
+    peer.start(() => greetAsDialler({ env, connection, hello, expected, credentials }))
     if (signal?.aborted) cancel()
     await peer.greeted
     return peer

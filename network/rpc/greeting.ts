@@ -12,7 +12,7 @@ import { ClusterError, PosixError } from '../errors.ts'
 import { type Connection, type FrameHeader, frameKind } from '../transport/contract.ts'
 import { decodeBody, decodeError, encodeBody, encodeError, fieldsOf } from '../wire/codec.ts'
 import { type HelloRequest, operationNumbers } from '../wire/operations.ts'
-import { checkHello, readHello } from './hello.ts'
+import { checkExpected, checkHello, type Expected, readHello } from './hello.ts'
 
 /** Who the peer is, as far as it was asked. */
 export interface Greeted {
@@ -34,9 +34,14 @@ export interface GreetingInit {
 /** Outside the numbers that calls get first: nothing else is in flight yet. */
 const greetingCallId = 0
 
+export interface DiallerGreetingInit extends GreetingInit {
+  /** Whoever answers will do where it is not told. */
+  readonly expected: Expected | undefined
+}
+
 /** Sends the hello. @returns what takes the answers. */
-export function greetAsDialler(init: GreetingInit): Greeting {
-  const { connection, hello } = init
+export function greetAsDialler(init: DiallerGreetingInit): Greeting {
+  const { connection, hello, expected: wanted } = init
   const handshake = handshakeOf(init, 'dialler')
   let met: HelloRequest | null = null
   const say = (operation: number, body: unknown) => {
@@ -47,10 +52,11 @@ export function greetAsDialler(init: GreetingInit): Greeting {
   say(operationNumbers.hello, { ...hello, introduction: handshake?.introduction ?? null })
   return (header, body) => {
     const expected = met === null ? operationNumbers.hello : operationNumbers.prove
-    const answer = answerTo(expected, header, body)
+    const answer = answerTo(expected, header, body, met !== null)
     if (met !== null) return greeted(met, handshake)
     const other = readHello(answer)
     checkHello(hello, other)
+    if (wanted !== undefined) checkExpected(wanted, other)
     if (handshake === null) return greeted(other, null)
     const { introduction, proof } = fieldsOf(answer)
     handshake.meet(other, introduction)
@@ -133,14 +139,26 @@ function greeted(hello: HelloRequest, handshake: Handshake | null): Greeted {
   return { hello, proven: handshake?.proven ?? null, peerId: handshake?.peerId ?? null }
 }
 
-function answerTo(expected: number, header: FrameHeader, body: Uint8Array): unknown {
+function answerTo(
+  expected: number,
+  header: FrameHeader,
+  body: Uint8Array,
+  isProven: boolean,
+): unknown {
   const { kind, operation, callId } = header
   if (operation !== expected || callId !== greetingCallId) throw noHello()
-  if (kind === frameKind.error) throw decodeError(body)
+  if (kind === frameKind.error) throw isProven ? decodeError(body) : saidByStranger(body)
   if (kind !== frameKind.reply) {
     throw new ClusterError('MALFORMED', 'the first message is no answer to hello')
   }
   return decodeBody(body)
+}
+
+/** Whoever answers can say that this side was removed; only who has proven a key is to be believed that. */
+function saidByStranger(body: Uint8Array): Error {
+  const error = decodeError(body)
+  if (!(error instanceof ClusterError && error.code === 'REMOVED')) return error
+  return new ClusterError('NOT_ADMITTED', error.message)
 }
 
 function bytesOf(proof: unknown): Uint8Array {

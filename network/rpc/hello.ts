@@ -1,4 +1,5 @@
 /** The first message of each side: who it is, what it speaks and which cluster it belongs to. */
+import { Refusal } from '../admission/refusal.ts'
 import { ClusterError } from '../errors.ts'
 import { fieldsOf } from '../wire/codec.ts'
 import type { HelloRequest } from '../wire/operations.ts'
@@ -39,5 +40,25 @@ export function checkHello(own: HelloRequest, other: HelloRequest): void {
       'WRONG_CLUSTER',
       `the ${own.role} belongs to cluster ${own.cluster}, the ${other.role} to cluster ${other.cluster}`,
     )
+  }
+}
+
+/** Whom a dialler wants to speak to. */
+export interface Expected {
+  readonly role: HelloRequest['role']
+  /** Anybody in that role where it is not told. */
+  readonly id?: string
+}
+
+/**
+ * A key proves whose it is, and says nothing of where it ought to be found: another member may answer, by mistake or by malice.
+ * @throws Refusal wrong_role.
+ */
+export function checkExpected(expected: Expected, { role, id }: HelloRequest): void {
+  if (role !== expected.role) {
+    throw new Refusal('wrong_role', `who answers is a ${role}, not a ${expected.role}`)
+  }
+  if (expected.id !== undefined && id !== expected.id) {
+    throw new Refusal('wrong_role', `who answers is ${role} ${id}, not ${expected.id}`)
   }
 }

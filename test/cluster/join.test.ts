@@ -122,6 +122,9 @@ test.serial(
     await refused(t, join(server, 'h5'), /--meta-dir and --data-dir/)
     const home = await printed(t, join(await tokenFrom(t, boss, '--role', 'client'), 'h6'))
     t.regex(home, /client's of cluster/)
+    const once = await tokenFrom(t, boss, '--role', 'client')
+    const racing = await Promise.all([join(once, 'h7'), join(once, 'h8')])
+    t.deepEqual(racing.map(({ code }) => code).toSorted(), [0, 1])
     const foreignToken = await tokenFrom(t, other, '--role', 'client')
     await refused(t, join(foreignToken, 'h6'), /belongs to cluster/)
     t.deepEqual((await readdir(`${disks.directory}/h6/client`)).toSorted(), [

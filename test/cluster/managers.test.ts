@@ -59,7 +59,8 @@ async function statusOf({ directory, address }: Running): Promise<ManagerStatusR
   const kept = await readCredentials(`${directory}/admin`)
   if (kept === null) return null
   try {
-    return (await askOne(kept, [address], peer => peer.call('managerStatus', {}))).body
+    const asked = { role: 'manager', addresses: [address] } as const
+    return (await askOne(kept, asked, peer => peer.call('managerStatus', {}))).body
   } catch (error) {
     if (error instanceof ClusterError) return null
     throw error
@@ -95,13 +96,14 @@ async function setUp(t: ExecutionContext, found: string) {
   }
   await leader()
   /** Each is let in by the administrator of a manager's machine. */
-  const letIn = async (role: 'server' | 'client') => {
+  const letIn = async (role: 'server' | 'client' | 'admin') => {
     const { directory } = (await leader()).manager
     const kept = (await readCredentials(`${directory}/admin`))!
     const identity = await makeIdentity()
     const { peerId } = identity
     const request = { peerId, role, name: role }
-    const { body } = await askOne(kept, addresses, peer => peer.call('certify', request))
+    const asked = { role: 'manager', addresses } as const
+    const { body } = await askOne(kept, asked, peer => peer.call('certify', request))
     const { cluster, authority, secret } = kept.credentials
     return new MemberCredentials({ identity, cluster, authority, secret, ...body })
   }
@@ -123,10 +125,11 @@ function testManagers(found: string): void {
       metaDirectory: `${top}/meta`,
       dataDirectory: `${top}/data`,
     })
-    const credentials = await letIn('client')
-    const cluster = await connectClient({ env, log, credentials, managers: addresses })
+    const administrator = { env, log, credentials: await letIn('admin'), managers: addresses }
+    const cluster = await connectClient(administrator)
     await createVolume(cluster, 'v', { blockBytes: 65_536 })
     await cluster.close()
+    const credentials = await letIn('client')
     const files = await connect({ credentials, managers: addresses, volume: 'v', log })
     let written = 0
     let longestMs = 0
