@@ -81,6 +81,22 @@ test('each side knows who the other is', async t => {
   await listener.close()
 })
 
+test('a connection on which nothing is said stays when libp2p has asked whether it is there', async t => {
+  const got = Promise.withResolvers<number>()
+  const listener = await transport.listen('libp2p://127.0.0.1:0', far => {
+    far.start({ frame: ({ callId }) => got.resolve(callId), closed: () => undefined })
+    far.vouch()
+  })
+  const near = await transport.dial(listener.address)
+  near.start({ frame: () => undefined, closed: error => got.reject(error) })
+  // Longer than its interval of ten seconds.
+  await patientEnv().timers.sleep(12_000)
+  near.send({ callId: 7, kind: 1, operation: 1, partition: 0, epoch: 0 }, new Uint8Array(0))
+  t.is(await got.promise, 7)
+  await near.close()
+  await listener.close()
+})
+
 test('addresses that are none are refused', t => {
   for (const address of [
     'libp2p://127.0.0.1',

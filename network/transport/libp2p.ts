@@ -33,6 +33,9 @@ import { Libp2pStream } from './libp2p-stream.ts'
 /** Name and version of what is spoken on the streams: the frames of wire/framing.ts. */
 export const framesProtocol = '/rookery/frames/1'
 
+/** That of the frames, and one on which libp2p asks every ten seconds whether we are there: it hangs up where that is reset. */
+const maxStreamsOfConnection = 8
+
 interface Components {
   readonly transportManager: TransportManager
 }
@@ -168,7 +171,7 @@ export class Libp2pTransport implements Transport {
       connectionEncrypters: [noise()],
       streamMuxers: [
         yamux({
-          maxInboundStreams: 1,
+          maxInboundStreams: maxStreamsOfConnection,
           streamOptions: { maxStreamWindowSize: maxStreamWindowBytes },
         }),
       ],
