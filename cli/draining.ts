@@ -4,6 +4,7 @@ import { ClusterError } from '../network/errors.ts'
 import { formatBytes } from '../network/format/bytes.ts'
 import type { ManagerStatusReply } from '../network/wire/operations.ts'
 import type { MemberId } from '../network/wire/view.ts'
+import { statusFromWire } from '../network/wire/wire-view.ts'
 import type { Access } from './access.ts'
 import { askManager } from './ask-manager.ts'
 import { Failure } from './failure.ts'
@@ -126,7 +127,8 @@ async function statusOf({ access, signal }: Follow): Promise<ManagerStatusReply>
   const startMs = performance.now()
   for (;;) {
     try {
-      return (await askManager(access, peer => peer.call('managerStatus', {}))).body
+      const { body } = await askManager(access, peer => peer.call('managerStatus', {}))
+      return statusFromWire(body)
     } catch (error) {
       const passes = error instanceof ClusterError && passing.includes(error.code)
       if (!passes || performance.now() - startMs > patienceMs) throw error

@@ -3,6 +3,7 @@ import { formatBytes } from '../network/format/bytes.ts'
 import { printable } from '../network/format/printable.ts'
 import type { ManagerStatusReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberStatus } from '../network/wire/view.ts'
+import { statusFromWire } from '../network/wire/wire-view.ts'
 import { accessFor } from './access.ts'
 import { askManager } from './ask-manager.ts'
 import { Failure } from './failure.ts'
@@ -13,8 +14,9 @@ import { type Column, formatTable } from './table.ts'
 export async function listMembers(options: ListOptions): Promise<void> {
   const access = await accessFor(options)
   const { body } = await askManager(access, peer => peer.call('managerStatus', {}))
-  if (options.json === true) console.log(JSON.stringify(membersOf(body), null, 2))
-  else console.log(describeMembers(body))
+  const status = statusFromWire(body)
+  if (options.json === true) console.log(JSON.stringify(membersOf(status), null, 2))
+  else console.log(describeMembers(status))
 }
 
 export async function labelMember(named: string, options: LabelOptions): Promise<void> {

@@ -3,6 +3,7 @@ import { formatBytes } from '../network/format/bytes.ts'
 import { printable } from '../network/format/printable.ts'
 import type { ManagerStatusReply, ServerStatusReply } from '../network/wire/operations.ts'
 import type { MemberStatus } from '../network/wire/view.ts'
+import { statusFromWire } from '../network/wire/wire-view.ts'
 import { type Access, accessFor } from './access.ts'
 import { askManager, askOne } from './ask-manager.ts'
 import { describeMoves } from './draining.ts'
@@ -20,8 +21,9 @@ export interface ServerState {
 export async function runStatus(options: StatusOptions): Promise<void> {
   const access = await accessFor(options)
   const { managers } = access
-  const manager = await askManager(access, peer => peer.call('managerStatus', {}))
-  const { members } = manager.body
+  const { body } = await askManager(access, peer => peer.call('managerStatus', {}))
+  const manager = statusFromWire(body)
+  const { members } = manager
   const servers = await Promise.all(
     members
       .filter(({ role }) => role === 'server')
@@ -29,9 +31,9 @@ export async function runStatus(options: StatusOptions): Promise<void> {
       .map(member => stateOf(member, access)),
   )
   if (options.json === true) {
-    console.log(JSON.stringify({ managers, ...manager.body, servers }, null, 2))
+    console.log(JSON.stringify({ managers, ...manager, servers }, null, 2))
   } else {
-    console.log(describe(manager.body, servers))
+    console.log(describe(manager, servers))
   }
 }
 

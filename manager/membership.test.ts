@@ -12,6 +12,7 @@ import type { Membership } from '../network/membership/membership.ts'
 import { connect } from '../network/rpc/connect.ts'
 import { serve } from '../network/rpc/serve.ts'
 import type { MemberReport } from '../network/wire/view.ts'
+import { viewFromWire } from '../network/wire/wire-view.ts'
 import { MembershipWorld, managerAddress } from './membership-world.ts'
 
 let seed = 100
@@ -271,7 +272,7 @@ test('a heartbeat that shows an older epoch is answered with the view, one that 
       hello: { version: protocolVersion, cluster: manager.cluster, role: 'client', id: '' },
       service: {
         viewChanged: ({ body }) => {
-          epochs.push(body.view?.epoch)
+          epochs.push(body.view === null ? undefined : viewFromWire(body.view).epoch)
           return { body: {}, payload: [] }
         },
       },

@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 3
+export const protocolVersion = 4
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -92,6 +92,8 @@ export const maxRequestsServed = 4096
 export const dialDeadlineMs = 2_000
 /** With handshakes that both sides compute at: on a machine that has other things to do they take seconds. */
 export const secureDialDeadlineMs = 10_000
+/** For how long somebody may wait at a door who shakes hands there so: a dial's time and a proof's. */
+export const secureProofDeadlineMs = secureDialDeadlineMs + proofDeadlineMs
 export const callDeadlineMs = 10_000
 export const operationDeadlineMs = 30_000
 export const shutdownDeadlineMs = 10_000
@@ -258,6 +260,8 @@ export const feedPageRows = 512
 export const maxFeedBlocks = 4
 /** A copy of a large partition is summed up while this lasts. */
 export const feedDeadlineMs = 60_000
+/** A primary that may have lost something waits so long to be fed all of a partition. */
+export const pullDeadlineMs = 600_000
 /** Copies that one server feeds at a time, and how fast all in all: so that programs get most of its disks. */
 export const maxFeeds = 2
 export const feedBytesPerSecond = 64 * MiB
@@ -266,6 +270,9 @@ export const maxFeedRounds = 4
 export const feedRetryMs = 1_000
 /** Rows of a copy that nobody wants deleted in one batch. */
 export const dropBatchRows = 256
+/** A copy that cannot be deleted is tried again after so long, and then after twice as long, up to the longest. */
+export const dropRetryFirstDelayMs = 1_000
+export const dropRetryLongestDelayMs = 60_000
 /** Boots of machines of which a partition tells that nothing was lost when it left them. */
 export const maxLineageBoots = 4
 /** Copies being fed that one server reports: more than it may have under way. */

@@ -4,6 +4,7 @@ import { sessionTimeoutMs } from '../network/limits.ts'
 import type { Handler, Incoming, Peer, Reply, Service } from '../network/rpc/contract.ts'
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
+import { viewToWire } from '../network/wire/wire-view.ts'
 import type { BlockService } from './blocks/block-service.ts'
 import type { Checking } from './checking/checking.ts'
 import { countShards } from './checking/shard-counts.ts'
@@ -141,7 +142,10 @@ function membershipOperations({
       for (const ino of body.inos) sessions.released(peer.hello.id, ino, connection)
       return done
     },
-    view: () => ({ body: { view: view() }, payload: noPayload }),
+    view: () => {
+      const known = view()
+      return { body: { view: known && viewToWire(known) }, payload: noPayload }
+    },
     async sync({ body }) {
       partitions.assertTaken(body.partitions ?? [])
       await Promise.all([syncPoint.sync(), copies.syncHolders()])

@@ -15,6 +15,7 @@ import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
+import { viewFromWire } from '../../network/wire/wire-view.ts'
 import { bootsOf } from './boots.ts'
 import type {
   Boot,
@@ -354,7 +355,7 @@ export class ClusterClient implements Cluster {
     if (this.#epochOf(partition) === epoch && link.current !== null) {
       try {
         const { view } = (await link.current.call('view', {})).body
-        if (view !== null) this.#membership.adopt(view)
+        if (view !== null) this.#membership.adopt(viewFromWire(view))
       } catch (error) {
         // The manager may still tell us; the call itself is retried until its deadline.
         this.#log.warn({ server: link.server, error }, 'cannot fetch the view')

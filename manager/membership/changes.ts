@@ -12,6 +12,7 @@ import { maxFrameBodyBytes, viewGatherMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import { encodeBody } from '../../network/wire/codec.ts'
 import type { View } from '../../network/wire/view.ts'
+import { viewToWire } from '../../network/wire/wire-view.ts'
 import type { ManagerStore } from '../store/contract.ts'
 import { type ClusterState, withRemovedShown } from './state.ts'
 
@@ -134,7 +135,8 @@ export class Changes {
 
 /** A view that no frame can carry would leave every member behind. */
 function assertTravels(view: View | null): void {
-  const { byteLength } = encodeBody({ view })
+  if (view === null) return
+  const { byteLength } = encodeBody({ view: viewToWire(view) })
   if (byteLength <= maxFrameBodyBytes) return
   const text = `the view would have ${byteLength} bytes, more than the ${maxFrameBodyBytes} of a frame`
   throw new ClusterError('OVERLOADED', text)

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { ClusterError } from '../../network/errors.ts'
+import { maxMemberAddresses, maxMemberTextBytes } from '../../network/limits.ts'
 import { silentLog } from '../../network/log.ts'
 import type { JoinRequest } from '../../network/wire/operations.ts'
 import type { View } from '../../network/wire/view.ts'
@@ -89,13 +90,25 @@ test('joins at the same time each take effect', async t => {
 
 test('a view too large for a frame is refused before it is saved', async t => {
   const store = await openMemoryStore()
-  const { roster, views } = rosterOn(store, 3, { partitionCount: 4096, replicaCount: 3 })
-  await roster.join(request)
-  await roster.join(request)
-  const error = await t.throwsAsync<ClusterError>(roster.join(request))
+  const servers = 260
+  const { roster, views } = rosterOn(store, servers, { partitionCount: 4096, replicaCount: 3 })
+  const longest = 'tcp://'.padEnd(maxMemberTextBytes, 'x')
+  const large = { ...request, addresses: Array<string>(maxMemberAddresses).fill(longest) }
+  for (let index = 1; index < servers; index++) await roster.join(large)
+  const error = await t.throwsAsync<ClusterError>(roster.join(large))
   t.is(error.code, 'OVERLOADED')
   t.is(views.length, 0)
-  t.is((await store.load())?.members.length, 2)
+  t.is((await store.load())?.members.length, servers - 1)
+})
+
+test('the largest number of partitions, with three replicas each, is published', async t => {
+  const { roster, views } = rosterOn(await openMemoryStore(), 3, {
+    partitionCount: 4096,
+    replicaCount: 3,
+  })
+  for (const name of ['a', 'b', 'c']) await roster.join({ ...request, name })
+  t.is(views[0]?.partitions.length, 4096)
+  t.true(views[0]?.partitions.every(({ replicas }) => replicas.length === 3))
 })
 
 test('one id is not a server and a client', async t => {

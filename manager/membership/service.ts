@@ -11,6 +11,7 @@ import type { Log } from '../../network/log.ts'
 import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
 import type { JoinReply, JoinRequest, RequestOf } from '../../network/wire/operations.ts'
 import type { Member, MemberId, View } from '../../network/wire/view.ts'
+import { statusToWire, viewToWire } from '../../network/wire/wire-view.ts'
 import { type AdministrativeOperations, administration } from './administration.ts'
 import { reportFrom } from './claims.ts'
 import { withInSync, withoutSync, withServed } from './holders.ts'
@@ -68,11 +69,16 @@ export class MemberService {
           throw new ClusterError('SESSION_EXPIRED', 'the manager does not know you: join again')
         }
         const { view } = this.#roster
-        if (view !== null && body.epoch < view.epoch) peer.notify('viewChanged', { view })
+        if (view !== null && body.epoch < view.epoch) {
+          peer.notify('viewChanged', { view: viewToWire(view) })
+        }
         return empty
       },
-      view: () => ({ body: { view: this.#roster.view }, payload: [] }),
-      managerStatus: () => ({ body: this.#roster.status(), payload: [] }),
+      view: () => {
+        const { view } = this.#roster
+        return { body: { view: view && viewToWire(view) }, payload: [] }
+      },
+      managerStatus: () => ({ body: statusToWire(this.#roster.status()), payload: [] }),
       replicaInSync: incoming => this.#report(incoming, withInSync),
       replicaLost: incoming =>
         this.#report(incoming, (state, reporter, body) => {
@@ -93,7 +99,8 @@ export class MemberService {
 
   /** Tells every member that is connected. */
   push(view: View): void {
-    for (const peer of this.#idOf.keys()) peer.notify('viewChanged', { view })
+    const told = { view: viewToWire(view) }
+    for (const peer of this.#idOf.keys()) peer.notify('viewChanged', told)
   }
 
   async #join(peer: Peer, request: JoinRequest): Promise<JoinReply> {

@@ -9,6 +9,7 @@ import { connect } from '../../network/rpc/connect.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { MemoryNetwork } from '../../network/transport/memory.ts'
 import type { MemberReport, View } from '../../network/wire/view.ts'
+import { viewFromWire } from '../../network/wire/wire-view.ts'
 
 export interface FakeServerInit {
   readonly env: SimulatedEnv
@@ -67,7 +68,7 @@ export class FakeServer {
       hello: { version: protocolVersion, cluster: '', role: 'server', id: this.id },
       service: {
         viewChanged: ({ body }) => {
-          this.#follow(peer, body.view)
+          this.#follow(peer, body.view && viewFromWire(body.view))
           return { body: {}, payload: [] }
         },
       },
@@ -76,7 +77,8 @@ export class FakeServer {
     this.#said.clear()
     const place = { addresses: [`memory:${name}`], host: name, domain: name, weight: 1 }
     this.id = (await peer.call('join', { role: 'server', id: this.id, name, ...place })).body.id
-    this.#follow(peer, (await peer.call('view', {})).body.view)
+    const { view } = (await peer.call('view', {})).body
+    this.#follow(peer, view && viewFromWire(view))
     while (!this.#stopped) {
       const epoch = this.view?.epoch ?? 0
       await peer.call('heartbeat', { epoch, report: this.report })

@@ -6,6 +6,8 @@
  * 2. Identity, cluster and partition count are those of the first join, whatever comes later.
  * 3. One connection to one manager at a time; between two attempts there is a growing wait.
  */
+
+import { viewFromWire } from '../../network/wire/wire-view.ts'
 import { readCertificate } from '../admission/certificate.ts'
 import type { MemberCredentials } from '../admission/credentials.ts'
 import { newClientId, serverIdOf } from '../admission/member-id.ts'
@@ -127,7 +129,7 @@ class ClusterMember implements Membership {
     this.#service = {
       viewChanged: ({ body }) => {
         // Before the join is answered, the cluster is not known yet; the view is asked for right after.
-        if (body.view !== null && this.#joined !== undefined) this.adopt(body.view)
+        if (body.view !== null && this.#joined !== undefined) this.adopt(viewFromWire(body.view))
         return { body: {}, payload: [] }
       },
     }
@@ -324,7 +326,7 @@ class ClusterMember implements Membership {
     const { env } = this.#init
     const signal = this.#stop.signal
     const { view } = (await peer.call('view', {}, { signal })).body
-    if (view !== null) this.adopt(view)
+    if (view !== null) this.adopt(viewFromWire(view))
     for (;;) {
       await this.#heartbeat(peer, signal)
       answered()

@@ -1,6 +1,7 @@
 /** Requests and replies between members: hellos, sessions, transactions, membership. */
 import type { Ino } from './ids.ts'
 import type { MemberId, MemberReport, MemberRole, MemberStatus, View } from './view.ts'
+import type { WireView } from './wire-view.ts'
 
 /** A leg of a transaction, sent by the coordinator to a participant; see server/transactions. */
 export interface PrepareRequest {
@@ -125,7 +126,7 @@ export interface LabelMemberRequest {
 }
 export interface ViewReply {
   /** null until enough servers have joined. */
-  readonly view: View | null
+  readonly view: WireView | null
 }
 /** A partition on its way from one server to another, or catching up. */
 export interface MoveStatus {
@@ -153,4 +154,8 @@ export interface ManagerStatusReply {
   readonly frozen: string | null
   /** Where the manager has a page of all this for people; null when it has none. */
   readonly page: string | null
+}
+/** The same as it travels (wire-view.ts). */
+export interface WireManagerStatus extends Omit<ManagerStatusReply, 'view'> {
+  readonly view: WireView | null
 }

@@ -103,7 +103,6 @@ import type {
   JoinReply,
   JoinRequest,
   LabelMemberRequest,
-  ManagerStatusReply,
   OutcomeReply,
   OutcomeRequest,
   PrepareReply,
@@ -116,6 +115,7 @@ import type {
   SyncReply,
   SyncRequest,
   ViewReply,
+  WireManagerStatus,
 } from './member-messages.ts'
 import type { Empty } from './message.ts'
 import type {
@@ -242,7 +242,7 @@ export interface Operations {
   heartbeat: { request: HeartbeatRequest; reply: Empty }
   view: { request: Empty; reply: ViewReply }
   viewChanged: { request: ViewReply; reply: Empty }
-  managerStatus: { request: Empty; reply: ManagerStatusReply }
+  managerStatus: { request: Empty; reply: WireManagerStatus }
   drainMember: { request: DrainMemberRequest; reply: Empty }
   removeMember: { request: RemoveMemberRequest; reply: Empty }
   labelMember: { request: LabelMemberRequest; reply: Empty }

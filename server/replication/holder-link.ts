@@ -19,6 +19,7 @@ import {
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { CopyReport } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import { viewFromWire } from '../../network/wire/wire-view.ts'
 import { FeedStream } from './feed-stream.ts'
 import type { FeedTurns } from './feed-turns.ts'
 import { type FeedSource, feedCopy } from './feeding.ts'
@@ -66,6 +67,8 @@ export class HolderLink {
   #failingSinceMs: number | null = null
   /** The manager is being told that it is lost. */
   #isTellingLost = false
+  /** Resolves when it is required no longer. */
+  #released = Promise.withResolvers<void>()
   #progress: { done: number; total: number } | null = null
   /** Why it could not be fed, as was logged last. */
   #logged = ''
@@ -94,7 +97,7 @@ export class HolderLink {
     this.#isInSync = isInSync
     if (isInSync) this.#isJoining = false
     if (was && !isInSync) {
-      this.#isJoining = false
+      this.#release()
       this.#stream?.fail(new Lost('the manager has taken the copy for lost'))
     }
   }
@@ -113,8 +116,8 @@ export class HolderLink {
     const { env } = this.#init
     for (let delayMs = retryFirstDelayMs; this.isRequired && !this.#ending.signal.aborted; ) {
       try {
-        await this.#init.syncReplica(this.member, this.#incarnation)
-        return
+        const synced = this.#init.syncReplica(this.member, this.#incarnation).then(() => true)
+        if (await Promise.race([synced, this.#released.promise])) return
       } catch (error) {
         if (!(error instanceof ClusterError)) throw error
         await env.timers.sleep(delayMs)
@@ -128,7 +131,14 @@ export class HolderLink {
     this.#ending.abort()
     this.#stream?.fail(new ClusterError('CLOSED', 'the copy is fed no longer'))
     this.#isInSync = false
+    this.#release()
+  }
+
+  /** To be called when neither the view nor this server takes it for in sync. */
+  #release(): void {
     this.#isJoining = false
+    this.#released.resolve()
+    this.#released = Promise.withResolvers()
   }
 
   #assertOpen(): void {
@@ -233,7 +243,7 @@ export class HolderLink {
     const { env, shipping, log } = this.#init
     if (error instanceof ClusterError && error.code === 'STALE_EPOCH') await this.#learnView()
     if (!this.#isInSync && !this.#mayBeInSync) {
-      this.#isJoining = false
+      this.#release()
       shipping.advance()
     }
     if (!this.isRequired) {
@@ -264,7 +274,7 @@ export class HolderLink {
       isLost() ? { partition, epoch: shipping.epoch, member: this.member, reason } : null,
     )
     if (!heard || !isLost()) return
-    if (!this.#isInSync) this.#isJoining = false
+    if (!this.#isInSync) this.#release()
     this.#failingSinceMs = null
     shipping.advance()
   }
@@ -273,7 +283,7 @@ export class HolderLink {
     try {
       const peer = await this.#init.dial(this.member)
       const { view } = (await peer.call('view', {})).body
-      if (view !== null) this.#init.adopt(view)
+      if (view !== null) this.#init.adopt(viewFromWire(view))
     } catch (error) {
       this.#init.log('cannot fetch the view of another server', error)
     }

@@ -16,6 +16,7 @@ import { makeIdentity } from '../../network/identity/identity.ts'
 import { silentLog as log } from '../../network/log.ts'
 import { SocketTransport } from '../../network/transport/socket.ts'
 import type { ManagerStatusReply } from '../../network/wire/operations.ts'
+import { statusFromWire } from '../../network/wire/wire-view.ts'
 import { startServer } from '../../server/main.ts'
 import { eventually } from './eventually.ts'
 
@@ -60,7 +61,8 @@ async function statusOf({ directory, address }: Running): Promise<ManagerStatusR
   if (kept === null) return null
   try {
     const asked = { role: 'manager', addresses: [address] } as const
-    return (await askOne(kept, asked, peer => peer.call('managerStatus', {}))).body
+    const { body } = await askOne(kept, asked, peer => peer.call('managerStatus', {}))
+    return statusFromWire(body)
   } catch (error) {
     if (error instanceof ClusterError) return null
     throw error
