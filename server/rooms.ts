@@ -218,6 +218,8 @@ class Rooms implements ServerRooms {
       purgeQueue: this.#purger.waitingCount,
       purged: this.#purger.doneCount,
       transactions: this.#coordinator.activeCount + this.#participant.promisedCount,
+      copiesFed: [...this.#copies.reports()].length,
+      copiesDropped: this.#copies.droppingCount,
       ...{ readBytes, writtenBytes, checksumErrors },
     }
   }

@@ -1,8 +1,15 @@
 /**
  * Deletes copies that nobody wants, in the background. What is begun is marked, so that it goes on after a
  * restart, and a copy that is wanted again starts from nothing.
+ *
+ * 1. One copy at a time. One that cannot be deleted makes room for the others, and is tried again later.
  */
-import { dropBatchRows } from '../../network/limits.ts'
+import type { Env } from '../../network/env/env.ts'
+import {
+  dropBatchRows,
+  dropRetryFirstDelayMs,
+  dropRetryLongestDelayMs,
+} from '../../network/limits.ts'
 import type { BlockStore } from '../blocks/contract.ts'
 import type { Key } from '../metadata/contract.ts'
 import { partitionRange } from '../metadata/keys.ts'
@@ -11,6 +18,7 @@ import { copyMutation, copyState, forgetCopy } from './copy-record.ts'
 import { CopyWriter } from './copy-writer.ts'
 
 export interface DropperInit {
+  readonly env: Env
   readonly store: MetadataStore
   readonly blocks: BlockStore
   readonly boot: bigint
@@ -21,9 +29,10 @@ export interface DropperInit {
 
 export class Dropper {
   readonly #init: DropperInit
+  /** Those that wait for another attempt, too. */
   readonly #dropping = new Set<number>()
+  readonly #ending = new AbortController()
   #last: Promise<void> = Promise.resolve()
-  #stopped = false
 
   constructor(init: DropperInit) {
     this.#init = init
@@ -37,27 +46,44 @@ export class Dropper {
     return this.#dropping.size
   }
 
-  /** One copy after the other. */
   drop(partition: number): void {
-    if (this.#dropping.has(partition) || this.#stopped) return
+    if (this.#dropping.has(partition) || this.#ending.signal.aborted) return
     this.#dropping.add(partition)
-    this.#last = this.#last
-      .then(() => this.#drop(partition))
-      .catch(error => {
-        if (!this.#stopped)
-          this.#init.log(`cannot delete the copy of partition ${partition}`, error)
-      })
-      .finally(() => this.#dropping.delete(partition))
+    void this.#untilDone(partition).finally(() => this.#dropping.delete(partition))
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#ending.abort()
     await this.#last
+  }
+
+  async #untilDone(partition: number): Promise<void> {
+    const { env, log } = this.#init
+    const { signal } = this.#ending
+    let delayMs = dropRetryFirstDelayMs
+    while (!signal.aborted) {
+      try {
+        await this.#inTurn(partition)
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        if (delayMs === dropRetryFirstDelayMs)
+          log(`cannot delete the copy of partition ${partition} yet: trying it again`, error)
+      }
+      await env.timers.sleep(delayMs, signal).catch(() => undefined)
+      delayMs = Math.min(2 * delayMs, dropRetryLongestDelayMs)
+    }
+  }
+
+  #inTurn(partition: number): Promise<void> {
+    const turn = this.#last.then(() => this.#drop(partition))
+    this.#last = turn.catch(() => undefined)
+    return turn
   }
 
   async #drop(partition: number): Promise<void> {
     const { store, blocks, boot, touched } = this.#init
-    if (this.#stopped) return
+    if (this.#ending.signal.aborted) return
     const mark = { state: copyState.dropping, epoch: 0, sequence: 0, boot }
     await store.commit([copyMutation(partition, mark)])
     const writer = new CopyWriter(partition, store, blocks)
@@ -66,7 +92,7 @@ export class Dropper {
       keys.length > 0;
       keys = await this.#some(partition)
     ) {
-      if (this.#stopped) return
+      if (this.#ending.signal.aborted) return
       await writer.delete(keys)
       touched()
     }

@@ -1,16 +1,11 @@
 /**
  * Copies of partitions on several servers: who feeds whom, and how a server becomes the primary of a copy.
  * Like PacificA (Lin et al., 2008): the manager's view says who holds what; a primary ships what it commits.
- *
- * 1. A server takes up a partition only when nobody else can be serving it: the one of before has said that
- *    it stopped, or the lease that it was given here has run out.
- * 2. What may have been lost with the power of this machine is taken from another copy that is in sync.
- * 3. What was fed and is about to be served is on the disks here before.
  */
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { leaseMs, maxCopiesReported, retryLongestDelayMs } from '../../network/limits.ts'
-import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
+import { leaseMs, maxCopiesReported } from '../../network/limits.ts'
+import type { Peer, Service } from '../../network/rpc/contract.ts'
 import type { CopyReport, Position } from '../../network/wire/operations.ts'
 import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
 import type { BlockStore } from '../blocks/contract.ts'
@@ -25,14 +20,14 @@ import {
   readCopyRecord,
 } from './copy-record.ts'
 import { Dropper } from './dropper.ts'
-import { FeedStream } from './feed-stream.ts'
 import { FeedTurns } from './feed-turns.ts'
-import { type FeedSource, feedCopy } from './feeding.ts'
+import type { FeedSource } from './feeding.ts'
 import { Fences } from './fences.ts'
 import { Holder, hasNoRows } from './holder.ts'
 import { type AskManager, ManagerTold } from './manager.ts'
 import { ReplicaSyncs } from './replica-syncs.ts'
 import { PartitionShipping } from './shipping.ts'
+import { type TakenOver, TakeOver } from './take-over.ts'
 
 export interface ReplicationInit {
   readonly env: Env
@@ -53,14 +48,6 @@ export interface ReplicationInit {
   readonly log: (message: string, error?: unknown) => void
 }
 
-/** How a server came by what it is about to serve. */
-export interface TakenOver {
-  /** From another server, with nothing lost that it had. */
-  readonly inherited: boolean
-  /** Another was the primary before. */
-  readonly succeeded: boolean
-}
-
 export class Replication {
   readonly service: Service
   readonly #init: ReplicationInit
@@ -72,6 +59,7 @@ export class Replication {
   readonly #turns: FeedTurns
   readonly #manager: ManagerTold
   readonly #syncs: ReplicaSyncs
+  readonly #takeOver: TakeOver
   readonly #shippings = new Map<number, PartitionShipping>()
   /** Served here, or about to be. */
   readonly #led = new Set<number>()
@@ -86,7 +74,7 @@ export class Replication {
     const incarnation = env.random.id()
     this.#boot = boot
     this.#fences = new Fences(env, init.view)
-    this.#dropper = new Dropper({ store, blocks, boot, touched, log })
+    this.#dropper = new Dropper({ env, store, blocks, boot, touched, log })
     this.#holder = new Holder({
       env,
       store,
@@ -101,11 +89,18 @@ export class Replication {
         return state !== undefined && state.epoch > epoch && !state.replicas.includes(init.self)
       },
       opened: partition => this.#known.add(partition),
-      isBusy: partition => this.#isServing(partition) || this.#dropper.isDropping(partition),
+      isBusy: partition => this.#led.has(partition) || this.#dropper.isDropping(partition),
     })
     this.#turns = new FeedTurns(env)
     this.#manager = new ManagerTold({ env, ask: init.askManager })
     this.#syncs = new ReplicaSyncs(dial)
+    this.#takeOver = new TakeOver({
+      ...init,
+      boot,
+      fences: this.#fences,
+      holder: this.#holder,
+      led: this.#led,
+    })
     this.#beacons = new Beacons({ env, dial, shippings: () => this.#shippings.values() })
     this.service = {
       ...this.#holder.service,
@@ -117,9 +112,12 @@ export class Replication {
         }
         return { body: { refused }, payload: [] }
       },
-      yieldPartition: async incoming => ({ body: await this.#yield(incoming), payload: [] }),
+      yieldPartition: async incoming => ({
+        body: await this.#takeOver.yieldPartition(incoming),
+        payload: [],
+      }),
       pullPartition: async incoming => {
-        await this.#feedOnce(incoming)
+        await this.#takeOver.feedOnce(incoming)
         return { body: {}, payload: [] }
       },
       syncReplica: async ({ body }) => {
@@ -195,49 +193,9 @@ export class Replication {
     else this.#dropper.drop(partition)
   }
 
-  /**
-   * Makes sure that this server, and nobody else, may serve the partition.
-   * @param isWanted false when a newer view says otherwise: then it throws.
-   * @throws ClusterError NOT_PRIMARY
-   */
-  async takeOver(
-    partition: number,
-    state: PartitionState,
-    isWanted: () => boolean,
-  ): Promise<TakenOver> {
-    const { store, self, sync, log } = this.#init
-    const others = state.inSync.filter(member => member !== self)
-    const assertWanted = (): void => {
-      if (isWanted()) return
-      throw new ClusterError('NOT_PRIMARY', `partition ${partition} is another server's by now`)
-    }
-    const record = readCopyRecord(store, partition)
-    const before = this.#fences.primaryOf(partition)
-    const isFollower =
-      record?.state === copyState.follows || (before !== null && before !== self && record !== null)
-    if (isFollower) await this.#succeed(partition, state.epoch)
-    assertWanted()
-    this.#fences.raise(partition, state.epoch, self)
-    await this.#holder.stop(partition)
-    assertWanted()
-    const now = readCopyRecord(store, partition)
-    this.#led.add(partition)
-    try {
-      if (now === null && (others.length === 0 || (await hasNoRows(store, partition)))) {
-        return { inherited: false, succeeded: false }
-      }
-      const pulled = await this.#pullIfNeeded(partition, others, assertWanted)
-      if (isFollower || pulled) await sync()
-      assertWanted()
-      const inherited = pulled || (isFollower && now?.boot === this.#boot)
-      if (isFollower && !inherited) {
-        log(`partition ${partition} may have lost what was not synced: no other copy is in sync`)
-      }
-      return { inherited, succeeded: isFollower }
-    } catch (error) {
-      this.#led.delete(partition)
-      throw error
-    }
+  /** As TakeOver has it. */
+  takeOver(partition: number, state: PartitionState, isWanted: () => boolean): Promise<TakenOver> {
+    return this.#takeOver.takeOver(partition, state, isWanted)
   }
 
   /** Begins to ship what the partition commits from now on, or follows who holds it. */
@@ -293,10 +251,6 @@ export class Replication {
     await this.#dropper.stop()
   }
 
-  #isServing(partition: number): boolean {
-    return this.#led.has(partition)
-  }
-
   /** Copies that there are at the start. */
   async #find(partitionCount: number): Promise<void> {
     const { store } = this.#init
@@ -350,135 +304,7 @@ export class Replication {
     const solo = { state: copyState.solo, epoch, sequence, boot: this.#boot }
     void this.#init.store.commit([copyMutation(partition, solo)]).catch(() => undefined)
   }
-
-  /** Returns when the primary of before serves no more. */
-  async #succeed(partition: number, epoch: number): Promise<void> {
-    const { env, self, dial, log } = this.#init
-    const before = this.#fences.primaryOf(partition)
-    if (before !== null && before !== self) {
-      try {
-        const peer = await dial(before)
-        await peer.call('yieldPartition', {}, { partition, epoch, deadlineMs: leaseMs })
-        return
-      } catch (error) {
-        log(
-          `the server of before does not give partition ${partition} up: waiting for its lease`,
-          error,
-        )
-      }
-    }
-    for (
-      let left = this.#fences.leftMs(partition);
-      left > 0;
-      left = this.#fences.leftMs(partition)
-    ) {
-      await env.timers.sleep(left)
-    }
-  }
-
-  async #yield({ partition, epoch, peer }: Incoming<'yieldPartition'>): Promise<Position> {
-    if (
-      epoch <= this.#fences.epochOf(partition) &&
-      this.#fences.primaryOf(partition) !== peer.hello.id
-    ) {
-      throw new ClusterError('STALE_EPOCH', `partition ${partition} is in another epoch by now`)
-    }
-    this.#fences.raise(partition, epoch, peer.hello.id)
-    await this.#init.letGo(partition)
-    const { epoch: last = 0, sequence = 0 } = readCopyRecord(this.#init.store, partition) ?? {}
-    return { epoch: last, sequence }
-  }
-
-  /** @returns whether it was taken from another. */
-  async #pullIfNeeded(
-    partition: number,
-    others: readonly MemberId[],
-    assertWanted: () => void,
-  ): Promise<boolean> {
-    const { env, store, log } = this.#init
-    for (let logged = false; ; ) {
-      const record = readCopyRecord(store, partition)
-      const broken = record?.state === copyState.partial || record?.state === copyState.dropping
-      if (others.length === 0) {
-        if (!broken) return false
-        return await this.#neverServed(partition, assertWanted)
-      }
-      const numbered = record?.state === copyState.leads || record?.state === copyState.follows
-      if (numbered && record.boot === this.#boot) return false
-      const refusals: unknown[] = []
-      for (const member of others) {
-        assertWanted()
-        try {
-          await this.#pull(partition, member)
-          return true
-        } catch (error) {
-          if (error instanceof ClusterError && error.code === 'CONFLICT') refusals.push(error)
-          else if (!logged) log(`cannot fetch what partition ${partition} has elsewhere yet`, error)
-          logged = true
-        }
-      }
-      // None of them is sure of its copy: all have lost their power.
-      if (refusals.length === others.length && !broken) return false
-      await env.timers.sleep(retryLongestDelayMs)
-    }
-  }
-
-  async #neverServed(partition: number, assertWanted: () => void): Promise<never> {
-    const { env, log } = this.#init
-    log(
-      `partition ${partition} cannot be served: the copy here is not complete, and there is no other`,
-    )
-    for (;;) {
-      await env.timers.sleep(retryLongestDelayMs)
-      assertWanted()
-    }
-  }
-
-  async #pull(partition: number, member: MemberId): Promise<void> {
-    const { dial, self } = this.#init
-    const peer = await dial(member)
-    const epoch = this.#fences.epochOf(partition)
-    this.#led.delete(partition)
-    // The holder takes what it is fed from the one that is asked, in the epoch that is its own.
-    this.#fences.letFeed(partition, member)
-    try {
-      const options = { partition, epoch, deadlineMs: pullDeadlineMs }
-      await peer.call('pullPartition', { member: self }, options)
-      await this.#holder.stop(partition)
-    } finally {
-      this.#fences.letFeed(partition, null)
-      this.#led.add(partition)
-    }
-  }
-
-  /** Another server has become the primary, and cannot be sure of its own copy. */
-  async #feedOnce({ partition, epoch, body, peer }: Incoming<'pullPartition'>): Promise<void> {
-    const { env, dial, store, blocks } = this.#init
-    this.#fences.pass(partition, epoch, peer.hello.id)
-    const record = readCopyRecord(store, partition)
-    const complete = record?.state === copyState.leads || record?.state === copyState.follows
-    if (this.#isServing(partition) || !complete || record?.boot !== this.#boot) {
-      throw new ClusterError(
-        'CONFLICT',
-        `the copy of partition ${partition} here is not sure either`,
-      )
-    }
-    await this.#holder.stop(partition)
-    const holder = await dial(body.member)
-    const feed = env.random.id()
-    await holder.call('openFeed', { feed }, { partition, epoch })
-    const stream = new FeedStream({ peer: holder, feed, partition, epoch: () => epoch })
-    const pace = { passed: () => undefined, sending: () => Promise.resolve() }
-    try {
-      await feedCopy({ partition, store, blocks }, stream, pace)
-      const { epoch: last, sequence } = readCopyRecord(store, partition) ?? record
-      await stream.push({ item: { kind: 'whole', epoch: last, sequence }, payload: [] }, 1)
-    } finally {
-      stream.fail(new ClusterError('CLOSED', 'the copy was fed'))
-    }
-  }
 }
 
 /** What a partition takes for each inode, about: for progress. */
 const rowBytes = 512
-const pullDeadlineMs = 600_000
