@@ -282,7 +282,9 @@ export class Candidate {
       const credentials = this.#credentials
       const managers = () => this.#managers()
       const waits = { serversWanted, replaceAfterMs }
-      const lead = takeLead({ env, log, ...waits, store, state, credentials, managers })
+      const refused = this.#init.tally?.refused
+      const own = { store, state, credentials, managers, refused }
+      const lead = takeLead({ env, log, ...waits, ...own })
       if (this.#page !== null) lead.announce(this.#page)
       this.#leading = { term, lead }
       const { cluster, view } = state

@@ -1,5 +1,6 @@
 /** What a manager does while it leads: the roster, its members, and the look at who fell silent. */
 import type { MemberCredentials } from '../network/admission/credentials.ts'
+import type { RefusalTally } from '../network/admission/refusal-tally.ts'
 import { addressesOf, type ManagerPlace } from '../network/admission/token.ts'
 import type { Env } from '../network/env/env.ts'
 import { heartbeatIntervalMs, removalDelayMs } from '../network/limits.ts'
@@ -26,6 +27,8 @@ export interface LeadInit {
   readonly credentials?: MemberCredentials | undefined
   /** All managers of the cluster. */
   readonly managers: () => Promise<readonly ManagerPlace[]>
+  /** Counts those who are refused, where somebody asked for it. */
+  readonly refused?: RefusalTally | undefined
 }
 
 /** What a manager that leads answers to. */
@@ -41,7 +44,7 @@ export interface Lead {
 }
 
 export function takeLead(init: LeadInit): Lead {
-  const { env, log, credentials, managers } = init
+  const { env, log, credentials, managers, refused } = init
   const roster = new Roster({
     ...init,
     published: view => members.push(view),
@@ -61,6 +64,7 @@ export function takeLead(init: LeadInit): Lead {
     state: () => roster.state,
     change: change => roster.update(change),
     managers,
+    refused,
   })
   const watch = env.timers.every(heartbeatIntervalMs, () => roster.expire())
   return {

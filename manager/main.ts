@@ -92,7 +92,8 @@ export async function runManager(init: RunInit, opened: OpenDirectory): Promise<
   let places: readonly ManagerPlace[] = []
   const managers = async () => places
   const waits = { serversWanted, replaceAfterMs }
-  const lead = takeLead({ env, log, ...waits, store, state, credentials, managers })
+  const refused = init.tally?.refused
+  const lead = takeLead({ env, log, ...waits, store, state, credentials, managers, refused })
   const hello = {
     version: protocolVersion,
     cluster: state.cluster,

@@ -92,8 +92,6 @@ export const maxRequestsServed = 4096
 export const dialDeadlineMs = 2_000
 /** With handshakes that both sides compute at: on a machine that has other things to do they take seconds. */
 export const secureDialDeadlineMs = 10_000
-/** For how long somebody may wait at a door who shakes hands there so: a dial's time and a proof's. */
-export const secureProofDeadlineMs = secureDialDeadlineMs + proofDeadlineMs
 export const callDeadlineMs = 10_000
 export const operationDeadlineMs = 30_000
 export const shutdownDeadlineMs = 10_000

@@ -16,6 +16,7 @@ import { MemoryNetwork } from '../../network/transport/memory.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import { viewToWire } from '../../network/wire/wire-view.ts'
 import { ClusterClient } from '../cluster/cluster.ts'
 import { Disks } from './disks.ts'
 import { type Asking, acts } from './operations.ts'
@@ -170,7 +171,7 @@ export class TestServers {
         this.sessions.set(`${server} ${peer.hello.id}`, body.opens)
         return { body: { timeoutMs: 30_000, boot: this.#bootOf(server) }, payload: [] }
       },
-      view: () => ({ body: { view: this.view }, payload: [] }),
+      view: () => ({ body: { view: viewToWire(this.view) }, payload: [] }),
       release: ({ body }: Incoming<'release'>) => {
         this.calls.push({ server, name: 'release', body })
         return { body: {}, payload: [] }

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { verifyCertificate } from '../../network/admission/certificate.ts'
+import { RefusalTally } from '../../network/admission/refusal-tally.ts'
 import { decodeToken } from '../../network/admission/token.ts'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { makeIdentity } from '../../network/identity/identity.ts'
@@ -22,10 +23,12 @@ function deskOf() {
     createState({ cluster, partitionCount: 1, replicaCount: 1, admission }),
   ]
   const state = () => states.at(-1)!
+  const refused = new RefusalTally()
   const desk = new AdmissionDesk({
     env,
     log: silentLog,
     state,
+    refused,
     managers: async () => managers,
     change: async change => {
       const after = change(state())
@@ -48,7 +51,7 @@ function deskOf() {
     const handler = desk.service[name] as unknown as Handler<N>
     return (await handler({ peer: from, partition: 0, epoch: 0, body, payload: [] })).body
   }
-  return { env, states, state, ask, peer, closed: () => closed }
+  return { env, states, state, ask, peer, refused, closed: () => closed }
 }
 
 test('a token is spent in the change that lets its bearer in, and the bearer gets the same again', async t => {
@@ -69,11 +72,12 @@ test('a token is spent in the change that lets its bearer in, and the bearer get
   t.is(states.length, before + 1)
 })
 
-test('whoever comes with a bad token is told why, and cut off', async t => {
-  const { ask, env, closed, states } = deskOf()
+test('whoever comes with a bad token is told why, cut off, and counted', async t => {
+  const { ask, env, closed, states, refused } = deskOf()
   const before = states.length
   const bad = { token: new Uint8Array(16), role: 'server', name: 's' } as const
   await t.throwsAsync(ask('admit', bad), { code: 'BAD_TOKEN' })
+  t.is(refused.of('bad_token'), 1)
   for (const nonsense of [{}, { ...bad, token: 'text' }, { ...bad, token: new Uint8Array(3) }]) {
     await t.throwsAsync(ask('admit', nonsense as typeof bad), { code: 'MALFORMED' })
   }

@@ -2,6 +2,7 @@
 import { Authority } from '../../network/admission/authority.ts'
 import { issueCertificate } from '../../network/admission/certificate.ts'
 import { serverIdOf } from '../../network/admission/member-id.ts'
+import type { RefusalTally } from '../../network/admission/refusal-tally.ts'
 import {
   addressesOf,
   encodeToken,
@@ -52,6 +53,8 @@ export interface AdmissionInit {
   readonly change: (change: (state: ClusterState) => ClusterState) => Promise<void>
   /** All managers of the cluster. */
   readonly managers: () => Promise<readonly ManagerPlace[]>
+  /** Counts those who come with a bad token, where somebody asked for it. */
+  readonly refused?: RefusalTally | undefined
 }
 
 export class AdmissionDesk {
@@ -62,7 +65,8 @@ export class AdmissionDesk {
   constructor(init: AdmissionInit) {
     const { env, log } = init
     this.#init = init
-    this.#refusals = new RefusalLog(env, (message, error) => log.warn({ error }, message))
+    const warn = (message: string, error?: unknown) => log.warn({ error }, message)
+    this.#refusals = new RefusalLog(env, warn, init.refused)
     this.service = {
       admit: async incoming => answer(await this.#admit(incoming)),
       certify: async ({ body }) => {

@@ -17,6 +17,8 @@ export const refusalReasons = [
   /** Asked with a partition's epoch that has never been. */
   'forged_epoch',
   'other_version',
+  /** Came with a token that lets nobody in: none of this cluster's, used, expired or revoked. */
+  'bad_token',
   /** Proven, but not wanted now: a server that is starting, too many members. */
   'not_now',
 ] as const
@@ -55,6 +57,7 @@ const reasonByCode: { readonly [C in ClusterCode]?: RefusalReason } = {
   CHECKSUM: 'malformed',
   TIMEOUT: 'timeout',
   CLOSED: 'no_proof',
+  BAD_TOKEN: 'bad_token',
 }
 
 /** The reason that any error counts under. */

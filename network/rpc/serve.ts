@@ -1,6 +1,7 @@
 /** Listens for peers, exchanges hellos with each and, with credentials, proofs of both keys. */
 import type { Credentials } from '../admission/contract.ts'
 import { NonceMemory } from '../admission/nonce-memory.ts'
+import { reasonOf } from '../admission/refusal.ts'
 import type { Env } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
 import type { Connection, Transport } from '../transport/contract.ts'
@@ -75,9 +76,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     })
     strangers.add(peer)
     peer.greeted.catch(cutOff)
-    peer.closed.then(() => {
+    peer.closed.then(error => {
       strangers.delete(peer)
-      peers.delete(peer)
+      // Of a stranger it was told already.
+      if (peers.delete(peer) && error !== undefined && reasonOf(error) === 'malformed')
+        cutOff(error)
     })
     const hello = () => now(options.hello)
     const { admit } = options

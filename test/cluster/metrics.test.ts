@@ -1,7 +1,11 @@
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import test from 'ava'
 import { readExposition, type Scraped } from '../../cli/exposition.test-support.ts'
 import { eventually } from './eventually.ts'
 import { testMounted } from './fuse.ts'
+import { type Machine, makeMachines, printed, type Running } from './machines.ts'
 import { type ProcessCluster, startCluster } from './processes.ts'
 
 /** Of a member, as its log has it. */
@@ -81,4 +85,48 @@ testMounted('without --http nothing is served', async t => {
   await t.throwsAsync(urlOf(cluster, 'manager'))
   const { stdout } = await cluster.rookery('status', '--home', cluster.home)
   t.notRegex(stdout, /page:/)
+})
+
+/** Refused by a process, for this reason. */
+async function refusals({ text }: Running, reason: string): Promise<number> {
+  const url = /"url":"(http:[^"]+)"/.exec(text)![1]!
+  return (await scrape(url)).values.get(`rookery_refusals_total{reason="${reason}"}`) ?? Number.NaN
+}
+
+test('noise from the network and bad tokens show in the counters of refusals', async t => {
+  t.timeout(600_000)
+  const [boss, disks, thief] = (await makeMachines(t, { names: ['a', 'b', 'c'] })) as [
+    Machine,
+    Machine,
+    Machine,
+  ]
+  const listen = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0']
+  const manager = boss.start(
+    ...['manager', '--dir', boss.home, '--partitions', '16', '--no-mdns', '--servers', '1'],
+    ...listen,
+  )
+  await manager.says('manager is up')
+  await manager.says('"url"')
+  const token = await printed(t, boss.rookery(['token', 'create']))
+  const on = ({ directory }: Machine) => [
+    ...['--meta-dir', `${directory}/meta`, '--data-dir', `${directory}/data`],
+  ]
+  const server = disks.start('join', token, ...on(disks), ...listen)
+  await server.says('the server is up')
+  await server.says('"url"')
+
+  t.is(await refusals(server, 'malformed'), 0)
+  const port = Number(/tcp:\/\/127\.0\.0\.1:(\d+)/.exec(server.text)![1])
+  const noise = createConnection({ host: '127.0.0.1', port })
+  noise.on('error', () => undefined).resume()
+  noise.write('GET / HTTP/1.1\r\nHost: somebody\r\n\r\n')
+  await once(noise, 'close')
+  await eventually('noise is counted', async () => (await refusals(server, 'malformed')) === 1)
+
+  t.is(await refusals(manager, 'bad_token'), 0)
+  const stolen = await thief.rookery(['join'], token, ...on(thief), '--listen', '127.0.0.1:0')
+  t.not(stolen.code, 0)
+  await eventually('it is counted', async () => (await refusals(manager, 'bad_token')) === 1)
+  const { stdout } = await boss.rookery(['status', '--json'])
+  t.is(JSON.parse(stdout).members.length, 1, 'nobody else was let in')
 })
