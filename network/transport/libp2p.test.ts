@@ -5,6 +5,7 @@ import { tcp } from '@libp2p/tcp'
 import test from 'ava'
 import { createLibp2p } from 'libp2p'
 import { patientEnv } from '../env/patient.ts'
+import { realEnv } from '../env/real.ts'
 import { makeIdentity } from '../identity/identity.ts'
 import { transportCompliance } from './compliance.ts'
 import { codeOf, type RawStream } from './compliance-fixtures.ts'
@@ -90,7 +91,7 @@ test('a connection on which nothing is said stays when libp2p has asked whether 
   const near = await transport.dial(listener.address)
   near.start({ frame: () => undefined, closed: error => got.reject(error) })
   // Longer than its interval of ten seconds.
-  await patientEnv().timers.sleep(12_000)
+  await realEnv().timers.sleep(12_000)
   near.send({ callId: 7, kind: 1, operation: 1, partition: 0, epoch: 0 }, new Uint8Array(0))
   t.is(await got.promise, 7)
   await near.close()
