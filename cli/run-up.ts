@@ -32,8 +32,10 @@ import type { UpOptions } from './up.ts'
 /** Asked now: the line to the one who waits for the mount is cut when it is there. */
 const inBackground = hasSupervisor()
 const defaultServers = 3
-/** Less than this and a server could not even write its logs. */
+/** Less than this and a new cluster would have no room for anything. */
 const leastFreeBytes = 64 * 1024 * 1024
+/** Less than this and a server could not even write its logs; with it files can be deleted, which makes room. */
+const leastFreeOfOldBytes = 8 * 1024 * 1024
 
 export async function runUp(path: string, options: UpOptions): Promise<void> {
   const stop = stopRequest()
@@ -44,7 +46,7 @@ export async function runUp(path: string, options: UpOptions): Promise<void> {
   try {
     const settings = await settleSettings(home, options.servers)
     await awaitOrphans(home)
-    await checkSpace(home)
+    await checkSpace(home, settings)
     await checkMountpoint(mountpoint, { create: true })
     const sockets = await prepareSockets(home)
     const plan = planCluster({ home, settings, sockets, mountpoint, options })
@@ -215,9 +217,9 @@ async function settleSettings(home: Home, servers: number | undefined): Promise<
   return grown
 }
 
-async function checkSpace(home: Home): Promise<void> {
+async function checkSpace(home: Home, { formatted }: HomeSettings): Promise<void> {
   const { bavail, bsize } = await statfs(home.directory)
-  if (bavail * bsize < leastFreeBytes) {
+  if (bavail * bsize < (formatted ? leastFreeOfOldBytes : leastFreeBytes)) {
     throw new Failure(
       `the disk of ${home.directory} is full (${formatBytes(bavail * bsize)} free): free some space, or choose another with --home`,
     )

@@ -173,6 +173,9 @@ export const reserveAheadBlocks = 64
 /** Level: memory for blocks of tables read, and for what is gathered before a table is written. */
 export const levelBlockCacheBytes = 64 * MiB
 export const levelWriteBufferBytes = 32 * MiB
+/** Less on a small disk. */
+export const levelWriteBufferFraction = 1 / 256
+export const leastLevelWriteBufferBytes = 1 * MiB
 
 /**
  * Server: records kept in memory, and the longest (a block's index is about 1 KiB, most others some 150 bytes):
@@ -336,6 +339,13 @@ export const maxDataDiskBytes = 16 * 1024 * 1024 * MiB
  * stop the machine (logs, metadata); a sixteenth of it where that is less. */
 export const diskReserveBytes = 1024 * MiB
 export const diskReserveFraction = 1 / 16
+/** With less room than this share of the file system, space that is free in the data file is given back to it: others may
+ * need it, above all the metadata. With more it is kept, as to get it again takes time. */
+export const shortRoomFraction = 1 / 4
+/** Share of the room measured that may be taken before it is measured again: servers on one disk do not know of each other. */
+export const roomStepFraction = 1 / 16
+/** Free runs that are given back before anybody waits no longer: some 20 ms. */
+export const maxReturnsAtATime = 512
 /** Kept on a data disk for changes that give back as much as they take: some blocks of the largest size at
  * a time; a sixty-fourth of a small disk. */
 export const replacingReserveBytes = 64 * MiB
@@ -398,8 +408,15 @@ export const purgedRememberedMs = operationDeadlineMs + callDeadlineMs
 export const backgroundSyncIntervalMs = 5_000
 /** What a file usually takes of a metadata disk, with its name and what Level needs for both: for statfs. */
 export const metaBytesPerFile = 1 * KiB
-/** A metadata disk with less free space takes nothing new: deleting must remain possible. */
+/** A metadata disk with less free space takes nothing new: deleting must remain possible, for which Level merges tables of
+ * several of its buffers; a sixteenth of the disk within these bounds. */
 export const metaReserveBytes = 64 * MiB
+export const mostMetaReserveBytes = 512 * MiB
+export const metaReserveFraction = 1 / 16
+/** A store of metadata that takes no more is merged when its disk is full and records were deleted: some seconds of work. */
+export const maxCompactedBytes = 1024 * MiB
+/** So long after it was merged at the soonest. */
+export const compactionIntervalMs = 10_000
 /** How often a server looks at the free space of its metadata disk. */
 export const diskCheckIntervalMs = 1_000
 

@@ -1,4 +1,5 @@
 /** The rooms of a server put together: stores below, partitions and transactions above, one service on top. */
+import { stat } from 'node:fs/promises'
 import type { Env } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
 import { recoveryIntervalMs } from '../network/limits.ts'
@@ -20,6 +21,7 @@ import { AppendGrants } from './leases/append-grants.ts'
 import { LockService } from './leases/lock-service.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
+import { Compaction } from './metadata/compaction.ts'
 import type { KeyMutation, KeyValueStore } from './metadata/contract.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
 import { PartitionFacts } from './partition/facts.ts'
@@ -79,6 +81,7 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   const { partitionCount } = init.membership
   let syncPoint: SyncPoint | null = null
   const blocks = await openDataDirectory(init.dataDirectory, {
+    withMetadata: await isOneDisk(init),
     env: init.env,
     index: store,
     partitions: [...Array(partitionCount).keys()],
@@ -92,6 +95,12 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   const rooms = new Rooms(init, store, blocks, syncPoint)
   await rooms.status.checkDisks()
   return rooms
+}
+
+/** Where it is, data has to leave the metadata some space. */
+async function isOneDisk({ metaDirectory, dataDirectory }: Directories): Promise<boolean> {
+  const [meta, data] = await Promise.all([stat(metaDirectory), stat(dataDirectory)])
+  return meta.dev === data.dev
 }
 
 /** A partition counts what its blocks hold. */
@@ -290,6 +299,7 @@ class Rooms implements ServerRooms {
       metaDirectory: init.metaDirectory,
       dataDirectory: init.dataDirectory,
       blocks: this.#blocks,
+      compaction: new Compaction({ env: init.env, store: this.#store }),
       partitions: () => this.#partitions.all(),
       epochOf: partition => this.#partitions.epochOf(partition),
       purgeQueue: () => this.#purger.waitingCount,

@@ -1,10 +1,12 @@
 /** What a server tells of itself: to its manager with each heartbeat, and to people who ask. */
 import { statfsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { metaBytesPerFile, metaReserveBytes } from '../network/limits.ts'
+import { metaBytesPerFile } from '../network/limits.ts'
 import type { CopyReport, ServerStatusReply, StatfsReply } from '../network/wire/operations.ts'
 import type { DiskReport, MemberId, MemberReport } from '../network/wire/view.ts'
 import type { BlockStore } from './blocks/contract.ts'
+import type { Compaction } from './metadata/compaction.ts'
+import { metaReserveOf } from './metadata/reserve.ts'
 import type { Partition } from './partition/partition.ts'
 
 export interface StatusInit {
@@ -14,6 +16,7 @@ export interface StatusInit {
   readonly metaDirectory: string
   readonly dataDirectory: string
   readonly blocks: BlockStore
+  readonly compaction: Compaction
   readonly partitions: () => Iterable<Partition>
   readonly epochOf: (partition: number) => number
   readonly purgeQueue: () => number
@@ -38,8 +41,11 @@ export class ServerStatus {
   }
 
   async checkDisks(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#init.metaDirectory)
-    this.#metaIsFull = bavail * bsize < metaReserveBytes
+    const { blocks, bavail, bsize } = await statfs(this.#init.metaDirectory)
+    this.#metaIsFull = bavail * bsize < metaReserveOf(blocks * bsize)
+    if (!this.#metaIsFull) return
+    // What was deleted is to make room: data that lies on the same disk, and metadata.
+    await Promise.all([this.#init.blocks.statistics(), this.#init.compaction.check()])
   }
 
   async report(): Promise<MemberReport> {
@@ -64,8 +70,9 @@ export class ServerStatus {
     for (const { facts } of this.#init.partitions()) files += facts.inodes
     const disk = `${host}:${statSync(dataDirectory).dev}`
     const metaDisk = `${host}:${statSync(metaDirectory).dev}`
-    const { bavail, bsize } = statfsSync(metaDirectory)
-    const room = Math.max(0, bavail * bsize - metaReserveBytes)
+    const system = statfsSync(metaDirectory)
+    const reserve = metaReserveOf(system.blocks * system.bsize)
+    const room = Math.max(0, system.bavail * system.bsize - reserve)
     return {
       disk,
       usedBytes,

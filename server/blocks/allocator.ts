@@ -13,6 +13,7 @@ import {
   clearRange,
   countUsed,
   findFreeRun,
+  freeRunsIn,
   setRange,
   wordsPerSegment,
 } from './unit-bitmap.ts'
@@ -24,7 +25,7 @@ export interface Extent {
 }
 
 /** 16 MiB of 4 KiB units: two of the largest blocks; no extent crosses its border. */
-const unitsPerSegment = 32 * wordsPerSegment
+export const unitsPerSegment = 32 * wordsPerSegment
 
 export class Allocator {
   #units = 0
@@ -84,6 +85,18 @@ export class Allocator {
       claimed += this.#take(segment, start, count)
     })
     return claimed
+  }
+
+  /** Free runs of a segment, in order. */
+  freeRuns(segment: number): Extent[] {
+    const start = segment * unitsPerSegment
+    const units = Math.min(unitsPerSegment, this.#units - start)
+    if (units <= 0 || this.#free[segment] === 0) return []
+    if (this.#free[segment] === units) return [{ unit: start, units }]
+    return freeRunsIn(this.#bitmapOf(segment), units).map(run => ({
+      ...run,
+      unit: start + run.unit,
+    }))
   }
 
   /** Adds units at the end; never takes any away. */

@@ -27,6 +27,7 @@ export function withReserve(bytes: number): number {
 interface FixtureOptions {
   readonly capacityBytes?: number
   readonly slowestMs?: number
+  readonly thinBytes?: number
 }
 
 export async function setUp(options: FixtureOptions = {}): Promise<Fixture> {

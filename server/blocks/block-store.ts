@@ -13,9 +13,9 @@
 import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { chunkBytes, maxBlockBytes, maxDataDiskBytes } from '../../network/limits.ts'
+import { chunkBytes, maxBlockBytes } from '../../network/limits.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
-import type { Device } from '../device/contract.ts'
+import type { Device, DeviceSpace } from '../device/contract.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import type { Extent } from './allocator.ts'
 import { BlockLocks } from './block-locks.ts'
@@ -29,6 +29,7 @@ import type {
 } from './contract.ts'
 import { cutRecord } from './cutting.ts'
 import { reportDamage, reportFallenBack, type StoreLog, unreadable } from './damage.ts'
+import { Ground, unitsOf } from './ground.ts'
 import { blockKeyOf, encodeSyncedChange, parseBlockKey, syncedChangeKey } from './index.ts'
 import { readRecord } from './reading.ts'
 import { type BlockRecord, blockEnd, decodeRecord, unitBytes, withoutHolesAtEnd } from './record.ts'
@@ -77,23 +78,19 @@ export interface BlockStoreOptions {
 
 /** @throws ClusterError DISK. */
 export async function openBlockStore(options: BlockStoreOptions): Promise<BlockStore> {
-  const units = await unitsOn(options.device)
-  const scanned = await scanIndex(options.index, options.partitions, units)
+  const space = await options.device.space()
+  const scanned = await scanIndex(options.index, options.partitions, unitsOf(space))
   reportDamage(options.log, options.device.name, scanned.damaged)
   const recovery = await recover(options, scanned)
   reportFallenBack(options.log, options.device.name, recovery.fallenBack)
-  return new ExtentBlockStore(options, scanned, recovery)
-}
-
-async function unitsOn(device: Device): Promise<number> {
-  const { capacityBytes } = await device.space()
-  return Math.floor(Math.min(capacityBytes, maxDataDiskBytes) / unitBytes)
+  return new ExtentBlockStore(options, scanned, recovery, space)
 }
 
 class ExtentBlockStore implements BlockStore {
   readonly #device: Device
   readonly #index: BlockIndex
   readonly #space: Space
+  readonly #ground: Ground
   readonly #locks: BlockLocks
   readonly #sync: SharedSync
   readonly #damaged: Map<Key, string>
@@ -102,17 +99,37 @@ class ExtentBlockStore implements BlockStore {
   #checksumErrors = 0
   #closed = false
 
-  constructor(options: BlockStoreOptions, scanned: ScanResult, recovery: Recovery) {
+  constructor(
+    options: BlockStoreOptions,
+    scanned: ScanResult,
+    recovery: Recovery,
+    space: DeviceSpace,
+  ) {
     const { env, device, index, onPressure } = options
     this.#device = device
     this.#index = index
-    this.#space = new Space({ env, allocator: scanned.allocator, name: device.name, onPressure })
+    const { allocator, damaged } = scanned
+    this.#space = new Space({
+      env,
+      allocator,
+      name: device.name,
+      onPressure,
+      onFree: extent => this.#ground.note(extent),
+      onShortRoom: () => this.#ground.lookSoon(),
+    })
+    this.#ground = new Ground({
+      device,
+      allocator,
+      space: this.#space,
+      isDamaged: damaged.size > 0,
+    })
     this.#locks = new BlockLocks(env.timers)
     this.#sync = new SharedSync(device, scanned)
     this.#damaged = scanned.damaged
     this.#blocks = scanned.blocks
     for (const { blockDelta } of recovery.fallenBack) this.#blocks += blockDelta
     if (recovery.retired.length > 0) this.#space.retire(recovery.retired)
+    this.#ground.measured(space)
     this.#outcome = {
       kept: change => this.#kept(change),
       dropped: change => this.#dropped(change),
@@ -217,13 +234,13 @@ class ExtentBlockStore implements BlockStore {
 
   async statistics(): Promise<BlockStoreStatistics> {
     this.#assertOpen()
-    this.#space.grow(await unitsOn(this.#device))
-    const capacityBytes = this.#space.totalUnits * unitBytes
-    const freeBytes = this.#space.availableUnits * unitBytes
+    await this.#ground.look()
+    const { usedUnits, availableUnits } = this.#space
+    const usedBytes = usedUnits * unitBytes
     return {
-      capacityBytes,
-      freeBytes,
-      usedBytes: capacityBytes - this.#space.unitsFor(true) * unitBytes,
+      capacityBytes: usedBytes + this.#space.unitsFor(true) * unitBytes,
+      freeBytes: availableUnits * unitBytes,
+      usedBytes,
       blocks: this.#blocks,
       checksumErrors: this.#checksumErrors,
     }
@@ -288,11 +305,10 @@ class ExtentBlockStore implements BlockStore {
     const units = unitsNeeded(written) + unitsNeeded(unwritten)
     const taken = units > 0 ? await this.#take(units, replaced) : []
     const placed = placeChunks([...written, ...unwritten], taken)
-    let change = 0
-    if (written.length > 0) {
-      await this.#putOrGiveBack(written, placed.slice(0, written.length).flatMap(extentsIn), taken)
-      change = this.#sync.wrote(unitsNeeded(written) * unitBytes)
-    }
+    const extents = placed.slice(0, written.length).flatMap(extentsIn)
+    const toHold = placed.slice(written.length).flatMap(extentsIn)
+    if (units > 0) await this.#putOrGiveBack(written, extents, taken, toHold)
+    const change = written.length > 0 ? this.#sync.wrote(unitsNeeded(written) * unitBytes) : 0
     const shaped = withShapes(before, reshaping, placed, change, this.#sync)
     const after = withoutHolesAtEnd(shaped)
     const blockDelta = Number(after.length > 0) - Number(before.length > 0)
@@ -303,20 +319,25 @@ class ExtentBlockStore implements BlockStore {
     chunks: readonly NewChunk[],
     extents: readonly Extent[],
     taken: readonly Extent[],
+    toHold: readonly Extent[] = [],
   ): Promise<void> {
     try {
-      await writeChunks(this.#device, chunks, extents)
+      if (chunks.length > 0) await writeChunks(this.#device, chunks, extents)
+      for (const { unit, units } of toHold) {
+        await this.#device.hold(unit * unitBytes, units * unitBytes)
+      }
     } catch (error) {
       this.#space.giveBack(taken)
       throw error
+    } finally {
+      this.#ground.landed(taken)
     }
   }
 
   /** @param replaced what becomes free in time when the change is made. */
   async #take(units: number, replaced: readonly Extent[]): Promise<readonly Extent[]> {
     const replaces = units <= unitsIn(replaced)
-    if (units > this.#space.unitsFor(replaces)) this.#space.grow(await unitsOn(this.#device))
-    return await this.#space.take(units, replaces)
+    return await this.#ground.take(units, replaces)
   }
 
   /** Its units may be somebody else's too: they stay used until the store is opened again. */

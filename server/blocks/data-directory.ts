@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../../network/errors.ts'
 import { makeDirectories } from '../../network/membership/make-directories.ts'
-import { openFileDevice, syncDirectory } from '../device/file.ts'
+import { type FileDeviceOptions, openFileDevice, syncDirectory } from '../device/file.ts'
 import { type BlockStoreOptions, openBlockStore } from './block-store.ts'
 import type { BlockStore } from './contract.ts'
 import { partitionBlockRange } from './index.ts'
 
 export const blocksFileName = 'blocks.dat'
 
-export type DataDirectoryOptions = Omit<BlockStoreOptions, 'device'>
+export type DataDirectoryOptions = Omit<BlockStoreOptions, 'device'> & FileDeviceOptions
 
 /**
  * The directory is made when it is missing; that it belongs to this server is for the caller to see to.
@@ -31,7 +31,7 @@ export async function openDataDirectory(
     const text = `${blocksFileName} is not in ${path}, but there are blocks in it: mount its disk, or restore it`
     throw new ClusterError('DISK', text)
   }
-  const device = await openFileDevice(file)
+  const device = await openFileDevice(file, options)
   try {
     return await openBlockStore({ ...options, device })
   } catch (error) {

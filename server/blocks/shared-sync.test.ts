@@ -19,7 +19,9 @@ class Disk implements Device {
     await settled()
   }
 
-  space = async () => ({ capacityBytes: 0 })
+  space = () => Promise.reject(new Error('not measured'))
+  hold = () => Promise.reject(new Error('not held'))
+  giveBack = () => Promise.reject(new Error('not given back'))
   read = () => Promise.reject(new Error('not read'))
   write = () => Promise.reject(new Error('not written'))
   close = async () => undefined

@@ -10,6 +10,8 @@
  * 4. Who waits for space is served in order, within a deadline, and only while a sync could free it.
  * 5. A reserve is left to changes that give back in time what they take: so on a full disk what is there
  *    can still be written over and punched, and what was allocated can be written.
+ * 6. No more is given out than the disk below has room for, though more be free here: others may have filled it. What
+ *    is free and held by the disk counts as room only once it was given back to it, as new data may go elsewhere.
  */
 import assert from 'node:assert/strict'
 import type { Env, Timer } from '../../network/env/env.ts'
@@ -19,6 +21,7 @@ import {
   maxSpaceWaiters,
   replacingReserveBytes,
   replacingReserveFraction,
+  roomStepFraction,
   spaceDeadlineMs,
 } from '../../network/limits.ts'
 import type { Allocator, Extent } from './allocator.ts'
@@ -47,8 +50,22 @@ export interface SpaceOptions {
   readonly allocator: Allocator
   /** For messages. */
   readonly name: string
+  /** What lies there is nobody's any more. */
+  readonly onFree: (extent: Extent) => void
   /** Space is short and a sync of the index would free some. */
   readonly onPressure: () => void
+  /** Space is free, and the disk below may have no room for it: have a look, and call `measured`. */
+  readonly onShortRoom: () => void
+}
+
+/** What the disk below takes, in units. */
+export interface Room {
+  /** For new data. */
+  readonly units: number
+  /** Beyond that, for changes that give back as much. */
+  readonly reserve: number
+  /** Free here or retired, and held by the disk: it makes room when it is given back. */
+  readonly spare: number
 }
 
 export class Space {
@@ -61,6 +78,12 @@ export class Space {
   #retiredUnits = 0
   #retiredEver = 0
   #syncedMark = 0
+  #room: Room = { units: 0, reserve: 0, spare: 0 }
+  /** Retired since the room was measured. */
+  #retiredSince = 0
+  #roomUnits = Number.POSITIVE_INFINITY
+  /** What may be taken before the room is measured again. */
+  #step = Number.POSITIVE_INFINITY
 
   constructor(options: SpaceOptions) {
     this.#options = options
@@ -74,12 +97,25 @@ export class Space {
 
   /** The same, for a change that `replaces` as much as it takes, or for one that does not. */
   unitsFor(replaces: boolean): number {
-    const units = this.#allocator.freeUnits + this.#retiredUnits
-    return replaces ? units : Math.max(0, units - this.#reserve)
+    const { reserve, spare } = this.#room
+    const room = this.#roomUnits + spare + this.#retiredSince + (replaces ? reserve : 0)
+    const free = Math.min(this.#allocator.freeUnits + this.#retiredUnits, room)
+    return Math.max(0, replaces ? free : free - this.#reserve)
   }
 
-  get totalUnits(): number {
-    return this.#allocator.units
+  /** Named by the index, or about to be. */
+  get usedUnits(): number {
+    return this.#allocator.units - this.#allocator.freeUnits - this.#retiredUnits
+  }
+
+  /** Whether so much can be taken at once, without a look at the disk. */
+  isSure(units: number, replaces: boolean): boolean {
+    return units <= this.#step && units <= this.#unitsNow(replaces)
+  }
+
+  /** To be free when the index is on the disk and reads have ended. */
+  get retiredUnits(): number {
+    return this.#retiredUnits
   }
 
   /**
@@ -97,13 +133,27 @@ export class Space {
   }
 
   #allocate(units: number, replaces: boolean): Extent[] | null {
-    if (!replaces && units > this.#allocator.freeUnits - this.#reserve) return null
-    return this.#allocator.allocate(units)
+    if (units > this.#unitsNow(replaces)) return null
+    const extents = this.#allocator.allocate(units)
+    if (extents === null) return null
+    this.#roomUnits -= units
+    this.#step -= units
+    return extents
+  }
+
+  /** Without what a sync or the disk would have to free first. */
+  #unitsNow(replaces: boolean): number {
+    const free = this.#allocator.freeUnits
+    if (replaces) return Math.min(free, this.#roomUnits + this.#room.reserve)
+    return Math.min(free, this.#roomUnits) - this.#reserve
   }
 
   /** Gives back what was taken and never named by the index. */
   giveBack(extents: readonly Extent[]): void {
-    for (const extent of extents) this.#allocator.free(extent)
+    for (const extent of extents) {
+      this.#allocator.free(extent)
+      this.#options.onFree(extent)
+    }
     this.#serveWaiters()
   }
 
@@ -112,7 +162,10 @@ export class Space {
     this.#retiredEver++
     const current = this.#epochs.at(-1)!
     this.#retired.push({ extents, epoch: current.number })
-    for (const extent of extents) this.#retiredUnits += extent.units
+    for (const extent of extents) {
+      this.#retiredUnits += extent.units
+      this.#retiredSince += extent.units
+    }
     if (current.readers === 0) current.number++
     else this.#epochs.push({ number: current.number + 1, readers: 0 })
     if (this.#waiters.length > 0 || this.#retired.length - this.#released >= maxRetiredChanges) {
@@ -146,10 +199,30 @@ export class Space {
     if (this.#waiters.length > 0) this.#press()
   }
 
-  /** The device has grown. */
-  grow(units: number): void {
-    if (units <= this.#allocator.units) return
-    this.#allocator.grow(units)
+  /** The device has grown, and the disk below it room as told. */
+  measured(units: number, room: Room): void {
+    if (units > this.#allocator.units) this.#allocator.grow(units)
+    this.#room = room
+    this.#roomUnits = room.units
+    this.#retiredSince = 0
+    this.#step = Math.floor(Math.max(0, room.units) * roomStepFraction)
+    this.#serveWaiters(true)
+  }
+
+  /** Takes these free runs out of use while they are given back to the disk: `returned` ends that. */
+  beginReturn(extents: readonly Extent[]): void {
+    for (const extent of extents) {
+      const claimed = this.#allocator.claim(extent)
+      assert(claimed === extent.units, 'what is given back is free')
+      this.#retiredUnits += extent.units
+    }
+  }
+
+  returned(extents: readonly Extent[]): void {
+    for (const extent of extents) {
+      this.#allocator.free(extent)
+      this.#retiredUnits -= extent.units
+    }
     this.#serveWaiters()
   }
 
@@ -164,6 +237,7 @@ export class Space {
     while (synced-- > 0 && this.#retired[this.#released]!.epoch < oldestReads) {
       for (const extent of this.#retired[this.#released]!.extents) {
         this.#allocator.free(extent)
+        this.#options.onFree(extent)
         this.#retiredUnits -= extent.units
       }
       this.#released++
@@ -193,6 +267,7 @@ export class Space {
     }
     this.#waiters.push(waiter)
     this.#press()
+    if (units <= this.#allocator.freeUnits) this.#options.onShortRoom()
     return promise
   }
 
@@ -205,7 +280,8 @@ export class Space {
     return new PosixError('ENOSPC', `no space left in ${this.#options.name}`)
   }
 
-  #serveWaiters(): void {
+  /** @param isMeasured the disk below was looked at just now. */
+  #serveWaiters(isMeasured = false): void {
     // Those who replace come before those who would take what is kept for them.
     for (let index = 0; index < this.#waiters.length; ) {
       const waiter = this.#waiters[index]!
@@ -217,7 +293,11 @@ export class Space {
       } else if (waiter.replaces) break
       else index++
     }
-    if (this.#retiredUnits === 0) this.#rejectWaiters(() => this.#noSpace())
+    const first = this.#waiters[0]
+    if (first === undefined) return
+    const mayFit = !isMeasured && first.units <= this.#allocator.freeUnits
+    if (mayFit) this.#options.onShortRoom()
+    else if (this.#retiredUnits === 0) this.#rejectWaiters(() => this.#noSpace())
   }
 
   #rejectWaiters(error: () => Error): void {

@@ -74,3 +74,20 @@ export function findFreeRun(bitmap: Uint32Array, wanted: number): FreeRun {
   }
   return { start: -1, longest: Math.max(longest, run) }
 }
+
+/** Every run of free units below `end`. */
+export function freeRunsIn(bitmap: Uint32Array, end: number): { unit: number; units: number }[] {
+  const runs: { unit: number; units: number }[] = []
+  for (let bit = 0; bit < end; ) {
+    const rest = bitmap[bit >>> 5]! >>> (bit & 31)
+    const free = Math.min(trailingZeros(rest), 32 - (bit & 31), end - bit)
+    const last = runs.at(-1)
+    if (free > 0 && last !== undefined && last.unit + last.units === bit) last.units += free
+    else if (free > 0) runs.push({ unit: bit, units: free })
+    bit += free
+    if (bit >= end) break
+    const next = bitmap[bit >>> 5]! >>> (bit & 31)
+    bit += Math.min(trailingZeros(~next), 32 - (bit & 31))
+  }
+  return runs
+}

@@ -81,6 +81,23 @@ export function deviceCompliance(
     for (const at of places) t.true(found[at]!.equals(pattern(65_536, at)))
   })
 
+  claim('what is given back can be written again, and nothing beside it is lost', async (t, f) => {
+    const { device } = f
+    await device.write(0, [pattern(3 * 65_536, 1)])
+    await device.giveBack(65_536, 65_536)
+    const expected = Buffer.from(pattern(3 * 65_536, 1))
+    t.true((await bytesAt(device, 0, 65_536)).equals(expected.subarray(0, 65_536)))
+    t.true((await bytesAt(device, 2 * 65_536, 65_536)).equals(expected.subarray(2 * 65_536)))
+    await device.write(65_536, [pattern(65_536, 2)])
+    t.true((await bytesAt(device, 65_536, 65_536)).equals(pattern(65_536, 2)))
+  })
+
+  claim('a range that is held keeps what was written and reads as zeros', async (t, { device }) => {
+    await device.write(0, [pattern(10_000, 1)])
+    await device.hold(0, 1 * MiB)
+    t.deepEqual(await bytesAt(device, 0, 20_000), Buffer.concat([pattern(10_000, 1)], 20_000))
+  })
+
   claim('reads and writes of nothing do nothing', async (t, { device }) => {
     await device.write(0, [])
     await device.write(0, [new Uint8Array(0)])

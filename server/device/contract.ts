@@ -3,6 +3,17 @@
 export interface DeviceSpace {
   /** Highest address that may be written, plus one; may change as a shared disk fills. */
   readonly capacityBytes: number
+  /** What the disk holds for this device: in use or not, and less than was promised where it holds holes. */
+  readonly heldBytes: number
+  /**
+   * How much more the disk takes for new data where it holds nothing yet: Infinity where it holds everything. Below
+   * 0 when others have taken of what is left to them.
+   */
+  readonly roomBytes: number
+  /** What it takes beyond that, for changes that give back as much. */
+  readonly reserveBytes: number
+  /** So little room that what is free had better be given back. */
+  readonly isShort: boolean
 }
 
 export interface Device {
@@ -20,6 +31,16 @@ export interface Device {
    * @throws PosixError ENOSPC, ClusterError DISK.
    */
   write(position: number, pieces: readonly Uint8Array[]): Promise<void>
+  /**
+   * Makes the disk hold the range, so that a later write finds its space; where it cannot, nothing happens.
+   * @throws PosixError ENOSPC, ClusterError DISK.
+   */
+  hold(position: number, length: number): Promise<void>
+  /**
+   * The disk need not hold the range any more, which nobody needs: it may read as zeros from now on.
+   * @returns false where the disk cannot let go of it. @throws ClusterError DISK.
+   */
+  giveBack(position: number, length: number): Promise<boolean>
   /** Everything written before the call is on the disk (fdatasync(2)). @throws ClusterError DISK. */
   sync(): Promise<void>
   close(): Promise<void>

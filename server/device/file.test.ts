@@ -66,6 +66,26 @@ test('room that the file takes up already still counts as room', async t => {
   await device.close()
 })
 
+test('the file holds what it is to hold, and lets go of what it gives back', async t => {
+  const path = await emptyPath(t)
+  const device = await openFileDevice(path)
+  await device.hold(0, 4 * 1024 * 1024)
+  t.true((await device.space()).heldBytes >= 4 * 1024 * 1024)
+  t.true(await device.giveBack(0, 4 * 1024 * 1024))
+  t.true((await device.space()).heldBytes < 64 * 1024)
+  await device.close()
+})
+
+test('where metadata lies on the same disk, more is left free, for overwriting less', async t => {
+  const path = await emptyPath(t)
+  const alone = await openFileDevice(path)
+  const shared = await openFileDevice(path, { withMetadata: true })
+  const [a, b] = [await alone.space(), await shared.space()]
+  t.true(b.roomBytes + b.reserveBytes < a.roomBytes + a.reserveBytes)
+  await alone.close()
+  await shared.close()
+})
+
 test('a directory that is not there is told as a disk error that names the file', async t => {
   const path = join(await emptyPath(t), 'missing', 'blocks.dat')
   const error = await t.throwsAsync(openFileDevice(path), { code: 'DISK' })

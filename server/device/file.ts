@@ -7,20 +7,36 @@
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { cachedReadBytes, diskReserveBytes, diskReserveFraction } from '../../network/limits.ts'
+import {
+  cachedReadBytes,
+  diskReserveBytes,
+  diskReserveFraction,
+  shortRoomFraction,
+} from '../../network/limits.ts'
+import { metaReserveOf } from '../metadata/reserve.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
+import { fileSpace, isUnsupported } from './file-space.ts'
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
 
+export interface FileDeviceOptions {
+  /** Metadata lies on the same file system: it is left what it needs to go on. */
+  readonly withMetadata?: boolean
+}
+
 /** Opens the file, or makes it. @throws ClusterError DISK, PosixError ENOSPC. */
-export async function openFileDevice(path: string): Promise<Device> {
+export async function openFileDevice(
+  path: string,
+  { withMetadata = false }: FileDeviceOptions = {},
+): Promise<Device> {
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     await syncDirectory(dirname(path))
-    return new FileDevice(path, handle)
+    return new FileDevice(path, handle, withMetadata)
   } catch (error) {
     throw diskError(path, 'open', error)
   }
@@ -39,13 +55,15 @@ export async function syncDirectory(path: string): Promise<void> {
 class FileDevice implements Device {
   readonly name: string
   readonly #handle: FileHandle
+  readonly #withMetadata: boolean
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | null = null
   #inFlight = 0
 
-  constructor(path: string, handle: FileHandle) {
+  constructor(path: string, handle: FileHandle, withMetadata: boolean) {
     this.name = path
     this.#handle = handle
+    this.#withMetadata = withMetadata
   }
 
   /** A shared file system's free space counts as ours, but for a reserve. */
@@ -54,10 +72,28 @@ class FileDevice implements Device {
       const status = fstatSync(this.#handle.fd)
       const system = statfsSync(this.name)
       const totalBytes = system.blocks * system.bsize
-      const reserve = Math.min(diskReserveBytes, Math.floor(totalBytes * diskReserveFraction))
-      const usable = status.blocks * statBlockBytes + system.bavail * system.bsize - reserve
-      return { capacityBytes: Math.max(status.size, usable) }
+      const heldBytes = status.blocks * statBlockBytes
+      const [left, kept] = this.#leftToOthers(totalBytes)
+      const roomBytes = system.bavail * system.bsize - left
+      return {
+        capacityBytes: Math.max(status.size, heldBytes + roomBytes),
+        heldBytes,
+        roomBytes,
+        reserveBytes: left - kept,
+        isShort: roomBytes < totalBytes * shortRoomFraction,
+      }
     })
+  }
+
+  /**
+   * By new data, and by any. New data ends before metadata is refused, that metadata has something to grow into;
+   * what replaces data goes on a little longer.
+   */
+  #leftToOthers(totalBytes: number): readonly [number, number] {
+    const reserve = Math.min(diskReserveBytes, Math.floor(totalBytes * diskReserveFraction))
+    if (!this.#withMetadata) return [reserve, 0]
+    const meta = metaReserveOf(totalBytes)
+    return [Math.max(reserve, meta * 1.25), meta * 0.75]
   }
 
   read(position: number, target: Uint8Array): Promise<void> {
@@ -80,6 +116,21 @@ class FileDevice implements Device {
         at += count
         left = withoutFirst(left, count)
       }
+    })
+  }
+
+  hold(position: number, length: number): Promise<void> {
+    return this.#run('allocation', async () => {
+      const errno = await fileSpace.hold(this.#handle.fd, position, length)
+      if (errno !== 0 && !isUnsupported(errno)) throw systemError(errno)
+    })
+  }
+
+  giveBack(position: number, length: number): Promise<boolean> {
+    return this.#run('punch', async () => {
+      const errno = await fileSpace.giveBack(this.#handle.fd, position, length)
+      if (errno !== 0 && !isUnsupported(errno)) throw systemError(errno)
+      return errno === 0
     })
   }
 
@@ -140,6 +191,11 @@ class FileDevice implements Device {
       )
     })
   }
+}
+
+function systemError(errno: number): Error {
+  const [code = `${errno}`] = getSystemErrorMap().get(-errno) ?? []
+  return Object.assign(new Error(code), { code })
 }
 
 function withoutFirst(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {

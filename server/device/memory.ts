@@ -14,6 +14,8 @@ import { SparseBytes } from './sparse-bytes.ts'
 /** What a disk writes as a whole, or not at all, when the power fails. */
 const sectorBytes = 512
 const chanceSteps = 2 ** 32
+/** What a thin disk holds or does not. */
+const heldUnitBytes = 4096
 
 /** Chances from 0, never, to 1, always. */
 export interface DeviceFaults {
@@ -42,6 +44,8 @@ export interface MemoryDeviceOptions {
   readonly env: Pick<Env, 'random' | 'timers'>
   readonly capacityBytes: number
   readonly name?: string
+  /** The disk below holds only what was written, and no more than this; without it, all from the start. */
+  readonly thinBytes?: number
   /** Each operation takes a random time below this; 0, the default, for at once. */
   readonly slowestMs?: number
 }
@@ -59,6 +63,8 @@ export class MemoryDevice implements Device {
   faults: DeviceFaults = noFaults
   readonly #options: MemoryDeviceOptions
   readonly #content = new SparseBytes()
+  /** Of a thin disk, the units that it holds. */
+  readonly #held = new Set<number>()
   #undo: Replaced[] = []
   /** Writes that are no longer in `#undo`. */
   #synced = 0
@@ -74,7 +80,32 @@ export class MemoryDevice implements Device {
 
   async space(): Promise<DeviceSpace> {
     await this.#turn()
-    return { capacityBytes: this.#capacityBytes }
+    const capacityBytes = this.#capacityBytes
+    const { thinBytes } = this.#options
+    if (thinBytes === undefined) {
+      const roomBytes = Number.POSITIVE_INFINITY
+      return { capacityBytes, heldBytes: capacityBytes, roomBytes, reserveBytes: 0, isShort: false }
+    }
+    const heldBytes = this.#held.size * heldUnitBytes
+    const roomBytes = thinBytes - heldBytes
+    const isShort = roomBytes < thinBytes / 4
+    return { capacityBytes, heldBytes, roomBytes, reserveBytes: 0, isShort }
+  }
+
+  async hold(position: number, length: number): Promise<void> {
+    await this.#turn()
+    this.#hold(position, length)
+  }
+
+  /** What it read before may come back with a crash, as with any write. */
+  async giveBack(position: number, length: number): Promise<boolean> {
+    await this.#turn()
+    this.#undo.push({ position, bytes: this.#content.slice(position, length) })
+    this.#content.write(position, new Uint8Array(length))
+    for (let at = position; at < position + length; at += heldUnitBytes) {
+      this.#held.delete(at / heldUnitBytes)
+    }
+    return true
   }
 
   async read(position: number, target: Uint8Array): Promise<void> {
@@ -93,6 +124,7 @@ export class MemoryDevice implements Device {
     if (position + bytes.length > this.#capacityBytes || this.#happens(this.faults.noSpace)) {
       throw new PosixError('ENOSPC', `write of ${this.name}`)
     }
+    this.#hold(position, bytes.length)
     const failed = this.#happens(this.faults.writeError)
     this.#undo.push({ position, bytes: this.#content.slice(position, bytes.length) })
     this.#content.write(position, bytes)
@@ -140,6 +172,19 @@ export class MemoryDevice implements Device {
 
   resize(capacityBytes: number): void {
     this.#capacityBytes = capacityBytes
+  }
+
+  #hold(position: number, length: number): void {
+    const { thinBytes } = this.#options
+    if (thinBytes === undefined) return
+    const first = Math.floor(position / heldUnitBytes)
+    const end = Math.ceil((position + length) / heldUnitBytes)
+    const added: number[] = []
+    for (let unit = first; unit < end; unit++) if (!this.#held.has(unit)) added.push(unit)
+    if ((this.#held.size + added.length) * heldUnitBytes > thinBytes) {
+      throw new PosixError('ENOSPC', `write of ${this.name}`)
+    }
+    for (const unit of added) this.#held.add(unit)
   }
 
   /** Takes a random part of a write back. */

@@ -28,5 +28,10 @@ export interface KeyValueStore extends KeyReader {
   batch(mutations: readonly KeyMutation[], options: { readonly sync: boolean }): Promise<void>
   /** Pairs with `from <= key < to` in order, as they were when the call was made. */
   range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]>
+  /**
+   * Merges what was deleted out of the store: the disk has its space again. Nothing happens where the store takes more
+   * than this. @throws ClusterError DISK.
+   */
+  compact(mostBytes: number): Promise<void>
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -35,6 +36,73 @@ test('what was written is there when the store is opened again', async t => {
   const again = await openLevelStore(directory)
   t.teardown(() => again.close())
   t.deepEqual(plain(again.get('\xff')), [7])
+})
+
+test('what was deleted gives its space back when the store is merged, unless it is large', async t => {
+  const directory = await scratch(t)
+  const store = await openLevelStore(directory)
+  t.teardown(() => store.close())
+  const taken = async () => {
+    const sizes = (await readdir(directory)).map(
+      async name => (await stat(join(directory, name))).size,
+    )
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+  }
+  const keys = Array.from({ length: 300 }, (_, index) => `k${index}`)
+  for (const key of keys) {
+    await store.batch([{ key, value: randomBytes(16_384) }], { sync: false })
+  }
+  await store.batch(
+    keys.slice(1).map(key => ({ key, value: null })),
+    { sync: true },
+  )
+  await store.compact(1_000_000)
+  t.true((await taken()) > 4_000_000)
+  await store.compact(100_000_000)
+  t.true((await taken()) < 200_000)
+  t.is(store.get('k0')?.byteLength, 16_384)
+  t.is(store.get('k1'), undefined)
+})
+
+test('a store is merged part by part, and nothing that stays is lost', async t => {
+  const directory = await scratch(t)
+  const store = await openLevelStore(directory)
+  t.teardown(() => store.close())
+  const taken = async () => {
+    const sizes = (await readdir(directory)).map(name =>
+      stat(join(directory, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    )
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+  }
+  const value = (index: number) => Buffer.alloc(16_384, randomBytes(16_384)).fill(index, 0, 4)
+  const keys = Array.from(
+    { length: 4000 },
+    (_, index) => `\x00\x07d${String(index).padStart(6, '0')}`,
+  )
+  for (let at = 0; at < keys.length; at += 100) {
+    const some = keys.slice(at, at + 100)
+    await store.batch(
+      some.map((key, index) => ({ key, value: value(index) })),
+      { sync: false },
+    )
+  }
+  const before = await taken()
+  let peak = before
+  let isMerging = true
+  const watching = (async () => {
+    while (isMerging) {
+      peak = Math.max(peak, await taken())
+      await new Promise(resolve => setTimeout(resolve, 2))
+    }
+  })()
+  for (let round = 0; round < 2; round++) await store.compact(1e9)
+  isMerging = false
+  await watching
+  t.true(peak < before + 48 * 1024 * 1024, `${before} at rest, ${peak} at most`)
+  for (const [index, key] of keys.entries()) t.is(store.get(key)?.[0], (index % 100) & 255)
 })
 
 test('a store is open once at a time', async t => {

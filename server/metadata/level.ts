@@ -1,10 +1,18 @@
 /** The key-value contract over Level: classic-level on disk, memory-level in tests and simulation. */
+import { statfs } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import type { AbstractIterator, AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import { MemoryLevel } from 'memory-level'
 import { ClusterError } from '../../network/errors.ts'
-import { levelBlockCacheBytes, levelWriteBufferBytes } from '../../network/limits.ts'
+import {
+  leastLevelWriteBufferBytes,
+  levelBlockCacheBytes,
+  levelWriteBufferBytes,
+  levelWriteBufferFraction,
+} from '../../network/limits.ts'
 import type { Key, KeyMutation, KeyValueStore, RangeOptions } from './contract.ts'
+import { type Mergeable, mergeLevel } from './merging.ts'
 import { syncOlderLogs } from './older-logs.ts'
 import { sealed, unsealed } from './sealed.ts'
 
@@ -20,7 +28,7 @@ export async function openLevelStore(directory: string, mayBeNew = true): Promis
   const level = new Level<Buffer, Uint8Array>(directory, {
     ...encodings,
     cacheSize: levelBlockCacheBytes,
-    writeBufferSize: levelWriteBufferBytes,
+    writeBufferSize: await writeBufferFor(directory),
     compression: true,
     createIfMissing: mayBeNew,
   })
@@ -29,13 +37,25 @@ export async function openLevelStore(directory: string, mayBeNew = true): Promis
   } catch (error) {
     throw openError(directory, error)
   }
-  return new LevelStore(level as unknown as ByteLevel, directory, () => syncOlderLogs(directory))
+  return new LevelStore(level as unknown as ByteLevel, directory, {
+    syncOlder: () => syncOlderLogs(directory),
+    compact: mostBytes => mergeLevel(level as unknown as Mergeable, directory, mostBytes),
+  })
 }
 
 export async function openMemoryStore(): Promise<KeyValueStore> {
   const level = new MemoryLevel<Buffer, Uint8Array>({ ...encodings, storeEncoding: 'buffer' })
   await level.open()
-  return new LevelStore(level as unknown as ByteLevel, 'memory', () => Promise.resolve())
+  const nothing = () => Promise.resolve()
+  const disk = { syncOlder: nothing, compact: nothing }
+  return new LevelStore(level as unknown as ByteLevel, 'memory', disk)
+}
+
+/** Level needs some of them to merge tables: on a small disk they are small, so that it can when the disk is full. */
+async function writeBufferFor(directory: string): Promise<number> {
+  const { blocks, bsize } = await statfs(dirname(resolve(directory)))
+  const share = Math.floor(blocks * bsize * levelWriteBufferFraction)
+  return Math.min(levelWriteBufferBytes, Math.max(leastLevelWriteBufferBytes, share))
 }
 
 function openError(directory: string, error: unknown): ClusterError {
@@ -48,15 +68,21 @@ function openError(directory: string, error: unknown): ClusterError {
   return new ClusterError('DISK', text, { cause: error })
 }
 
+/** What only a store on a disk has to do. */
+interface OnDisk {
+  syncOlder(): Promise<void>
+  compact(mostBytes: number): Promise<void>
+}
+
 class LevelStore implements KeyValueStore {
   readonly #level: ByteLevel
   readonly #name: string
-  readonly #syncOlder: () => Promise<void>
+  readonly #disk: OnDisk
 
-  constructor(level: ByteLevel, name: string, syncOlder: () => Promise<void>) {
+  constructor(level: ByteLevel, name: string, disk: OnDisk) {
     this.#level = level
     this.#name = name
-    this.#syncOlder = syncOlder
+    this.#disk = disk
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -79,7 +105,7 @@ class LevelStore implements KeyValueStore {
     })
     try {
       await this.#level.batch(operations, options as object)
-      if (options.sync) await this.#syncOlder()
+      if (options.sync) await this.#disk.syncOlder()
     } catch (error) {
       throw this.#failed('write to', error)
     }
@@ -92,6 +118,14 @@ class LevelStore implements KeyValueStore {
   ): AsyncIterable<readonly [Key, Uint8Array]> {
     const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
     return new Pairs(this.#level.iterator(range), onDamaged ?? failAt)
+  }
+
+  async compact(mostBytes: number): Promise<void> {
+    try {
+      await this.#disk.compact(mostBytes)
+    } catch (error) {
+      throw this.#failed('compact', error)
+    }
   }
 
   close(): Promise<void> {

@@ -29,6 +29,8 @@ export class MetadataStore implements KeyReader {
   #writing: Group | null = null
   #scheduled = false
   #failure: Error | null = null
+  #deletedCount = 0
+  #compacting: Promise<void> | null = null
 
   /** @param onFailure called once when a batch could not be written: the server must end. */
   constructor(store: KeyValueStore, onFailure: (error: Error) => void) {
@@ -82,7 +84,21 @@ export class MetadataStore implements KeyReader {
     return staged.length === 0 ? stored : merged(staged, stored)
   }
 
+  /** How many records were deleted so far. */
+  get deletedCount(): number {
+    return this.#deletedCount
+  }
+
+  /** As that of the store below; one at a time. */
+  compact(mostBytes: number): Promise<void> {
+    this.#compacting ??= this.#store.compact(mostBytes).finally(() => {
+      this.#compacting = null
+    })
+    return this.#compacting
+  }
+
   async close(): Promise<void> {
+    await this.#compacting?.catch(() => undefined)
     if (this.#failure === null) await this.settled()
     await this.#store.close()
   }
@@ -112,7 +128,10 @@ export class MetadataStore implements KeyReader {
       this.#gathering = newGroup()
       this.#writing = group
       const mutations: KeyMutation[] = []
-      for (const [key, value] of group.mutations) mutations.push({ key, value })
+      for (const [key, value] of group.mutations) {
+        mutations.push({ key, value })
+        if (value === null) this.#deletedCount++
+      }
       try {
         await this.#store.batch(mutations, { sync: group.sync })
       } catch (error) {

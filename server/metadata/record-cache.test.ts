@@ -24,6 +24,10 @@ class Watched implements KeyValueStore {
     return this.#store.range(from, to)
   }
 
+  compact(): Promise<void> {
+    return this.#store.compact()
+  }
+
   close(): Promise<void> {
     return this.#store.close()
   }

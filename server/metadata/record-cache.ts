@@ -47,6 +47,10 @@ export class RecordCache implements KeyValueStore {
     return this.#store.range(from, to, options)
   }
 
+  compact(mostBytes: number): Promise<void> {
+    return this.#store.compact(mostBytes)
+  }
+
   close(): Promise<void> {
     this.#kept.clear()
     return this.#store.close()

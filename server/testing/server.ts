@@ -14,6 +14,7 @@ import { AppendGrants } from '../leases/append-grants.ts'
 import { LockService } from '../leases/lock-service.ts'
 import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
+import { Compaction } from '../metadata/compaction.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { MetadataService } from '../partition/metadata-service.ts'
 import type { Partition } from '../partition/partition.ts'
@@ -127,7 +128,7 @@ export class TestServer {
       coordinator: this.coordinator,
       participant: this.participant,
       syncPoint,
-      status: this.#status(),
+      status: this.#status(env),
       checking: new Checking({ partitionCount, blocks: this.blocks }),
       boot: cluster.bootOf(id),
       connectionOf: () => 0,
@@ -228,13 +229,14 @@ export class TestServer {
     })
   }
 
-  #status(): ServerStatus {
+  #status(env: TestCluster['env']): ServerStatus {
     return new ServerStatus({
       host: 'test',
       member: this.id,
       metaDirectory: '/',
       dataDirectory: '/',
       blocks: this.blocks,
+      compaction: new Compaction({ env, store: this.metadata }),
       partitions: () => this.partitions.all(),
       epochOf: partition => this.partitions.epochOf(partition),
       purgeQueue: () => this.purger.waitingCount,

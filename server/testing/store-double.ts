@@ -25,6 +25,11 @@ export class StoreDouble implements KeyValueStore {
     return this.content.get(key)
   }
 
+  /** What was deleted is gone already. */
+  compact(): Promise<void> {
+    return Promise.resolve()
+  }
+
   /** Batches wait from now on. */
   hold(): void {
     this.#held ??= []

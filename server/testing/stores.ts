@@ -71,6 +71,14 @@ class DeviceOfOne implements Device {
     return this.#alive(() => this.#device.write(position, pieces))
   }
 
+  hold(position: number, length: number): Promise<void> {
+    return this.#alive(() => this.#device.hold(position, length))
+  }
+
+  giveBack(position: number, length: number): Promise<boolean> {
+    return this.#alive(() => this.#device.giveBack(position, length))
+  }
+
   sync(): Promise<void> {
     return this.#alive(() => this.#device.sync())
   }
@@ -78,8 +86,9 @@ class DeviceOfOne implements Device {
   /** The machine keeps it. */
   async close(): Promise<void> {}
 
-  async #alive(act: () => Promise<void>): Promise<void> {
-    if (!this.#isDead()) await act()
-    if (this.#isDead()) await new Promise(() => undefined)
+  async #alive<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#isDead() ? null : { result: await act() }
+    if (done === null || this.#isDead()) return await new Promise<never>(() => undefined)
+    return done.result
   }
 }

@@ -1,11 +1,13 @@
 /** A data disk that fills up: programs are told, nothing is lost, and space that is freed can be used. */
-import { mkdir, open, readdir, readFile, statfs, unlink, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rm, statfs, unlink, writeFile } from 'node:fs/promises'
+import type { ExecutionContext } from 'ava'
 import { sessionTimeoutMs } from '../../network/limits.ts'
 import { bytesOf, sameBytes } from '../posix/bytes.ts'
 import { run } from '../posix/program.ts'
 import { eventually } from './eventually.ts'
 import { testMounted } from './fuse.ts'
-import { makeCluster } from './processes.ts'
+import { makeCluster, type ProcessCluster } from './processes.ts'
 
 /** Writes 5 MB to the path, unless there is no space. */
 async function hasRoom(path: string): Promise<boolean> {
@@ -95,3 +97,79 @@ testMounted(
     await cluster.isSound(t)
   },
 )
+
+testMounted(
+  'a small disk with metadata and data on it fills up, and deleting all makes room for both again',
+  async t => {
+    if (!isRoot) {
+      t.log('not checked: a small disk takes root')
+      t.pass()
+      return
+    }
+    const cluster = await makeCluster(t, { servers: 3 })
+    await mkdir(cluster.home, { mode: 0o700 })
+    t.is(
+      (await run('/', 'mount', ['-t', 'tmpfs', '-o', 'size=180m', 'tmpfs', cluster.home])).code,
+      0,
+    )
+    await cluster.up(t)
+    await fillsAndEmpties(t, cluster, { top: cluster.mountpoint, bytes: 2_000_000 })
+    // Files beside their inodes, which take no data disk.
+    const created = ['volume', 'create', 'wide', '--inline-limit', '64KiB', '--home', cluster.home]
+    t.is((await cluster.rookery(...created)).code, 0)
+    const top = await cluster.mountAgain('wide', ['--volume', 'wide'])
+    await fillsAndEmpties(t, cluster, { top, bytes: 60_000 })
+  },
+)
+
+interface Filling {
+  readonly top: string
+  readonly bytes: number
+}
+
+async function fillsAndEmpties(
+  t: ExecutionContext,
+  cluster: ProcessCluster,
+  { top, bytes }: Filling,
+): Promise<void> {
+  await mkdir(`${top}/d`)
+  const kept = await fillUp(`${top}/d`, bytes)
+  t.true(kept > 50, `${kept} files of ${bytes} bytes`)
+  for (let index = 0; index < kept; index += 7) {
+    sameBytes(t, await readFile(`${top}/d/${index}`), contentOf(index, bytes))
+  }
+  if (top === cluster.mountpoint) {
+    // A disk that is full is no reason to keep anybody from starting and deleting.
+    await cluster.down(t)
+    await cluster.up(t)
+  }
+  await rm(`${top}/d`, { recursive: true })
+  const deadlineMs = 2 * sessionTimeoutMs + 15_000
+  await eventually('there is space again', () => hasRoom(`${top}/x`), deadlineMs)
+  await rm(`${top}/x`)
+  await cluster.isSound(t)
+  const logs = await cluster.logs()
+  t.notRegex(logs, /starting it again/)
+}
+
+/** What does not become shorter in the metadata store, which compresses. */
+function contentOf(index: number, bytes: number): Buffer {
+  const content = Buffer.from(noise.subarray(0, bytes))
+  content.writeUInt32LE(index)
+  return content
+}
+
+const noise = randomBytes(2_000_000)
+
+/** Files of so many bytes, synced, until there is no space. @returns how many were kept. */
+async function fillUp(directory: string, bytes: number): Promise<number> {
+  for (let index = 0; ; index++) {
+    try {
+      await writeFile(`${directory}/${index}`, contentOf(index, bytes), { flush: index % 50 === 0 })
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+      await rm(`${directory}/${index}`, { force: true })
+      return index
+    }
+  }
+}
