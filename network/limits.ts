@@ -90,6 +90,8 @@ export const maxRequestsServed = 4096
 
 /** Deadlines. A file operation is retried until `operationDeadlineMs`, then fails with EIO. */
 export const dialDeadlineMs = 2_000
+/** For hello and proof, both ways: they compute, and a machine that has other things to do takes seconds. */
+export const greetingDeadlineMs = 5_000
 /** With handshakes that both sides compute at: on a machine that has other things to do they take seconds. */
 export const secureDialDeadlineMs = 10_000
 export const callDeadlineMs = 10_000

@@ -10,7 +10,7 @@ import { Refusal } from '../admission/refusal.ts'
 import { type Caller, stranger } from '../admission/roles.ts'
 import type { Env, Timer } from '../env/env.ts'
 import { ClusterError } from '../errors.ts'
-import { callDeadlineMs, dialDeadlineMs } from '../limits.ts'
+import { callDeadlineMs, greetingDeadlineMs } from '../limits.ts'
 import {
   type Connection,
   type ConnectionHandler,
@@ -83,7 +83,7 @@ export class RpcPeer implements Peer {
     this.#admitted = options.admitted
     const { timers } = env
     // What has arrived by now is read before: a process that was held up blames nobody else for it.
-    this.#greetingTimer = timers.after(dialDeadlineMs, () => timers.soon(() => this.#silent()))
+    this.#greetingTimer = timers.after(greetingDeadlineMs, () => timers.soon(() => this.#silent()))
   }
 
   get hello(): HelloRequest {

@@ -114,7 +114,7 @@ async function stranger(send: (say: (header: FrameHeader, body: Uint8Array) => v
   })
   await env.advance(1)
   const early = ended
-  await env.advance(2000)
+  await env.advance(5000)
   return { ...world, kinds, early, late: ended }
 }
 
