@@ -24,6 +24,7 @@ import { Sessions } from './leases/sessions.ts'
 import { Compaction } from './metadata/compaction.ts'
 import type { KeyMutation, KeyValueStore } from './metadata/contract.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
+import { metaReserveOf } from './metadata/reserve.ts'
 import { PartitionFacts } from './partition/facts.ts'
 import { MetadataService } from './partition/metadata-service.ts'
 import type { Partition } from './partition/partition.ts'
@@ -81,7 +82,8 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   const { partitionCount } = init.membership
   let syncPoint: SyncPoint | null = null
   const blocks = await openDataDirectory(init.dataDirectory, {
-    withMetadata: await isOneDisk(init),
+    // Data has to leave metadata some space where both have one disk.
+    neededByOthers: (await isOneDisk(init)) ? metaReserveOf : undefined,
     env: init.env,
     index: store,
     partitions: [...Array(partitionCount).keys()],
@@ -97,7 +99,6 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   return rooms
 }
 
-/** Where it is, data has to leave the metadata some space. */
 async function isOneDisk({ metaDirectory, dataDirectory }: Directories): Promise<boolean> {
   const [meta, data] = await Promise.all([stat(metaDirectory), stat(dataDirectory)])
   return meta.dev === data.dev

@@ -97,6 +97,28 @@ test('fsync asks whoever has the file now, when whom it asked is gone', async t 
   t.deepEqual(asked.slice(-3), [first, next, next])
 })
 
+test('fsync does not go after a file for ever that goes from server to server', async t => {
+  const { cluster, fs, serverOf } = await setUp(t)
+  const file = await make(fs, 'f')
+  await fs.write(file, 0, Buffer.from('x'), {})
+  let lateMs = 0
+  const { clock, timers, random } = cluster.env
+  const late = { ...clock, monotonicMs: () => clock.monotonicMs() + lateMs }
+  const client = cluster.client({ clock: late, timers, random })
+  t.teardown(() => client.close())
+  const other = await openVolume(client, 'v')
+  const moves = Array.from({ length: 20 }, () => ({
+    before: () => {
+      const next = cluster.view.members.find(({ id }) => id !== serverOf(file.ino))!.id
+      cluster.move(partitionOfIno(file.ino), next, true)
+      lateMs += 8_000
+    },
+    error: new ClusterError('NOT_READY', 'about to go'),
+  }))
+  cluster.fail('sync', ...moves)
+  await t.throwsAsync(other.fsync(file.ino), { code: 'EIO', message: /from server to server/ })
+})
+
 test('the end of a process loses nothing, and fsync says so', async t => {
   const { cluster, fs, serverOf } = await setUp(t)
   const file = await make(fs, 'f')

@@ -3,6 +3,7 @@
  * has been started again since, what it had in memory is gone: each open file is told so once (EIO).
  */
 import { ClusterError, PosixError } from '../../network/errors.ts'
+import { operationDeadlineMs } from '../../network/limits.ts'
 import { partitionsOfBlocks } from '../../network/placement/locate.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino, Partition } from '../../network/wire/ids.ts'
@@ -20,7 +21,8 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
   const attributes = await attributesOf(context, ino)
   const visit = dirty.visit(ino)
   const others = await othersOf(context, attributes)
-  const boots = await syncPartitions(context, [...visit.partitions, ...others])
+  const untilMs = context.cluster.env.clock.monotonicMs() + operationDeadlineMs
+  const boots = await syncPartitions(context, [...visit.partitions, ...others], untilMs)
   const lost = dirty.settled(ino, visit, partition => boots.get(partition) ?? null)
   if (lost) context.synced.forget(ino)
   else if (attributes !== null) context.synced.settled(attributes)
@@ -30,11 +32,13 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
 /**
  * Asks whoever is in charge of each. When one cannot be reached and all it was asked for has gone elsewhere, those who have
  * it now are asked: they put on their disks what they took over.
+ * @param untilMs of the monotonic clock: nobody else is asked later.
  * @returns the boots by whom was asked: a partition may have gone to another server meanwhile.
  */
 async function syncPartitions(
   context: Context,
   partitions: readonly Partition[],
+  untilMs: number,
 ): Promise<Map<Partition, readonly string[]>> {
   const { cluster } = context
   const servers = new Map<MemberId, Partition[]>()
@@ -53,7 +57,10 @@ async function syncPartitions(
       for (const partition of held) boots.set(partition, bootsOf(body, partition))
     } catch (error) {
       if (!hasMoved(error)) throw error
-      const elsewhere = await syncPartitions(context, held)
+      if (cluster.env.clock.monotonicMs() >= untilMs) {
+        throw new PosixError('EIO', `sync: partitions of ${server} go from server to server`)
+      }
+      const elsewhere = await syncPartitions(context, held, untilMs)
       for (const [partition, found] of elsewhere) boots.set(partition, found)
     }
   })

@@ -76,10 +76,10 @@ test('the file holds what it is to hold, and lets go of what it gives back', asy
   await device.close()
 })
 
-test('where metadata lies on the same disk, more is left free, for overwriting less', async t => {
+test('where others need the same disk, more is left free, for overwriting less', async t => {
   const path = await emptyPath(t)
   const alone = await openFileDevice(path)
-  const shared = await openFileDevice(path, { withMetadata: true })
+  const shared = await openFileDevice(path, { neededByOthers: total => total / 16 })
   const [a, b] = [await alone.space(), await shared.space()]
   t.true(b.roomBytes + b.reserveBytes < a.roomBytes + a.reserveBytes)
   await alone.close()

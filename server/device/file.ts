@@ -15,7 +15,6 @@ import {
   diskReserveFraction,
   shortRoomFraction,
 } from '../../network/limits.ts'
-import { metaReserveOf } from '../metadata/reserve.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
 import { fileSpace, isUnsupported } from './file-space.ts'
@@ -24,19 +23,19 @@ import { fileSpace, isUnsupported } from './file-space.ts'
 const statBlockBytes = 512
 
 export interface FileDeviceOptions {
-  /** Metadata lies on the same file system: it is left what it needs to go on. */
-  readonly withMetadata?: boolean
+  /** What others on the same file system need to go on, by its size, both in bytes. */
+  readonly neededByOthers?: ((totalBytes: number) => number) | undefined
 }
 
 /** Opens the file, or makes it. @throws ClusterError DISK, PosixError ENOSPC. */
 export async function openFileDevice(
   path: string,
-  { withMetadata = false }: FileDeviceOptions = {},
+  { neededByOthers = nothing }: FileDeviceOptions = {},
 ): Promise<Device> {
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     await syncDirectory(dirname(path))
-    return new FileDevice(path, handle, withMetadata)
+    return new FileDevice(path, handle, neededByOthers)
   } catch (error) {
     throw diskError(path, 'open', error)
   }
@@ -52,18 +51,20 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+const nothing = () => 0
+
 class FileDevice implements Device {
   readonly name: string
   readonly #handle: FileHandle
-  readonly #withMetadata: boolean
+  readonly #neededByOthers: (totalBytes: number) => number
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | null = null
   #inFlight = 0
 
-  constructor(path: string, handle: FileHandle, withMetadata: boolean) {
+  constructor(path: string, handle: FileHandle, neededByOthers: (totalBytes: number) => number) {
     this.name = path
     this.#handle = handle
-    this.#withMetadata = withMetadata
+    this.#neededByOthers = neededByOthers
   }
 
   /** A shared file system's free space counts as ours, but for a reserve. */
@@ -86,14 +87,13 @@ class FileDevice implements Device {
   }
 
   /**
-   * By new data, and by any. New data ends before metadata is refused, that metadata has something to grow into;
+   * By new data, and by any. New data ends before others are refused, that they have something to grow into;
    * what replaces data goes on a little longer.
    */
   #leftToOthers(totalBytes: number): readonly [number, number] {
     const reserve = Math.min(diskReserveBytes, Math.floor(totalBytes * diskReserveFraction))
-    if (!this.#withMetadata) return [reserve, 0]
-    const meta = metaReserveOf(totalBytes)
-    return [Math.max(reserve, meta * 1.25), meta * 0.75]
+    const needed = this.#neededByOthers(totalBytes)
+    return [Math.max(reserve, needed * 1.25), needed * 0.75]
   }
 
   read(position: number, target: Uint8Array): Promise<void> {
