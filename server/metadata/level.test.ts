@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -103,6 +103,32 @@ test('a store is merged part by part, and nothing that stays is lost', async t =
   await watching
   t.true(peak < before + 48 * 1024 * 1024, `${before} at rest, ${peak} at most`)
   for (const [index, key] of keys.entries()) t.is(store.get(key)?.[0], (index % 100) & 255)
+})
+
+test('what Level cannot read in a range is told, also to who leaves it early', async t => {
+  const directory = await scratch(t)
+  const keys = Array.from({ length: 4000 }, (_, index) => `k${10_000 + index}`)
+  const store = await openLevelStore(directory)
+  await store.batch(
+    keys.map((key, index) => ({ key, value: Buffer.alloc(100, index) })),
+    { sync: false },
+  )
+  await store.close()
+  // The log becomes a table.
+  await (await openLevelStore(directory)).close()
+  const [table] = (await readdir(directory)).filter(name => name.endsWith('.ldb'))
+  const file = await open(join(directory, table!), 'r+')
+  await file.write(Buffer.alloc(32, 0xff), 0, 32, Math.floor((await file.stat()).size / 2))
+  await file.close()
+  const damaged = await openLevelStore(directory)
+  t.teardown(() => damaged.close())
+  const read = async (most: number) => {
+    let count = 0
+    for await (const _ of damaged.range('k', 'l')) if (++count === most) break
+    return count
+  }
+  t.is(await read(1000), 1000, 'what lies before it is read')
+  for (const most of [3500, Infinity]) await t.throwsAsync(read(most), { code: 'DISK' })
 })
 
 test('a store is open once at a time', async t => {

@@ -117,7 +117,11 @@ class LevelStore implements KeyValueStore {
     { onDamaged }: RangeOptions = {},
   ): AsyncIterable<readonly [Key, Uint8Array]> {
     const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
-    return new Pairs(this.#level.iterator(range), onDamaged ?? failAt)
+    return new Pairs(this.#level.iterator(range), {
+      end: range.lt,
+      onDamaged: onDamaged ?? failAt,
+      failed: cause => this.#failed('read', cause),
+    })
   }
 
   async compact(mostBytes: number): Promise<void> {
@@ -145,20 +149,31 @@ function failAt(key: Key): never {
 
 type ByteIterator = AbstractIterator<ByteLevel, Buffer, Uint8Array>
 
+interface PairsInit {
+  /** Behind all of the range. */
+  readonly end: Buffer
+  readonly onDamaged: (key: Key) => void
+  /** What those who ask for the pairs are told of an error of Level. */
+  readonly failed: (cause: unknown) => ClusterError
+}
+
 /**
  * The pairs of an iterator of Level, which shows the state in which it was made. By hand and not as a generator:
  * what is at hand is given without further promises, as a listing has many.
+ *
+ * 1. Level passes over what it cannot read, and says so at the end of a range only. So who leaves a range early goes to
+ *    its end first, and is told as well: what was given may have gaps.
  */
 class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
   readonly #iterator: ByteIterator
-  readonly #onDamaged: (key: Key) => void
+  readonly #init: PairsInit
   #step: [Buffer, Uint8Array][] = []
   #next = 0
   #ended = false
 
-  constructor(iterator: ByteIterator, onDamaged: (key: Key) => void) {
+  constructor(iterator: ByteIterator, init: PairsInit) {
     this.#iterator = iterator
-    this.#onDamaged = onDamaged
+    this.#init = init
   }
 
   [Symbol.asyncIterator](): this {
@@ -174,7 +189,22 @@ class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
     }
   }
 
+  /** @throws ClusterError DISK when something was passed over. */
   async return(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+    try {
+      if (!this.#ended) await this.#seekEnd()
+    } catch (error) {
+      return await this.#failed(error)
+    }
+    return await this.#close()
+  }
+
+  async #seekEnd(): Promise<void> {
+    this.#iterator.seek(this.#init.end)
+    await this.#iterator.nextv(1)
+  }
+
+  async #close(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
     this.#step = []
     this.#ended = true
     await this.#iterator.close()
@@ -188,7 +218,7 @@ class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
       const key = bytes.toString('latin1')
       const value = unsealed(bytes, record)
       if (value !== null) return [key, value]
-      this.#onDamaged(key)
+      this.#init.onDamaged(key)
     }
     return null
   }
@@ -202,15 +232,15 @@ class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
         const value = this.#take()
         if (value !== null) return { done: false, value }
       }
-      return await this.return()
+      return await this.#close()
     } catch (error) {
       return await this.#failed(error)
     }
   }
 
   async #failed(error: unknown): Promise<never> {
-    await this.return()
-    throw error
+    await this.#close()
+    throw error instanceof ClusterError ? error : this.#init.failed(error)
   }
 }
 
