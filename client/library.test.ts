@@ -160,6 +160,32 @@ test('files are copied and streamed', async t => {
   await t.throwsAsync(missing.toArray(), { code: 'ENOENT' })
 })
 
+test('a file that is copied onto itself, under whatever name, stays as it is', async t => {
+  const files = await setUp(t)
+  await files.writeFile('/a', 'the only copy')
+  await files.link('/a', '/b')
+  await files.symlink('a', '/c')
+  for (const name of ['/a', '/b', '/c']) {
+    await files.copyFile('/a', name)
+    await files.copyFile(name, '/a')
+  }
+  t.is(await files.readFile('/a', 'utf8'), 'the only copy')
+  await files.writeFile('/longer', 'more than there is to be copied')
+  await files.copyFile('/a', '/longer')
+  t.is(await files.readFile('/longer', 'utf8'), 'the only copy')
+})
+
+test('a directory that is moved away from a tree that is being removed keeps what is in it', async t => {
+  const { files, servers } = await setUpWithServers(t)
+  await files.mkdir('/tree/kept', { recursive: true })
+  await files.writeFile('/tree/kept/file', 'the only copy')
+  await files.writeFile('/tree/first', '')
+  servers.fail('unlink', { before: () => files.rename('/tree/kept', '/kept') })
+  await files.rm('/tree', { recursive: true })
+  t.deepEqual(await files.readdir('/'), ['kept'])
+  t.is(await files.readFile('/kept/file', 'utf8'), 'the only copy')
+})
+
 test('a path whose file is replaced while it is opened leads to the new one', async t => {
   const { files, servers } = await setUpWithServers(t)
   await files.writeFile('/f', 'old')

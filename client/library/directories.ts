@@ -82,7 +82,10 @@ async function madeHere(
   }
 }
 
-/** rm -r of what is in a directory, and of itself. What vanishes meanwhile is as good as removed. */
+/**
+ * rm -r of what is in a directory, and of itself. What vanishes meanwhile is as good as removed; what was moved elsewhere
+ * since it was listed is left alone.
+ */
 export async function removeTree(
   fileSystem: FileSystem,
   parent: Ino,
@@ -90,6 +93,7 @@ export async function removeTree(
   ino: Ino,
 ): Promise<void> {
   for (;;) {
+    if ((await inoOf(fileSystem, parent, name)) !== ino) return
     const removed = await removeContents(fileSystem, ino)
     try {
       await fileSystem.rmdir(parent, name)
@@ -99,6 +103,16 @@ export async function removeTree(
       const filled = error instanceof PosixError && error.code === 'ENOTEMPTY'
       if (!filled || removed === 0) return ignoreAbsent(error)
     }
+  }
+}
+
+/** null when nothing has the name any more. */
+async function inoOf(fileSystem: FileSystem, parent: Ino, name: Name): Promise<Ino | null> {
+  try {
+    return (await fileSystem.lookup(parent, name)).ino
+  } catch (error) {
+    ignoreAbsent(error)
+    return null
   }
 }
 

@@ -295,10 +295,15 @@ export class VolumeFiles {
     await this.#between('copyfile', from, to, async () => {
       const source = await this.open(from, 'r')
       try {
-        const { mode: bits } = await source.stat()
-        const exclusive = (mode & constants.COPYFILE_EXCL) !== 0
-        const target = await this.open(to, exclusive ? 'wx' : 'w', bits & permissionBits)
+        const { ino, mode: bits } = await source.stat()
+        const exclusive = (mode & constants.COPYFILE_EXCL) !== 0 ? constants.O_EXCL : 0
+        const flags = constants.O_WRONLY | constants.O_CREAT | exclusive
+        const target = await this.open(to, flags, bits & permissionBits)
         try {
+          const found = await target.stat()
+          // Emptied only now: it may be the source itself, under this or another name.
+          if (found.ino === ino) return
+          if (found.size > 0) await target.truncate()
           await target.copyFrom(source)
         } finally {
           await target.close()
