@@ -446,6 +446,8 @@ export const maxPathPages = 256
 export const maxSuspicions = 16_384
 /** Findings that a check tells one by one; the others it counts. */
 export const maxFindingsTold = 10_000
+/** Of what was found or done, in words: a reply that is kept has no room for all shards of a directory. */
+export const maxCheckDetailCharacters = 300
 /** Looks at something that changes all the while, before it is left undecided. */
 export const maxCheckLooks = 5
 /** Repairs uncover other faults: passes over a cluster before that is given up. */

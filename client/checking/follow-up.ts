@@ -40,13 +40,15 @@ const order: readonly FaultCode[] = [
   'leaked-blocks',
 ]
 
-/** All names have to be known, not only those that the pass happened to see. */
-const byNames: ReadonlySet<FaultCode> = new Set<FaultCode>([
+const mayNeedName: ReadonlySet<FaultCode> = new Set<FaultCode>([
   'parent',
   'unreachable',
   'nameless',
   'link-count',
 ])
+
+/** All names have to be known, not only those that the pass happened to see. */
+const byNames: ReadonlySet<FaultCode> = new Set<FaultCode>([...mayNeedName, 'orphan-record'])
 
 export interface Examined {
   readonly suspect: Suspect
@@ -176,7 +178,7 @@ export class FollowUp {
       change: seen?.state.change ?? 0,
       remains,
       repair,
-      refuge: seen !== null && repair ? await this.#refuge.ino() : 0,
+      refuge: mayNeedName.has(fault) && repair ? await this.#refuge.ino() : 0,
     }
     try {
       return (await this.#cluster.mutate('examine', partitionOfIno(ino), request)).body

@@ -118,6 +118,18 @@ for (const [title, [fault, ...facts]] of Object.entries(faulty)) {
   test(`${fault}: ${title}`, t => t.deepEqual(faultsOf(...facts), [fault]))
 }
 
+test('of blocks that are queued to be deleted nothing is left, and of others all', t => {
+  const remains = (...facts: readonly Fact[]) => {
+    const gathered = new InodeFacts(ino)
+    for (const fact of [name(), name(makeIno(9, 90)), ...facts]) gathered.add(fact)
+    return [...judge(gathered)][0]?.remains
+  }
+  t.like(remains(blocks(5, 3)), { generation: 5, endBlock: 3, names: 2 })
+  t.like(remains(blocks(5, 3), purge(5)), { generation: 5, endBlock: 0, lastBytes: 0 })
+  t.like(remains(blocks(5, 3), purge(4)), { generation: 5, endBlock: 3 })
+  t.like(remains(blocks(4, 3), purge(5)), { generation: 5, endBlock: 0 })
+})
+
 test('the root needs no name, and has none', t => {
   const facts = new InodeFacts(clusterRootIno)
   facts.add({ ...directory(2, 0, 0), ino: clusterRootIno })

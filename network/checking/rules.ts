@@ -146,12 +146,14 @@ function suspicion(
   return { fault, subject: facts.ino, names: places, remains: remainsOf(facts, generation) }
 }
 
-/** Of these blocks, or else of those of the highest generation. */
+/** Of these blocks, or else of those of the highest generation, unless that is queued to be deleted: it was over. */
 function remainsOf(facts: InodeFacts, generation?: number): Remains {
-  const newest = generation ?? Math.max(0, ...facts.blocks.keys())
-  const last = facts.blocks.get(newest)
+  const newest = generation ?? Math.max(0, ...facts.blocks.keys(), ...facts.purged)
+  const isOver = generation === undefined && facts.purged.has(newest)
+  const last = isOver ? undefined : facts.blocks.get(newest)
   return {
     type: facts.names[0]?.type ?? 0,
+    names: facts.names.length,
     entries: Math.max(facts.holders.length, facts.entries || 0),
     generation: newest,
     endBlock: last?.end ?? 0,
@@ -163,6 +165,7 @@ function remainsOf(facts: InodeFacts, generation?: number): Remains {
 
 export const noRemains: Remains = {
   type: 0,
+  names: 0,
   entries: 0,
   generation: 0,
   endBlock: 0,

@@ -75,9 +75,11 @@ export interface NamePlace {
 export interface Remains {
   /** Type bits that a name has for it; 0 without a name. */
   readonly type: number
+  /** How many names it has. */
+  readonly names: number
   /** It has entries of its own. */
   readonly entries: number
-  /** The highest generation that blocks were found of, or 0. */
+  /** The highest generation that blocks were found of, or are queued to be deleted of, or 0. */
   readonly generation: number
   /** Number of its last block and 1, and bytes in that block. */
   readonly endBlock: number

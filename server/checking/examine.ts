@@ -10,7 +10,7 @@ import type { ExamineReply, ExamineRequest } from '../../network/wire/operations
 import { directoryCount, partitionCount } from './counts.ts'
 import { blocksBeyondReach, leakedBlocks, lostInode } from './data.ts'
 import { danglingEntry, links, unreachable } from './names.ts'
-import { record, stuckTransaction } from './records.ts'
+import { orphanRecord, record, stuckTransaction } from './records.ts'
 import type { Examination, Scene } from './scene.ts'
 
 const examinations: { readonly [F in FaultCode]: Examination } = {
@@ -29,7 +29,7 @@ const examinations: { readonly [F in FaultCode]: Examination } = {
   'stray-inline-data': record,
   'bad-xattrs': record,
   'stray-xattrs': record,
-  'orphan-record': record,
+  'orphan-record': orphanRecord,
   'cut-record': record,
   'purge-record': record,
   'leaked-blocks': leakedBlocks,
@@ -53,6 +53,7 @@ const schema = z.object({
   change: count,
   remains: z.object({
     type: count,
+    names: count,
     entries: count,
     generation: count,
     endBlock: count,

@@ -2,11 +2,12 @@
 import { z } from 'zod'
 import { PosixError } from '../../network/errors.ts'
 import { hashOfCookie, isShardMap } from '../../network/placement/shards.ts'
-import { fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { fileType, isDirectory, isRegular } from '../../network/wire/attributes.ts'
+import { checksumBytes } from '../../network/wire/checksum.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { cookieOf, decodeEntries, type Entry, encodeEntries } from '../metadata/entries.ts'
 import type { Inode } from '../metadata/inode.ts'
-import { entriesKey, holdingKey, inodeKey } from '../metadata/keys.ts'
+import { entriesKey, holdingKey, inlineKey, inodeKey } from '../metadata/keys.ts'
 import type { Batch } from '../partition/batch.ts'
 import { changeInode, writeInode } from '../partition/inodes.ts'
 import { newInode } from '../partition/new-inode.ts'
@@ -117,7 +118,7 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
   },
 
   rebuildInode(
-    { batch, nowNs },
+    { batch, facts, nowNs },
     { ino, mode, parent, nlink, size, generation, reserved, shards, ...rest },
   ) {
     const isNew = getTolerantly(batch, inodeKey(partitionOfIno(ino), ino)) === undefined
@@ -125,16 +126,18 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
     const above = { ino: parent, mode: 0, gid: 0, defaultAcl: target, ...rest }
     const init = { ino, mode, umask: 0, uid: 0, gid: 0, rdev: 0, target, nowNs }
     const made = newInode(above, init)
+    const inline = getTolerantly(batch, inlineKey(partitionOfIno(ino), ino))?.length ?? 0
+    const wholeSize = isRegular(mode) ? Math.max(size, inline - checksumBytes) : size
     // What its blocks take is known to their servers only: as if there were no holes.
     writeInode(batch, {
       ...made,
       nlink,
-      size,
-      generation,
+      size: wholeSize,
+      generation: reserved > 0 ? generation : Math.max(generation, facts.generationFloor),
       reserved,
       shards,
       reach: reserved,
-      allocated: size,
+      allocated: isRegular(mode) ? wholeSize : 0,
     })
     if (isNew) batch.counts.inodes += 1
     return null

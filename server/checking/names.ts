@@ -3,6 +3,7 @@ import {
   defaultBlockBytes,
   defaultInlineBytes,
   maxBlockBytes,
+  maxLinkCount,
   maxPathBytes,
 } from '../../network/limits.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
@@ -59,28 +60,34 @@ function speaksFor(remains: Remains, nameType: number, inodeType: number): boole
   return nameType === fileType.regular && hasData && inodeType !== fileType.regular
 }
 
-/** Its links and entries are counted by the examinations that follow. */
+/**
+ * Its links and entries are counted by the examinations that follow; until then it has as many as were seen, so that it
+ * does not go with the first name that is removed. Data that lies beside the inode is the file's: whatever blocks there
+ * are belong to a write that was never committed.
+ */
 export async function rebuild(scene: Scene, ino: Ino, type: number, parent: Ino): Promise<void> {
   const { transaction, request } = scene
-  const { endBlock, lastBytes, generation } = request.remains
+  const { endBlock, lastBytes, generation, inline, entries, names } = request.remains
   const above = parent === 0 ? null : await inspect(scene, parent)
   const own = above ?? { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes, volume: 0 }
   let { blockBytes } = own
   while (blockBytes < lastBytes && blockBytes < maxBlockBytes) blockBytes *= 2
   const directory = type === fileType.directory
-  const hasBlocks = !directory && endBlock > 0
+  const hasBlocks = !directory && endBlock > 0 && !inline
+  const shards = directory ? await shardMapOf(scene, ino) : noShards
+  const counted = shards.length > 0 ? 0 : entries
   await transaction.run(partitionOfIno(ino), 'rebuildInode', {
     ino,
     mode: directory ? directoryMode : fileMode,
     parent: directory ? parent : 0,
-    nlink: directory ? 2 : 1,
-    size: hasBlocks ? (endBlock - 1) * blockBytes + lastBytes : 0,
-    generation: hasBlocks ? generation : 1,
+    nlink: directory ? 2 : Math.min(Math.max(1, names), maxLinkCount),
+    size: directory ? counted : hasBlocks ? (endBlock - 1) * blockBytes + lastBytes : 0,
+    generation: hasBlocks ? generation : generation + 1,
     reserved: hasBlocks ? endBlock : 0,
     blockBytes,
     inlineBytes: own.inlineBytes,
     volume: own.volume,
-    shards: directory ? await shardMapOf(scene, ino) : noShards,
+    shards,
   })
 }
 

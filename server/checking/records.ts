@@ -4,7 +4,14 @@ import { ClusterError } from '../../network/errors.ts'
 import type { ExamineReply } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
 import { encodeEntries } from '../metadata/entries.ts'
-import { inoOfKey, keyKind, kindOfKey, partitionOfKey, transactionOfKey } from '../metadata/keys.ts'
+import {
+  inoOfKey,
+  keyKind,
+  kindOfKey,
+  orphanKey,
+  partitionOfKey,
+  transactionOfKey,
+} from '../metadata/keys.ts'
 import { encodeXattrs } from '../metadata/xattrs.ts'
 import type { Batch } from '../partition/batch.ts'
 import { writeInode } from '../partition/inodes.ts'
@@ -45,9 +52,11 @@ const mends: { readonly [F in FaultCode]?: Mend } = {
   },
   'stray-xattrs': remove,
   'orphan-record': ({ batch }, key) => {
+    // The key may be that of the inode, which misses it.
     const ino = inoOfKey(key)
-    if (readableAt(batch, ino)?.nlink !== 0) return remove({ batch }, key)
-    batch.put(key, new Uint8Array(0))
+    const listed = orphanKey(partitionOfKey(key), ino)
+    if (readableAt(batch, ino)?.nlink !== 0) return remove({ batch }, listed)
+    batch.put(listed, new Uint8Array(0))
     return 'it was written again'
   },
   'cut-record': remove,
@@ -74,6 +83,15 @@ export const record: Examination = scene => {
     const done = mend(context, key, beholder)
     return done === '' ? lost(detail) : repaired(done)
   })
+}
+
+/** With the record, a file that only counts no links, and has names, would be removed as soon as nobody has it open. */
+export const orphanRecord: Examination = scene => {
+  const { subject, names, change } = scene.request
+  const inode = scene.transaction.local(({ batch }) => readableAt(batch, subject))
+  if (inode?.nlink !== 0) return record(scene)
+  if (names.length > 0) return sound
+  return inode.change === change ? record(scene) : undecided
 }
 
 /** @throws ClusterError MALFORMED for a key of another partition. */

@@ -1,5 +1,6 @@
 /** What an examination has before it: the request, the transaction that locks what it looks at, and this server. */
 import { PosixError } from '../../network/errors.ts'
+import { maxCheckDetailCharacters } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import type { ExamineReply, ExamineRequest, NamePlace } from '../../network/wire/operations.ts'
@@ -27,15 +28,20 @@ export const sound: ExamineReply = { verdict: 'sound', detail: '' }
 export const undecided: ExamineReply = { verdict: 'undecided', detail: '' }
 
 export function faulty(detail: string): ExamineReply {
-  return { verdict: 'faulty', detail }
+  return { verdict: 'faulty', detail: brief(detail) }
 }
 
 export function repaired(detail: string): ExamineReply {
-  return { verdict: 'repaired', detail }
+  return { verdict: 'repaired', detail: brief(detail) }
 }
 
 export function lost(detail: string): ExamineReply {
-  return { verdict: 'lost', detail }
+  return { verdict: 'lost', detail: brief(detail) }
+}
+
+function brief(detail: string): string {
+  const most = maxCheckDetailCharacters
+  return detail.length <= most ? detail : `${detail.slice(0, most)} …`
 }
 
 /** null when there is none that can be read. It is locked from then on. */

@@ -1,11 +1,13 @@
 /** `rookery fsck` on directories that are split over several partitions. */
 import test, { type ExecutionContext } from 'ava'
+import { shardSlots } from '../../network/limits.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { decodeHolding, encodeHolding } from '../../server/metadata/holding.ts'
 import { inodeKey, inoOfKey, keyKind, partitionOfKey } from '../../server/metadata/keys.ts'
 import { chance } from '../posix/bytes.ts'
 import { crowdSize, type Disks, damageAndRepair, isClean, startCrowded } from './damaged-cluster.ts'
-import type { InProcessCluster } from './in-process.ts'
+import { eventually } from './eventually.ts'
+import { InProcessCluster } from './in-process.ts'
 
 async function hasAll(t: ExecutionContext, cluster: InProcessCluster): Promise<void> {
   const files = await cluster.connect()
@@ -80,6 +82,27 @@ for (const [title, { hand, faults }] of Object.entries(cases)) {
     await hasAll(t, cluster)
   })
 }
+
+test('a directory is counted again, however many of its shards count wrong', async t => {
+  await using cluster = await InProcessCluster.start(1, 2, 256)
+  const files = await cluster.connect()
+  await files.mkdir('/wide')
+  const { ino } = await files.stat('/wide')
+  for (let index = 0; index < 256; index++) await files.writeFile(`/wide/${index}`, '')
+  const client = await cluster.client()
+  await eventually('it has as many shards as it can have', async () => {
+    const { body } = await client.query('shards', partitionOfIno(ino), { ino })
+    return body.shards.length === shardSlots
+  })
+  const hand = async (disks: Disks) => {
+    for (const key of disks.keysOf(keyKind.holding)) {
+      const holding = decodeHolding(ino, disks.value(key))
+      await disks.put(key, encodeHolding({ ...holding, subdirectories: 77 }))
+    }
+  }
+  await damageAndRepair(t, cluster, hand, ['directory-count'])
+  t.is((await files.readdir('/wide')).length, 256)
+})
 
 test('a cluster whose directories are being split has no faults', async t => {
   await using cluster = await startCrowded()

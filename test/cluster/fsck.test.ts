@@ -1,5 +1,6 @@
 /** `rookery fsck` on clusters whose disks were damaged by hand: every fault is found, and repaired or told. */
 import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { noRemains } from '../../network/checking/rules.ts'
 import { chunkBytes } from '../../network/limits.ts'
@@ -7,9 +8,10 @@ import { partitionOfBlock } from '../../network/placement/locate.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import { makeIno } from '../../network/wire/ids.ts'
+import type { ExamineRequest, NamePlace } from '../../network/wire/operations.ts'
 import { blockKeyOf, parseBlockKey } from '../../server/blocks/index.ts'
 import { decodeRecord } from '../../server/blocks/record.ts'
-import { encodeEntries } from '../../server/metadata/entries.ts'
+import { cookieOf, encodeEntries } from '../../server/metadata/entries.ts'
 import {
   decisionKey,
   entriesKey,
@@ -126,8 +128,24 @@ const cases: { readonly [title: string]: Case } = {
   },
   'a count of no links does not let a file with names be removed': {
     hand: disks => disks.changeInode(disks.entry('linked').ino, { nlink: 0 }),
-    faults: ['link-count', 'orphan-record'],
-    after: stillHasAll,
+    faults: ['link-count'],
+    async after(t, cluster) {
+      await stillHasAll(t, cluster)
+      const { mode } = await (await cluster.connect()).stat('/other/linked')
+      t.is(mode & 0o777, 0o666, 'it is the inode that it was')
+    },
+  },
+  'a file without a name that is not listed as such is listed, and goes': {
+    async hand(disks) {
+      const { ino } = disks.entry('small')
+      await disks.changeEntry('small', null)
+      await disks.changeInode(ino, { nlink: 0 })
+    },
+    faults: ['directory-count', 'orphan-record'],
+    async after(t, cluster) {
+      const files = await cluster.connect('lost-found').catch(() => null)
+      t.is(files, null, 'nothing was found that had not been removed')
+    },
   },
   'an entry that leads nowhere is removed, and what it led to is in lost-found': {
     async hand(disks) {
@@ -293,7 +311,7 @@ const cases: { readonly [title: string]: Case } = {
       const { ino } = disks.entry('small')
       await disks.put(xattrsKey(partitionOf(ino), ino), garbage)
     },
-    faults: ['dangling-entry', 'stray-xattrs'],
+    faults: ['bad-xattrs', 'dangling-entry'],
     after: stillHasAll,
   },
   'entries in which a bit has flipped leave their files in lost-found': {
@@ -321,6 +339,99 @@ for (const [title, { hand, faults, after }] of Object.entries(cases)) {
     await after?.(t, cluster)
   })
 }
+
+test('data beside an inode that is gone is the file, and not the blocks of a write that failed', async t => {
+  await using cluster = await startFilled()
+  const files = await cluster.connect()
+  const { ino } = await files.stat('/outer/small')
+  const client = await cluster.client()
+  const home = partitionOf(ino)
+  const reserved = await client.mutate('reserve', home, { ino, reach: 1, exclusive: true })
+  const { generation } = reserved.body.attributes
+  const data = bytesOf(9, 20_000)
+  const checksums = checksumsOf([data], 0, chunkBytes)
+  const block = { ino, generation, block: 0, offset: 0, checksums }
+  const partition = partitionOfBlock(ino, generation, 0, client.partitionCount)
+  await client.mutate('writeBlock', partition, block, [data])
+  await cluster.damage(async all => (await Disks.read(all)).decay(inodeKey(home, ino)))
+  t.log((await cluster.check({ repair: true })).findings)
+  await isClean(t, cluster)
+  await stillHasAll(t, cluster)
+})
+
+/** Looks into a fault, and repairs it, with nothing else that a check would do. */
+async function repairOnly(
+  cluster: InProcessCluster,
+  fault: ExamineRequest['fault'],
+  rest: Pick<ExamineRequest, 'ino' | 'subject'> & Partial<ExamineRequest>,
+): Promise<string> {
+  const client = await cluster.client()
+  const nothing = { key: new Uint8Array(0), names: [], change: 0, remains: noRemains, refuge: 0 }
+  const request = { fault, ...nothing, repair: true, ...rest }
+  return (await client.mutate('examine', partitionOf(rest.ino), request)).body.verdict
+}
+
+test('what is made again does not go with the first of its names, or as if it were empty', async t => {
+  await using cluster = await startFilled()
+  const files = await cluster.connect()
+  const read = async (path: string) => {
+    const { ino } = await files.stat(path)
+    return { ino, subject: ino, directory: (await files.stat(dirname(path))).ino }
+  }
+  const file = await read('/other/linked')
+  const directory = await read('/outer/inner')
+  let places: NamePlace[] = []
+  await cluster.damage(async all => {
+    const disks = await Disks.read(all)
+    places = [file, directory].map(({ subject, directory }) => {
+      const name = subject === file.subject ? 'linked' : 'inner'
+      const cookie = cookieOf(hashOfEntriesKey(disks.entryKey(name)), disks.entry(name).place)
+      return { partition: partitionOf(directory), directory, cookie }
+    })
+    for (const { subject } of [file, directory]) {
+      disks.decay(inodeKey(partitionOf(subject), subject))
+    }
+  })
+  const ofFile = { ...noRemains, names: 2, inline: true }
+  const ofDirectory = { ...noRemains, names: 1, entries: 2 }
+  for (const [index, remains] of [ofFile, ofDirectory].entries()) {
+    const { subject } = [file, directory][index]!
+    const place = places[index]!
+    const home = { ino: makeIno(place.partition, 0), subject, names: [place], remains }
+    t.is(await repairOnly(cluster, 'dangling-entry', home), 'repaired')
+  }
+  await files.unlink('/other/linked')
+  t.is(await files.readFile('/outer/linked-too', 'utf8'), 'linked')
+  await t.throwsAsync(files.rmdir('/outer/inner'), { code: 'ENOTEMPTY' })
+})
+
+test('a file that counts no links and has names is not given over to be removed', async t => {
+  await using cluster = await startFilled()
+  const { ino } = await (await cluster.connect()).stat('/outer/small')
+  const home = partitionOf(ino)
+  await cluster.damage(async all => (await Disks.read(all)).changeInode(ino, { nlink: 0 }))
+  const client = await cluster.client()
+  const { change } = (await client.query('checkInode', home, { ino })).body
+  const key = Buffer.from(inodeKey(home, ino), 'latin1')
+  const names = [{ partition: home, directory: ino, cookie: 16 }]
+  const examined = { ino, subject: ino, key, change }
+  t.is(await repairOnly(cluster, 'orphan-record', { ...examined, names }), 'sound')
+  t.is(await repairOnly(cluster, 'orphan-record', { ...examined, change: 0 }), 'undecided')
+  await cluster.check({ repair: true })
+  await stillHasAll(t, cluster)
+})
+
+test('extended attributes of an inode that cannot be read are kept for it', async t => {
+  await using cluster = await startFilled()
+  const fileSystem = await cluster.openFileSystem()
+  const files = await cluster.connect()
+  const { ino } = await files.stat('/outer/small')
+  await fileSystem.setxattr(ino, Buffer.from('user.a'), Buffer.from('kept'), 0)
+  const home = partitionOf(ino)
+  await cluster.damage(async all => (await Disks.read(all)).decay(inodeKey(home, ino)))
+  const key = Buffer.from(xattrsKey(home, ino), 'latin1')
+  t.is(await repairOnly(cluster, 'stray-xattrs', { ino, subject: ino, key }), 'sound')
+})
 
 test('a sound cluster has no faults', async t => {
   await using cluster = await startFilled()
