@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClusterError } from '../network/errors.ts'
 import { formatBytes } from '../network/format/bytes.ts'
-import type { ManagerStatusReply } from '../network/wire/operations.ts'
+import type { ManagerStatusReply, MoveStatus } from '../network/wire/operations.ts'
 import type { MemberId } from '../network/wire/view.ts'
 import { statusFromWire } from '../network/wire/wire-view.ts'
 import type { Access } from './access.ts'
@@ -69,7 +69,25 @@ export function obstacleTo(status: ManagerStatusReply, id: MemberId): string | n
   if (member?.alive === false && onlyHere === true) {
     return `${member.name} is down, and nobody else has all that it holds: it goes on when it is back`
   }
-  return null
+  return heldUp(status, id)
+}
+
+/** When nothing is left to do but what is damaged. */
+function heldUp(status: ManagerStatusReply, id: MemberId): string | null {
+  const held = status.moves.filter(move => move.held !== undefined)
+  const partitions = new Set(held.map(({ partition }) => partition))
+  const goesOn = status.view?.partitions.some(
+    ({ replicas }, partition) => replicas.includes(id) && !partitions.has(partition),
+  )
+  const first = held.find(({ partition }) =>
+    status.view?.partitions[partition]?.replicas.includes(id),
+  )
+  return first === undefined || goesOn === true ? null : describeHeld(first)
+}
+
+/** A copy that waits for somebody who repairs its source. Pure. */
+export function describeHeld({ partition, held }: MoveStatus): string {
+  return `partition ${partition} is held up: ${held}`
 }
 
 /** A bar on a terminal, plain lines elsewhere. */
@@ -114,13 +132,16 @@ class DrainProgress {
   }
 }
 
-/** `2 under way, 3 MiB of 10 MiB`. */
-export function describeMoves({ moves, movesWaiting }: ManagerStatusReply): string {
+/** `2 under way, 3 MiB of 10 MiB, 1 held up`. */
+export function describeMoves({ moves: all, movesWaiting }: ManagerStatusReply): string {
+  const moves = all.filter(({ held }) => held === undefined)
+  const heldCount = all.length - moves.length
   const done = moves.reduce((sum, { doneBytes }) => sum + doneBytes, 0)
   const total = moves.reduce((sum, { totalBytes }) => sum + totalBytes, 0)
   const copied = total > 0 ? ` (${formatBytes(done)} of ${formatBytes(total)})` : ''
   const waiting = movesWaiting > 0 ? `, ${movesWaiting} to come` : ''
-  return `${moves.length} under way${copied}${waiting}`
+  const held = heldCount > 0 ? `, ${heldCount} held up` : ''
+  return `${moves.length} under way${copied}${waiting}${held}`
 }
 
 async function statusOf({ access, signal }: Follow): Promise<ManagerStatusReply> {

@@ -4,6 +4,7 @@ import type { MemberStatus } from '../network/wire/view.ts'
 import { describeMoves, obstacleTo } from './draining.ts'
 import { findServer } from './find-server.ts'
 import { describeMembers, membersOf } from './members.ts'
+import { describe } from './run-status.ts'
 
 function member(name: string, more: Partial<MemberStatus> = {}): MemberStatus {
   return {
@@ -74,4 +75,13 @@ test('moves are told with what is copied and what is to come', t => {
     describeMoves(status([], { moves, movesWaiting: 9 })),
     '1 under way (1 KiB of 4 KiB), 9 to come',
   )
+})
+
+test('a move that is held up by damage is told, and keeps a server from handing over when nothing else is left', t => {
+  const move = { partition: 0, source: 'id-a', target: 'id-b', phase: 'copying' } as const
+  const moves = [{ ...move, doneBytes: 0, totalBytes: 0, held: 'a record is damaged' }]
+  const reply = status([member('a'), member('b')], { moves, draining: ['id-a'] })
+  t.is(describeMoves(reply), '0 under way, 1 held up')
+  t.is(obstacleTo(reply, 'id-a'), 'partition 0 is held up: a record is damaged')
+  t.true(describe(reply, []).includes('partition 0 is held up: a record is damaged'))
 })

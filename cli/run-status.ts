@@ -6,7 +6,7 @@ import type { MemberStatus } from '../network/wire/view.ts'
 import { statusFromWire } from '../network/wire/wire-view.ts'
 import { type Access, accessFor } from './access.ts'
 import { askManager, askOne } from './ask-manager.ts'
-import { describeMoves } from './draining.ts'
+import { describeHeld, describeMoves } from './draining.ts'
 import { describeError } from './failure.ts'
 import { stateOf as stateOfMember } from './members.ts'
 import type { StatusOptions } from './status.ts'
@@ -88,8 +88,15 @@ function describeCopies(manager: ManagerStatusReply): string[] {
     ...(frozen === null ? [] : [`nothing is changed: ${frozen}`]),
     ...(lacking > 0 ? [`${lacking} partitions have fewer than ${replicas} copies in sync`] : []),
     ...(moves.length + movesWaiting > 0 ? [`moves: ${describeMoves(manager)}`] : []),
+    ...moves
+      .filter(({ held }) => held !== undefined)
+      .slice(0, heldShown)
+      .map(describeHeld),
   ]
 }
+
+/** Moves that are held up and told one by one; `--json` has more. */
+const heldShown = 8
 
 function row({ member, status }: ServerState, drains: boolean): string[] {
   const report = status?.report ?? member.report

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { ClusterError } from '../network/errors.ts'
-import { failureTimeoutMs, protocolVersion } from '../network/limits.ts'
+import { failureTimeoutMs, maxMovesOfServer, protocolVersion } from '../network/limits.ts'
 import { connect } from '../network/rpc/connect.ts'
 import type { Peer } from '../network/rpc/contract.ts'
 import type { RunningManager } from './main.ts'
@@ -173,4 +173,25 @@ test('a member that was removed is told so, and asks no more', async t => {
   t.is((await t.throwsAsync<ClusterError>(again)).code, 'REMOVED')
   t.true(first.connected)
   await world.until(admin.close())
+})
+
+test('what a server says that it cannot copy counts for nothing, and is told with the reason', async t => {
+  const { world, manager, servers, add } = await worldOf(2, 1, 10_000_000)
+  add('late')
+  await world.env.advance(3_000)
+  const first = manager.status().moves
+  t.is(first.length, maxMovesOfServer)
+  for (const server of servers) {
+    const copies = first
+      .filter(({ source }) => source === server.id)
+      .map(({ partition, target: member }) => ({ partition, member, doneBytes: 0, totalBytes: 0 }))
+    server.report = { ...server.report, copies: copies.map(copy => ({ ...copy, held: 'damage' })) }
+  }
+  await world.env.advance(3_000)
+  const { moves } = manager.status()
+  t.is(moves.filter(({ held }) => held === undefined).length, maxMovesOfServer)
+  t.deepEqual(
+    moves.filter(({ held }) => held === 'damage').map(({ partition }) => partition),
+    first.map(({ partition }) => partition),
+  )
 })

@@ -271,6 +271,8 @@ export const feedBytesPerSecond = 64 * MiB
 /** A copy is compared so often before it is given up for a while. */
 export const maxFeedRounds = 4
 export const feedRetryMs = 1_000
+/** One that is held because something at its source is damaged is tried again after so long, if nobody repairs that. */
+export const heldRetryMs = 600_000
 /** Rows of a copy that nobody wants deleted in one batch. */
 export const dropBatchRows = 256
 /** A copy that cannot be deleted is tried again after so long, and then after twice as long, up to the longest. */
@@ -278,8 +280,8 @@ export const dropRetryFirstDelayMs = 1_000
 export const dropRetryLongestDelayMs = 60_000
 /** Boots of machines of which a partition tells that nothing was lost when it left them. */
 export const maxLineageBoots = 4
-/** Copies being fed that one server reports: more than it may have under way. */
-export const maxCopiesReported = 64
+/** Copies that one server reports: more than it may have under way, and some that are held because it is damaged. */
+export const maxCopiesReported = 256
 /** A stamp file holds four short fields; a larger one is not a stamp. */
 export const maxStampBytes = 64 * KiB
 /** Waits of a member that lost its manager: long enough to spare it, short beside the failure timeout. */

@@ -14,8 +14,9 @@ export interface ServerCounts {
   readonly purged: number
   /** Transactions that are under way, or in doubt. */
   readonly transactions: number
-  /** Copies of partitions that are being fed from here, and that are being deleted. */
+  /** Copies of partitions that are being fed from here, that cannot be, and that are being deleted. */
   readonly copiesFed: number
+  readonly copiesHeld: number
   readonly copiesDropped: number
   /** Bytes that went out of the block store and into it since the start. */
   readonly readBytes: number
@@ -50,6 +51,7 @@ export function serverMetrics(
     counter('rookery_purged_total', 'Files that were purged.', counts.purged),
     gauge('rookery_transactions', 'Transactions under way or in doubt.', counts.transactions),
     gauge('rookery_copies_fed', 'Copies of partitions being fed.', counts.copiesFed),
+    gauge('rookery_copies_held', 'Copies held up by damage here.', counts.copiesHeld),
     gauge('rookery_copies_dropped', 'Copies of partitions being deleted.', counts.copiesDropped),
     counter('rookery_store_read_bytes_total', 'Bytes read from blocks.', counts.readBytes),
     counter('rookery_store_written_bytes_total', 'Bytes written to blocks.', counts.writtenBytes),

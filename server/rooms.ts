@@ -220,6 +220,8 @@ class Rooms implements ServerRooms {
   async counts(): Promise<ServerCounts> {
     const { readBytes, writtenBytes } = this.#blockService
     const { checksumErrors } = await this.#blocks.statistics()
+    const copies = [...this.#copies.reports()]
+    const copiesHeld = copies.filter(({ held }) => held !== undefined).length
     return {
       partitions: [...this.#partitions.all()].length,
       sessions: this.#sessions.size,
@@ -228,7 +230,8 @@ class Rooms implements ServerRooms {
       purgeQueue: this.#purger.waitingCount,
       purged: this.#purger.doneCount,
       transactions: this.#coordinator.activeCount + this.#participant.promisedCount,
-      copiesFed: [...this.#copies.reports()].length,
+      copiesFed: copies.length - copiesHeld,
+      copiesHeld,
       copiesDropped: this.#copies.droppingCount,
       ...{ readBytes, writtenBytes, checksumErrors },
     }

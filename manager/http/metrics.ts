@@ -17,6 +17,7 @@ export interface Connections {
 export function managerMetrics(summary: ClusterSummary, connections: Connections): Metric[] {
   const { servers, clients } = summary
   const up = clients.filter(({ alive }) => alive).length
+  const held = summary.moves.filter(move => move.held !== undefined).length
   return [
     gauge('rookery_view_epoch', 'Epoch of the view; 0 until there is one.', summary.epoch),
     gauge('rookery_partitions', 'Partitions of the cluster.', summary.partitions),
@@ -30,7 +31,8 @@ export function managerMetrics(summary: ClusterSummary, connections: Connections
       'Partitions with fewer copies in sync than they should have.',
       summary.partitionsLacking,
     ),
-    gauge('rookery_moves', 'Partitions on their way between servers.', summary.moves.length),
+    gauge('rookery_moves', 'Partitions on their way between servers.', summary.moves.length - held),
+    gauge('rookery_moves_held', 'Moves held up by damage at their source.', held),
     gauge('rookery_moves_waiting', 'Partitions that are to move later.', summary.movesWaiting),
     gauge(
       'rookery_move_left_bytes',

@@ -36,7 +36,9 @@ function progress({
   phase,
   doneBytes,
   totalBytes,
-}: Pick<MoveSummary, 'phase' | 'doneBytes' | 'totalBytes'>): Markup {
+  held,
+}: Omit<MoveSummary, 'partition' | 'from' | 'to'>): Markup {
+  if (held !== undefined) return html`<strong class="bad">Held up:</strong> ${held}`
   if (phase === 'handing over') return html`handing over`
   if (totalBytes === 0) return html`<span class="soft">beginning</span>`
   const percent = `${(Math.min(1, doneBytes / totalBytes) * 100).toFixed(1)}%`

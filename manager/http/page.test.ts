@@ -152,6 +152,15 @@ test('moves are shown with their progress, and what drains or is held up', t => 
   const moves = [
     { partition: 7, source: 'a', target: 'b', phase: 'copying', doneBytes: 512, totalBytes: 2048 },
     { partition: 8, source: null, target: 'b', phase: 'handing over', doneBytes: 0, totalBytes: 0 },
+    {
+      partition: 9,
+      source: 'a',
+      target: 'b',
+      phase: 'copying',
+      doneBytes: 0,
+      totalBytes: 0,
+      held: 'a <record>',
+    },
   ] as const
   const more = { draining: ['a'], moves, movesWaiting: 3, frozen: 'too many fail <now>' }
   const summary = summarize({ ...status(servers, ['a', 'a']), ...more })
@@ -161,12 +170,14 @@ test('moves are shown with their progress, and what drains or is held up', t => 
   t.regex(page, /3 partitions to move later/)
   t.regex(page, /too many fail &lt;now&gt;/)
   t.regex(page, /drains/)
+  t.regex(page, /Held up:<\/strong> a &lt;record&gt;/)
   const metrics = managerMetrics(summary, { open: 1, refused: 0 })
   const figure = (name: string) => {
     const found = metrics.find(metric => metric.name === name)
     return found !== undefined && 'samples' in found ? found.samples[0]?.value : undefined
   }
   t.is(figure('rookery_moves'), 2)
+  t.is(figure('rookery_moves_held'), 1)
   t.is(figure('rookery_move_left_bytes'), 1536)
   t.is(figure('rookery_frozen'), 1)
   t.is(figure('rookery_server_drains'), 1)

@@ -79,6 +79,8 @@ function judge(summary: ClusterSummary): Verdict {
   if (partitionsLacking > 0) {
     return { level: 'warn', text: `${counted(partitionsLacking, 'partition')} short of copies` }
   }
+  const held = summary.moves.filter(move => move.held !== undefined).length
+  if (held > 0) return { level: 'bad', text: `${counted(held, 'move')} held up by damage` }
   const moving = summary.moves.length + summary.movesWaiting
   if (moving > 0) return { level: 'good', text: `all is well, ${counted(moving, 'move')} to go` }
   return { level: 'good', text: 'all is well' }

@@ -41,6 +41,8 @@ export interface MoveSummary {
   readonly phase: 'copying' | 'handing over'
   readonly doneBytes: number
   readonly totalBytes: number
+  /** Why it does not go on; absent while nothing holds it up. */
+  readonly held?: string
 }
 
 export interface ClusterSummary {

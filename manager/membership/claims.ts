@@ -58,6 +58,7 @@ const report = z.object({
         member: text,
         doneBytes: bytes,
         totalBytes: bytes,
+        held: text.exactOptional(),
       }),
     )
     .max(maxCopiesReported)

@@ -14,6 +14,14 @@ export interface Seen {
   /** Since it was heard of last; since this manager leads if it never was. */
   silentMs(id: MemberId): number
   hasFailedDisk(id: MemberId): boolean
+  /** Whether this primary has said that it cannot feed the copy: something is damaged there. */
+  isHeld(copy: HeldCopy): boolean
+}
+
+export interface HeldCopy {
+  readonly partition: number
+  readonly primary: MemberId
+  readonly target: MemberId
 }
 
 export interface Health {
@@ -22,6 +30,8 @@ export interface Health {
   /** Whether it is to hold nothing: it drains, or was silent for too long. */
   isReplaced(id: MemberId): boolean
   domainOf(id: MemberId): string
+  /** As seen. */
+  isHeld(copy: HeldCopy): boolean
   /**
    * Servers that fail at the same time, when they are more than the replication survives: then the manager rather believes
    * that it is cut off itself, and leaves everything as it is. Empty otherwise.
@@ -41,6 +51,7 @@ export function healthOf(state: ClusterState, seen: Seen, replaceAfterMs: number
     isDown: id => seen.silentMs(id) >= failureTimeoutMs,
     isReplaced: id => draining.has(id) || (replaces && seen.silentMs(id) >= replaceAfterMs),
     domainOf,
+    isHeld: copy => seen.isHeld(copy),
     tooMany,
   }
 }

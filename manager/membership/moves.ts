@@ -24,6 +24,7 @@ export interface MovesInput {
 
 export function movesOf({ state, health, wanted, copies }: MovesInput): Moves {
   const moves: MoveStatus[] = []
+  const held: MoveStatus[] = []
   let movesWaiting = 0
   const handovers = new Set(state.handovers.map(({ partition }) => partition))
   for (const [partition, holders] of (state.view?.partitions ?? []).entries()) {
@@ -32,9 +33,9 @@ export function movesOf({ state, health, wanted, copies }: MovesInput): Moves {
     for (const target of targets) {
       const copy = copies.find(copy => copy.partition === partition && copy.member === target)
       const { doneBytes = 0, totalBytes = 0 } = copy ?? {}
-      moves.push({
-        ...{ partition, source: primary, target, phase: 'copying', doneBytes, totalBytes },
-      })
+      const move = { partition, source: primary, target, doneBytes, totalBytes }
+      if (copy?.held === undefined) moves.push({ ...move, phase: 'copying' })
+      else held.push({ ...move, phase: 'copying', held: copy.held })
     }
     if (handovers.has(partition) && primary !== null) {
       const source = inSync.find(id => id !== primary) ?? null
@@ -47,5 +48,5 @@ export function movesOf({ state, health, wanted, copies }: MovesInput): Moves {
     if (targets.length > 0 || wanted === null) continue
     if (wanted[partition]!.some(id => !replicas.includes(id))) movesWaiting++
   }
-  return { moves: moves.slice(0, maxMovesTold), movesWaiting }
+  return { moves: [...moves, ...held].slice(0, maxMovesTold), movesWaiting }
 }

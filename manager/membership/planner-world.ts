@@ -26,6 +26,8 @@ export interface WorldOptions {
 export class PlannerWorld {
   state: ClusterState
   readonly failedDisks = new Set<MemberId>()
+  /** Partitions that cannot be copied by whoever serves them. */
+  readonly damaged = new Set<number>()
   /** Called with each step before and after. */
   onStep: (before: ClusterState, after: ClusterState, health: Health) => void = () => {}
   readonly #random
@@ -62,6 +64,7 @@ export class PlannerWorld {
       return since == null ? 0 : this.#nowMs - since
     },
     hasFailedDisk: id => this.failedDisks.has(id),
+    isHeld: ({ partition }) => this.damaged.has(partition),
   }
 
   /** A number that chance gives. */
@@ -119,10 +122,11 @@ export class PlannerWorld {
       const served = this.state.handovers.some(handover => handover.partition === partition)
         ? [() => withServed(this.state, primary, { partition, epoch })]
         : []
-      const targets = fed(holders, health).map(
+      const targets = this.damaged.has(partition) ? [] : fed(holders, health)
+      const copied = targets.map(
         member => () => withInSync(this.state, primary, { partition, epoch, member }),
       )
-      return [...served, ...targets]
+      return [...served, ...copied]
     })
     if (reports.length === 0) return false
     this.state = reports[this.draw(reports.length)]!()

@@ -23,7 +23,7 @@ function loads(state: ClusterState, health: Health): Throttle {
   const throttle = new Throttle()
   for (const [partition, holders] of state.view!.partitions.entries()) {
     const pending = state.handovers.some(handover => handover.partition === partition)
-    const busy = underWay(holders, health, pending)
+    const busy = underWay(holders, health, { partition, isHandedOver: pending })
     if (busy.size > 0) throttle.take(busy)
   }
   return throttle
@@ -260,6 +260,21 @@ test('a server with a failed disk drains', t => {
   t.deepEqual(world.state.draining, ['server-0'])
 })
 
+test('copies that their primary cannot feed hold up no others, and are made when it can', t => {
+  const world = new PlannerWorld({
+    ...{ seed: 11, servers: 2, domains: 2, partitionCount: 32, replicaCount: 1 },
+  })
+  const drained = 'server-0'
+  const held = world.partitions.flatMap(({ primary }, id) => (primary === drained ? [id] : []))
+  for (const partition of held.slice(0, 2 * maxMovesOfServer)) world.damaged.add(partition)
+  world.state = withDraining(world.state, drained, true)
+  world.settle()
+  t.is(partitionsHeld(world.state, drained), 2 * maxMovesOfServer)
+  world.damaged.clear()
+  world.settle()
+  t.is(partitionsHeld(world.state, drained), 0)
+})
+
 test('a server that is silent is left out and succeeded, and catches up when it is back', t => {
   const world = settled(t, { servers: 3, replicaCount: 2 })
   const before = world.partitions
@@ -298,6 +313,28 @@ test('with one replica nothing changes for a silent server: its partitions wait 
   world.silence('server-0')
   world.pass(replaceAfterMs)
   t.false(world.step())
+})
+
+test('the death of either end of a move holds up no others, and what is on both goes on', t => {
+  for (const end of [0, 1]) {
+    const world = new PlannerWorld({
+      ...{ seed: 12, servers: 2, domains: 3, partitionCount: 32, replicaCount: 1 },
+    })
+    world.join()
+    const onBoth = () => world.partitions.findIndex(({ inSync }) => inSync.length === 2)
+    while (onBoth() < 0) {
+      world.step()
+      world.report()
+    }
+    const partition = onBoth()
+    const dies = world.partitions[partition]!.inSync[end]!
+    world.silence(dies)
+    world.passFailureTimeout()
+    t.deepEqual(world.health.tooMany, [])
+    world.settle()
+    const { primary } = world.partitions[partition]!
+    t.true(primary !== dies && world.health.isUp(primary!))
+  }
 })
 
 test('when more fail at once than the replication survives, everything stays as it is until some are back', t => {

@@ -5,7 +5,7 @@
  *
  * 1. Each partition makes at most one step at a time, as partition-step.ts has it.
  * 2. No move begins that would make more than `maxMovesOfServer` of a server, or `maxMoves` of all. What comes back and
- *    catches up counts, and is not held up.
+ *    catches up counts, and is not held up. What its primary cannot feed does not count: nothing is sent.
  * 3. What has too few replicas in sync comes first.
  * 4. With everybody up and no further change of members it comes to an end.
  */
@@ -80,7 +80,7 @@ class Pass {
     this.#partitions = [...partitions]
     this.#handovers = new Map(state.handovers.map(handover => [handover.partition, handover]))
     for (const [partition, holders] of partitions.entries()) {
-      const busy = underWay(holders, health, this.#handovers.has(partition))
+      const busy = this.#underWay(partition, holders)
       if (busy.size > 0) this.#throttle.take(busy)
     }
   }
@@ -116,10 +116,15 @@ class Pass {
     if (after.primary !== before.primary) {
       this.#handovers.set(partition, { partition, epoch: after.epoch })
     }
-    const busy = underWay(after, this.#health, this.#handovers.has(partition))
+    const busy = this.#underWay(partition, after)
     const begins =
       after.primary !== before.primary || after.replicas.length > before.replicas.length
     if (begins) this.#throttle.take(busy)
+  }
+
+  #underWay(partition: number, holders: Holders): ReadonlySet<MemberId> {
+    const isHandedOver = this.#handovers.has(partition)
+    return underWay(holders, this.#health, { partition, isHandedOver })
   }
 
   #circumstances(partition: number): Circumstances {
@@ -136,11 +141,14 @@ class Pass {
 export function underWay(
   holders: Holders,
   health: Health,
-  isHandedOver: boolean,
+  { partition, isHandedOver }: { readonly partition: number; readonly isHandedOver: boolean },
 ): ReadonlySet<MemberId> {
-  const targets = fed(holders, health)
   const { primary } = holders
-  if ((targets.length === 0 && !isHandedOver) || primary === null) return new Set()
+  if (primary === null) return new Set()
+  const targets = fed(holders, health).filter(
+    target => !health.isHeld({ partition, primary, target }),
+  )
+  if (targets.length === 0 && !isHandedOver) return new Set()
   return new Set([primary, ...targets])
 }
 

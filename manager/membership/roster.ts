@@ -262,6 +262,10 @@ function seenBy(servers: Attendance, env: Env): Seen {
     isUp: id => servers.isAlive(id, env.clock.monotonicMs()),
     silentMs: id => presence(id).silentMs,
     hasFailedDisk: id => presence(id).report?.disks.some(disk => disk.state === 'failed') ?? false,
+    isHeld: ({ partition, primary, target }) =>
+      presence(primary).report?.copies?.some(
+        copy => copy.partition === partition && copy.member === target && copy.held !== undefined,
+      ) ?? false,
   }
 }
 

@@ -117,7 +117,7 @@ test('nobody waits for a primary to take up what it alone holds since another wa
   const both = { ...first!, replicas: [goes, primary], inSync: [goes, primary] }
   const moving = withPartitions(state, [both, ...others])
   const handedOver = { ...moving, handovers: [{ partition: 0, epoch: both.epoch }] }
-  const up = { isUp: everybody, silentMs: () => 0, hasFailedDisk: () => false }
+  const up = { isUp: everybody, silentMs: () => 0, hasFailedDisk: () => false, isHeld: () => false }
   const after = withoutCopies(handedOver, goes, healthOf(handedOver, up, 60_000))
   t.deepEqual(after.view?.partitions[0]?.replicas, [primary])
   t.false(after.handovers.some(({ partition }) => partition === 0))

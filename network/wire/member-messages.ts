@@ -138,6 +138,8 @@ export interface MoveStatus {
   /** 0 of 0 until the source has said. */
   readonly doneBytes: number
   readonly totalBytes: number
+  /** Why it does not go on until somebody repairs its source; absent while nothing holds it up. */
+  readonly held?: string
 }
 export interface ManagerStatusReply {
   readonly cluster: string
@@ -146,7 +148,7 @@ export interface ManagerStatusReply {
   readonly serversWanted: number
   /** Servers that are to hold nothing any more. */
   readonly draining: readonly MemberId[]
-  /** Under way, a bounded number of them. */
+  /** Under way, then those that are held up; a bounded number of them. */
   readonly moves: readonly MoveStatus[]
   /** Partitions that are not where they should be, and not on their way. */
   readonly movesWaiting: number

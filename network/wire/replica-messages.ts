@@ -134,4 +134,6 @@ export interface CopyReport {
   readonly member: MemberId
   readonly doneBytes: number
   readonly totalBytes: number
+  /** Why it cannot be made: something is damaged at the primary. Absent while it is fed. */
+  readonly held?: string
 }

@@ -27,7 +27,7 @@ export interface MemberReport {
   /** Bytes of file data it has sent and taken since it was started. */
   readonly readBytes?: number
   readonly writtenBytes?: number
-  /** Copies that it is feeding as a primary; at most `maxCopiesReported`. */
+  /** Copies that it is feeding as a primary, or would if it could; at most `maxCopiesReported`. */
   readonly copies?: readonly CopyReport[]
 }
 

@@ -1,14 +1,9 @@
 /** What two copies of a partition are compared by: a signature for each row, and a digest of all. */
-import { ClusterError } from '../../network/errors.ts'
 import { checksum64 } from '../../network/wire/checksum.ts'
 import { shapeOf, signatureOf } from '../blocks/shape.ts'
 import type { Key } from '../metadata/contract.ts'
-
-const blockKind = 'b'
-
-export function isBlockKey(key: Key): boolean {
-  return key[2] === blockKind
-}
+import { unreadable } from './damaged-source.ts'
+import { isBlockKey } from './rows.ts'
 
 /** null for the record of a block that cannot be read. */
 export function signatureOfRow(key: Key, value: Uint8Array): bigint | null {
@@ -17,7 +12,7 @@ export function signatureOfRow(key: Key, value: Uint8Array): bigint | null {
   return shape === null ? null : signatureOf(shape)
 }
 
-/** @throws ClusterError CHECKSUM, when a record of it cannot be read. */
+/** @throws DamagedSource when a record of a block cannot be read. */
 export async function digestOf(
   rows: AsyncIterable<readonly [Key, Uint8Array]>,
 ): Promise<Uint8Array> {
@@ -29,9 +24,4 @@ export async function digestOf(
     digest.writeBigUInt64LE(checksum64(Buffer.concat([digest, Buffer.from(key, 'latin1')])), 0)
   }
   return Uint8Array.from(digest.subarray(0, 8))
-}
-
-export function unreadable(key: Key): ClusterError {
-  const name = Buffer.from(key, 'latin1').toString('hex')
-  return new ClusterError('CHECKSUM', `the record of a block, ${name}, cannot be read`)
 }

@@ -13,9 +13,9 @@ import { runsOf } from '../blocks/shape.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { partitionRange } from '../metadata/keys.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
-import { isBlockKey, signatureOfRow } from './comparing.ts'
+import { signatureOfRow } from './comparing.ts'
 import { type CopyRecord, copyMutation } from './copy-record.ts'
-import { decodeRows } from './rows.ts'
+import { decodeRows, isBlockKey } from './rows.ts'
 
 /** Staged, and committed when the promise in it resolves. */
 export interface Committing {

@@ -15,11 +15,18 @@ import type { FeedReply } from '../../network/wire/operations.ts'
 import type { BlockStore } from '../blocks/contract.ts'
 import { parseBlockKey } from '../blocks/index.ts'
 import { runsOf, shapeOf } from '../blocks/shape.ts'
-import type { Key, KeyMutation, KeyReader, KeyValueStore } from '../metadata/contract.ts'
+import type {
+  Key,
+  KeyMutation,
+  KeyReader,
+  KeyValueStore,
+  RangeOptions,
+} from '../metadata/contract.ts'
 import { partitionRange } from '../metadata/keys.ts'
-import { digestOf, isBlockKey, signatureOfRow, unreadable } from './comparing.ts'
+import { digestOf, signatureOfRow } from './comparing.ts'
+import { unreadable, unreadableData } from './damaged-source.ts'
 import type { Fed, FeedStream } from './feed-stream.ts'
-import { encodeRows } from './rows.ts'
+import { encodeRows, isBlockKey } from './rows.ts'
 
 export interface FeedSource {
   readonly partition: number
@@ -34,7 +41,7 @@ export interface FeedPace {
   sending(bytes: number): Promise<void>
 }
 
-/** @throws ClusterError CHECKSUM when something here is damaged, or the copies do not become equal. */
+/** @throws DamagedSource when something here is damaged; ClusterError CHECKSUM when the copies do not become equal. */
 export async function feedCopy(
   source: FeedSource,
   stream: FeedStream,
@@ -48,10 +55,17 @@ export async function feedCopy(
   throw new ClusterError('CHECKSUM', text)
 }
 
+/** Of the copy here: nothing is left out. */
+const undamaged: RangeOptions = {
+  onDamaged: key => {
+    throw unreadable(key)
+  },
+}
+
 async function isEqual({ partition, store }: FeedSource, stream: FeedStream): Promise<boolean> {
   const theirs = stream.push({ item: { kind: 'digest' }, payload: [] }, 1)
   const [mine, reply] = await Promise.all([
-    digestOf(store.range(...partitionRange(partition))),
+    digestOf(store.range(...partitionRange(partition), undamaged)),
     theirs,
   ])
   return reply.digest !== null && Buffer.compare(mine, reply.digest) === 0
@@ -96,7 +110,7 @@ async function readPage({ store }: FeedSource, from: Key, end: Key): Promise<Pag
   const keys: Key[] = []
   const signatures = Buffer.alloc(8 * feedPageRows)
   let bytes = 0
-  for await (const [key, value] of store.range(from, end)) {
+  for await (const [key, value] of store.range(from, end, undamaged)) {
     const signature = signatureOfRow(key, value)
     if (signature === null) throw unreadable(key)
     signatures.writeBigUInt64LE(signature, 8 * keys.length)
@@ -176,7 +190,9 @@ async function blockFed({ blocks }: FeedSource, key: Key, value: Uint8Array): Pr
   const name = parseBlockKey(key)
   const written = runsOf(shape).filter(run => run.isWritten)
   const reading = written.map(({ offset, length }) => blocks.read(name, offset, length))
-  const data = await Promise.all(reading)
+  const data = await Promise.all(reading).catch(error => {
+    throw unreadableData(key, error)
+  })
   const { ino, generation, block } = name
   const item = { kind: 'block' as const, ino, generation, block, ...shape }
   return { item, payload: data.flatMap(read => read?.pieces ?? []) }

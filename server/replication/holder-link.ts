@@ -6,6 +6,7 @@
  *    the manager has heard that it is lost.
  * 2. One stream at a time; what breaks it is followed by another, from where the holder stands. That goes on while
  *    the manager, which may be away, is told that the holder is lost.
+ * 3. What cannot be read here holds the copy up: it takes no turn of others, and is tried again when that was changed.
  */
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
@@ -20,9 +21,11 @@ import type { Peer } from '../../network/rpc/contract.ts'
 import type { CopyReport } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import { viewFromWire } from '../../network/wire/wire-view.ts'
+import { DamagedSource } from './damaged-source.ts'
 import { FeedStream } from './feed-stream.ts'
 import type { FeedTurns } from './feed-turns.ts'
 import { type FeedSource, feedCopy } from './feeding.ts'
+import { Hold } from './hold.ts'
 import type { ManagerTold } from './manager.ts'
 import type { PartitionShipping, Shipped } from './shipping.ts'
 
@@ -70,6 +73,7 @@ export class HolderLink {
   /** Resolves when it is required no longer. */
   #released = Promise.withResolvers<void>()
   #progress: { done: number; total: number } | null = null
+  #hold: Hold | null = null
   /** Why it could not be fed, as was logged last. */
   #logged = ''
 
@@ -85,9 +89,13 @@ export class HolderLink {
   }
 
   get report(): CopyReport | null {
+    const { partition } = this.#init.shipping
+    if (this.#hold !== null) {
+      const nothing = { doneBytes: 0, totalBytes: 0 }
+      return { partition, member: this.member, ...nothing, held: this.#hold.reason }
+    }
     if (this.#progress === null) return null
     const { done, total } = this.#progress
-    const { partition } = this.#init.shipping
     const doneBytes = Math.min(done, total)
     return { partition, member: this.member, doneBytes, totalBytes: total }
   }
@@ -104,6 +112,7 @@ export class HolderLink {
 
   /** @returns when there is room again, where too much waits already. */
   send(record: Shipped): Promise<void> | null {
+    this.#hold?.changed(record.keys)
     const stream = this.#stream
     if (stream === null) return null
     const sent = stream.push(record.fed, record.bytes).then(() => this.#has(record.sequence))
@@ -169,7 +178,10 @@ export class HolderLink {
       }
       if (env.clock.monotonicMs() - startedMs > feedRetryMs) delayMs = retryFirstDelayMs
       const pauseMs = this.isRequired ? Math.min(delayMs, retryLongestDelayMs) : feedRetryMs
-      await env.timers.sleep(pauseMs, this.#ending.signal).catch(() => undefined)
+      if (this.#hold === null) {
+        await env.timers.sleep(pauseMs, this.#ending.signal).catch(() => undefined)
+      } else await this.#hold.over(env.timers, this.#ending.signal)
+      this.#hold = null
       delayMs = Math.min(2 * delayMs, retryLongestDelayMs)
     }
   }
@@ -205,13 +217,17 @@ export class HolderLink {
     const failed = new AbortController()
     void stream.failed.then(() => failed.abort())
     const ended = AbortSignal.any([failed.signal, this.#ending.signal])
-    await turns.run(ended, async sending => {
+    const fed = turns.run(ended, async sending => {
       this.#stream = stream
       this.#progress = { done: 0, total: Math.max(1, totalBytes()) }
       const passed = (bytes: number): void => {
         if (this.#progress !== null) this.#progress.done += bytes
       }
       await feedCopy(source, stream, { passed, sending })
+    })
+    // What ended the stream says more than that it has ended.
+    await fed.catch(async error => {
+      throw stream.isDown ? await stream.failed : error
     })
     // No loss of power here may leave the copy ahead of what it rests on, which has no other copy.
     await this.#init.sync()
@@ -247,9 +263,9 @@ export class HolderLink {
       shipping.advance()
     }
     if (!this.isRequired) {
+      if (error instanceof DamagedSource) this.#hold = new Hold(error)
       const why = error instanceof Error ? error.message : String(error)
-      if (this.#logged !== why)
-        log(`cannot feed the copy of partition ${shipping.partition} yet`, error)
+      if (this.#logged !== why) log(this.#notFed(), error)
       this.#logged = why
       return
     }
@@ -263,6 +279,12 @@ export class HolderLink {
     void this.#tellLost(reason.slice(0, 256)).finally(() => {
       this.#isTellingLost = false
     })
+  }
+
+  #notFed(): string {
+    const copy = `the copy of partition ${this.#init.shipping.partition}`
+    if (this.#hold === null) return `cannot feed ${copy} yet`
+    return `${copy} on ${this.member} is held up until what is damaged here was repaired`
   }
 
   /** As long as it is: what has gone on meanwhile counts as in sync until a view says otherwise. */

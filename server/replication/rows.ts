@@ -1,6 +1,13 @@
 /** Rows of a partition as they travel: key and value one behind the other, `null` for one that is deleted. */
 import { ClusterError } from '../../network/errors.ts'
-import type { KeyMutation } from '../metadata/contract.ts'
+import type { Key, KeyMutation } from '../metadata/contract.ts'
+
+const blockKind = 'b'
+
+/** Whether it is the record of a block, which travels with its data. */
+export function isBlockKey(key: Key): boolean {
+  return key[2] === blockKind
+}
 
 const headBytes = 2 + 4
 const deleted = 0xffff_ffff

@@ -13,11 +13,10 @@ import type { Position } from '../../network/wire/operations.ts'
 import type { MemberId, PartitionState } from '../../network/wire/view.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import type { ShippedBlock, Shipping } from '../partition/partition-store.ts'
-import { isBlockKey } from './comparing.ts'
 import { type CopyRecord, copyMutation, copyState, samePosition } from './copy-record.ts'
 import type { Fed } from './feed-stream.ts'
 import { HolderLink, type LinkInit } from './holder-link.ts'
-import { encodeRows } from './rows.ts'
+import { encodeRows, isBlockKey } from './rows.ts'
 
 export interface Shipped extends Position {
   readonly fed: Fed

@@ -1,5 +1,6 @@
 /** A key-value store in memory whose batches a test can hold, fail, or lose with the machine. */
-import type { Key, KeyMutation, KeyValueStore } from '../metadata/contract.ts'
+import { ClusterError } from '../../network/errors.ts'
+import type { Key, KeyMutation, KeyValueStore, RangeOptions } from '../metadata/contract.ts'
 
 export interface WrittenBatch {
   readonly mutations: readonly KeyMutation[]
@@ -9,6 +10,8 @@ export interface WrittenBatch {
 export class StoreDouble implements KeyValueStore {
   readonly content: Map<Key, Uint8Array>
   readonly written: WrittenBatch[] = []
+  /** Keys whose records are not what was written, until they are written anew. */
+  readonly damaged = new Set<Key>()
   /** Called before and after a batch takes effect. */
   onBatch: (when: 'before' | 'after') => void = () => undefined
   /** What each batch since the last synced one replaced, oldest first. */
@@ -22,6 +25,7 @@ export class StoreDouble implements KeyValueStore {
   }
 
   get(key: Key): Uint8Array | undefined {
+    if (this.damaged.has(key)) failAt(key)
     return this.content.get(key)
   }
 
@@ -86,15 +90,30 @@ export class StoreDouble implements KeyValueStore {
     if (this.#dead) await new Promise(() => undefined)
   }
 
-  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+  range(
+    from: Key,
+    to: Key,
+    { onDamaged = failAt }: RangeOptions = {},
+  ): AsyncIterable<readonly [Key, Uint8Array]> {
     const pairs = [...this.content].filter(([key]) => from <= key && key < to)
     pairs.sort(([a], [b]) => (a < b ? -1 : 1))
-    return iterate(pairs)
+    return this.#sound(pairs, onDamaged)
   }
 
   async close(): Promise<void> {}
 
+  async *#sound(
+    pairs: Iterable<readonly [Key, Uint8Array]>,
+    onDamaged: (key: Key) => void,
+  ): AsyncGenerator<readonly [Key, Uint8Array]> {
+    for (const pair of pairs) {
+      if (this.damaged.has(pair[0])) onDamaged(pair[0])
+      else yield pair
+    }
+  }
+
   #apply({ key, value }: KeyMutation): void {
+    this.damaged.delete(key)
     if (value === null) this.content.delete(key)
     else this.content.set(key, Uint8Array.from(value))
   }
@@ -107,6 +126,6 @@ export class StoreDouble implements KeyValueStore {
   }
 }
 
-async function* iterate<T>(values: Iterable<T>): AsyncGenerator<T> {
-  yield* values
+function failAt(key: Key): never {
+  throw new ClusterError('CHECKSUM', `the record ${Buffer.from(key, 'latin1').toString('hex')}`)
 }
