@@ -338,3 +338,40 @@ test('who waits for a newer view hears when time is up, and when the member leav
   t.is((await waiting).code, 'CLOSED')
   t.is((await t.throwsAsync<ClusterError>(member.viewNewerThan(1, 1))).code, 'CLOSED')
 })
+
+test('a server that has partitions is not taken in with an empty store in place of its own', async t => {
+  const [id, own, empty] = ['a', '1', '2'].map(digit => digit.repeat(32)) as [
+    string,
+    string,
+    string,
+  ]
+  const world = new MembershipWorld({ seed: seed++, serversWanted: 1 })
+  const manager = await world.startManager()
+  const first = await world.join('attic', { id, store: own })
+  await world.until(first.close())
+  await world.until(manager.close())
+  const again = await world.startManager()
+  const error = await t.throwsAsync<ClusterError>(world.join('attic', { id, store: empty }))
+  t.is(error.code, 'FOREIGN_DIRECTORY')
+  t.regex(
+    error.message,
+    /server attic has 16 partitions, but not in the directories .* put these back/,
+  )
+  t.false(again.status().members[0]!.alive)
+  const back = await world.join('attic', { id, store: own })
+  await world.env.advance(100)
+  t.is(back.view?.partitions[0]?.primary, id)
+})
+
+test('a server that has no partitions may come with another store', async t => {
+  const [id, own, other] = ['b', '1', '2'].map(digit => digit.repeat(32)) as [
+    string,
+    string,
+    string,
+  ]
+  const world = new MembershipWorld({ seed: seed++, serversWanted: 3 })
+  await world.startManager()
+  const first = await world.join('attic', { id, store: own })
+  await world.until(first.close())
+  t.is((await world.join('attic', { id, store: other })).id, id)
+})

@@ -27,7 +27,13 @@ import type { MemberReport } from '../network/wire/view.ts'
 import { serverMetrics } from './counts.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
 import { openRooms, type ServerRooms } from './rooms.ts'
-import { claimDirectories, type Directories, openMetadata, type ServerIdentity } from './stores.ts'
+import {
+  claimDirectories,
+  type Directories,
+  markOf,
+  openMetadata,
+  type ServerIdentity,
+} from './stores.ts'
 import { weightOf } from './weight.ts'
 
 export interface ServerInit extends Directories {
@@ -205,6 +211,7 @@ class Server implements RunningServer {
     const weight = this.#init.weight ?? (await weightOf(dataDirectory))
     const { id, cluster } = this.#identity
     const host = (await hostIdentity()).id
+    const store = await markOf(this.#store, env.random)
     const joining = joinCluster({
       env,
       transports,
@@ -220,6 +227,7 @@ class Server implements RunningServer {
       host,
       domain,
       weight,
+      store,
       report: () => this.#report(),
       log,
     })

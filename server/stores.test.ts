@@ -2,8 +2,10 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { SimulatedEnv } from '../network/env/simulated.ts'
 import { ClusterError } from '../network/errors.ts'
-import { claimDirectories, type Directories, openMetadata } from './stores.ts'
+import { openMemoryStore } from './metadata/level.ts'
+import { claimDirectories, type Directories, markOf, openMetadata } from './stores.ts'
 
 async function scratch(t: ExecutionContext): Promise<(name: string) => Directories> {
   const directory = await mkdtemp(join(tmpdir(), 'rookery-stores-'))
@@ -76,4 +78,13 @@ test('a server whose metadata is gone does not begin with none', async t => {
   await rm(join(metaDirectory, 'level'), { recursive: true })
   t.is(await refused(t, openMetadata(metaDirectory, identity('a'))), 'DISK')
   t.false((await readdir(metaDirectory)).includes('level'))
+})
+
+test('a store is told from others by a mark that was made with it', async t => {
+  const { random } = new SimulatedEnv({ seed: 1 })
+  const [store, other] = [await openMemoryStore(), await openMemoryStore()]
+  const mark = await markOf(store, random)
+  t.regex(mark, /^[0-9a-f]{32}$/)
+  t.is(await markOf(store, random), mark)
+  t.not(await markOf(other, random), mark)
 })

@@ -1,6 +1,7 @@
 /** A server's two directories: claimed for it, and opened. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Random } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
 import { claimDirectory, type Stamp } from '../network/membership/stamp.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
@@ -19,6 +20,23 @@ export interface ServerIdentity {
 }
 
 const levelDirectory = 'level'
+
+/** Behind the keys of all partitions. */
+const markKey = '\xff\xff\xfemark'
+
+/**
+ * What tells this store from any other: made with it, and lost with it. The manager is told it with each join, and so
+ * knows an empty store for what it is.
+ * @returns 32 hexadecimal digits, which are on the disk.
+ * @throws ClusterError DISK, CHECKSUM.
+ */
+export async function markOf(store: KeyValueStore, random: Random): Promise<string> {
+  const known = store.get(markKey)
+  if (known !== undefined) return Buffer.from(known).toString('latin1')
+  const mark = random.id()
+  await store.batch([{ key: markKey, value: Buffer.from(mark, 'latin1') }], { sync: true })
+  return mark
+}
 
 /**
  * Claims both directories, or finds that they belong together and to a server.

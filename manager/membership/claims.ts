@@ -23,6 +23,10 @@ const joinRequest = z
     host: text,
     domain: text,
     weight: z.number().nonnegative(),
+    store: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/, 'is not 32 hexadecimal digits')
+      .exactOptional(),
   })
   .refine(({ role, addresses }) => role === 'client' || addresses.length > 0, {
     error: 'a server has an address',
@@ -74,7 +78,7 @@ export function memberFrom(request: JoinRequest, newId: () => string): Member {
   if (!result.success) {
     throw new ClusterError('MALFORMED', `this cannot join: ${z.prettifyError(result.error)}`)
   }
-  const member = result.data
+  const { store: _, ...member } = result.data
   return { ...member, id: member.id || newId(), domain: member.domain || member.host }
 }
 

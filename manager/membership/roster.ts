@@ -31,6 +31,7 @@ import { movesOf } from './moves.ts'
 import { Planner } from './planner.ts'
 import type { ClusterState } from './state.ts'
 import { memberOf, withFirstView, withServer } from './state.ts'
+import { withStore } from './stores.ts'
 
 export interface RosterInit {
   readonly env: Env
@@ -83,7 +84,7 @@ export class Roster {
   }
 
   /**
-   * @throws ClusterError MALFORMED, OVERLOADED (more members than there may be, or than fit into a view), or
+   * @throws ClusterError MALFORMED, FOREIGN_DIRECTORY (as `withStore` has it), OVERLOADED (more members than there may be, or than fit into a view), or
    * DISK when the change cannot be saved: then nothing has changed.
    */
   async join(request: JoinRequest): Promise<Omit<JoinReply, 'managers'>> {
@@ -92,7 +93,7 @@ export class Roster {
     if (known !== undefined && known.role !== member.role) {
       throw new ClusterError('MALFORMED', `${member.id} is a ${known.role}, not a ${member.role}`)
     }
-    if (member.role === 'server') await this.#joinServer(member)
+    if (member.role === 'server') await this.#joinServer(member, request.store)
     else this.#joinClient(member)
     const { cluster, partitionCount } = this.state
     return { id: member.id, cluster, partitionCount, heartbeatIntervalMs }
@@ -203,15 +204,16 @@ export class Roster {
     return this.#changes.close()
   }
 
-  async #joinServer(server: Member): Promise<void> {
+  async #joinServer(server: Member, store: string | undefined): Promise<void> {
     try {
       await this.update(state => {
         if (state.gone.includes(server.id)) throw removed(server)
         if (memberOf(state, server.id) === undefined && state.members.length >= maxMembers) {
           throw new ClusterError('OVERLOADED', `the cluster has ${maxMembers} servers already`)
         }
+        const stored = withStore(state, server, store)
         this.#servers.heard(server.id, this.#env.clock.monotonicMs())
-        return this.#withFirstView(withServer(state, server))
+        return this.#withFirstView(withServer(stored, server))
       })
     } catch (error) {
       if (memberOf(this.state, server.id) === undefined) this.#servers.forget(server.id)

@@ -29,6 +29,12 @@ export interface Handover {
   readonly epoch: number
 }
 
+/** By which a server's store of metadata is known from any other. */
+export interface KnownStore {
+  readonly id: MemberId
+  readonly store: string
+}
+
 export interface ClusterState {
   /** 32 hexadecimal digits, drawn once. */
   readonly cluster: string
@@ -44,6 +50,8 @@ export interface ClusterState {
   /** Servers that were removed, the latest last: they are not taken in again. */
   readonly gone: readonly MemberId[]
   readonly handovers: readonly Handover[]
+  /** Of servers, as they joined last. */
+  readonly stores: readonly KnownStore[]
   /** Who was let in; null where nobody is asked, in tests. */
   readonly admission: AdmissionState | null
 }
@@ -55,8 +63,11 @@ export interface NewCluster
 
 export function createState(init: NewCluster): ClusterState {
   const { cluster, partitionCount, replicaCount, admission = null } = init
-  const nothing = { members: [], view: null, draining: [], labels: [], gone: [], handovers: [] }
-  return { cluster, partitionCount, replicaCount, ...nothing, admission }
+  const nobody = { members: [], draining: [], labels: [], gone: [], stores: [] }
+  return {
+    ...{ cluster, partitionCount, replicaCount, ...nobody },
+    ...{ view: null, handovers: [], admission },
+  }
 }
 
 /** Adds a server, or takes in what has changed about a known one: addresses above all. */
@@ -110,8 +121,10 @@ export function withoutMember(state: ClusterState, id: MemberId): ClusterState {
   if (others.length === state.members.length) return state
   const gone = [...state.gone.filter(other => other !== id), id].slice(-maxRemovedRemembered)
   const labels = state.labels.filter(label => label.id !== id)
+  const stores = state.stores.filter(known => known.id !== id)
   const admission = withoutKey(state, id)
-  return withDraining(withMembers({ ...state, gone, labels, admission }, others), id, false)
+  const left = { ...state, gone, labels, stores, admission }
+  return withDraining(withMembers(left, others), id, false)
 }
 
 /** Its certificate is worth nothing from then on. */

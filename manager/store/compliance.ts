@@ -68,7 +68,8 @@ export function exampleState(): ClusterState {
   const said = withLabel(withDraining(late, 's1', true), { id: 's2', domain: 'rack', weight: 2 })
   const handovers = [{ partition: 3, epoch: 1 }]
   const moved = { ...exampleServer('s2'), addresses: ['tcp://10.0.0.9:7401'] }
-  return { ...withServer(said, moved), handovers }
+  const stores = [{ id: 's2', store: 'f'.repeat(32) }]
+  return { ...withServer(said, moved), handovers, stores }
 }
 
 export function exampleServer(id: string): Member {

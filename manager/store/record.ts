@@ -81,6 +81,8 @@ const record = z
     labels: z.array(label).default([]),
     gone: z.array(z.string()).default([]),
     handovers: z.array(handover).default([]),
+    // Nor those of before servers told of their stores.
+    stores: z.array(z.object({ id: z.string(), store: z.string() })).default([]),
     admission: admission.nullable(),
   })
   .refine(

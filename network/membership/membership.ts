@@ -60,6 +60,8 @@ export interface MembershipInit {
   /** Failure domain; the host where it is empty. */
   readonly domain: string
   readonly weight: number
+  /** Of a server: what tells the store of its metadata from any other. */
+  readonly store?: string
   /** What heartbeats tell of this member. */
   readonly report: (() => Promise<MemberReport>) | null
   readonly log: Log
@@ -92,11 +94,17 @@ export interface Membership {
 }
 
 /** No further attempt would end otherwise. */
-const finalCodes: readonly string[] = ['VERSION_MISMATCH', 'WRONG_CLUSTER', 'MALFORMED', 'REMOVED']
+const finalCodes: readonly string[] = [
+  'VERSION_MISMATCH',
+  'WRONG_CLUSTER',
+  'FOREIGN_DIRECTORY',
+  'MALFORMED',
+  'REMOVED',
+]
 
 /**
  * Joins the cluster; returns when a manager has taken this member in.
- * @throws ClusterError VERSION_MISMATCH, WRONG_CLUSTER, MALFORMED, REMOVED or IN_USE as the manager refuses;
+ * @throws ClusterError VERSION_MISMATCH, WRONG_CLUSTER, FOREIGN_DIRECTORY, MALFORMED, REMOVED or IN_USE as the manager refuses;
  * UNREACHABLE when no manager answers in time; CANCELLED.
  */
 export async function joinCluster(init: MembershipInit): Promise<Membership> {
@@ -317,8 +325,9 @@ class ClusterMember implements Membership {
   }
 
   #request(): JoinRequest {
-    const { role, name, addresses, host, domain, weight } = this.#init
-    return { role, id: this.id, name, addresses, host, domain, weight }
+    const { role, name, addresses, host, domain, weight, store } = this.#init
+    const request = { role, id: this.id, name, addresses, host, domain, weight }
+    return store === undefined ? request : { ...request, store }
   }
 
   /** Heartbeats over one connection until it fails; each that is answered is told to `answered`. */

@@ -93,6 +93,8 @@ export interface JoinRequest {
   readonly host: string
   readonly domain: string
   readonly weight: number
+  /** Of a server: what tells the store of its metadata from any other. */
+  readonly store?: string
 }
 export interface JoinReply {
   readonly id: string
