@@ -127,6 +127,8 @@ export const maxMovesTold = 256
 
 /** A client silent for this long has lost its open files and its slots: longer than any retry. */
 export const sessionTimeoutMs = 60_000
+/** Servers that a client which no manager reaches asks for their view, a few times in that time, beside those it talks with. */
+export const viewAsksAtATime = 4
 
 /** Files of a client that is gone whose change counters move in one batch, so that others get their turn. */
 export const outdatedBatch = 256

@@ -135,7 +135,8 @@ function membershipOperations({
         throw new ClusterError('MALFORMED', `'${peer.hello.id}' is no client's id`)
       }
       sessions.renew(peer.hello.id, body.opens, connectionOf(peer))
-      return { body: { timeoutMs: sessionTimeoutMs, ...booted() }, payload: noPayload }
+      const epoch = view()?.epoch ?? 0
+      return { body: { timeoutMs: sessionTimeoutMs, epoch, ...booted() }, payload: noPayload }
     },
     release({ peer, body }) {
       const connection = connectionOf(peer)

@@ -9,7 +9,12 @@
 import assert from 'node:assert/strict'
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { callDeadlineMs, operationDeadlineMs, sessionTimeoutMs } from '../../network/limits.ts'
+import {
+  callDeadlineMs,
+  operationDeadlineMs,
+  sessionTimeoutMs,
+  viewAsksAtATime,
+} from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
@@ -88,6 +93,8 @@ export class ClusterClient implements Cluster {
   readonly #known: PartitionState[] = []
   /** Partitions that went to another server since the start. */
   readonly #moved = new Set<Partition>()
+  /** How many servers were asked for their view, one after the other. */
+  #asked = 0
   #closed = false
 
   constructor(init: ClusterInit) {
@@ -104,9 +111,7 @@ export class ClusterClient implements Cluster {
       wentElsewhere: partition => this.#tellLocksAt(partition),
       viewEpoch: () => this.view.epoch,
     })
-    this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => {
-      for (const link of this.#links.values()) link.tick()
-    })
+    this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => this.#ticked())
     init.membership.onView(() => this.#viewChanged())
     this.#changedPartitions()
   }
@@ -310,6 +315,9 @@ export class ClusterClient implements Cluster {
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),
+      goesBy: (peer, epoch) => {
+        if (epoch > this.view.epoch) void this.#fetchView(peer, server)
+      },
     })
     this.#links.set(server, link)
     return link
@@ -353,15 +361,33 @@ export class ClusterClient implements Cluster {
   /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */
   async #viewMoved({ link, partition, epoch }: Route): Promise<boolean> {
     if (this.#epochOf(partition) === epoch && link.current !== null) {
-      try {
-        const { view } = (await link.current.call('view', {})).body
-        if (view !== null) this.#membership.adopt(viewFromWire(view))
-      } catch (error) {
-        // The manager may still tell us; the call itself is retried until its deadline.
-        this.#log.warn({ server: link.server, error }, 'cannot fetch the view')
-      }
+      await this.#fetchView(link.current, link.server)
     }
     return this.#epochOf(partition) !== epoch
+  }
+
+  async #fetchView(peer: Peer, server: MemberId): Promise<void> {
+    try {
+      const { view } = (await peer.call('view', {})).body
+      if (view !== null) this.#membership.adopt(viewFromWire(view))
+    } catch (error) {
+      // The manager may still tell us, and a call that needs it is retried until its deadline.
+      this.#log.warn({ server, error }, 'cannot fetch the view')
+    }
+  }
+
+  /**
+   * While no manager tells, what is open may go to another server without a call that would show it: then that one
+   * has to hear of it before a session's time has passed. So servers are asked, also some that there was nothing to ask.
+   */
+  #ticked(): void {
+    const isAlone = !this.#membership.connected
+    for (const link of this.#links.values()) link.tick(isAlone)
+    if (!isAlone) return
+    const { members } = this.view
+    for (let count = Math.min(viewAsksAtATime, members.length); count > 0; count--) {
+      this.#link(members[this.#asked++ % members.length]!.id).renewSoon()
+    }
   }
 
   /** What has lost its name and was removed meanwhile answers ESTALE: no other inode has its number. */

@@ -44,6 +44,8 @@ export interface ViewSource {
   readonly partitionCount: number
   /** null until enough servers have joined. */
   readonly view: View | null
+  /** Whether a manager is connected, which tells of newer views. */
+  readonly connected: boolean
   onView(changed: (view: View) => void): void
   /** Takes a view that another member has, if it is newer. */
   adopt(view: View): void

@@ -25,6 +25,7 @@ const view: View = {
 const membership = {
   partitionCount: 1,
   view,
+  connected: true,
   onView: () => {},
   adopt: () => {},
   close: async () => {},

@@ -1,7 +1,8 @@
 /** What a client tells servers of what it has open and locked, when partitions go from one to the other. */
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
-import type { ClusterError } from '../../network/errors.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { sessionTimeoutMs, viewAsksAtATime } from '../../network/limits.ts'
 import { lastLockByte, lockType } from '../../network/locks/ranges.ts'
 import { silentLog } from '../../network/log.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
@@ -12,40 +13,55 @@ import type {
   SessionRequest,
 } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
+import { viewToWire } from '../../network/wire/wire-view.ts'
 import { ClusterClient } from './cluster.ts'
 
 const file = makeIno(0, 5)
 const other = makeIno(2, 5)
 const exclusive = { start: 0n, end: lastLockByte, type: lockType.write, pid: 5 }
 
+/** Servers that are down, and are asked first. */
+const strangers = Array.from({ length: 2 * viewAsksAtATime }, (_, index) => `stranger${index}`)
+
 /** Partitions 0 and 2 at server a, 1 at server b. */
-function setUp() {
+function setUp(strangers: readonly MemberId[] = []) {
   const env = new SimulatedEnv({ seed: 1 })
   const calls: { readonly to: MemberId; readonly name: OperationName; readonly body: object }[] = []
   /** Called when a reply is about to leave. */
   let answering: (to: MemberId, name: OperationName) => Promise<void> = async () => undefined
   const listeners: ((view: View) => void)[] = []
   const held = ['a', 'b', 'a'].map(id => ({ replicas: [id], inSync: [id], primary: id, epoch: 1 }))
-  const members = ['a', 'b'].map(id => {
+  const members = [...strangers, 'a', 'b'].map(id => {
     const where = { addresses: [], host: '', domain: '' }
     return { id, role: 'server' as const, name: id, ...where, weight: 1 }
   })
   const membership = {
     partitionCount: 3,
     view: { cluster: 'test', epoch: 1, members, partitions: held, replicaCount: 1 } as View,
+    connected: true as boolean,
     onView: (listener: (view: View) => void) => void listeners.push(listener),
-    adopt: () => {},
+    adopt: (view: View) => show(view),
     close: async () => {},
   }
+  const show = (view: View) => {
+    membership.view = view
+    for (const listener of listeners) listener(view)
+  }
+  /** As the servers have it. */
+  let published = membership.view
+  const down = new Set<MemberId>(strangers)
   const dial = async (to: MemberId): Promise<Peer> => {
+    if (down.has(to)) throw new ClusterError('UNREACHABLE', `${to} is down`)
     const call = async (name: OperationName, body: object) => {
+      if (down.has(to)) throw new ClusterError('CLOSED', `${to} is down`)
       calls.push({ to, name, body })
       await answering(to, name)
       const { ino = 0 } = body as { ino?: Ino }
       const replies = {
         setLock: { outcome: 'done' },
         reclaimLocks: { lost: [] },
-        session: { boot: to },
+        session: { boot: to, epoch: published.epoch },
+        view: { view: viewToWire(published) },
       }
       const reply = { ...replies, open: { attributes: { ino } } } as Record<string, object>
       return { body: reply[name] ?? {}, payload: [] }
@@ -55,17 +71,25 @@ function setUp() {
     return { ...peer, close: async () => undefined } as unknown as Peer
   }
   const client = new ClusterClient({ env, log: silentLog, membership, dial })
-  /** The client hears only of what has become of all these moves. */
-  const move = (to: MemberId, partitions: readonly number[], left: readonly MemberId[] = []) => {
-    const { view } = membership
+  /** The servers alone hear of it. */
+  const moveUnseen = (
+    to: MemberId,
+    partitions: readonly number[],
+    left: readonly MemberId[] = [],
+  ) => {
+    const view = published
     const moved = view.partitions.map((state, partition) =>
       partitions.includes(partition)
         ? { replicas: [to], inSync: [to], primary: to, epoch: state.epoch + 4 }
         : state,
     )
     const stay = view.members.filter(({ id }) => !left.includes(id))
-    membership.view = { ...view, epoch: view.epoch + 4, members: stay, partitions: moved }
-    for (const listener of listeners) listener(membership.view)
+    published = { ...view, epoch: view.epoch + 4, members: stay, partitions: moved }
+  }
+  /** The client hears only of what has become of all these moves. */
+  const move = (to: MemberId, partitions: readonly number[], left: readonly MemberId[] = []) => {
+    moveUnseen(to, partitions, left)
+    show(published)
   }
   const told = <T>(to: MemberId, name: OperationName) =>
     calls.findLast(call => call.to === to && call.name === name)?.body as T | undefined
@@ -78,7 +102,7 @@ function setUp() {
   const meanwhile = (run: (to: MemberId, name: OperationName) => Promise<void>) => {
     answering = run
   }
-  return { env, client, calls, move, opensAt, locksAt, meanwhile }
+  return { env, client, calls, move, opensAt, locksAt, meanwhile, membership, moveUnseen, down }
 }
 
 const open = (client: ClusterClient, ino: Ino) =>
@@ -153,4 +177,36 @@ test('nobody is told anything when partitions go where nothing is open', async t
   move('b', [2])
   await env.advance(1_000)
   t.is(calls.length, before)
+})
+
+test('a client that no manager reaches is told by servers where its open files are, though it is busy elsewhere', async t => {
+  const { env, client, moveUnseen, membership, opensAt, calls } = setUp(strangers)
+  await open(client, file)
+  membership.connected = false
+  moveUnseen('b', [0])
+  for (let ms = 0; ms < sessionTimeoutMs / 2; ms += 1_000) {
+    await client.query('getattr', 2, { ino: other })
+    await env.advance(1_000)
+  }
+  t.deepEqual(opensAt('b'), [file])
+  const fetched = calls.filter(({ name }) => name === 'view').length
+  await env.advance(sessionTimeoutMs)
+  t.is(calls.filter(({ name }) => name === 'view').length, fetched)
+})
+
+test('a client that no manager reaches hears of what has become of a dead server from those it had nothing to ask', async t => {
+  const { env, client, moveUnseen, membership, opensAt, down } = setUp(strangers)
+  await open(client, file)
+  membership.connected = false
+  down.add('a')
+  moveUnseen('b', [0, 2])
+  await env.advance(sessionTimeoutMs - 1)
+  t.deepEqual(opensAt('b'), [file])
+})
+
+test('a client that a manager tells of views asks no server for one', async t => {
+  const { env, client, calls } = setUp()
+  await open(client, file)
+  await env.advance(sessionTimeoutMs)
+  t.false(calls.some(({ to, name }) => name === 'view' || to === 'b'))
 })

@@ -29,6 +29,8 @@ export interface ServerLinkInit {
   readonly opens: () => SessionRequest['opens']
   /** Tells the server what this client has locked there. @throws ClusterError */
   readonly reclaim: (peer: Peer) => Promise<void>
+  /** The server goes by a view of this epoch. */
+  readonly goesBy: (peer: Peer, epoch: number) => void
 }
 
 export class ServerLink {
@@ -111,14 +113,17 @@ export class ServerLink {
     return this.current !== null && this.#init.env.clock.monotonicMs() < this.#sureUntilMs
   }
 
-  /** To be called a few times in each session time-out: keeps an idle session alive. */
-  tick(): void {
+  /**
+   * To be called a few times in each session time-out: keeps an idle session alive.
+   * @param asks a busy one is renewed as well, to hear of a newer view.
+   */
+  tick(asks: boolean): void {
     const idle = !this.heard
     this.heard = false
     // What was heard since the last tick was sent so long before it at most.
     if (!idle) this.#sureFrom(this.#tickMs - callDeadlineMs)
     this.#tickMs = this.#init.env.clock.monotonicMs()
-    if (idle && (this.#peer !== null || this.#isExpected)) this.renewSoon()
+    if ((idle || asks) && (this.#peer !== null || this.#isExpected)) this.renewSoon()
   }
 
   /** Sends a notice if there is a connection; without one there is no session to correct either. */
@@ -181,6 +186,7 @@ export class ServerLink {
     try {
       const reply = (await peer.call('session', { opens: this.#init.opens() })).body
       this.told = reply
+      this.#init.goesBy(peer, reply.epoch ?? 0)
       if (this.hasLocks) await this.#init.reclaim(peer)
       return reply.boot
     } catch (error) {

@@ -270,6 +270,8 @@ class TestMembership {
     return this.view.partitions.length
   }
 
+  readonly connected = true
+
   onView(changed: (view: View) => void): void {
     this.#told.push(changed)
   }

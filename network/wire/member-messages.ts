@@ -54,6 +54,8 @@ export interface Lineage {
 }
 export interface SessionReply {
   readonly timeoutMs: number
+  /** Of the view that the server goes by: a client that no manager tells anything fetches it. */
+  readonly epoch?: number
   /** Of the server's machine: with another one, whatever was not synced before may be gone. */
   readonly boot: string
   /** Of partitions that came from other machines, or other boots: for these, those count as the boot as well. */

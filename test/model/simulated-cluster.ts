@@ -160,6 +160,7 @@ export class SimulatedCluster {
       membership: {
         partitionCount: servers.view.partitions.length,
         view: servers.view,
+        connected: true,
         onView: () => undefined,
         adopt: () => undefined,
         close: async () => undefined,
