@@ -58,7 +58,8 @@ export function healthOf(state: ClusterState, seen: Seen, replaceAfterMs: number
 
 /**
  * Those that seem to fail and still count as in sync where others could take over. Replicas are in domains of their own,
- * so one less domain than there are replicas may fail. Whoever is said to drain is known to go.
+ * so one less domain than there are replicas may fail; and one at any rate: with a single replica it is a move that has made
+ * a second one, which has everything. Whoever is said to drain is known to go.
  */
 function failingTogether(
   state: ClusterState,
@@ -73,15 +74,17 @@ function failingTogether(
     }
   }
   const count = new Set([...failing].map(domainOf)).size
-  return count > state.replicaCount - 1 ? [...failing] : []
+  return count > Math.max(1, state.replicaCount - 1) ? [...failing] : []
 }
 
 /** For people. */
 export function describeTooMany(state: ClusterState, tooMany: readonly MemberId[]): string {
   const names = tooMany.map(id => memberOf(state, id)?.name ?? id).join(', ')
   const { replicaCount } = state
+  const replicas =
+    replicaCount === 1 ? 'a single replica survives' : `${replicaCount} replicas survive`
   return (
-    `${names} fail at the same time, more than ${replicaCount} replicas survive: everything stays as it is until they ` +
+    `${names} fail at the same time, more than ${replicas}: everything stays as it is until they ` +
     "are back, or 'rookery drain' says that one of them will not be"
   )
 }
