@@ -2,6 +2,7 @@
 import { ClusterError } from '../network/errors.ts'
 import { sessionTimeoutMs } from '../network/limits.ts'
 import type { Handler, Incoming, Peer, Reply, Service } from '../network/rpc/contract.ts'
+import { partitionOfIno } from '../network/wire/ids.ts'
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import { viewToWire } from '../network/wire/wire-view.ts'
@@ -95,10 +96,27 @@ export function createService(init: ServiceInit): Service {
       ...shardOperations(init),
       ...quotaOperations(init),
       ...init.copies.service,
-      cutBlocks: incoming => init.blocks.cut(init.admit(incoming), incoming.body),
+      cutBlocks: incoming => {
+        assertServes(init.view(), incoming)
+        return init.blocks.cut(init.admit(incoming), incoming.body)
+      },
       ...transactionOperations(init),
     }),
   })
+}
+
+/**
+ * Who asks for a cut has to serve the file, or be in a later epoch than is known here: `BlockService` remembers those that
+ * asked, but not over a restart.
+ * @throws ClusterError STALE_EPOCH
+ */
+function assertServes(view: View | null, { peer, body }: Incoming<'cutBlocks'>): void {
+  const home = partitionOfIno(body.ino)
+  const state = view?.partitions[home]
+  if (state === undefined || body.epoch === undefined || body.epoch >= state.epoch) return
+  // A server that calls itself goes by the same view.
+  if (peer.hello.id === state.primary) return
+  throw new ClusterError('STALE_EPOCH', `partition ${home} is in epoch ${state.epoch} by now`)
 }
 
 /** What servers do among themselves is not for clients to ask. */
