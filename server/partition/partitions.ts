@@ -199,7 +199,8 @@ export class Partitions {
   async #takeUpNow(id: number, held: Held, isWanted: () => boolean): Promise<void> {
     if (!isWanted()) return
     const { copies, boot, sessions, slots } = this.#init
-    const { inherited, succeeded } = await copies.takeOver(id, held.state, isWanted)
+    const stateNow = (): PartitionState | null => (isWanted() ? held.state : null)
+    const { inherited, succeeded } = await copies.takeOver(id, stateNow)
     if (!isWanted()) return
     // What is remembered of its slots is of before.
     slots.forget()

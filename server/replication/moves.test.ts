@@ -1,6 +1,7 @@
 /** Partitions that move between servers, and what must not go wrong on the way. */
 import test from 'ava'
-import { partitionOfKey, usageKey } from '../metadata/keys.ts'
+import { makeIno } from '../../network/wire/ids.ts'
+import { partitionOfKey, usageKey, xattrsKey } from '../metadata/keys.ts'
 import { TestCluster } from '../testing/cluster.ts'
 import { TestMoves } from '../testing/moves.ts'
 
@@ -120,4 +121,61 @@ test('who has not heard that a copy is not wanted any more cannot feed it', asyn
   const call = server.peers.dial('server1')
   const opening = call.then(peer => peer.call('openFeed', asked, { partition: 0, epoch }))
   await t.throwsAsync(cluster.passing(opening), { code: 'STALE_EPOCH' })
+})
+
+/** A record that a loss of power takes. */
+const unsynced = xattrsKey(0, makeIno(0, 2 ** 39))
+
+/** The primary has lost its power, and the other copy that is in sync is down. */
+async function setUpUnsure() {
+  const { cluster, moves } = await setUp()
+  await moves.copy(0, 'server1')
+  const partition = cluster.servers.get('server0')!.partitions.get(0, 3)
+  await cluster.passing(partition.stageMutations([{ key: unsynced, value: Buffer.alloc(8) }]))
+  cluster.losePower(['server0'])
+  cluster.crash('server1')
+  const started = cluster.startServer('server0')
+  started.catch(() => undefined)
+  await cluster.env.advance(10_000)
+  const isServed = () =>
+    [...(cluster.servers.get('server0')?.partitions.all() ?? [])].some(({ id }) => id === 0)
+  return { cluster, moves, isServed }
+}
+
+test('a primary that may have lost something waits for a copy that was in sync, as long as the view has it', async t => {
+  const { cluster, moves, isServed } = await setUpUnsure()
+  moves.show(0, { replicas: both, inSync: ['server0'], primary: 'server0' })
+  await cluster.env.advance(60_000)
+  t.false(isServed())
+  await cluster.passing(cluster.startServer('server1'))
+  await moves.until(isServed)
+  t.true(cluster.contents.get('server0')!.has(unsynced))
+})
+
+test('a primary that may have lost something serves what it has when nobody else has a copy any more', async t => {
+  const { moves, isServed } = await setUpUnsure()
+  t.false(isServed())
+  moves.dropOthers(0)
+  await moves.until(isServed)
+  t.pass()
+})
+
+test('a cut that a former primary still asks for is refused, also by a server that was started again meanwhile', async t => {
+  const { cluster, moves } = await setUp(3)
+  await moves.copy(0, 'server1')
+  const { epoch } = cluster.view.partitions[0]!
+  const former = cluster.servers.get('server0')!
+  await moves.handOver(0, 'server1')
+  cluster.crash('server2')
+  await cluster.startServer('server2')
+  const cut = { ino: makeIno(0, 99), generation: 1, block: 0, offset: 0, reach: 1 }
+  const ask = async (epochOfFile: number) => {
+    const peer = await former.peers.dial('server2')
+    const request = { ...cut, purge: false, durable: false, epoch: epochOfFile }
+    await peer.call('cutBlocks', request, { partition: 2, epoch: 1 })
+  }
+  await t.throwsAsync(cluster.passing(ask(epoch)), { code: 'STALE_EPOCH' })
+  await moves.handOver(0, 'server0')
+  // Its own view may be behind: it serves all the same.
+  await t.notThrowsAsync(cluster.passing(ask(epoch)))
 })

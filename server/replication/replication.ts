@@ -194,8 +194,8 @@ export class Replication {
   }
 
   /** As TakeOver has it. */
-  takeOver(partition: number, state: PartitionState, isWanted: () => boolean): Promise<TakenOver> {
-    return this.#takeOver.takeOver(partition, state, isWanted)
+  takeOver(partition: number, stateNow: () => PartitionState | null): Promise<TakenOver> {
+    return this.#takeOver.takeOver(partition, stateNow)
   }
 
   /** Begins to ship what the partition commits from now on, or follows who holds it. */

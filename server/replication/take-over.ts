@@ -3,7 +3,8 @@
  *
  * 1. A server takes up a partition only when nobody else can be serving it: the one of before has said that
  *    it stopped, or the lease that it was given here has run out.
- * 2. What may have been lost with the power of this machine is taken from another copy that is in sync.
+ * 2. What may have been lost with the power of this machine is taken from another copy that was in sync when this began:
+ *    nobody serves meanwhile, so that it stays so, as long as the view has a copy there.
  * 3. What was fed and is about to be served is on the disks here before.
  */
 import type { Env } from '../../network/env/env.ts'
@@ -56,38 +57,35 @@ export class TakeOver {
 
   /**
    * Makes sure that this server, and nobody else, may serve the partition.
-   * @param isWanted false when a newer view says otherwise: then it throws.
+   * @param stateNow as the newest view has it; null when that gives the partition to another: then it throws.
    * @throws ClusterError NOT_PRIMARY
    */
-  async takeOver(
-    partition: number,
-    state: PartitionState,
-    isWanted: () => boolean,
-  ): Promise<TakenOver> {
+  async takeOver(partition: number, stateNow: () => PartitionState | null): Promise<TakenOver> {
     const { store, self, boot, fences, holder, led, sync, log } = this.#init
-    const others = state.inSync.filter(member => member !== self)
-    const assertWanted = (): void => {
-      if (isWanted()) return
+    const wanted = (): PartitionState => {
+      const state = stateNow()
+      if (state !== null) return state
       throw new ClusterError('NOT_PRIMARY', `partition ${partition} is another server's by now`)
     }
+    const whole = wanted().inSync.filter(member => member !== self)
+    const others = () => whole.filter(member => wanted().replicas.includes(member))
     const record = readCopyRecord(store, partition)
     const before = fences.primaryOf(partition)
     const isFollower =
       record?.state === copyState.follows || (before !== null && before !== self && record !== null)
-    if (isFollower) await this.#succeed(partition, state.epoch)
-    assertWanted()
-    fences.raise(partition, state.epoch, self)
+    if (isFollower) await this.#succeed(partition, wanted().epoch)
+    fences.raise(partition, wanted().epoch, self)
     await holder.stop(partition)
-    assertWanted()
+    wanted()
     const now = readCopyRecord(store, partition)
     led.add(partition)
     try {
-      if (now === null && (others.length === 0 || (await hasNoRows(store, partition)))) {
+      if (now === null && (others().length === 0 || (await hasNoRows(store, partition)))) {
         return { inherited: false, succeeded: false }
       }
-      const pulled = await this.#pullIfNeeded(partition, others, assertWanted)
+      const pulled = await this.#pullIfNeeded(partition, others)
       if (isFollower || pulled) await sync()
-      assertWanted()
+      wanted()
       const inherited = pulled || (isFollower && now?.boot === boot)
       if (isFollower && !inherited) {
         log(`partition ${partition} may have lost what was not synced: no other copy is in sync`)
@@ -159,25 +157,25 @@ export class TakeOver {
     }
   }
 
-  /** @returns whether it was taken from another. */
-  async #pullIfNeeded(
-    partition: number,
-    others: readonly MemberId[],
-    assertWanted: () => void,
-  ): Promise<boolean> {
+  /**
+   * @param othersNow who may have everything; throws when the partition is to be served elsewhere.
+   * @returns whether it was taken from another.
+   */
+  async #pullIfNeeded(partition: number, othersNow: () => readonly MemberId[]): Promise<boolean> {
     const { env, store, boot, log } = this.#init
     for (let logged = false; ; ) {
+      const others = othersNow()
       const record = readCopyRecord(store, partition)
       const broken = record?.state === copyState.partial || record?.state === copyState.dropping
       if (others.length === 0) {
         if (!broken) return false
-        return await this.#neverServed(partition, assertWanted)
+        return await this.#neverServed(partition, othersNow)
       }
       const numbered = record?.state === copyState.leads || record?.state === copyState.follows
       if (numbered && record.boot === boot) return false
       const refusals: unknown[] = []
       for (const member of others) {
-        assertWanted()
+        othersNow()
         try {
           await this.#pull(partition, member)
           return true
@@ -193,7 +191,7 @@ export class TakeOver {
     }
   }
 
-  async #neverServed(partition: number, assertWanted: () => void): Promise<never> {
+  async #neverServed(partition: number, assertWanted: () => unknown): Promise<never> {
     const { env, log } = this.#init
     log(
       `partition ${partition} cannot be served: the copy here is not complete, and there is no other`,
