@@ -4,6 +4,7 @@ import type { HttpAddress } from '../network/http/serve.ts'
 import { collect, parseAddress, parseWeight } from './arguments.ts'
 import { type ListeningOptions, tlsOption, transportOption } from './listening.ts'
 import { homeOption, httpOption, logLevelOption } from './options.ts'
+import { tokenFileOption } from './token-source.ts'
 
 export interface JoinOptions extends ListeningOptions {
   readonly home: string
@@ -14,6 +15,7 @@ export interface JoinOptions extends ListeningOptions {
   readonly domain?: string
   readonly weight?: number
   readonly printUnit?: true
+  readonly tokenFile?: string
   readonly http?: HttpAddress
   readonly logLevel: string
 }
@@ -27,12 +29,14 @@ Examples:
   $ rookery join rk1… --meta-dir /nvme/meta --data-dir /disk/data
   $ rookery join rk1… --meta-dir /nvme/meta --data-dir /disk/data --print-unit \\
       > /etc/systemd/system/rookery-server.service
-  $ rookery join rk1…                         # a client's or an administrator's`
+  $ rookery join rk1…                         # a client's or an administrator's
+  $ rookery join --token-file - < token       # other users of this machine do not see it`
 
 export function joinCommand(): Command {
   return new Command('join')
     .description('Join a cluster with a token: as a server, or to use or administer it.')
-    .argument('<token>', "as 'rookery token create' printed it")
+    .argument('[token]', "as 'rookery token create' printed it")
+    .addOption(tokenFileOption())
     .option('--meta-dir <dir>', 'of a server: metadata, a small, fast disk')
     .option('--data-dir <dir>', 'of a server: file data, a large disk')
     .option('--listen <address...>', 'HOST:PORT (default: 0.0.0.0:7401)', collect(parseAddress))
@@ -46,7 +50,7 @@ export function joinCommand(): Command {
     .addOption(httpOption())
     .addOption(logLevelOption())
     .addHelpText('after', examples)
-    .action(async (token: string, options: JoinOptions) => {
+    .action(async (token: string | undefined, options: JoinOptions) => {
       const { runJoin } = await import('./run-join.ts')
       await runJoin(token, options)
     })

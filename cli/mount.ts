@@ -16,6 +16,7 @@ import {
   suidOption,
   volumeOption,
 } from './options.ts'
+import { tokenFileOption } from './token-source.ts'
 
 export interface MountCommandOptions extends ClusterOptions {
   readonly volume: string
@@ -27,6 +28,7 @@ export interface MountCommandOptions extends ClusterOptions {
   readonly dev?: true
   readonly noatime?: true
   readonly token?: string
+  readonly tokenFile?: string
   readonly http?: HttpAddress
   readonly logLevel: string
 }
@@ -43,6 +45,7 @@ export function mountCommand(): Command {
     .description('Mount a volume of a running cluster.')
     .argument('<mountpoint>', 'an empty directory')
     .option('--token <token>', 'get this machine in first; later mounts need none')
+    .addOption(tokenFileOption())
     .addOption(homeOption())
     .addOption(credentialsOption())
     .addOption(managerOption())

@@ -3,7 +3,8 @@ import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { checkMountpoint, isRookery, mountAt, parseMountinfo } from './mountpoint.ts'
+import { maxMemberTextBytes } from '../network/limits.ts'
+import { checkMountpoint, isRookery, mountAt, mountName, parseMountinfo } from './mountpoint.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'rookery-mountpoint-'))
 writeFileSync(join(directory, 'file'), '')
@@ -43,4 +44,14 @@ test('a mount point that is a file, not empty or mounted is refused', async t =>
   await t.throwsAsync(checkMountpoint('/proc/rookery', options), {
     message: /no directories can be made there/,
   })
+})
+
+test('a mount is called by its path, or by the end of one that is too long', t => {
+  t.is(mountName('/mnt/r'), 'mount /mnt/r')
+  for (const letter of ['a', 'é', '€', '🐦']) {
+    const name = mountName(`/mnt/${letter.repeat(300)}/r`)
+    t.true(Buffer.byteLength(name) <= maxMemberTextBytes)
+    t.true(Buffer.byteLength(name) > maxMemberTextBytes - 4)
+    t.regex(name, new RegExp(`^mount …(${letter})+/r$`, 'u'))
+  }
 })

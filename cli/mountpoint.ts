@@ -1,6 +1,7 @@
 /** Mount points: what is mounted where, and whether a directory can become one. */
 import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { maxMemberTextBytes } from '../network/limits.ts'
 import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
 import { codeOf, Failure } from './failure.ts'
 
@@ -43,6 +44,18 @@ export async function mountAt(path: string): Promise<MountEntry | null> {
   const mountpoint = await locate(path)
   const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
   return mounts.findLast(mount => mount.mountpoint === mountpoint) ?? null
+}
+
+/** What a mount is called in lists of members; of a path that is too long for that, its end. */
+export function mountName(mountpoint: string): string {
+  const whole = `mount ${mountpoint}`
+  if (Buffer.byteLength(whole) <= maxMemberTextBytes) return whole
+  const shortened = 'mount …'
+  const bytes = Buffer.from(mountpoint)
+  let from = bytes.length - (maxMemberTextBytes - Buffer.byteLength(shortened))
+  // Not in the middle of a character.
+  while ((bytes[from]! & 0xc0) === 0x80) from++
+  return shortened + bytes.toString('utf8', from)
 }
 
 export function isRookery(mount: MountEntry): boolean {

@@ -12,10 +12,19 @@ import type { JoinOptions } from './join.ts'
 import { listeningOn } from './listening.ts'
 import { writeServerSettings } from './server-settings.ts'
 import { systemdUnit } from './systemd-unit.ts'
+import { tokenFrom } from './token-source.ts'
 
 const defaultListen = ['tcp://0.0.0.0:7401']
 
-export async function runJoin(text: string, options: JoinOptions): Promise<void> {
+export async function runJoin(given: string | undefined, options: JoinOptions): Promise<void> {
+  const { tokenFile } = options
+  const text = await tokenFrom({
+    ...(given === undefined ? {} : { token: given }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  })
+  if (text === undefined) {
+    throw new Failure('there is no token: give it, or --token-file FILE', { usage: true })
+  }
   const token = readToken(text)
   if (token.role === 'server') await joinAsServer(token, options)
   else await joinHome(token, options)

@@ -17,8 +17,9 @@ import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
-import { checkMountpoint, locate } from './mountpoint.ts'
+import { checkMountpoint, locate, mountName } from './mountpoint.ts'
 import type { FuseBackend } from './options.ts'
+import { tokenFrom } from './token-source.ts'
 import { checkTrusting } from './trusting.ts'
 
 const backends: { readonly [B in FuseBackend]: (log: Log, tally?: FuseTally) => Mount } = {
@@ -37,7 +38,8 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     await unmountStale(mountpoint)
   }
   const env = realEnv()
-  if (options.token !== undefined) await letIn(options.token, options)
+  const token = await tokenFrom(options)
+  if (token !== undefined) await letIn(token, options)
   const access = clientAccess(env, await accessFor(options, 'mount'))
   const http = await openHttp({ env, log, address: options.http })
   const requests = http === null ? undefined : new FuseTally(env)
@@ -45,7 +47,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   const cluster = await connectClient({
     ...access,
     env,
-    name: `mount ${mountpoint}`,
+    name: mountName(mountpoint),
     log,
     tally: http?.tally,
     removed: removal.resolve,
