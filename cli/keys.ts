@@ -11,9 +11,18 @@ export async function list(options: ClusterOptions & { readonly json?: true }): 
   const access = await accessFor(options)
   const { keys } = (await askManager(access, peer => peer.call('listKeys', {}))).body
   if (options.json === true) console.log(JSON.stringify(keys, null, 2))
-  else if (keys.length === 0) console.log('no keys')
-  else console.log(formatTable(columns, keys.map(row)))
+  else console.log(describeKeys(keys))
 }
+
+/** What a person is shown. Pure. */
+export function describeKeys(keys: readonly KeyStatus[]): string {
+  const listed = keys.length === 0 ? 'no keys' : formatTable(columns, keys.map(row))
+  return `${listed}\n${unlisted}`
+}
+
+/** Each manager certifies these itself, so nobody has let them in, and nobody can shut them out. */
+const unlisted =
+  'and of each manager its own, with that of whoever may read its directory: an administrator'
 
 export async function remove(named: string, options: ClusterOptions): Promise<void> {
   const access = await accessFor(options)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { realEnv } from '../../network/env/real.ts'
-import { maxTokens, tokenRememberedS } from '../../network/limits.ts'
+import { maxRemoved, maxTokens, tokenRememberedS } from '../../network/limits.ts'
 import {
   type Arrival,
   authoritySerial,
@@ -114,4 +114,24 @@ test('tokens are bounded, and forgotten a while after they expired', t => {
   const one = { secret, role: 'client' as const, uses: 1, lifeS: 10 }
   t.throws(() => withToken(state, one, nowS + 10), { code: 'OVERLOADED' })
   t.is(withToken(state, one, nowS + 10 + tokenRememberedS).tokens.length, 1)
+})
+
+test('as many removed keys are remembered as there is room for, and then it is said that no more can be removed', t => {
+  const removed = Array.from({ length: maxRemoved }, (_, index) => ({
+    peerId: index === 0 ? arrival.peerId : `peer ${index}`,
+    serial: 1,
+  }))
+  const full = { ...createAdmission(realEnv().random), removed }
+  const both = withMember(
+    withMember(full, arrival, { token: '', nowS }).state,
+    { ...other, role: 'client' },
+    { token: '', nowS },
+  ).state
+  t.throws(() => withRemoved(both, other.peerId), {
+    code: 'OVERLOADED',
+    message: /1024 keys were removed/,
+  })
+  const again = withRemoved(both, arrival.peerId)
+  t.is(again.removed.length, maxRemoved)
+  t.true(again.removed.at(-1)!.serial > 1)
 })

@@ -182,7 +182,8 @@ export function withRemoved(state: AdmissionState, peerId: string): AdmissionSta
   if (others.length >= maxRemoved) {
     throw new ClusterError(
       'OVERLOADED',
-      `${maxRemoved} members were removed: that is all there is room for`,
+      `${maxRemoved} keys were removed since this cluster was made, all of which it has to remember: no more can be, ` +
+        'but for one that was removed before and let in again',
     )
   }
   return {
