@@ -19,8 +19,17 @@ import type { Log } from '../../network/log.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
-import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
+import type { MemberId, View } from '../../network/wire/view.ts'
 import { viewFromWire } from '../../network/wire/wire-view.ts'
+import {
+  firstTrouble,
+  leaving,
+  type Route,
+  type Sending,
+  type Target,
+  type Trouble,
+  type Wanted,
+} from './attempts.ts'
 import { bootsOf } from './boots.ts'
 import type {
   Boot,
@@ -34,7 +43,8 @@ import type {
 } from './contract.ts'
 import { isAboutLocks, Locks } from './locks.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
-import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
+import { PartitionStates } from './partition-states.ts'
+import { finalError, hadNoEffect, isSilent, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
 
@@ -43,35 +53,6 @@ export interface ClusterInit {
   readonly log: Log
   readonly membership: ViewSource
   readonly dial: (server: MemberId) => Promise<Peer>
-}
-
-/** Where a call goes: a partition's primary, or one server whatever it holds. */
-type Target = Partition | MemberId
-
-interface Route {
-  readonly link: ServerLink
-  readonly partition: Partition
-  readonly epoch: number
-}
-
-/** What is known of a call that has failed at least once. */
-interface Trouble {
-  readonly name: OperationName
-  readonly target: Target
-  readonly startedMs: number
-  attempts: number
-  /** An attempt may have had its effect though no reply came. */
-  uncertain: boolean
-  checksumFailed: boolean
-}
-
-/** What there is to know of a mutation that is being sent. */
-interface Sending {
-  readonly notAfterMs: number
-  /** Under which it may first have had its effect; null while it certainly had none. */
-  boot: Boot | null
-  /** Of the last attempt. */
-  sentMs: number
 }
 
 const noPayload: Payload = []
@@ -89,10 +70,7 @@ export class ClusterClient implements Cluster {
   readonly #slots = new Slots()
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
-  /** Of each partition, the last with a primary. */
-  readonly #known: PartitionState[] = []
-  /** Partitions that went to another server since the start. */
-  readonly #moved = new Set<Partition>()
+  readonly #partitions: PartitionStates
   /** How many servers were asked for their view, one after the other. */
   #asked = 0
   #closed = false
@@ -112,8 +90,8 @@ export class ClusterClient implements Cluster {
       viewEpoch: () => this.view.epoch,
     })
     this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => this.#ticked())
+    this.#partitions = new PartitionStates(() => this.view)
     init.membership.onView(() => this.#viewChanged())
-    this.#changedPartitions()
   }
 
   get view(): View {
@@ -137,7 +115,8 @@ export class ClusterClient implements Cluster {
     partition: Partition,
     request: RequestOf<N>,
   ): Promise<Reply<N>> {
-    return this.#persist(name, partition, request, noPayload, this.env.clock.monotonicMs(), null)
+    const startedMs = this.env.clock.monotonicMs()
+    return this.#persist({ name, target: partition, request, startedMs })
   }
 
   async mutate<N extends MutationName>(
@@ -158,7 +137,8 @@ export class ClusterClient implements Cluster {
       // The compiler cannot see that adding back what MutationOf took away gives the request again.
       const whole = { ...request, slot, sequence } as unknown as RequestOf<N>
       const sending: Sending = { notAfterMs, boot: null, sentMs: 0 }
-      const reply = await this.#persist(name, partition, whole, payload, startedMs, sending)
+      const wanted = { name, target: partition, request: whole, payload, startedMs, sending }
+      const reply = await this.#persist(wanted)
       const { boot, sentMs } = sending
       assert(boot !== null, 'what was replied to was sent')
       return { body: reply.body, payload: reply.payload, boot, sentMs }
@@ -174,11 +154,11 @@ export class ClusterClient implements Cluster {
     isWanted = always,
   ): Promise<Reply<N>> {
     const startedMs = this.env.clock.monotonicMs()
-    return this.#persist(name, server, request, noPayload, startedMs, null, isWanted)
+    return this.#persist({ name, target: server, request, startedMs, isWanted })
   }
 
   bootOf(partition: Partition): Boot {
-    const primary = this.#primaryOf(partition)
+    const primary = this.#partitions.primaryOf(partition)
     if (primary === null || this.#closed) return { id: '' }
     const link = this.#link(primary)
     // Asked for at once: what is marked with it until it is known counts as made under the answer.
@@ -187,10 +167,10 @@ export class ClusterClient implements Cluster {
   }
 
   knownBootsOf(partition: Partition): readonly string[] | null {
-    const primary = this.#primaryOf(partition)
+    const primary = this.#partitions.primaryOf(partition)
     const told = primary === null ? null : (this.#links.get(primary)?.told ?? null)
     // Of one that went from server to server, or was fetched from another copy, only who is asked for it can tell.
-    const asks = this.#moved.has(partition) || this.view.replicaCount > 1
+    const asks = this.#partitions.hasMoved(partition) || this.view.replicaCount > 1
     return told === null || asks ? null : bootsOf(told, partition)
   }
 
@@ -204,15 +184,9 @@ export class ClusterClient implements Cluster {
     await this.#membership.close()
   }
 
-  async #persist<N extends OperationName>(
-    name: N,
-    target: Target,
-    request: RequestOf<N>,
-    payload: Payload,
-    startedMs: number,
-    sending: Sending | null,
-    isWanted = always,
-  ): Promise<Reply<N>> {
+  async #persist<N extends OperationName>(wanted: Wanted<N>): Promise<Reply<N>> {
+    const { name, target, request, startedMs } = wanted
+    const { payload = noPayload, sending = null, isWanted = always } = wanted
     let trouble: Trouble | null = null
     for (;;) {
       let route: Route | null = null
@@ -224,7 +198,7 @@ export class ClusterClient implements Cluster {
         const peer = link.current ?? (await link.ready())
         session = link.session
         replies = link.replies
-        if (sending !== null) this.#leaving(sending, name, link)
+        if (sending !== null) leaving(sending, { name, link, nowMs: this.env.clock.monotonicMs() })
         // At least a moment, should finding the server have taken the rest.
         const deadlineMs =
           trouble === null
@@ -237,14 +211,7 @@ export class ClusterClient implements Cluster {
         if (trouble !== null && opensFile(name, request)) link.renewSoon()
         return reply
       } catch (error) {
-        trouble ??= {
-          name,
-          target,
-          startedMs,
-          attempts: 0,
-          uncertain: false,
-          checksumFailed: false,
-        }
+        trouble ??= firstTrouble(wanted)
         await this.#recover(trouble, error, route, session, replies)
         if (!isWanted()) {
           throw new ClusterError('NOT_PRIMARY', `${name} at ${target}: it has gone elsewhere`)
@@ -252,15 +219,6 @@ export class ClusterClient implements Cluster {
         if (sending !== null && !trouble.uncertain) sending.boot = null
       }
     }
-  }
-
-  /** An attempt is about to be sent. @throws ClusterError STALE_WRITE when it is too late for that. */
-  #leaving(sending: Sending, name: OperationName, link: ServerLink): void {
-    sending.sentMs = this.env.clock.monotonicMs()
-    if (sending.sentMs > sending.notAfterMs) {
-      throw new ClusterError('STALE_WRITE', `too late to send ${name} to ${link.server}`)
-    }
-    sending.boot ??= link.boot
   }
 
   async #send<N extends OperationName>(
@@ -285,7 +243,7 @@ export class ClusterClient implements Cluster {
       const { ino } = (reply.body as AttributesReply).attributes
       this.opens.add(ino)
       const home = partitionOfIno(ino)
-      if (this.#primaryOf(home) !== link.server) this.#renewAt(home)
+      if (this.#partitions.primaryOf(home) !== link.server) this.#renewAt(home)
       return reply
     } finally {
       this.opens.openEnded()
@@ -307,7 +265,7 @@ export class ClusterClient implements Cluster {
     const known = this.#links.get(server)
     if (known !== undefined) return known
     if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
-    const holds = (partition: Partition) => this.#primaryOf(partition) === server
+    const holds = (partition: Partition) => this.#partitions.primaryOf(partition) === server
     const link: ServerLink = new ServerLink({
       env: this.env,
       log: this.#log,
@@ -360,10 +318,10 @@ export class ClusterClient implements Cluster {
 
   /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */
   async #viewMoved({ link, partition, epoch }: Route): Promise<boolean> {
-    if (this.#epochOf(partition) === epoch && link.current !== null) {
+    if (this.#partitions.epochOf(partition) === epoch && link.current !== null) {
       await this.#fetchView(link.current, link.server)
     }
-    return this.#epochOf(partition) !== epoch
+    return this.#partitions.epochOf(partition) !== epoch
   }
 
   async #fetchView(peer: Peer, server: MemberId): Promise<void> {
@@ -399,7 +357,7 @@ export class ClusterClient implements Cluster {
 
   /** Whoever serves a partition in a new epoch has to learn what this client has open and locked there. */
   #viewChanged(): void {
-    const changed = this.#changedPartitions()
+    const changed = this.#partitions.follow()
     const members = new Set(this.view.members.map(member => member.id))
     for (const [server, link] of this.#links) {
       if (members.has(server)) continue
@@ -415,21 +373,8 @@ export class ClusterClient implements Cluster {
     }
   }
 
-  /** Those that were in another epoch before: they may have been elsewhere, and be back. */
-  #changedPartitions(): ReadonlySet<Partition> {
-    const changed = new Set<Partition>()
-    this.view.partitions.forEach((state, partition) => {
-      const before = this.#known[partition]
-      if (state.primary === null || before?.epoch === state.epoch) return
-      this.#known[partition] = state
-      changed.add(partition)
-      if (before !== undefined && before.primary !== state.primary) this.#moved.add(partition)
-    })
-    return changed
-  }
-
   #renewAt(partition: Partition): ServerLink | null {
-    const primary = this.#primaryOf(partition)
+    const primary = this.#partitions.primaryOf(partition)
     if (primary === null || this.#closed) return null
     const link = this.#link(primary)
     link.renewSoon()
@@ -444,22 +389,10 @@ export class ClusterClient implements Cluster {
   }
 
   #sendReleases(inos: readonly Ino[]): void {
-    const byServer = Map.groupBy(inos, ino => this.#primaryOf(partitionOfIno(ino)))
+    const byServer = Map.groupBy(inos, ino => this.#partitions.primaryOf(partitionOfIno(ino)))
     for (const [server, released] of byServer) {
       if (server === null) continue
       this.#links.get(server)?.connected?.notify('release', { inos: released })
     }
   }
-
-  #primaryOf(partition: Partition): MemberId | null {
-    return this.view.partitions[partition]?.primary ?? null
-  }
-
-  #epochOf(partition: Partition): number {
-    return this.view.partitions[partition]?.epoch ?? 0
-  }
-}
-
-function isSilent(error: unknown): boolean {
-  return error instanceof ClusterError && error.code === 'TIMEOUT'
 }

@@ -46,6 +46,11 @@ export function hadNoEffect(error: unknown): boolean {
   return error instanceof ClusterError && harmless.has(error.code)
 }
 
+/** Whether nothing came back in a call's whole time. */
+export function isSilent(error: unknown): boolean {
+  return error instanceof ClusterError && error.code === 'TIMEOUT'
+}
+
 /** Whether what was written rests on a state of the file that is no more: to be written again. */
 export function isStaleWrite(error: unknown): boolean {
   return error instanceof ClusterError && error.code === 'STALE_WRITE'

@@ -1,0 +1,69 @@
+/** What is known of a call while it is attempted, once or again and again. */
+import { ClusterError } from '../../network/errors.ts'
+import type { Partition } from '../../network/wire/ids.ts'
+import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type { MemberId } from '../../network/wire/view.ts'
+import type { Boot, Payload } from './contract.ts'
+import type { ServerLink } from './server-link.ts'
+
+/** Where a call goes: a partition's primary, or one server whatever it holds. */
+export type Target = Partition | MemberId
+
+export interface Route {
+  readonly link: ServerLink
+  readonly partition: Partition
+  readonly epoch: number
+}
+
+/** What is known of a call that has failed at least once. */
+export interface Trouble {
+  readonly name: OperationName
+  readonly target: Target
+  readonly startedMs: number
+  attempts: number
+  /** An attempt may have had its effect though no reply came. */
+  uncertain: boolean
+  checksumFailed: boolean
+}
+
+/** What is to be done, and persisted in. */
+export interface Wanted<N extends OperationName> {
+  readonly name: N
+  readonly target: Target
+  readonly request: RequestOf<N>
+  readonly payload?: Payload
+  readonly startedMs: number
+  /** Of what changes something. */
+  readonly sending?: Sending
+  /** Asked after each failure: false ends it. */
+  readonly isWanted?: () => boolean
+}
+
+/** What there is to know of a mutation that is being sent. */
+export interface Sending {
+  readonly notAfterMs: number
+  /** Under which it may first have had its effect; null while it certainly had none. */
+  boot: Boot | null
+  /** Of the last attempt. */
+  sentMs: number
+}
+
+export function firstTrouble<N extends OperationName>(wanted: Wanted<N>): Trouble {
+  const { name, target, startedMs } = wanted
+  return { name, target, startedMs, attempts: 0, uncertain: false, checksumFailed: false }
+}
+
+export interface Leaving {
+  readonly name: OperationName
+  readonly link: ServerLink
+  readonly nowMs: number
+}
+
+/** An attempt is about to be sent. @throws ClusterError STALE_WRITE when it is too late for that. */
+export function leaving(sending: Sending, { name, link, nowMs }: Leaving): void {
+  sending.sentMs = nowMs
+  if (nowMs > sending.notAfterMs) {
+    throw new ClusterError('STALE_WRITE', `too late to send ${name} to ${link.server}`)
+  }
+  sending.boot ??= link.boot
+}
