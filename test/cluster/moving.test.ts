@@ -1,4 +1,5 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
+import type { Connection, FileHandle } from '../../client/library.ts'
 import { place } from '../../network/placement/placement.ts'
 import type { View } from '../../network/wire/view.ts'
 import { eventually } from './eventually.ts'
@@ -20,91 +21,119 @@ function isSettled(view: View): boolean {
   )
 }
 
+const data = Buffer.alloc(300_000, 'x')
+
+/** A cluster whose files are written all the while: some that are there from the beginning, one that is open, and new ones. */
+class Busy {
+  readonly cluster: InProcessCluster
+  readonly files: Connection
+  /** Names, in order, each with its number in it. */
+  readonly written: string[] = []
+  readonly #directories: number
+  readonly #held: FileHandle
+
+  private constructor(
+    cluster: InProcessCluster,
+    files: Connection,
+    { directories, held }: { readonly directories: number; readonly held: FileHandle },
+  ) {
+    this.cluster = cluster
+    this.files = files
+    this.#directories = directories
+    this.#held = held
+  }
+
+  static async start(cluster: InProcessCluster, directories: number): Promise<Busy> {
+    const files = await cluster.connect()
+    for (let index = 0; index < directories; index++) {
+      await files.mkdir(`/d${index}`)
+      await files.writeFile(`/d${index}/f`, contentOf(index))
+    }
+    const held = await files.open('/d0/f', 'r+')
+    await held.sync()
+    return new Busy(cluster, files, { directories, held })
+  }
+
+  /** Writes one file after the other until `meanwhile` has ended; `write` says by which name it is found. */
+  async during(
+    write: (index: number, directory: (index: number) => string) => Promise<string>,
+    meanwhile: () => Promise<void>,
+  ): Promise<void> {
+    let stop = false
+    const directory = (index: number) => `/d${index % this.#directories}`
+    const working = (async () => {
+      for (let index = 0; !stop; index++) {
+        this.written.push(await write(index, directory))
+        if (index % 5 === 0) await this.#held.sync()
+      }
+    })()
+    try {
+      await meanwhile()
+    } finally {
+      stop = true
+      await working
+    }
+  }
+
+  /** Everything is there as it was written, and a check finds no fault. */
+  async assertWhole(t: ExecutionContext): Promise<void> {
+    for (let index = 0; index < this.#directories; index++) {
+      t.deepEqual(await this.files.readFile(`/d${index}/f`), contentOf(index))
+    }
+    for (const [index, name] of this.written.entries()) {
+      t.is((await this.files.readFile(name)).toString(), `content ${index}`)
+    }
+    await this.#held.sync()
+    await this.#held.close()
+    const report = await this.cluster.check({ data: true })
+    t.deepEqual(report.findings, [])
+  }
+}
+
+function contentOf(index: number): Buffer {
+  return Buffer.concat([data, Buffer.from(`${index}`)])
+}
+
 test('partitions go to a server that joins while files are written, read and renamed', async t => {
   t.timeout(180_000)
   await using cluster = await InProcessCluster.start(2, undefined, 16)
-  const files = await cluster.connect()
+  const busy = await Busy.start(cluster, 12)
   const watch = await cluster.client()
-  const data = Buffer.alloc(300_000, 'x')
-  for (let index = 0; index < 12; index++) {
-    await files.mkdir(`/d${index}`)
-    await files.writeFile(`/d${index}/f`, Buffer.concat([data, Buffer.from(`${index}`)]))
-  }
-  const held = await files.open('/d0/f', 'r+')
   const added = await cluster.addServer()
-  let stop = false
-  const written: string[] = []
-  const working = (async () => {
-    for (let index = 0; !stop; index++) {
-      const name = `/d${index % 12}/n${index}`
-      await files.writeFile(name, `content ${index}`)
-      await files.rename(name, `/d${(index + 1) % 12}/m${index}`)
-      written.push(`/d${(index + 1) % 12}/m${index}`)
-      if (index % 5 === 0) await held.sync()
-    }
-  })()
-  try {
-    await eventually(
+  const { files } = busy
+  const write = async (index: number, directory: (index: number) => string) => {
+    const name = `${directory(index)}/n${index}`
+    const renamed = `${directory(index + 1)}/m${index}`
+    await files.writeFile(name, `content ${index}`)
+    await files.rename(name, renamed)
+    return renamed
+  }
+  await busy.during(write, () =>
+    eventually(
       'the new server has its share',
       () => primaries(watch.view).has(added.id) && isSettled(watch.view),
-    )
-  } finally {
-    stop = true
-    await working
-  }
-  for (let index = 0; index < 12; index++) {
-    const found = await files.readFile(`/d${index}/f`)
-    t.deepEqual(found, Buffer.concat([data, Buffer.from(`${index}`)]))
-  }
-  for (const [index, name] of written.entries()) {
-    t.is((await files.readFile(name)).toString(), `content ${index}`)
-  }
-  await held.sync()
-  await held.close()
-  const report = await cluster.check({ data: true })
-  t.deepEqual(report.findings, [])
+    ),
+  )
+  await busy.assertWhole(t)
 })
 
 test('with two replicas a server may go, and nothing that was acknowledged goes with it', async t => {
   t.timeout(180_000)
   await using cluster = await InProcessCluster.start(3, undefined, 16, 2)
-  const files = await cluster.connect()
+  const busy = await Busy.start(cluster, 6)
   const watch = await cluster.client()
-  const data = Buffer.alloc(300_000, 'x')
-  for (let index = 0; index < 6; index++) {
-    await files.mkdir(`/d${index}`)
-    await files.writeFile(`/d${index}/f`, Buffer.concat([data, Buffer.from(`${index}`)]))
+  const { files, written } = busy
+  const write = async (index: number, directory: (index: number) => string) => {
+    const name = `${directory(index)}/n${index}`
+    await files.writeFile(name, `content ${index}`)
+    return name
   }
-  const held = await files.open('/d0/f', 'r+')
-  await held.sync()
-  let stop = false
-  const written: string[] = []
-  const working = (async () => {
-    for (let index = 0; !stop; index++) {
-      await files.writeFile(`/d${index % 6}/n${index}`, `content ${index}`)
-      written.push(`/d${index % 6}/n${index}`)
-      if (index % 5 === 0) await held.sync()
-    }
-  })()
-  try {
+  await busy.during(write, async () => {
     await eventually('something is written', () => written.length > 10)
     const gone = await cluster.removeServer(1)
     const before = written.length
     await eventually('others serve all partitions', () => !primaries(watch.view).has(gone))
     await eventually('writing goes on', () => written.length > before + 10)
-  } finally {
-    stop = true
-    await working
-  }
-  for (let index = 0; index < 6; index++) {
-    const found = await files.readFile(`/d${index}/f`)
-    t.deepEqual(found, Buffer.concat([data, Buffer.from(`${index}`)]))
-  }
-  for (const [index, name] of written.entries()) {
-    t.is((await files.readFile(name)).toString(), `content ${index}`)
-  }
-  await held.sync()
-  await held.close()
-  const report = await cluster.check({ data: true })
-  t.deepEqual(report.findings, [])
+  })
+  await busy.assertWhole(t)
 })
