@@ -48,6 +48,25 @@ test('what is small comes through the client and stays small', async t => {
   t.like(await fs.getattr(target.ino), { size: 105, reach: 0 })
 })
 
+test('a source that is written anew and small meanwhile is copied as it is then', async t => {
+  const { servers, fs, source, target, content } = await setUp(t)
+  const rewrite = () => {
+    const inode = servers.store.get(source.ino)
+    servers.store.resize(inode, 0)
+    // The old ones have been purged already.
+    for (const key of servers.store.blocks.keys()) {
+      if (key.startsWith(`${source.ino}.`)) servers.store.blocks.delete(key)
+    }
+    inode.data = Buffer.alloc(1000, 9)
+    inode.attributes.size = 1000
+    servers.store.changed(inode)
+  }
+  servers.fail('copyBlock', { before: rewrite })
+  const range = { from: 0, to: 0, length: content.length }
+  t.is(await fs.copyRange(source, target, range, {}), 1000)
+  t.true(Buffer.concat(await fs.read(target, 0, 1000)).equals(Buffer.alloc(1000, 9)))
+})
+
 test('a source that is truncated while a hole is found in it is copied as it is then', async t => {
   const { servers, fs, source, target, content, count } = await setUp(t)
   const shorten = () => {

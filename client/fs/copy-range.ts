@@ -55,7 +55,7 @@ export async function copyRange(
   }
   targetHandle.ahead.drop()
   let copied = 0
-  let scarce = false
+  let goesThrough = false
   const copy = (space: SpaceHold) =>
     untilUndisturbed(context, inode.ino, async () => {
       const attributes = await getattr(context, ino)
@@ -63,8 +63,9 @@ export async function copyRange(
       if (copied <= 0) return await tellChanged(context, inode, inode.attributes)
       const end = to + copied
       await space.obtain(mostSpaceOf(inode.attributes, to, copied))
-      scarce = space.left < Infinity
-      if (scarce) return await tellChanged(context, inode, inode.attributes)
+      // It was written anew meanwhile, and is small; or the quota may not allow it all.
+      goesThrough = attributes.reach === 0 || space.left < Infinity
+      if (goesThrough) return await tellChanged(context, inode, inode.attributes)
       const base = await movedToBlocks(context, inode, to, end, space)
       const copies = { attributes, parts: partsOf({ from, to, length: copied }, attributes, base) }
       await tellingChanges(context, inode, base, () => copyParts(context, inode, base, copies))
@@ -72,9 +73,9 @@ export async function copyRange(
       await commit(context, inode, undisturbed(base), committing)
     })
   await inTurn(context, inode, false, () => holdingSpace(context, inode, copy))
-  // Where the quota may not allow it all, a part goes as a write does, which may be what is there already.
+  // A part goes as a write does, which may be what is there already.
   const part = Math.min(copied, inode.attributes.blockBytes)
-  if (scarce && part > 0) {
+  if (goesThrough && part > 0) {
     return await copyThrough(context, sourceHandle, targetHandle, { ...range, length: part })
   }
   return Math.max(0, copied)
