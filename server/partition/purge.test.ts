@@ -168,6 +168,34 @@ test('a server that is down holds up its own blocks only, and these until it is 
   t.false(isQueued())
 })
 
+test('a queue that cannot be read holds up no other, and is read again later', async t => {
+  const cluster = new TestCluster({ servers: 1, partitions: 2 })
+  await cluster.start()
+  const server = cluster.serverOf(0)
+  const cutBlocks = async () => ({ body: { allocated: 0 }, payload: [] })
+  server.service = { ...server.service, cutBlocks }
+  const reach = Buffer.alloc(8)
+  reach.writeDoubleLE(2)
+  const partitions = [0, 1].map(id => server.partitions.get(id, 1))
+  const { store } = partitions[0]!
+  const range = store.range.bind(store)
+  store.range = () => {
+    throw new ClusterError('DISK', 'the queue cannot be read')
+  }
+  const queued = partitions.map(partition =>
+    partition.stageMutations([{ key: purgeKey(partition.id, 100, 1), value: reach }]),
+  )
+  await cluster.passing(Promise.all(queued))
+  const isQueued = (id: number) => server.store.content.has(purgeKey(id, 100, 1))
+  await cluster.env.advance(1_000)
+  t.deepEqual([isQueued(0), isQueued(1)], [true, false])
+  t.is(cluster.logged.length, 1)
+  store.range = range
+  await cluster.env.advance(2 * purgeRetryLongestMs)
+  t.false(isQueued(0))
+  t.is(server.purger.waitingCount, 0)
+})
+
 test('a partition that goes elsewhere in the middle holds up no other one', async t => {
   const cluster = new TestCluster({ servers: 2, partitions: 4 })
   await cluster.start()

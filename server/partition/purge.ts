@@ -131,7 +131,8 @@ export class Purger {
   async #purgeWaiting(): Promise<void> {
     const partitions = [...this.#waiting]
     this.#waiting.clear()
-    const queued = await this.#gather(partitions)
+    const failing = new Set<Partition>()
+    const queued = await this.#gather(partitions, failing)
     const { peers } = this.#init
     const others = queued.filter(({ partition, holders }) =>
       holders.some(holder => !peers.shareLog(partition.id, holder)),
@@ -139,16 +140,21 @@ export class Purger {
     const stores = new Set(others.map(({ partition }) => partition.store))
     const synced = [...stores].map(store => whileOpen(store, () => store.sync()))
     await Promise.all(synced)
-    const failing = await this.#purgeAll(queued)
+    await this.#purgeAll(queued, failing)
     for (const partition of partitions) if (!failing.has(partition)) this.#failed.delete(partition)
     if (this.#failed.size === 0) this.#retryMs = purgeDelayMs
     if (this.#unsettled.size >= maxPurgesUnsettled) await this.#settle()
   }
 
-  async #gather(partitions: readonly Partition[]): Promise<Queued[]> {
+  /** @param failing gets those whose queue cannot be read now. */
+  async #gather(partitions: readonly Partition[], failing: Set<Partition>): Promise<Queued[]> {
     const queued: Queued[] = []
     for (const partition of partitions) {
-      await whileOpen(partition.store, () => this.#gatherFrom(partition, queued))
+      const gathered = whileOpen(partition.store, () => this.#gatherFrom(partition, queued))
+      await gathered.catch(error => {
+        failing.add(partition)
+        this.#fail(partition, `cannot read what is queued in partition ${partition.id}`, error)
+      })
     }
     return queued
   }
@@ -175,23 +181,21 @@ export class Purger {
     return { partition, key, request, holders }
   }
 
-  /** @returns where something failed. */
-  async #purgeAll(queued: readonly Queued[]): Promise<ReadonlySet<Partition>> {
-    const failing = new Set<Partition>()
+  /** @param failing gets the partitions where something failed. */
+  async #purgeAll(queued: readonly Queued[], failing: Set<Partition>): Promise<void> {
     const running = new Set<Promise<void>>()
     for (const each of queued) {
       if (this.#stopped) break
       const purge = this.#purge(each)
         .catch(error => {
           failing.add(each.partition)
-          this.#fail(each, error)
+          this.#fail(each.partition, `cannot purge inode ${each.request.ino}`, error)
         })
         .finally(() => running.delete(purge))
       running.add(purge)
       if (running.size >= maxPurgesInFlight) await Promise.race(running)
     }
     await Promise.all(running)
-    return failing
   }
 
   async #purge(queued: Queued): Promise<void> {
@@ -205,11 +209,11 @@ export class Purger {
     } else if (!partition.store.isClosed) this.#unsettled.set(key, queued)
   }
 
-  #fail({ partition, request }: Queued, error: unknown): void {
+  #fail(partition: Partition, what: string, error: unknown): void {
     if (this.#stopped || partition.store.isClosed) return
     if (!this.#failed.has(partition)) {
       this.#failed.add(partition)
-      this.#init.log(`cannot purge inode ${request.ino}: it stays queued`, error)
+      this.#init.log(`${what}: it stays queued`, error)
     }
     if (this.#retrying !== null) return
     this.#retryMs = Math.min(2 * this.#retryMs, purgeRetryLongestMs)
