@@ -15,7 +15,7 @@ import { readableAt } from './legs.ts'
 import { soundEntries } from './record-facts.ts'
 import { type Examination, faulty, repaired, type Scene, sound } from './scene.ts'
 import { splitDirectoryCount } from './shard-counts.ts'
-import { decayed } from './tolerant.ts'
+import { decayed, readableRange } from './tolerant.ts'
 
 /** The inode stays locked while entries are counted: who changes them changes it too. */
 export const directoryCount: Examination = async scene => {
@@ -67,8 +67,7 @@ export async function countEntries(
 ): Promise<{ readonly entries: number; readonly subdirectories: number }> {
   const prefix = inoPrefix(partition.id, keyKind.entries, directory)
   let [entries, subdirectories] = [0, 0]
-  const others = { onDamaged: () => undefined }
-  for await (const [key, value] of partition.store.range(prefix, endOf(prefix), others)) {
+  for await (const [key, value] of readableRange(partition.store, prefix, endOf(prefix))) {
     for (const { type } of soundEntries(key, value, transaction.partitionCount).sound) {
       entries++
       if (type === fileType.directory) subdirectories++

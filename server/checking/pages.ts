@@ -36,6 +36,7 @@ import {
   type Sink,
   soundEntries,
 } from './record-facts.ts'
+import { readableRange } from './tolerant.ts'
 
 const end: Uint8Array = new Uint8Array(0)
 /** The scan of records tells of those that cannot be read. */
@@ -127,7 +128,7 @@ export async function namesPage(
   let records = 0
   let next = end
   const start = startOf(request.after, prefix, to)
-  for await (const [key, value] of partition.store.range(start, to, passOver)) {
+  for await (const [key, value] of readableRange(partition.store, start, to)) {
     for (const { ino, type, place } of soundEntries(key, value, partitionCount).sound) {
       if (!wanted.has(ino)) continue
       const cookie = cookieOf(hashOfEntriesKey(key), place)

@@ -13,6 +13,7 @@ import { inheritedOf } from '../partition/new-inode.ts'
 import type { Partition } from '../partition/partition.ts'
 import { soundEntries } from './record-facts.ts'
 import { faulty, repaired, type Scene, sound } from './scene.ts'
+import { readableRange } from './tolerant.ts'
 
 /** What a partition should say that it holds. */
 export interface HeldCounts {
@@ -85,8 +86,7 @@ export async function countShards(
   const entries = new Array<number>(shardSlots).fill(0)
   const subdirectories = new Array<number>(shardSlots).fill(0)
   const prefix = inoPrefix(partition.id, keyKind.entries, directory)
-  const others = { onDamaged: () => undefined }
-  for await (const [key, value] of partition.store.range(prefix, endOf(prefix), others)) {
+  for await (const [key, value] of readableRange(partition.store, prefix, endOf(prefix))) {
     const slot = slotOf(hashOfEntriesKey(key))
     for (const { type } of soundEntries(key, value, partitionCount).sound) {
       entries[slot]! += 1
