@@ -65,7 +65,7 @@ export class ServerStatus {
   /** Some programs ask before each file they make. A file system knows this without its disk, so no other thread is needed. */
   async space(): Promise<StatfsReply> {
     const { host, metaDirectory, dataDirectory, blocks } = this.#init
-    const { usedBytes, freeBytes } = await blocks.statistics()
+    const { usedBytes, freeBytes, ownFreeBytes } = await blocks.statistics()
     let files = 0
     for (const { facts } of this.#init.partitions()) files += facts.inodes
     const disk = `${host}:${statSync(dataDirectory).dev}`
@@ -77,6 +77,7 @@ export class ServerStatus {
       disk,
       usedBytes,
       freeBytes,
+      ownFreeBytes,
       files,
       metaDisk,
       freeFiles: Math.floor(room / metaBytesPerFile),

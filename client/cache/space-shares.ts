@@ -51,7 +51,7 @@ export class SpaceShares {
     const share = await this.#answerOf(server)
     if (share !== null) return share
     const last = this.#last.get(server)
-    return last === undefined ? null : { ...last, freeBytes: 0, freeFiles: 0 }
+    return last === undefined ? null : { ...last, freeBytes: 0, ownFreeBytes: 0, freeFiles: 0 }
   }
 
   #ask(server: MemberId): Asked {

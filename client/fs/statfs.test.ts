@@ -10,6 +10,7 @@ const one: StatfsReply = {
   disk: 'a',
   usedBytes: 10,
   freeBytes: 100,
+  ownFreeBytes: 0,
   files: 1,
   metaDisk: 'm',
   freeFiles: 1_000,
@@ -23,6 +24,12 @@ test('the free space of a disk counts once, though several servers share it', t 
   ]
   const space = { totalBytes: 185, freeBytes: 150, availableBytes: 150 }
   t.deepEqual(sumOf(shares), { ...space, files: 6, freeFiles: 1_010 })
+})
+
+test('what is free in the files of servers that share a disk is free for each', t => {
+  const emptied = { ...one, freeBytes: 140, ownFreeBytes: 40 }
+  const other = { ...one, freeBytes: 129, ownFreeBytes: 30 }
+  t.is(sumOf([emptied, other]).freeBytes, 40 + 30 + 100)
 })
 
 /** Servers `a` and `b`; `b` answers as `answer` does. */

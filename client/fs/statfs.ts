@@ -30,19 +30,25 @@ export function within(space: SpaceReport, quota: QuotaReply): SpaceReport {
   return report
 }
 
-/** What is used adds up; what is free on one disk is free once, however many servers share it. */
+/**
+ * What is used adds up, and so does what is free in the files of servers; what is free on one disk is free once, however
+ * many servers share it.
+ */
 export function sumOf(shares: readonly StatfsReply[]): SpaceReport {
   const freeByDisk = new Map<string, number>()
   const freeByMetaDisk = new Map<string, number>()
   let usedBytes = 0
+  let ownBytes = 0
   let files = 0
-  for (const { usedBytes: used, files: held, disk, freeBytes, metaDisk, freeFiles } of shares) {
-    usedBytes += used
-    files += held
-    freeByDisk.set(disk, Math.max(freeByDisk.get(disk) ?? 0, freeBytes))
-    freeByMetaDisk.set(metaDisk, Math.max(freeByMetaDisk.get(metaDisk) ?? 0, freeFiles))
+  for (const { disk, metaDisk, ...share } of shares) {
+    usedBytes += share.usedBytes
+    ownBytes += share.ownFreeBytes
+    files += share.files
+    const shared = share.freeBytes - share.ownFreeBytes
+    freeByDisk.set(disk, Math.max(freeByDisk.get(disk) ?? 0, shared))
+    freeByMetaDisk.set(metaDisk, Math.max(freeByMetaDisk.get(metaDisk) ?? 0, share.freeFiles))
   }
-  const freeBytes = sum(freeByDisk)
+  const freeBytes = ownBytes + sum(freeByDisk)
   const freeFiles = sum(freeByMetaDisk)
   const totalBytes = usedBytes + freeBytes
   return { totalBytes, freeBytes, availableBytes: freeBytes, files, freeFiles }

@@ -346,6 +346,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
       disk: 'memory',
       usedBytes: 40,
       freeBytes: 60,
+      ownFreeBytes: 0,
       files: 7,
       metaDisk: 'meta',
       freeFiles: 9,

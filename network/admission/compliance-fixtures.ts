@@ -117,7 +117,15 @@ const noPayload: readonly Uint8Array[] = []
 /** One operation for clients, one for servers, and one of a manager's for strangers' sake. */
 const service: Service = {
   statfs: () => ({
-    body: { disk: 'd', usedBytes: 0, freeBytes: 1, files: 1, metaDisk: 'm', freeFiles: 1 },
+    body: {
+      disk: 'd',
+      usedBytes: 0,
+      freeBytes: 1,
+      ownFreeBytes: 0,
+      files: 1,
+      metaDisk: 'm',
+      freeFiles: 1,
+    },
     payload: noPayload,
   }),
   outcome: () => ({ body: { outcome: 'undecided' }, payload: noPayload }),

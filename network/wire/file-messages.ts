@@ -266,6 +266,8 @@ export interface StatfsReply {
   readonly disk: string
   readonly usedBytes: number
   readonly freeBytes: number
+  /** Of these, what it has for itself: free in its data file. */
+  readonly ownFreeBytes: number
   readonly files: number
   /** Names the disk of its metadata, and the inodes that this has room for, by their usual size. */
   readonly metaDisk: string

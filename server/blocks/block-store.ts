@@ -235,11 +235,12 @@ class ExtentBlockStore implements BlockStore {
   async statistics(): Promise<BlockStoreStatistics> {
     this.#assertOpen()
     await this.#ground.look()
-    const { usedUnits, availableUnits } = this.#space
+    const { usedUnits, availableUnits, ownUnits } = this.#space
     const usedBytes = usedUnits * unitBytes
     return {
       capacityBytes: usedBytes + this.#space.unitsFor(true) * unitBytes,
       freeBytes: availableUnits * unitBytes,
+      ownFreeBytes: ownUnits * unitBytes,
       usedBytes,
       blocks: this.#blocks,
       checksumErrors: this.#checksumErrors,

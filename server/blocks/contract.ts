@@ -46,6 +46,8 @@ export interface BlockStoreStatistics {
   readonly capacityBytes: number
   /** For new data: without what is kept for changes of what is there. */
   readonly freeBytes: number
+  /** Of these, what nobody else who shares the disk could have. */
+  readonly ownFreeBytes: number
   readonly usedBytes: number
   readonly blocks: number
   readonly checksumErrors: number

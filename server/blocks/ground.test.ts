@@ -60,6 +60,23 @@ test('a write on a full disk waits until what was deleted has been given back', 
   t.true((await get(f, block(9), 0, MiB))!.equals(bytes(MiB, 9)))
 })
 
+test('what is free in the data file is told apart from what anybody may take', async t => {
+  const f = await thin(32 * MiB)
+  const shared = async () => {
+    const { freeBytes, ownFreeBytes } = await f.store.statistics()
+    return freeBytes - ownFreeBytes
+  }
+  for (let number = 0; number < 4; number++) await put(f, block(number), 0, bytes(MiB, number))
+  t.is((await f.store.statistics()).ownFreeBytes, 0)
+  const before = await shared()
+  commit(f, await f.store.cut(block(1), 0))
+  for (const isSynced of [false, true]) {
+    if (isSynced) await syncAll(f)
+    t.is((await f.store.statistics()).ownFreeBytes, MiB)
+    t.is(await shared(), before)
+  }
+})
+
 test('what was there can be written over on a full disk, again and again', async t => {
   const f = await thin(5 * MiB)
   for (let number = 0; number < 4; number++) await put(f, block(number), 0, bytes(MiB, number))

@@ -95,7 +95,12 @@ export class Space {
     return this.unitsFor(false)
   }
 
-  /** The same, for a change that `replaces` as much as it takes, or for one that does not. */
+  /** Of these, what the data file holds already: nobody else who shares the disk could have it. */
+  get ownUnits(): number {
+    return Math.min(this.availableUnits, this.#room.spare + this.#retiredSince)
+  }
+
+  /** The same as `availableUnits`, for a change that `replaces` as much as it takes, or for one that does not. */
   unitsFor(replaces: boolean): number {
     const { reserve, spare } = this.#room
     const room = this.#roomUnits + spare + this.#retiredSince + (replaces ? reserve : 0)

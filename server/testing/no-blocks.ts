@@ -16,6 +16,7 @@ export const noBlocks: BlockStore = {
   statistics: async () => ({
     capacityBytes: 0,
     freeBytes: 0,
+    ownFreeBytes: 0,
     usedBytes: 0,
     blocks: 0,
     checksumErrors: 0,
