@@ -96,9 +96,10 @@ export function createService(init: ServiceInit): Service {
       ...shardOperations(init),
       ...quotaOperations(init),
       ...init.copies.service,
-      cutBlocks: incoming => {
+      async cutBlocks(incoming) {
         assertServes(init.view(), incoming)
-        return init.blocks.cut(init.admit(incoming), incoming.body)
+        const { body, payload } = await init.blocks.cut(init.admit(incoming), incoming.body)
+        return { body: { ...body, boot: init.boot }, payload }
       },
       ...transactionOperations(init),
     }),

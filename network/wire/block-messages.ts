@@ -34,6 +34,10 @@ export interface WriteBlockRequest extends BlockRequest, Bounded, Mutation {
 export interface SpaceReply {
   readonly allocated: number
 }
+/** Under which boot of its machine: what was not synced under that may be back. */
+export interface CutBlocksReply extends SpaceReply {
+  readonly boot: string
+}
 /**
  * Makes zeros of what the partition addressed holds of the bytes from `offset` of `block` up to
  * `endOffset` of `endBlock`; whole chunks give their space back.

@@ -23,6 +23,7 @@ import type {
   AllocateBlockRequest,
   CopyBlockReply,
   CopyBlockRequest,
+  CutBlocksReply,
   CutBlocksRequest,
   PunchBlocksRequest,
   ReadBlockReply,
@@ -201,7 +202,7 @@ export interface Operations {
 
   readBlock: { request: ReadBlockRequest; reply: ReadBlockReply }
   writeBlock: { request: WriteBlockRequest; reply: SpaceReply }
-  cutBlocks: { request: CutBlocksRequest; reply: SpaceReply }
+  cutBlocks: { request: CutBlocksRequest; reply: CutBlocksReply }
   punchBlocks: { request: PunchBlocksRequest; reply: SpaceReply }
   allocateBlock: { request: AllocateBlockRequest; reply: SpaceReply }
   copyBlock: { request: CopyBlockRequest; reply: CopyBlockReply }

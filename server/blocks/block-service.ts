@@ -145,7 +145,7 @@ export class BlockService {
    * Cuts what this partition holds of the blocks named. Repeating it changes nothing, and is answered when
    * what an earlier attempt cut is committed.
    */
-  async cut(partition: Partition, request: CutBlocksRequest): Promise<Reply<'cutBlocks'>> {
+  async cut(partition: Partition, request: CutBlocksRequest): Promise<Spaced> {
     const { block, offset, reach } = request
     const range = blocksBetween(keyOf(partition, request), reach)
     if (request.purge) this.#purged.add(request)

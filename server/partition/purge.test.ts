@@ -9,6 +9,7 @@ import {
 import type { CutBlocksRequest } from '../../network/wire/operations.ts'
 import { purgeKey } from '../metadata/keys.ts'
 import { TestCluster } from '../testing/cluster.ts'
+import type { TestServer } from '../testing/server.ts'
 
 interface World {
   readonly cluster: TestCluster
@@ -26,7 +27,7 @@ async function makeWorld(
   const partition = server.partitions.get(0, 1)
   const cutBlocks = async ({ body }: { body: CutBlocksRequest }) => {
     await cut(body, { cluster, queue })
-    return { body: { allocated: 0 }, payload: [] }
+    return { body: { allocated: 0, boot: cluster.bootOf(server.id) }, payload: [] }
   }
   server.service = { ...server.service, cutBlocks }
   const reach = Buffer.alloc(8)
@@ -121,16 +122,20 @@ async function makeTwo() {
   const isQueued = () => cluster.contents.get(home.id)!.has(key)
   let cuts = 0
   const onCut = { now: () => undefined as undefined | Promise<void> }
-  const cutBlocks = async () => {
-    cuts++
-    await onCut.now()
-    return { body: { allocated: 0 }, payload: [] }
+  const listen = (server: TestServer) => {
+    const boot = cluster.bootOf(server.id)
+    const cutBlocks = async () => {
+      cuts++
+      await onCut.now()
+      return { body: { allocated: 0, boot }, payload: [] }
+    }
+    server.service = { ...server.service, cutBlocks }
   }
-  for (const server of [home, other]) server.service = { ...server.service, cutBlocks }
+  for (const server of [home, other]) listen(server)
   const reach = Buffer.alloc(8)
   reach.writeDoubleLE(40)
   await home.partitions.get(0, 1).stageMutations([{ key, value: reach }])
-  return { cluster, home, other, isQueued, onCut, cuts: () => cuts }
+  return { cluster, home, other, isQueued, onCut, listen, cuts: () => cuts }
 }
 
 test('no block goes elsewhere before the loss of power could no longer bring its file back', async t => {
@@ -157,6 +162,20 @@ test('a file stays queued until the servers of its blocks have synced what they 
   t.is(cuts(), before, 'it is not purged again')
 })
 
+test('what a loss of power may have brought back is deleted again', async t => {
+  const { cluster, other, isQueued, listen, cuts } = await makeTwo()
+  await cluster.env.advance(1_000)
+  const before = cuts()
+  t.true(before > 0)
+  cluster.losePower([other.id])
+  listen(await cluster.startServer(other.id))
+  await cluster.env.advance(backgroundSyncIntervalMs)
+  t.true(isQueued())
+  await cluster.env.advance(2 * backgroundSyncIntervalMs)
+  t.true(cuts() > before)
+  t.false(isQueued())
+})
+
 test('a server that is down holds up its own blocks only, and these until it is back', async t => {
   const { cluster, home, other, isQueued, onCut } = await makeTwo()
   onCut.now = () => Promise.reject(new ClusterError('UNREACHABLE', `${other.id} is down`))
@@ -172,7 +191,8 @@ test('a queue that cannot be read holds up no other, and is read again later', a
   const cluster = new TestCluster({ servers: 1, partitions: 2 })
   await cluster.start()
   const server = cluster.serverOf(0)
-  const cutBlocks = async () => ({ body: { allocated: 0 }, payload: [] })
+  const boot = cluster.bootOf(server.id)
+  const cutBlocks = async () => ({ body: { allocated: 0, boot }, payload: [] })
   server.service = { ...server.service, cutBlocks }
   const reach = Buffer.alloc(8)
   reach.writeDoubleLE(2)
@@ -201,7 +221,8 @@ test('a partition that goes elsewhere in the middle holds up no other one', asyn
   await cluster.start()
   const server = cluster.serverOf(0)
   for (const other of cluster.servers.values()) {
-    const cutBlocks = async () => ({ body: { allocated: 0 }, payload: [] })
+    const boot = cluster.bootOf(other.id)
+    const cutBlocks = async () => ({ body: { allocated: 0, boot }, payload: [] })
     other.service = { ...other.service, cutBlocks }
   }
   const reach = Buffer.alloc(8)

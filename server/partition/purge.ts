@@ -3,8 +3,8 @@
  *
  * 1. No block on another server goes before its record is on the disk here: a loss of power that brings the
  *    file back would find it full of zeros.
- * 2. A record goes when the servers of its blocks have synced what they deleted: else blocks came back that
- *    nobody names.
+ * 2. A record goes when the servers of its blocks have synced what they deleted, under the boots of their machines under
+ *    which they did: else blocks came back that nobody names.
  * 3. What cannot be purged stays queued, and is tried again after a growing pause.
  * 4. A queue that names blocks in use is not believed.
  */
@@ -50,6 +50,11 @@ interface Queued {
   readonly holders: readonly number[]
 }
 
+interface Purged extends Queued {
+  /** Of the machines whose servers have deleted its blocks. */
+  readonly boots: ReadonlySet<string>
+}
+
 export class Purger {
   readonly #init: PurgerInit
   /** Partitions that may have something queued that was not tried yet. */
@@ -57,7 +62,7 @@ export class Purger {
   /** Those where something failed. */
   readonly #failed = new Set<Partition>()
   /** Purged, but the servers of the blocks may lose that again. */
-  readonly #unsettled = new Map<Key, Queued>()
+  readonly #unsettled = new Map<Key, Purged>()
   readonly #settling: Timer
   #starting: Timer | null = null
   #retrying: Timer | null = null
@@ -202,11 +207,14 @@ export class Purger {
     const { peers } = this.#init
     const { partition, key, request, holders } = queued
     partition.store.assertOpen()
-    await Promise.all(holders.map(holder => peers.call('cutBlocks', holder, request)))
+    const cuts = await Promise.all(holders.map(holder => peers.call('cutBlocks', holder, request)))
     this.#done++
     if (holders.every(holder => peers.shareLog(partition.id, holder))) {
       await partition.stageMutations([{ key, value: null }])
-    } else if (!partition.store.isClosed) this.#unsettled.set(key, queued)
+    } else if (!partition.store.isClosed) {
+      const boots = new Set(cuts.map(({ body }) => body.boot))
+      this.#unsettled.set(key, { ...queued, boots })
+    }
   }
 
   #fail(partition: Partition, what: string, error: unknown): void {
@@ -225,15 +233,17 @@ export class Purger {
 
   /** Forgets what was purged when it has been synced where the blocks were. */
   async #settle(): Promise<void> {
-    const holders = new Set([...this.#unsettled.values()].flatMap(queued => queued.holders))
+    const purged = [...this.#unsettled]
+    const holders = new Set(purged.flatMap(([, queued]) => queued.holders))
     const synced = await this.#init.peers.sync(holders)
     const settled: Promise<void>[] = []
-    for (const [key, queued] of this.#unsettled) {
-      if (!queued.holders.every(holder => synced.has(holder))) continue
-      const { partition } = queued
-      const forget = () => partition.stageMutations([{ key, value: null }])
-      settled.push(whileOpen(partition.store, forget))
+    for (const [key, { partition, holders, boots }] of purged) {
+      if (!holders.every(holder => synced.has(holder))) continue
       this.#unsettled.delete(key)
+      const forget = () => partition.stageMutations([{ key, value: null }])
+      if (holders.every(holder => boots.has(synced.get(holder)!))) {
+        settled.push(whileOpen(partition.store, forget))
+      } else this.wake(partition)
     }
     await Promise.all(settled)
   }

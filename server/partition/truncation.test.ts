@@ -23,7 +23,7 @@ async function makeWorld() {
     const cut = { request: body, end, allocated: 0 }
     cuts.push(cut)
     await end.promise
-    return { body: { allocated: cut.allocated }, payload: [] }
+    return { body: { allocated: cut.allocated, boot: cluster.bootOf(server.id) }, payload: [] }
   }
   server.service = { ...server.service, cutBlocks }
   await write(cluster, ino, 4 * block)
