@@ -18,7 +18,7 @@ export const factKind = {
   directory: 3,
   /** Inode of anything else; a: nlink and type bits (`packLinks`), b: generation, c: blocks reserved. */
   file: 4,
-  /** Blocks in one partition; a: generation, b: number of the last and 1, c: bytes in the last. */
+  /** Blocks in one partition; a: generation, b: number of the last and 1, c: bytes in it and in the largest (`packBytes`). */
   blocks: 5,
   /** Deletion queued; a: generation. */
   purge: 6,
@@ -54,6 +54,21 @@ export function linksOf(packed: number): number {
 
 export function typeOf(packed: number): number {
   return Math.floor(packed / typeUnit)
+}
+
+const bytesUnit = 2 ** 32
+
+/** Of blocks: bytes in the last, and in the largest. */
+export function packBytes(last: number, largest: number): number {
+  return largest * bytesUnit + last
+}
+
+export function lastBytesOf(packed: number): number {
+  return packed % bytesUnit
+}
+
+export function largestBytesOf(packed: number): number {
+  return Math.floor(packed / bytesUnit)
 }
 
 const partitionUnit = 2 ** 16

@@ -1,7 +1,15 @@
 import test from 'ava'
 import { fileType } from '../wire/attributes.ts'
 import { clusterRootIno, makeIno } from '../wire/ids.ts'
-import { decodeFacts, encodeFacts, type Fact, factKind, packLinks, packPlace } from './facts.ts'
+import {
+  decodeFacts,
+  encodeFacts,
+  type Fact,
+  factKind,
+  packBytes,
+  packLinks,
+  packPlace,
+} from './facts.ts'
 import { InodeFacts, judge } from './rules.ts'
 
 const ino = makeIno(3, 77)
@@ -40,7 +48,7 @@ const blocks = (generation: number, end: number): Fact => ({
   ino,
   a: generation,
   b: end,
-  c: 1000,
+  c: packBytes(1000, 1000),
 })
 const purge = (generation: number): Fact => ({
   kind: factKind.purge,
@@ -128,6 +136,13 @@ test('of blocks that are queued to be deleted nothing is left, and of others all
   t.like(remains(blocks(5, 3), purge(5)), { generation: 5, endBlock: 0, lastBytes: 0 })
   t.like(remains(blocks(5, 3), purge(4)), { generation: 5, endBlock: 3 })
   t.like(remains(blocks(4, 3), purge(5)), { generation: 5, endBlock: 0 })
+  const large = { ...blocks(5, 2), c: packBytes(2000, 3000) }
+  for (const facts of [
+    [blocks(5, 3), large],
+    [large, blocks(5, 3)],
+  ]) {
+    t.like(remains(...facts), { endBlock: 3, lastBytes: 1000, largestBytes: 3000 })
+  }
 })
 
 test('the root needs no name, and has none', t => {

@@ -5,7 +5,16 @@
 import { fileType } from '../wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../wire/ids.ts'
 import type { NamePlace, Remains } from '../wire/operations.ts'
-import { type Fact, factKind, linksOf, placePartitionOf, placeTypeOf, typeOf } from './facts.ts'
+import {
+  type Fact,
+  factKind,
+  largestBytesOf,
+  lastBytesOf,
+  linksOf,
+  placePartitionOf,
+  placeTypeOf,
+  typeOf,
+} from './facts.ts'
 import type { FaultCode } from './faults.ts'
 
 export interface Suspicion {
@@ -19,12 +28,15 @@ export interface TypedName extends NamePlace {
   readonly type: number
 }
 
-interface LastBlock {
+interface Blocks {
+  /** Number of the last and 1, and bytes in that. */
   readonly end: number
   readonly bytes: number
+  /** Bytes in the largest. */
+  readonly largest: number
 }
 
-const noBlocks: ReadonlyMap<number, LastBlock> = new Map()
+const noBlocks: ReadonlyMap<number, Blocks> = new Map()
 const noGenerations: ReadonlySet<number> = new Set()
 
 /** All that was found of one inode number. */
@@ -32,7 +44,7 @@ export class InodeFacts {
   readonly ino: Ino
   readonly names: TypedName[] = []
   /** Most inodes have none: theirs are shared, and never changed. */
-  blocks: ReadonlyMap<number, LastBlock> = noBlocks
+  blocks: ReadonlyMap<number, Blocks> = noBlocks
   purged: ReadonlySet<number> = noGenerations
   record: Fact | null = null
   unreadable = false
@@ -62,10 +74,12 @@ export class InodeFacts {
     else if (kind === factKind.holding) this.holders = [...this.holders, a]
   }
 
-  #addBlocks(generation: number, end: number, bytes: number): void {
-    const known = this.blocks.get(generation)
-    if (known !== undefined && end <= known.end) return
-    this.blocks = new Map([...this.blocks, [generation, { end, bytes }]])
+  #addBlocks(generation: number, end: number, packed: number): void {
+    const known = this.blocks.get(generation) ?? { end: 0, bytes: 0, largest: 0 }
+    const largest = Math.max(known.largest, largestBytesOf(packed))
+    if (end <= known.end && largest === known.largest) return
+    const last = end <= known.end ? known : { end, bytes: lastBytesOf(packed) }
+    this.blocks = new Map([...this.blocks, [generation, { ...last, largest }]])
   }
 }
 
@@ -158,6 +172,7 @@ function remainsOf(facts: InodeFacts, generation?: number): Remains {
     generation: newest,
     endBlock: last?.end ?? 0,
     lastBytes: last?.bytes ?? 0,
+    largestBytes: last?.largest ?? 0,
     inline: facts.inlineBytes !== null,
     holders: facts.holders,
   }
@@ -170,6 +185,7 @@ export const noRemains: Remains = {
   generation: 0,
   endBlock: 0,
   lastBytes: 0,
+  largestBytes: 0,
   inline: false,
   holders: [],
 }

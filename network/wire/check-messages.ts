@@ -84,6 +84,8 @@ export interface Remains {
   /** Number of its last block and 1, and bytes in that block. */
   readonly endBlock: number
   readonly lastBytes: number
+  /** Bytes in the largest of them. */
+  readonly largestBytes: number
   readonly inline: boolean
   /** Partitions that have shards of it. */
   readonly holders: readonly number[]

@@ -58,6 +58,7 @@ const schema = z.object({
     generation: count,
     endBlock: count,
     lastBytes: count,
+    largestBytes: count,
     inline: z.boolean(),
     holders: z.array(count).max(shardSlots),
   }),

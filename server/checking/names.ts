@@ -5,6 +5,7 @@ import {
   maxBlockBytes,
   maxLinkCount,
   maxPathBytes,
+  minBlockBytes,
 } from '../../network/limits.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
@@ -69,9 +70,8 @@ export async function rebuild(scene: Scene, ino: Ino, type: number, parent: Ino)
   const { transaction, request } = scene
   const { endBlock, lastBytes, generation, inline, entries, names } = request.remains
   const above = parent === 0 ? null : await inspect(scene, parent)
-  const own = above ?? { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes, volume: 0 }
-  let { blockBytes } = own
-  while (blockBytes < lastBytes && blockBytes < maxBlockBytes) blockBytes *= 2
+  const own = above ?? { inlineBytes: defaultInlineBytes, volume: 0 }
+  const blockBytes = blockBytesOf(request.remains, above)
   const directory = type === fileType.directory
   const hasBlocks = !directory && endBlock > 0 && !inline
   const shards = directory ? await shardMapOf(scene, ino) : noShards
@@ -134,6 +134,13 @@ async function directoryName(scene: Scene, inode: Inspected): Promise<ExamineRep
   const argument = { ino: subject, parent: above }
   await transaction.run(partitionOfIno(subject), 'renamed', argument)
   return repaired(kept === undefined ? `it is #${subject} now` : `its parent is ${above} now`)
+}
+
+/** As its directory has it; where nobody knows that, all but the last of its blocks are as a rule whole. */
+function blockBytesOf({ endBlock, largestBytes }: Remains, above: Inspected | null): number {
+  let blockBytes = above?.blockBytes ?? (endBlock > 1 ? minBlockBytes : defaultBlockBytes)
+  while (blockBytes < largestBytes && blockBytes < maxBlockBytes) blockBytes *= 2
+  return blockBytes
 }
 
 async function allLeadTo(

@@ -1,5 +1,13 @@
 /** What a partition has stored, page by page: each call does a bounded piece of work and keeps nothing. */
-import { encodeFacts, type Fact, factKind, packPlace } from '../../network/checking/facts.ts'
+import {
+  encodeFacts,
+  type Fact,
+  factKind,
+  largestBytesOf,
+  lastBytesOf,
+  packBytes,
+  packPlace,
+} from '../../network/checking/facts.ts'
 import { ClusterError } from '../../network/errors.ts'
 import {
   checkPageBytes,
@@ -63,7 +71,7 @@ class PageSink implements Sink {
   /** Place of the last fact that the next may join. */
   #joinable = -1
 
-  /** Neighbours of which only the sum or the last counts become one. */
+  /** Neighbours of which only the sum, or the last and the largest, counts become one. */
   fact(fact: Fact): void {
     const before = this.facts[this.#joinable]
     const joins = before?.kind === fact.kind && before.ino === fact.ino
@@ -71,7 +79,8 @@ class PageSink implements Sink {
       const sum = { ...fact, a: before.a + fact.a, b: before.b + fact.b }
       this.facts[this.#joinable] = sum
     } else if (joins && fact.kind === factKind.blocks && before.a === fact.a) {
-      this.facts[this.#joinable] = fact
+      const largest = Math.max(largestBytesOf(before.c), largestBytesOf(fact.c))
+      this.facts[this.#joinable] = { ...fact, c: packBytes(lastBytesOf(fact.c), largest) }
     } else {
       if (fact.kind !== factKind.name) this.#joinable = this.facts.length
       this.facts.push(fact)

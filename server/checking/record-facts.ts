@@ -3,7 +3,13 @@
  * lies beside it in its own partition: both seen in one tick, so that what does not fit is damage and no
  * change that was under way. All that a check knows of records is in this room.
  */
-import { type Fact, factKind, packLinks, packPlace } from '../../network/checking/facts.ts'
+import {
+  type Fact,
+  factKind,
+  packBytes,
+  packLinks,
+  packPlace,
+} from '../../network/checking/facts.ts'
 import type { FaultCode } from '../../network/checking/faults.ts'
 import {
   defaultBlockBytes,
@@ -365,5 +371,6 @@ function describeBlock(beholder: Beholder, key: Key, value: Uint8Array, sink: Si
   if (record === null || known !== null)
     damage('bad-block', `: ${known ?? 'its record cannot be read'}`)
   const bytes = record === null ? 0 : blockEnd(record)
-  sink.fact({ kind: factKind.blocks, ino, a: generation, b: block + 1, c: bytes })
+  const c = packBytes(bytes, bytes)
+  sink.fact({ kind: factKind.blocks, ino, a: generation, b: block + 1, c })
 }

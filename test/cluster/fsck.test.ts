@@ -2,8 +2,9 @@
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { createVolume } from '../../client/fs/volumes.ts'
 import { noRemains } from '../../network/checking/rules.ts'
-import { chunkBytes } from '../../network/limits.ts'
+import { chunkBytes, maxBlockBytes, minBlockBytes } from '../../network/limits.ts'
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
@@ -370,6 +371,27 @@ async function repairOnly(
   const request = { fault, ...nothing, repair: true, ...rest }
   return (await client.mutate('examine', partitionOf(rest.ino), request)).body.verdict
 }
+
+test('a file that has lost its inode and its name is found whole, whatever its blocks are long', async t => {
+  await using cluster = await startFilled()
+  await createVolume(await cluster.client(), 'fine', { blockBytes: minBlockBytes })
+  await createVolume(await cluster.client(), 'coarse', { blockBytes: maxBlockBytes })
+  const data = bytesOf(3, maxBlockBytes + 100_000)
+  const inos: number[] = []
+  for (const name of ['fine', 'coarse']) {
+    const files = await cluster.connect(name)
+    await files.writeFile(`/${name}-file`, data)
+    inos.push((await files.stat(`/${name}-file`)).ino)
+  }
+  await cluster.damage(async all => {
+    const disks = await Disks.read(all)
+    for (const ino of inos) disks.decay(inodeKey(partitionOf(ino), ino))
+    for (const name of ['fine-file', 'coarse-file']) await disks.changeEntry(name, null)
+  })
+  await cluster.check({ repair: true })
+  const found = await cluster.connect('lost-found')
+  for (const ino of inos) sameBytes(t, await found.readFile(`/#${ino}`), data)
+})
 
 test('what is made again does not go with the first of its names, or as if it were empty', async t => {
   await using cluster = await startFilled()
