@@ -1,4 +1,5 @@
 import test from 'ava'
+import { ClusterError } from '../../network/errors.ts'
 import { sessionTimeoutMs } from '../../network/limits.ts'
 import { clusterRootIno } from '../../network/wire/ids.ts'
 import { inodeKey, orphanKey, slotKey } from '../metadata/keys.ts'
@@ -68,6 +69,20 @@ test('a file without a name goes after a restart when nobody comes back for it',
   await cluster.env.advance(2 * sessionTimeoutMs + 1)
   t.false(exists())
   t.deepEqual(faultsIn(cluster.contents.values()), [])
+})
+
+test('a record that cannot be read keeps no file without a name from being removed', async t => {
+  const { cluster, server, exists } = await makeWorld()
+  const { store } = server.partitions.get(0, 1)
+  const range = store.range.bind(store)
+  store.range = async function* (from, to, options) {
+    if (options?.onDamaged === undefined) throw new ClusterError('CHECKSUM', 'one has decayed')
+    options.onDamaged(from)
+    yield* range(from, to, options)
+  }
+  await cluster.env.advance(2 * sessionTimeoutMs)
+  t.false(exists())
+  t.deepEqual(cluster.logged, [])
 })
 
 test('a file that nobody has open goes with its last name', async t => {

@@ -31,6 +31,9 @@ export interface ReaperInit {
   readonly log: (message: string, error?: unknown) => void
 }
 
+/** Records that cannot be read are for a check of the cluster to remove. */
+const passOver = { onDamaged: () => undefined }
+
 export class Reaper {
   readonly #init: ReaperInit
   readonly #timer: Timer
@@ -102,27 +105,30 @@ export class Reaper {
   }
 
   async #sweep(): Promise<void> {
-    try {
-      for (const partition of this.#init.partitions()) {
-        if (this.#init.sessions.isExpected(partition.id)) continue
-        const orphans = kindPrefix(partition.id, keyKind.orphan)
-        for await (const [key] of partition.store.range(orphans, endOf(orphans))) {
-          this.#reap(partition, inoOfKey(key))
-        }
-        await this.#deleteGrants(partition)
-        const slots = kindPrefix(partition.id, keyKind.slot)
-        await this.#deleteSlots(partition, slots, client => !this.#init.sessions.has(client))
-      }
-      this.#init.forgotten()
-    } catch (error) {
-      this.#init.log('cannot sweep up behind clients that are gone', error)
+    for (const partition of this.#init.partitions()) {
+      if (this.#init.sessions.isExpected(partition.id)) continue
+      await this.#sweepIn(partition).catch(error => {
+        const text = `cannot sweep up in partition ${partition.id} behind clients that are gone`
+        this.#init.log(text, error)
+      })
     }
+    this.#init.forgotten()
+  }
+
+  async #sweepIn(partition: Partition): Promise<void> {
+    const orphans = kindPrefix(partition.id, keyKind.orphan)
+    for await (const [key] of partition.store.range(orphans, endOf(orphans), passOver)) {
+      this.#reap(partition, inoOfKey(key))
+    }
+    await this.#deleteGrants(partition)
+    const slots = kindPrefix(partition.id, keyKind.slot)
+    await this.#deleteSlots(partition, slots, client => !this.#init.sessions.has(client))
   }
 
   async #deleteGrants(partition: Partition): Promise<void> {
     const found: [string, Ino][] = []
     const prefix = kindPrefix(partition.id, keyKind.grant)
-    for await (const [key] of partition.store.range(prefix, endOf(prefix))) {
+    for await (const [key] of partition.store.range(prefix, endOf(prefix), passOver)) {
       found.push([key, inoOfKey(key)])
     }
     const ended = [...this.#init.grants.ended(found)]
@@ -135,7 +141,7 @@ export class Reaper {
     isGone: (client: string) => boolean,
   ): Promise<void> {
     const found: KeyMutation[] = []
-    for await (const [key] of partition.store.range(prefix, endOf(prefix))) {
+    for await (const [key] of partition.store.range(prefix, endOf(prefix), passOver)) {
       if (isGone(clientOfSlotKey(key))) found.push({ key, value: null })
     }
     // Some may have come back meanwhile.
