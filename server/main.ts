@@ -31,6 +31,7 @@ import {
   claimDirectories,
   type Directories,
   markOf,
+  metadataGaps,
   openMetadata,
   type ServerIdentity,
 } from './stores.ts'
@@ -84,6 +85,7 @@ export interface RunningServer {
 export async function startServer(init: ServerInit): Promise<RunningServer> {
   const identity = await claimDirectories(init)
   assertOwn(init, identity)
+  await tellOfGaps(init)
   const store = await openMetadata(init.metaDirectory, identity)
   const server = new Server(init, identity, store)
   try {
@@ -92,6 +94,15 @@ export async function startServer(init: ServerInit): Promise<RunningServer> {
   } catch (error) {
     await server.close()
     throw error
+  }
+}
+
+async function tellOfGaps({ metaDirectory, log }: ServerInit): Promise<void> {
+  for (const gap of await metadataGaps(metaDirectory)) {
+    const text =
+      'the log of the metadata cannot be read in its middle: changes are lost there, and not those that came later; ' +
+      "check the cluster with 'rookery fsck'"
+    log.warn(gap, text)
   }
 }
 

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import { SimulatedEnv } from '../network/env/simulated.ts'
 import { ClusterError } from '../network/errors.ts'
 import { openMemoryStore } from './metadata/level.ts'
-import { claimDirectories, type Directories, markOf, openMetadata } from './stores.ts'
+import { claimDirectories, type Directories, markOf, metadataGaps, openMetadata } from './stores.ts'
 
 async function scratch(t: ExecutionContext): Promise<(name: string) => Directories> {
   const directory = await mkdtemp(join(tmpdir(), 'rookery-stores-'))
@@ -62,6 +62,14 @@ test('a metadata directory is open once at a time', async t => {
   const store = await openMetadata(at('a').metaDirectory, { id: '' })
   t.is(await refused(t, openMetadata(at('a').metaDirectory, { id: '' })), 'IN_USE')
   await store.close()
+})
+
+test('a store that there is not yet has no gaps, and one that cannot be read says so', async t => {
+  const at = await scratch(t)
+  const { metaDirectory } = at('a')
+  t.deepEqual(await metadataGaps(metaDirectory), [])
+  await mkdir(join(metaDirectory, 'level', '000001.log'), { recursive: true })
+  t.is(await refused(t, metadataGaps(metaDirectory)), 'DISK')
 })
 
 test('a server whose metadata is gone does not begin with none', async t => {

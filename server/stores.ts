@@ -6,6 +6,7 @@ import { ClusterError } from '../network/errors.ts'
 import { claimDirectory, type Stamp } from '../network/membership/stamp.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
 import { openLevelStore } from './metadata/level.ts'
+import { gapsInLogs, type LogGap } from './metadata/log-gaps.ts'
 import { RecordCache } from './metadata/record-cache.ts'
 
 export interface Directories {
@@ -60,6 +61,21 @@ function assertPair(meta: Stamp, metaDirectory: string, data: Stamp, dataDirecto
     `${metaDirectory} belongs to ${meta.id === '' ? 'no server yet' : `server ${meta.id}`}, ` +
     `${dataDirectory} to server ${data.id}: give the two directories of one server`
   throw new ClusterError('FOREIGN_DIRECTORY', text)
+}
+
+/**
+ * To be told of, as Level says nothing of it: changes are missing that later ones may rest on.
+ * @throws ClusterError DISK.
+ */
+export async function metadataGaps(metaDirectory: string): Promise<readonly LogGap[]> {
+  const directory = join(metaDirectory, levelDirectory)
+  if (!existsSync(directory)) return []
+  try {
+    return await gapsInLogs(directory)
+  } catch (cause) {
+    const text = `cannot read the logs of the metadata in ${directory}: ${String(cause)}`
+    throw new ClusterError('DISK', text, { cause })
+  }
 }
 
 /**
