@@ -305,10 +305,20 @@ function recordsOf(
   return partition.store.range(prefix, endOf(prefix), options)
 }
 
+/** Also what has decayed: a check of the cluster makes it again, for which the partition has to serve. */
+function isThere({ store }: Partition, key: Key): boolean {
+  try {
+    return store.get(key) !== undefined
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === 'CHECKSUM') return true
+    throw error
+  }
+}
+
 /** The directory of volumes exists from the first moment that its partition has a primary. */
 async function format(partition: Partition): Promise<void> {
   const key = inodeKey(partition.id, clusterRootIno)
-  if (partition.store.get(key) !== undefined) return
+  if (isThere(partition, key)) return
   const { nowNs } = partition.contextFor('')
   const settings = { blockBytes: defaultBlockBytes, inlineBytes: defaultInlineBytes }
   const none = new Uint8Array(0)

@@ -8,7 +8,7 @@ import { chunkBytes, maxBlockBytes, minBlockBytes } from '../../network/limits.t
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
-import { makeIno } from '../../network/wire/ids.ts'
+import { clusterRootIno, makeIno } from '../../network/wire/ids.ts'
 import type { ExamineRequest, NamePlace } from '../../network/wire/operations.ts'
 import { blockKeyOf, parseBlockKey } from '../../server/blocks/index.ts'
 import { decodeRecord } from '../../server/blocks/record.ts'
@@ -313,6 +313,13 @@ const cases: { readonly [title: string]: Case } = {
       await disks.put(xattrsKey(partitionOf(ino), ino), garbage)
     },
     faults: ['bad-xattrs', 'dangling-entry'],
+    after: stillHasAll,
+  },
+  'the directory of volumes in whose inode a bit has flipped is made again': {
+    async hand(disks) {
+      disks.decay(inodeKey(partitionOf(clusterRootIno), clusterRootIno))
+    },
+    faults: ['lost-inode'],
     after: stillHasAll,
   },
   'entries in which a bit has flipped leave their files in lost-found': {
