@@ -267,6 +267,9 @@ export const maxFeedBlocks = 4
 export const feedDeadlineMs = 60_000
 /** A primary that may have lost something waits so long to be fed all of a partition. */
 export const pullDeadlineMs = 600_000
+/** A primary that waits for a copy which is damaged where it has to come from asks for it no more often: all of it is read
+ * each time. */
+export const damagedRetryMs = 30_000
 /** Copies that one server feeds at a time, and how fast all in all: so that programs get most of its disks. */
 export const maxFeeds = 2
 export const feedBytesPerSecond = 64 * MiB

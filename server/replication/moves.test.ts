@@ -1,5 +1,6 @@
 /** Partitions that move between servers, and what must not go wrong on the way. */
 import test from 'ava'
+import { damagedRetryMs } from '../../network/limits.ts'
 import { makeIno } from '../../network/wire/ids.ts'
 import { partitionOfKey, usageKey, xattrsKey } from '../metadata/keys.ts'
 import { TestCluster } from '../testing/cluster.ts'
@@ -178,4 +179,28 @@ test('a cut that a former primary still asks for is refused, also by a server th
   await moves.handOver(0, 'server0')
   // Its own view may be behind: it serves all the same.
   await t.notThrowsAsync(cluster.passing(ask(epoch)))
+})
+
+test('a primary that has to fetch what is damaged elsewhere says so once and asks seldom, until the other serves', async t => {
+  const { cluster, moves } = await setUp()
+  await moves.copy(0, 'server1')
+  const bad = row(0, 2).key
+  const partition = cluster.servers.get('server0')!.partitions.get(0, 3)
+  await cluster.passing(partition.stageMutations([{ key: bad, value: Buffer.alloc(8) }]))
+  cluster.losePower(['server0'])
+  cluster.servers.get('server1')!.store.damaged.add(bad)
+  let pulls = 0
+  cluster.onStep = ({ what }) => {
+    if (what === 'receives pullPartition') pulls++
+  }
+  cluster.startServer('server0').catch(() => undefined)
+  await cluster.env.advance(5 * damagedRetryMs)
+  t.true(pulls > 1 && pulls <= 6, `${pulls}`)
+  const told = cluster.logged.filter(line => String(line).includes('server1 is damaged'))
+  t.is(told.length, 1)
+  t.regex(String(told[0]), /stop this server.*fsck --repair/)
+  cluster.crash('server0')
+  moves.show(0, { replicas: both, inSync: ['server1'], primary: 'server1' })
+  await moves.until(() => moves.served.some(served => served.partition === 0))
+  t.pass()
 })

@@ -8,8 +8,13 @@
  * 3. What was fed and is about to be served is on the disks here before.
  */
 import type { Env } from '../../network/env/env.ts'
-import { ClusterError } from '../../network/errors.ts'
-import { leaseMs, pullDeadlineMs, retryLongestDelayMs } from '../../network/limits.ts'
+import { type ClusterCode, ClusterError } from '../../network/errors.ts'
+import {
+  damagedRetryMs,
+  leaseMs,
+  pullDeadlineMs,
+  retryLongestDelayMs,
+} from '../../network/limits.ts'
 import type { Incoming, Peer } from '../../network/rpc/contract.ts'
 import type { Position } from '../../network/wire/operations.ts'
 import type { MemberId, PartitionState } from '../../network/wire/view.ts'
@@ -163,7 +168,7 @@ export class TakeOver {
    */
   async #pullIfNeeded(partition: number, othersNow: () => readonly MemberId[]): Promise<boolean> {
     const { env, store, boot, log } = this.#init
-    for (let logged = false; ; ) {
+    for (let told = ''; ; ) {
       const others = othersNow()
       const record = readCopyRecord(store, partition)
       const broken = record?.state === copyState.partial || record?.state === copyState.dropping
@@ -174,20 +179,24 @@ export class TakeOver {
       const numbered = record?.state === copyState.leads || record?.state === copyState.follows
       if (numbered && record.boot === boot) return false
       const refusals: unknown[] = []
+      let pauseMs = retryLongestDelayMs
       for (const member of others) {
         othersNow()
         try {
           await this.#pull(partition, member)
           return true
         } catch (error) {
-          if (error instanceof ClusterError && error.code === 'CONFLICT') refusals.push(error)
-          else if (!logged) log(`cannot fetch what partition ${partition} has elsewhere yet`, error)
-          logged = true
+          if (isClusterError(error, 'CONFLICT')) refusals.push(error)
+          const isDamaged = isClusterError(error, 'CHECKSUM')
+          if (isDamaged) pauseMs = damagedRetryMs
+          const text = isDamaged ? damagedElsewhere(partition, member) : notFetched(partition)
+          if (text !== told) log(text, error)
+          told = text
         }
       }
       // None of them is sure of its copy: all have lost their power.
       if (refusals.length === others.length && !broken) return false
-      await env.timers.sleep(retryLongestDelayMs)
+      await env.timers.sleep(pauseMs)
     }
   }
 
@@ -218,4 +227,20 @@ export class TakeOver {
       led.add(partition)
     }
   }
+}
+
+function isClusterError(error: unknown, code: ClusterCode): boolean {
+  return error instanceof ClusterError && error.code === code
+}
+
+function notFetched(partition: number): string {
+  return `cannot fetch what partition ${partition} has elsewhere yet`
+}
+
+/** Only who serves it can have it repaired. */
+function damagedElsewhere(partition: number, member: MemberId): string {
+  return (
+    `partition ${partition} cannot be served: the copy here is not sure, and that on ${member} is damaged: stop this ` +
+    "server until the other one serves it, and 'rookery fsck --repair' has repaired it"
+  )
 }
