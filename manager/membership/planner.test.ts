@@ -337,6 +337,28 @@ test('the death of either end of a move holds up no others, and what is on both 
   }
 })
 
+test('a partition that came back from a dead server waits for nobody once it has a single copy', t => {
+  const world = new PlannerWorld({
+    ...{ seed: 13, servers: 2, domains: 2, partitionCount: 8, replicaCount: 1 },
+  })
+  world.state = withDraining(world.state, 'server-1', true)
+  const handed = () => world.partitions.findIndex(({ replicas }) => replicas.length === 2)
+  world.step()
+  while (
+    !world.partitions.some(({ inSync, primary }) => inSync.length === 2 && primary === 'server-0')
+  ) {
+    world.report()
+    world.step()
+  }
+  t.true(handed() >= 0)
+  world.state = withDraining(world.state, 'server-1', false)
+  world.silence('server-0')
+  world.passFailureTimeout()
+  while (world.step()) world.pass(10)
+  t.deepEqual(world.state.handovers, [])
+  t.true(world.partitions.every(({ replicas }) => replicas.length === 1))
+})
+
 test('when more fail at once than the replication survives, everything stays as it is until some are back', t => {
   const world = settled(t, { servers: 4, replicaCount: 2 })
   const before = world.partitions

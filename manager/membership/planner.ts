@@ -115,6 +115,9 @@ class Pass {
     this.#stepped.add(partition)
     if (after.primary !== before.primary) {
       this.#handovers.set(partition, { partition, epoch: after.epoch })
+    } else if (after.replicas.length === 1) {
+      // Nobody is left that would have to wait for it, nor does a server tell of what it alone has.
+      this.#handovers.delete(partition)
     }
     const busy = this.#underWay(partition, after)
     const begins =

@@ -153,7 +153,10 @@ export class Partitions {
         return
       }
       const moved = held.state.epoch !== state.epoch
+      // It may have been another's in a view that was not seen here: then it has to be said that this one has it.
+      const wasSeen = state.epoch - held.state.epoch <= 1
       held.state = state
+      if (!wasSeen && held.partition !== null) this.#tellServed(id, held)
       if (moved && held.taking !== null) copies.ship(held.taking, state)
     })
     await Promise.all([copies.follow(view), ...taken])
@@ -220,8 +223,12 @@ export class Partitions {
     if (!isWanted()) return
     held.partition = partition
     // Also after a start: the manager may not have heard it before.
-    if (succeeded || held.state.replicas.length > 1)
-      copies.tellServed(id, () => (isWanted() ? held.state.epoch : null))
+    if (succeeded || held.state.replicas.length > 1) this.#tellServed(id, held)
+  }
+
+  #tellServed(id: number, held: Held): void {
+    const isHeld = (): boolean => this.#held.get(id) === held
+    this.#init.copies.tellServed(id, () => (isHeld() ? held.state.epoch : null))
   }
 
   /** @param view epoch of the one that gave it to this server from another; 0 where it was this one's. */

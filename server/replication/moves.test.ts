@@ -204,3 +204,14 @@ test('a primary that has to fetch what is damaged elsewhere says so once and ask
   await moves.until(() => moves.served.some(served => served.partition === 0))
   t.pass()
 })
+
+test('a primary that never saw that it was not tells the manager that it serves', async t => {
+  const { cluster, moves } = await setUp()
+  await moves.copy(0, 'server1')
+  cluster.loses = name => name === 'yieldPartition'
+  moves.show(0, { replicas: both, inSync: both, primary: 'server1' }, 'server0')
+  moves.show(0, { replicas: both, inSync: both, primary: 'server0' })
+  const { epoch } = cluster.view.partitions[0]!
+  await moves.until(() => moves.served.some(served => served.epoch === epoch))
+  t.pass()
+})
