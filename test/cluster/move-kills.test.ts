@@ -73,15 +73,26 @@ const steps: readonly Step[] = [
 
 /** Every partition has one copy, on one of the servers that are to have one. */
 async function settled(cluster: KillableCluster, holders: readonly string[]): Promise<void> {
-  await eventually('the move has ended', async () => {
+  await told(cluster, 'the move has ended', async () => {
     const { view, moves, movesWaiting } = await cluster.status()
     if (view === null || moves.length > 0 || movesWaiting > 0) return false
     return view.partitions.every(({ replicas, inSync, primary }) => {
       const names = replicas.map(id => cluster.nameOf(id))
-      return names.length === 1 && inSync.length === 1 && holders.includes(names[0]!) && primary
+      return (
+        names.length === 1 && inSync.length === 1 && holders.includes(names[0]!) && primary !== null
+      )
     })
-  }).catch(error => {
-    throw new Error(`${cluster.lines.slice(-60).join('\n')}`, { cause: error })
+  })
+}
+
+/** As `eventually`; where it does not become so, the members' last lines tell why. */
+async function told(
+  cluster: KillableCluster,
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+): Promise<void> {
+  await eventually(what, holds).catch(error => {
+    throw new Error(`${what}: ${cluster.lines.slice(-60).join('\n')}`, { cause: error })
   })
 }
 
@@ -107,6 +118,8 @@ for (const [turn, { name, victims }] of killings.entries()) {
       const files = await cluster.connect()
       const writer = await startWriter(files)
       for (const [index, step] of chosen.entries()) {
+        // So that there is enough to be copied for each step to be reached.
+        await writer.more(20)
         await killAt(t, cluster, step, victims, index % 2 === 0)
       }
       await writer.stop()
@@ -132,7 +145,11 @@ async function killAt(
   }
   const { stopped } = await cluster.stopAt(roles[who], point)
   await cluster.drain('server-2', !isDraining)
-  await stopped
+  let isReached = false
+  void stopped.then(() => {
+    isReached = true
+  })
+  await told(cluster, `when ${name}`, () => isReached)
   for (const victim of victims) await cluster.kill(roles[victim])
   if (!victims.includes(who)) cluster.goOn(roles[who])
   for (const victim of victims) await cluster.startMember(roles[victim])
