@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 4
+export const protocolVersion = 5
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -250,6 +250,15 @@ export const maxDisksReported = 16
  * manager has made the new primary waits no longer. Renewed a few times before it runs out. */
 export const leaseMs = 2_000
 export const beaconIntervalMs = leaseMs / 4
+/** What a client was told of a name or an inode it may say again for so long, and whoever changes it waits so long
+ * for that: a program's next calls come within it, and nobody notices the wait. */
+export const readLeaseMs = 50
+/** What somebody had to wait for is leased to nobody for so long: of what several change, one change in this time waits. */
+export const readLeaseRestMs = 2_000
+/** Leases that one client keeps. */
+export const maxLeasesKept = 8192
+/** Leases of one server: what it can tell in one term. */
+export const maxReadLeases = 65_536
 /** A holder that is in sync and does not answer for so long is told of to the manager. */
 export const replicaTimeoutMs = 2_000
 /** Messages of one feed on their way at a time, and what rows one of them gathers. */

@@ -19,6 +19,7 @@ import { Checking } from './checking/checking.ts'
 import type { ServerCounts } from './counts.ts'
 import { AppendGrants } from './leases/append-grants.ts'
 import { LockService } from './leases/lock-service.ts'
+import { ReadLeases } from './leases/read-leases.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
 import { Compaction } from './metadata/compaction.ts'
@@ -161,6 +162,7 @@ class Rooms implements ServerRooms {
       store,
       sessions: this.#sessions,
       grants,
+      leases: new ReadLeases(env),
       touched: () => syncPoint.touched(),
       ...shards,
       askQuota: this.#peers.askQuota,

@@ -222,7 +222,7 @@ function metadataOperations({ admit, metadata, reports }: ServiceInit): Service 
     const partition = admit(incoming)
     const { ino, quiet } = incoming.body
     const noted = (reply: Reply<'readlink'>) => {
-      if (quiet !== true) noteAccess(partition, ino)
+      if (quiet !== true) noteAccess(partition, ino, incoming.peer.hello.id)
       return reply
     }
     const reply = looksAtLink(incoming)
@@ -255,8 +255,8 @@ function metadataOperations({ admit, metadata, reports }: ServiceInit): Service 
 
 /** What shows or changes the names in a directory, which may be split. */
 function nameOperations(metadata: MetadataService, reports: ShardReports): Service {
-  const listing = metadata.readAsync<'readdir'>(async (partition, request) => ({
-    body: await readdir(partition, request),
+  const listing = metadata.readAsync<'readdir'>(async (partition, request, client) => ({
+    body: await readdir(partition, request, client),
     payload: noPayload,
   }))
   return {

@@ -36,7 +36,10 @@ interface Addresses {
 }
 
 const service: Service = {
-  lookup: ({ body, payload }) => ({ body: { ino: body.parent, attributes: null }, payload }),
+  lookup: ({ body, payload }) => ({
+    body: { ino: body.parent, attributes: null, leaseMs: 0 },
+    payload,
+  }),
   writeBlock: () => ({ body: { allocated: 0 }, payload: [] }),
   readBlock: () => ({ body: { present: true, checksums: new Uint8Array(0) }, payload: [block] }),
 }

@@ -8,6 +8,7 @@ import { maxEntryHints } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
+import { nameKey } from '../cluster/read-leases.ts'
 
 export class EntryHints {
   readonly #inos: RecentMap<string, Ino>
@@ -20,20 +21,15 @@ export class EntryHints {
   }
 
   get(parent: Ino, name: Name): Ino | undefined {
-    return this.#parents.get(parent) === null ? this.#inos.get(keyOf(parent, name)) : undefined
+    return this.#parents.get(parent) === null ? this.#inos.get(nameKey(parent, name)) : undefined
   }
 
   saw(parent: Ino, name: Name, ino: Ino): void {
     this.#parents.set(parent, null)
-    this.#inos.set(keyOf(parent, name), ino)
+    this.#inos.set(nameKey(parent, name), ino)
   }
 
   forget(parent: Ino, name: Name): void {
-    if (this.#parents.get(parent) === null) this.#inos.delete(keyOf(parent, name))
+    if (this.#parents.get(parent) === null) this.#inos.delete(nameKey(parent, name))
   }
-}
-
-/** Names are bytes: latin1 has a character for each. */
-function keyOf(parent: Ino, { buffer, byteOffset, byteLength }: Name): string {
-  return `${parent}/${Buffer.from(buffer, byteOffset, byteLength).toString('latin1')}`
 }

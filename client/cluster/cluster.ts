@@ -44,9 +44,11 @@ import type {
 import { isAboutLocks, Locks } from './locks.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
 import { PartitionStates } from './partition-states.ts'
+import { ReadLeases } from './read-leases.ts'
 import { finalError, hadNoEffect, isSilent, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
+import { touchedByRequest } from './touched.ts'
 
 export interface ClusterInit {
   readonly env: Env
@@ -64,6 +66,7 @@ export class ClusterClient implements Cluster {
   readonly env: Env
   readonly opens: OpenFileRegister
   readonly locks: Locks
+  readonly leases: ReadLeases
   readonly #log: Log
   readonly #membership: ViewSource
   readonly #dial: (server: MemberId) => Promise<Peer>
@@ -80,6 +83,7 @@ export class ClusterClient implements Cluster {
     this.#log = init.log
     this.#membership = init.membership
     this.#dial = init.dial
+    this.leases = new ReadLeases(init.env.clock)
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
     this.locks = new Locks({
       env: init.env,
@@ -116,15 +120,29 @@ export class ClusterClient implements Cluster {
     request: RequestOf<N>,
   ): Promise<Reply<N>> {
     const startedMs = this.env.clock.monotonicMs()
-    return this.#persist({ name, target: partition, request, startedMs })
+    const ask = () => this.#persist({ name, target: partition, request, startedMs })
+    const touched = touchedByRequest(name, request)
+    return touched === null ? ask() : this.leases.changing(touched, ask)
   }
 
-  async mutate<N extends MutationName>(
+  mutate<N extends MutationName>(
     name: N,
     partition: Partition,
     request: MutationOf<N>,
     payload: Payload = noPayload,
     notAfterMs = Infinity,
+  ): Promise<Changed<N>> {
+    const change = () => this.#mutate(name, partition, request, payload, notAfterMs)
+    const touched = touchedByRequest(name, request)
+    return touched === null ? change() : this.leases.changing(touched, change)
+  }
+
+  async #mutate<N extends MutationName>(
+    name: N,
+    partition: Partition,
+    request: MutationOf<N>,
+    payload: Payload,
+    notAfterMs: number,
   ): Promise<Changed<N>> {
     const startedMs = this.env.clock.monotonicMs()
     const taken = this.#slots.take()

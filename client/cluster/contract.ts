@@ -11,6 +11,7 @@ import type {
 } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import type { LockRegister } from './lock-register.ts'
+import type { ReadLeases } from './read-leases.ts'
 
 /** One boot of a server's machine. The object is filled in when a server that was not known yet tells. */
 export interface Boot {
@@ -86,6 +87,7 @@ export interface Cluster {
   readonly view: View
   readonly opens: OpenRegister
   readonly locks: ClusterLocks
+  readonly leases: ReadLeases
   /**
    * Asks the primary of `partition`, again and again until `operationDeadlineMs`.
    * @throws PosixError, or ClusterError STALE_WRITE or MISPLACED; all else has become EIO.

@@ -7,8 +7,14 @@ import { type Context, changedHere } from './context.ts'
 import type { SetAttributes } from './contract.ts'
 
 export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
-  const { body } = await context.cluster.query('getattr', partitionOfIno(ino), { ino })
-  return context.inodes.learn(body.attributes)
+  const { cluster, inodes } = context
+  const { leases } = cluster
+  const leased = leases.attributes(ino)
+  if (leased !== undefined) return inodes.learn(leased)
+  const askedMs = leases.nowMs()
+  const { body } = await cluster.query('getattr', partitionOfIno(ino), { ino })
+  leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
+  return inodes.learn(body.attributes)
 }
 
 export async function setattr(

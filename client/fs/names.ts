@@ -38,7 +38,11 @@ interface Found {
  * Asks the inode that the entry named last at the same time as the entry: one round trip if it still does.
  */
 async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Found> {
-  const { hints, inodes } = context
+  const { hints, inodes, cluster } = context
+  const leased = cluster.leases.named(parent, name)
+  if (leased !== undefined) {
+    return { ino: leased, attributes: await attributesIfThere(context, leased) }
+  }
   const hint = hints.get(parent, name)
   const hinted = hint === undefined ? null : attributesIfThere(context, hint)
   // When the entry names another inode, nobody wants to know how this ended.
@@ -53,10 +57,20 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Fo
   return { ino, attributes: foretold ?? (await attributesIfThere(context, ino)) }
 }
 
-async function entryOf(context: Context, parent: Ino, name: Name): Promise<EntryReply> {
+async function entryOf(
+  context: Context,
+  parent: Ino,
+  name: Name,
+): Promise<Omit<EntryReply, 'leaseMs'>> {
   try {
     return await atName(context, parent, name, async partition => {
-      return (await context.cluster.query('lookup', partition, { parent, name })).body
+      const { leases } = context.cluster
+      const askedMs = leases.nowMs()
+      const { body } = await context.cluster.query('lookup', partition, { parent, name })
+      const { ino, attributes, leaseMs } = body
+      leases.keepName(parent, name, ino, askedMs, leaseMs)
+      if (attributes !== null) leases.keepAttributes(attributes, askedMs, leaseMs)
+      return body
     })
   } catch (error) {
     context.hints.forget(parent, name)
@@ -85,7 +99,9 @@ async function make(
     exclusive: true,
     open: false,
   }
+  const askedMs = context.cluster.leases.nowMs()
   const { body, boot, partition } = await mutateName(context, 'create', request)
+  context.cluster.leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
   context.dirty.mark(parent, partition, boot)
   context.dirty.markNew(body.attributes.ino, partition, boot)
   return body.attributes
@@ -157,7 +173,9 @@ async function remove(
 ): Promise<void> {
   const { parent, name } = request
   checkName(name)
-  const { body, boot, partition } = await mutateName(context, operation, request)
+  const known = knownAt(context, parent, name)
+  const { body, boot, partition } = await mutateName(context, operation, { ...request, known })
+  context.cluster.leases.forget(body.ino)
   markChange(context, parent, partition, boot, [partitionOfIno(body.ino)])
 }
 
@@ -181,14 +199,22 @@ export async function rename(
     newParent,
     newName,
     flags: flags & ~renameFlags.whiteout,
+    known: knownAt(context, parent, name),
+    knownNew: knownAt(context, newParent, newName),
     ...(whites && { whiteout: { uid: caller.uid, gid: caller.gid } }),
     ...(meant !== undefined && { meant }),
   }
   const { body, boot, partition } = await mutateName(context, 'rename', request)
+  context.cluster.leases.forget(body.ino)
   const others = [body.partition, partitionOfIno(body.ino)]
   for (const directory of [parent, newParent]) {
     markChange(context, directory, partition, boot, others)
   }
+}
+
+/** The inode that a name is taken for; 0 for none. */
+function knownAt({ cluster, hints }: Context, parent: Ino, name: Name): Ino {
+  return cluster.leases.lastNamed(parent, name) ?? hints.get(parent, name) ?? 0
 }
 
 /** @throws PosixError EINVAL, also for a whiteout that nobody would own. */

@@ -83,7 +83,10 @@ async function createOrOpen(
   truncate: boolean,
 ): Promise<Opened> {
   const { parent } = request
+  const { leases } = context.cluster
+  const askedMs = leases.nowMs()
   const { body, boot, partition } = await mutateName(context, 'create', request)
+  leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
   const { attributes, created } = body
   if (created) {
     context.dirty.mark(parent, partition, boot)

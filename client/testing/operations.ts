@@ -77,7 +77,7 @@ const create: Act<'create'> = ({ store }, request) => {
   if (found !== undefined) {
     const { attributes } = store.get(found)
     if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
-    return reply({ attributes: { ...attributes }, created: false })
+    return reply({ attributes: { ...attributes }, created: false, leaseMs: 0 })
   }
   const bits = (mode & fileType.mask) === fileType.symlink ? mode : mode & ~umask
   const inode = store.add(store.newIno(partitionOfIno(parent)), bits, directory.attributes)
@@ -85,7 +85,7 @@ const create: Act<'create'> = ({ store }, request) => {
   inode.target = request.target
   inode.attributes.size = request.target.length
   enter(store, parent, name, inode.attributes.ino)
-  return reply({ attributes: { ...inode.attributes }, created: true })
+  return reply({ attributes: { ...inode.attributes }, created: true, leaseMs: 0 })
 }
 
 const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
@@ -296,9 +296,10 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   lookup: ({ store }, { parent, name }) => {
     const ino = store.child(parent, name)
     const near = partitionOfIno(ino) === partitionOfIno(parent)
-    return reply({ ino, attributes: near ? { ...store.get(ino).attributes } : null })
+    return reply({ ino, attributes: near ? { ...store.get(ino).attributes } : null, leaseMs: 0 })
   },
-  getattr: ({ store }, { ino }) => reply({ attributes: { ...store.get(ino).attributes } }),
+  getattr: ({ store }, { ino }) =>
+    reply({ attributes: { ...store.get(ino).attributes }, leaseMs: 0 }),
   setattr,
   create,
   mkdir,

@@ -20,6 +20,12 @@ export interface SimulatedOptions {
   readonly startNs?: bigint
 }
 
+interface Run {
+  readonly ended: Promise<void>
+  /** A millisecond of somebody who lets others run in between. */
+  readonly isStep: boolean
+}
+
 export class SimulatedEnv implements Env {
   readonly clock: Clock
   readonly timers: Timers
@@ -27,7 +33,8 @@ export class SimulatedEnv implements Env {
   readonly seed: number
   readonly #heap = new TimerHeap()
   #nowMs = 0
-  #running = false
+  /** What lets time pass now. */
+  #running: Run | null = null
 
   constructor({ seed, startNs = defaultStartNs }: SimulatedOptions) {
     this.seed = seed
@@ -64,9 +71,25 @@ export class SimulatedEnv implements Env {
     return done === undefined ? this.#heap.size === 0 : done()
   }
 
-  async #runUntil(endMs: number, done: () => boolean): Promise<void> {
-    assert(!this.#running, 'one run of a simulated environment at a time')
-    this.#running = true
+  /** Lets time pass, a millisecond at a time, until the work is done; within a run, that run does. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    let done = false
+    const ended = () => {
+      done = true
+    }
+    const ending = work.then(ended, ended)
+    while (!done) {
+      if (this.#running === null) await this.#runUntil(this.#nowMs + 1, () => done, true)
+      else await Promise.race([ending, this.#running.ended])
+    }
+    return await work
+  }
+
+  async #runUntil(endMs: number, done: () => boolean, isStep = false): Promise<void> {
+    while (this.#running?.isStep === true) await this.#running.ended
+    assert(this.#running === null, 'one run of a simulated environment at a time')
+    const run = Promise.withResolvers<void>()
+    this.#running = { ended: run.promise, isStep }
     try {
       await settle()
       while (!done()) {
@@ -78,7 +101,8 @@ export class SimulatedEnv implements Env {
       }
       if (!done()) this.#nowMs = endMs
     } finally {
-      this.#running = false
+      this.#running = null
+      run.resolve()
     }
   }
 

@@ -7,8 +7,15 @@ export interface LookupRequest {
   readonly parent: Ino
   readonly name: Name
 }
+/**
+ * Leased: from when it asked, the client may say what the reply says for `leaseMs` without asking again; 0 for
+ * not at all.
+ */
+export interface Leased {
+  readonly leaseMs: number
+}
 /** Without attributes when the inode lives in another partition: ask there with `getattr`. */
-export interface EntryReply {
+export interface EntryReply extends Leased {
   readonly ino: Ino
   readonly attributes: Attributes | null
 }
@@ -26,6 +33,7 @@ export interface ParentReply {
 export interface AttributesReply {
   readonly attributes: Attributes
 }
+export interface GetattrReply extends AttributesReply, Leased {}
 /** Absent fields stay as they are. Times: nanoseconds since 1970, or 'now' for the server's clock. */
 export interface SetattrRequest extends Mutation {
   readonly ino: Ino
@@ -57,7 +65,8 @@ export interface CreateRequest extends Mutation {
   /** Count the file as open by this client, as `open` does. */
   readonly open: boolean
 }
-export interface CreateReply extends QuotaShown {
+/** The lease is on the inode alone. */
+export interface CreateReply extends QuotaShown, Leased {
   readonly attributes: Attributes
   readonly created: boolean
 }
@@ -89,6 +98,8 @@ export interface RemoveRequest extends Mutation {
   readonly name: Name
   /** rmdir: the directory that is to be removed and no other one, ESTALE. */
   readonly meant?: Ino
+  /** The inode that the caller takes it for, of which it keeps nothing meanwhile; 0 when it knows of none. */
+  readonly known?: Ino
 }
 export interface RemoveReply {
   /** Of the removed name's inode. */
@@ -110,6 +121,9 @@ export interface RenameRequest extends Mutation {
   readonly whiteout?: { readonly uid: number; readonly gid: number }
   /** The directory that is to be replaced and no other one, nor none: ESTALE. */
   readonly meant?: Ino
+  /** As in RemoveRequest: what moves, and what has the new name. */
+  readonly known?: Ino
+  readonly knownNew?: Ino
 }
 export interface RenameReply {
   readonly ino: Ino

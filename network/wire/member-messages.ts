@@ -11,6 +11,8 @@ export interface PrepareRequest {
   /** Name of the leg in server/transactions/legs.ts, and its argument. */
   readonly leg: string
   readonly argument: unknown
+  /** For whom it is done; empty for the servers' own. */
+  readonly client: string
 }
 export interface PrepareReply {
   readonly result: unknown

@@ -52,6 +52,7 @@ import type {
   CreateRequest,
   CreateTemporaryRequest,
   EntryReply,
+  GetattrReply,
   GetxattrRequest,
   InoRequest,
   LinkRequest,
@@ -168,7 +169,7 @@ export interface Operations {
   serverStatus: { request: Empty; reply: ServerStatusReply }
 
   lookup: { request: LookupRequest; reply: EntryReply }
-  getattr: { request: InoRequest; reply: AttributesReply }
+  getattr: { request: InoRequest; reply: GetattrReply }
   parent: { request: ParentRequest; reply: ParentReply }
   accessed: { request: InoRequest; reply: AttributesReply }
   setattr: { request: SetattrRequest; reply: AttributesReply }

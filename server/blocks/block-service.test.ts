@@ -6,6 +6,7 @@ import { checksumsOf } from '../../network/wire/checksum.ts'
 import type { CopyBlockRequest, ReadBlockRequest } from '../../network/wire/operations.ts'
 import { MemoryDevice } from '../device/memory.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
+import { ReadLeases } from '../leases/read-leases.ts'
 import { Sessions } from '../leases/sessions.ts'
 import { openMemoryStore } from '../metadata/level.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
@@ -56,6 +57,7 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     store,
     sessions: new Sessions(env, { closed: () => undefined, expired: () => undefined }),
     grants: new AppendGrants(env),
+    leases: new ReadLeases(env),
     touched: () => undefined,
     purgeQueued: () => undefined,
     askQuota: () => Promise.reject(new Error('nobody is asked')),

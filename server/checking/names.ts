@@ -131,7 +131,7 @@ async function directoryName(scene: Scene, inode: Inspected): Promise<ExamineRep
   if (isRoot) return repaired('names of the root were removed')
   if (kept === undefined) await takeIn(scene, { ino: subject, mode: inode.mode })
   const above = kept?.directory ?? request.refuge
-  const argument = { ino: subject, parent: above }
+  const argument = { ino: subject, parent: above, known: false }
   await transaction.run(partitionOfIno(subject), 'renamed', argument)
   return repaired(kept === undefined ? `it is #${subject} now` : `its parent is ${above} now`)
 }
@@ -169,7 +169,7 @@ export const unreachable: Examination = async scene => {
   if (!request.repair) return faulty(`it lies in ${inode.parent}, which lies in it`)
   await takeIn(scene, { ino: subject, mode: inode.mode })
   await removeName(scene, place)
-  const argument = { ino: subject, parent: request.refuge }
+  const argument = { ino: subject, parent: request.refuge, known: false }
   await transaction.run(partitionOfIno(subject), 'renamed', argument)
   return repaired(`it is #${subject} now`)
 }

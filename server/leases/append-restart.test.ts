@@ -63,8 +63,8 @@ test('an appender that a restart finds gone holds up others for its time, and is
   await cluster.passing(reserve(cluster, ino))
   await cluster.env.advance(appendGrantMs / 2)
   cluster.crash(id)
-  const { metadata } = await cluster.startServer(id)
   const startMs = cluster.env.clock.monotonicMs()
+  const { metadata } = await cluster.startServer(id)
   const longer = { ino, end: 5 * block, generation: 1, cuts: 0, spilled: 0, expectedSize: -1 }
   const write = { ...longer, reach: 0, killPrivileges: false, allocated: 0 }
   const raised = cluster.mutate('commitWrite', 0, write, [], other)
@@ -83,8 +83,8 @@ test('after a loss of power nothing is granted that one of before could still wr
   await cluster.passing(reserve(cluster, ino))
   cluster.losePower([id])
   t.false(isKept())
-  await cluster.startServer(id)
   const startMs = cluster.env.clock.monotonicMs()
+  await cluster.startServer(id)
   const theirs = await cluster.passing(reserve(cluster, ino, other))
   t.true(cluster.env.clock.monotonicMs() - startMs >= appendGrantMs)
   t.is(await cluster.passing(append(cluster, ino, theirs, other)), 2 * block)

@@ -19,6 +19,7 @@ import { findInode, removeInode, writeInode } from '../partition/inodes.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { AppendGrants } from './append-grants.ts'
+import { LeasedKey, outwaitLeases } from './read-leases.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface ReaperInit {
@@ -75,17 +76,11 @@ export class Reaper {
     for (const ino of [...opens]) {
       const partition = this.#partitionOf(ino)
       if (partition === undefined) continue
-      const context = partition.contextFor('')
-      try {
-        const inode = findInode(context.batch, ino)
-        if (inode === undefined || inode.reach === 0) continue
-        const change = Math.max(inode.change + 1, context.facts.changeFloor)
-        writeInode(context.batch, { ...inode, change })
-        committing.push(partition.stage(context.batch))
-      } catch (error) {
+      const outdated = outwaitLeases(() => outdate(partition, ino)).catch((error: unknown) => {
         // What a transaction does to it moves `change` on as well.
         if (!(error instanceof LockedKey)) this.#init.log(`cannot tell of inode ${ino}`, error)
-      }
+      })
+      committing.push(outdated)
       if (committing.length < outdatedBatch) continue
       await Promise.all(committing)
       committing = []
@@ -160,8 +155,24 @@ export class Reaper {
       else removeInode(batch, inode)
       partition.stage(batch).catch(failed)
     } catch (error) {
+      if (error instanceof LeasedKey) this.#reapLater(partition, ino, error.released)
       // A transaction holds it: the next sweep finds it again.
-      if (!(error instanceof LockedKey)) failed(error)
+      else if (!(error instanceof LockedKey)) failed(error)
     }
   }
+
+  #reapLater(partition: Partition, ino: Ino, released: Promise<void>): void {
+    void released.then(() => {
+      if (!partition.store.isClosed) this.#reap(partition, ino)
+    })
+  }
+}
+
+async function outdate(partition: Partition, ino: Ino): Promise<void> {
+  const context = partition.contextFor('')
+  const inode = findInode(context.batch, ino)
+  if (inode === undefined || inode.reach === 0) return
+  const change = Math.max(inode.change + 1, context.facts.changeFloor)
+  writeInode(context.batch, { ...inode, change })
+  await partition.stage(context.batch)
 }

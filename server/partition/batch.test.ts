@@ -1,16 +1,23 @@
 /** What the operations stand on: batches, locks and the facts of a partition. */
 import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { inoSequenceLimit } from '../../network/limits.ts'
 import { firstSequence, makeIno } from '../../network/wire/ids.ts'
+import { ReadLeases } from '../leases/read-leases.ts'
 import { factsKey } from '../metadata/keys.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { StoreDouble } from '../testing/store-double.ts'
-import { Batch } from './batch.ts'
+import { Batch, type BatchInit } from './batch.ts'
 import { PartitionFacts } from './facts.ts'
 import { KeyLocks, LockedKey } from './key-locks.ts'
 
 const value = Uint8Array.of(1)
+const leases = new ReadLeases(new SimulatedEnv({ seed: 1 }))
+
+function batchOf(init: Pick<BatchInit, 'store' | 'locks'> & Partial<BatchInit>): Batch {
+  return new Batch({ leases, intention: 'change', client: 'me', owner: null, ...init })
+}
 
 async function setUp(...keys: string[]) {
   const double = new StoreDouble()
@@ -21,7 +28,7 @@ async function setUp(...keys: string[]) {
 
 test('a batch sees its own writes, and nobody else does', async t => {
   const { store, locks } = await setUp('a', 'b')
-  const batch = new Batch(store, locks)
+  const batch = batchOf({ store, locks })
   t.false(batch.changed)
   batch.put('c', value)
   batch.delete('a')
@@ -41,7 +48,7 @@ test('a batch sees its own writes, and nobody else does', async t => {
 
 test('a batch knows whether what it read may still be lost', async t => {
   const { double, store, locks } = await setUp('a')
-  const batch = new Batch(store, locks)
+  const batch = batchOf({ store, locks })
   batch.get('a')
   t.false(batch.sawStaged)
   double.hold()
@@ -55,14 +62,14 @@ test('a batch knows whether what it read may still be lost', async t => {
 
 test('a transaction depends on all that it read or wrote, also on what is not there', async t => {
   const { store, locks } = await setUp('a')
-  const batch = new Batch(store, locks, 'me')
+  const batch = batchOf({ store, locks, owner: 'me' })
   batch.get('a')
   batch.get('missing')
   batch.put('b', value)
   batch.get('b')
   batch.delete('c')
   t.deepEqual([...new Set(batch.touched())].sort(), ['a', 'b', 'c', 'missing'])
-  const ordinary = new Batch(store, locks)
+  const ordinary = batchOf({ store, locks })
   ordinary.get('a')
   t.deepEqual([...ordinary.touched()], [])
 })
@@ -70,9 +77,9 @@ test('a transaction depends on all that it read or wrote, also on what is not th
 test('locked keys are open to their owner only, for reading and for writing', async t => {
   const { store, locks } = await setUp('a')
   locks.acquire(['a', 'b'], 'me')
-  const own = new Batch(store, locks, 'me')
+  const own = batchOf({ store, locks, owner: 'me' })
   t.notThrows(() => own.put('a', own.get('a')!))
-  for (const batch of [new Batch(store, locks), new Batch(store, locks, 'you')]) {
+  for (const batch of [batchOf({ store, locks }), batchOf({ store, locks, owner: 'you' })]) {
     t.throws(() => batch.get('a'), { instanceOf: LockedKey })
     t.throws(() => batch.put('b', value), { instanceOf: LockedKey })
     t.throws(() => batch.delete('b'), { instanceOf: LockedKey })
@@ -84,10 +91,10 @@ test('who only looks sees keys about which nothing is decided, and waits for pro
   const { store, locks } = await setUp('a')
   locks.acquire(['a'], 'me', 'undecided')
   locks.acquire(['b'], 'me', 'promised')
-  const looking = new Batch(store, locks, null, true)
+  const looking = batchOf({ store, locks, intention: 'look' })
   t.notThrows(() => looking.get('a'))
   t.throws(() => looking.get('b'), { instanceOf: LockedKey })
-  t.throws(() => new Batch(store, locks).get('a'), { instanceOf: LockedKey })
+  t.throws(() => batchOf({ store, locks }).get('a'), { instanceOf: LockedKey })
   t.false(locks.isPromised('a'))
   t.notThrows(() => locks.checkPrefix('a'))
   t.throws(() => locks.checkPrefix('b'), { instanceOf: LockedKey })

@@ -1,4 +1,6 @@
 /** What one operation reads and what it wants to change: nothing of it shows until it is staged. */
+
+import type { ReadLeases } from '../leases/read-leases.ts'
 import type { Key, KeyMutation, KeyReader } from '../metadata/contract.ts'
 import type { KeyLocks } from './key-locks.ts'
 import type { PartitionStore } from './partition-store.ts'
@@ -13,30 +15,45 @@ export interface CountChange {
 /** What an operation reads. */
 export type StagedReader = Pick<PartitionStore, 'get' | 'isStaged'>
 
+/** What the operation does to the store: it sees the more of what others are about, the less it does. */
+export type Intention =
+  /** Nothing: it sees also what others are about to change without having decided it. */
+  | 'look'
+  /** Nothing, but what it finds is to stay so until its answer is given. */
+  | 'read'
+  /** It may change all that it reads: nobody else has a lease on any of it. */
+  | 'change'
+
+export interface BatchInit {
+  readonly store: StagedReader
+  readonly locks: KeyLocks
+  readonly leases: ReadLeases
+  readonly intention: Intention
+  /** Who asks for it: its own leases are in nobody's way. */
+  readonly client: string
+  /** The transaction it runs for: its locks are open to it, and what it reads is remembered. */
+  readonly owner: string | null
+}
+
 export class Batch implements KeyReader {
   readonly #store: StagedReader
   readonly #locks: KeyLocks
+  readonly #leases: ReadLeases
   readonly #owner: string | null
-  readonly #onlyReads: boolean
+  readonly #client: string
+  readonly #intention: Intention
   readonly #writes = new Map<Key, Uint8Array | null>()
   readonly #read: Set<Key> | null
   #sawStaged = false
   readonly counts: CountChange = { inodes: 0, blocks: 0, blockBytes: 0 }
 
-  /**
-   * @param owner the transaction it runs for: its locks are open to it, and what it reads is remembered.
-   * @param onlyReads it sees also what others are about to change without having decided it.
-   */
-  constructor(
-    store: StagedReader,
-    locks: KeyLocks,
-    owner: string | null = null,
-    onlyReads = false,
-  ) {
+  constructor({ store, locks, leases, intention, client, owner }: BatchInit) {
     this.#store = store
     this.#locks = locks
+    this.#leases = leases
     this.#owner = owner
-    this.#onlyReads = onlyReads
+    this.#client = client
+    this.#intention = intention
     this.#read = owner === null ? null : new Set()
   }
 
@@ -44,8 +61,10 @@ export class Batch implements KeyReader {
   get(key: Key): Uint8Array | undefined {
     const own = this.#writes.get(key)
     if (own !== undefined) return own ?? undefined
-    if (this.#onlyReads) this.#locks.checkRead(key, this.#owner)
+    if (this.#intention === 'look') this.#locks.checkRead(key, this.#owner)
     else this.#locks.check(key, this.#owner)
+    // Here, and not when it writes: by then it may have done something that cannot be done again.
+    if (this.#intention === 'change') this.#leases.check(key, this.#client)
     this.#read?.add(key)
     if (!this.#sawStaged && this.#store.isStaged(key)) this.#sawStaged = true
     return this.#store.get(key)
@@ -53,14 +72,30 @@ export class Batch implements KeyReader {
 
   /** @throws LockedKey */
   put(key: Key, value: Uint8Array): void {
-    this.#locks.check(key, this.#owner)
+    this.#checkWrite(key)
     this.#writes.set(key, value)
   }
 
   /** @throws LockedKey */
   delete(key: Key): void {
-    this.#locks.check(key, this.#owner)
+    this.#checkWrite(key)
     this.#writes.set(key, null)
+  }
+
+  /** What the key shows stays so for the caller. @returns for how long, milliseconds; 0 for not at all. */
+  lease(key: Key): number {
+    // What is being decided shows as it was until it is, and then at once as it is.
+    return this.#locks.isLocked(key) ? 0 : this.#leases.grant(key, this.#client)
+  }
+
+  /** @throws LeasedKey while anybody has a lease, the caller too. */
+  assertUnleased(key: Key): void {
+    this.#leases.check(key, null)
+  }
+
+  #checkWrite(key: Key): void {
+    this.#locks.check(key, this.#owner)
+    this.#leases.check(key, this.#client)
   }
 
   /** The transaction that it runs for. */

@@ -50,6 +50,11 @@ export function findChild(batch: Batch, shard: ShardPlace, name: Name): Entry | 
   return findEntry(decodeEntries(batch.get(key)), name)
 }
 
+/** What the name leads to stays so for the caller. @returns for how long, milliseconds. */
+export function leaseChild(batch: Batch, shard: ShardPlace, name: Name): number {
+  return batch.lease(entriesKey(shard.partition, shard.directory, entryHash(name)))
+}
+
 /** @throws PosixError ENOENT */
 export function readChild(batch: Batch, shard: ShardPlace, name: Name): Entry {
   const entry = findChild(batch, shard, name)

@@ -17,6 +17,11 @@ export function findInode(batch: Batch, ino: Ino): Inode | undefined {
   return record === undefined ? undefined : decodeInode(record)
 }
 
+/** What the inode says of itself stays so for the caller. @returns for how long, milliseconds. */
+export function leaseInode(batch: Batch, ino: Ino): number {
+  return batch.lease(inodeKey(partitionOfIno(ino), ino))
+}
+
 /** @throws PosixError ESTALE when it is gone. */
 export function readInode(batch: Batch, ino: Ino): Inode {
   const inode = findInode(batch, ino)

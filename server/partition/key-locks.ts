@@ -53,6 +53,10 @@ export class KeyLocks {
     throw new LockedKey(key, lock.released.promise)
   }
 
+  isLocked(key: Key): boolean {
+    return this.#locks.has(key)
+  }
+
   /** Whether what the key shows may be out of date already. */
   isPromised(key: Key): boolean {
     return this.#locks.get(key)?.kind === 'promised'

@@ -55,7 +55,7 @@ export class MetadataService {
     return incoming => {
       const partition = this.#admit(incoming)
       const { body, peer } = incoming
-      const begin = () => partition.readingContextFor(peer.hello.id, ownerOf(body))
+      const begin = () => partition.contextFor(peer.hello.id, ownerOf(body), 'look')
       return this.#read(partition, incoming, begin, operation)
     }
   }
@@ -64,7 +64,7 @@ export class MetadataService {
   lookAtShard<N extends OperationName>(operation: Operation<N>): Handler<N> {
     return incoming => {
       const partition = this.#init.admit(incoming)
-      const begin = () => partition.readingContextFor(incoming.peer.hello.id)
+      const begin = () => partition.contextFor(incoming.peer.hello.id, null, 'look')
       return this.#read(partition, incoming, begin, operation)
     }
   }
@@ -73,7 +73,7 @@ export class MetadataService {
   read<N extends OperationName>(operation: Operation<N>): Handler<N> {
     return incoming => {
       const partition = this.#admit(incoming)
-      const begin = () => partition.contextFor(incoming.peer.hello.id)
+      const begin = () => partition.contextFor(incoming.peer.hello.id, null, 'read')
       return this.#read(partition, incoming, begin, operation)
     }
   }
@@ -95,12 +95,13 @@ export class MetadataService {
    * what it is asked for is here is its own to check.
    */
   readAsync<N extends OperationName>(
-    operation: (partition: Partition, request: RequestOf<N>) => Promise<Reply<N>>,
+    operation: (partition: Partition, request: RequestOf<N>, client: string) => Promise<Reply<N>>,
   ): Handler<N> {
     return async incoming => {
       const partition = this.#init.admit(incoming)
       try {
-        return await this.#unlocked(() => operation(partition, incoming.body))
+        const { body, peer } = incoming
+        return await this.#unlocked(() => operation(partition, body, peer.hello.id))
       } finally {
         await partition.store.settled()
       }
@@ -174,7 +175,7 @@ export class MetadataService {
       return this.#init.slots.once<'setattr'>(partition.id, client, body, async keep => {
         const pending = hasPendingCut(partition.contextFor(client).batch, body.ino)
         if (pending && body.size !== undefined && body.size > 0) {
-          await this.#finishCut(partition, body.ino)
+          await this.#finishCut(partition, body.ino, client)
         }
         const begin = () => partition.contextFor(client)
         return this.#run(partition, begin, context => {
@@ -193,11 +194,11 @@ export class MetadataService {
   }
 
   /** Makes up for a truncation whose blocks could not be cut. @throws what it fails with again. */
-  async #finishCut(partition: Partition, ino: Ino): Promise<void> {
-    const begin = () => partition.contextFor('')
+  async #finishCut(partition: Partition, ino: Ino, client: string): Promise<void> {
+    const begin = () => partition.contextFor(client)
     await this.#run(partition, begin, ({ batch }) => {
       if (findInode(batch, ino) === undefined || !hasPendingCut(batch, ino)) return
-      return this.#init.truncations.takeUp(partition, ino)
+      return this.#init.truncations.takeUp(partition, ino, client)
     })
   }
 

@@ -8,11 +8,12 @@
 import type { Env } from '../../network/env/env.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { AppendGrants } from '../leases/append-grants.ts'
+import type { ReadLeases } from '../leases/read-leases.ts'
 import type { Sessions } from '../leases/sessions.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import { isKeyOf, keyKind } from '../metadata/keys.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
-import { Batch } from './batch.ts'
+import { Batch, type Intention } from './batch.ts'
 import { PartitionFacts } from './facts.ts'
 import { KeyLocks } from './key-locks.ts'
 import type { OperationContext } from './operation.ts'
@@ -25,6 +26,7 @@ export interface PartitionInit {
   readonly store: MetadataStore
   readonly sessions: Sessions
   readonly grants: AppendGrants
+  readonly leases: ReadLeases
   readonly totals: DirectoryTotals
   /** Something was committed. */
   readonly touched: () => void
@@ -73,13 +75,23 @@ export class Partition {
   }
 
   /** @param owner the transaction that the operation is a part of, if any. */
-  contextFor(client: string, owner: string | null = null): OperationContext {
-    return this.withBatch(client, new Batch(this.store, this.locks, owner))
+  contextFor(
+    client: string,
+    owner: string | null = null,
+    intention: Intention = 'change',
+  ): OperationContext {
+    return this.withBatch(client, this.batchFor(client, owner, intention))
   }
 
-  /** For an operation that changes nothing. @param owner as in `contextFor`. */
-  readingContextFor(client: string, owner: string | null = null): OperationContext {
-    return this.withBatch(client, new Batch(this.store, this.locks, owner, true))
+  batchFor(client: string, owner: string | null, intention: Intention = 'change'): Batch {
+    const { store, locks } = this
+    const { leases } = this.#init
+    return new Batch({ store, locks, leases, intention, client, owner })
+  }
+
+  /** For who is about to change much that others may have leases on; until the returned function is called. */
+  pauseLeases(): () => void {
+    return this.#init.leases.pause(this.id)
   }
 
   withBatch(client: string, batch: Batch): OperationContext {

@@ -5,7 +5,7 @@ import { clusterRootIno } from '../../network/wire/ids.ts'
 import type { View } from '../../network/wire/view.ts'
 import { inodeKey, intentKey, purgeKey } from '../metadata/keys.ts'
 import { faultsIn, treeIn } from '../testing/checker.ts'
-import { TestCluster } from '../testing/cluster.ts'
+import { client, TestCluster } from '../testing/cluster.ts'
 import { makeFile } from '../testing/tree.ts'
 
 async function makeWorld() {
@@ -72,7 +72,8 @@ test('a partition that is lost and regained while it starts is taken up once', a
   const starting = cluster.startServer(server.id)
   const { partitions } = cluster.serverOf(0)
   const views = [without(cluster.view, 0, 2), inEpoch(cluster.view, 3)]
-  await Promise.all([starting, ...views.map(view => partitions.follow(view))])
+  const following = Promise.all(views.map(view => partitions.follow(view)))
+  await Promise.all([starting, cluster.env.during(following)])
   t.is(partitions.get(0, 3), partitions.get(0, 3))
   t.is(partitions.epochOf(0), 3)
 })
@@ -115,7 +116,7 @@ test('a promise whose coordinator never decided is given up after a restart', as
   const { cluster, server } = await makeWorld()
   const ino = await makeFile(cluster, clusterRootIno, 'f')
   const transaction = '0f'.repeat(16)
-  const request = { transaction, coordinator: 1, leg: 'addLink', argument: { ino } }
+  const request = { transaction, coordinator: 1, leg: 'addLink', argument: { ino }, client }
   const partition = server.partitions.get(0, 1)
   await cluster.passing(server.participant.prepare(partition, request, 'other'))
   cluster.crash(server.id)

@@ -9,7 +9,12 @@
  */
 import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { defaultBlockBytes, defaultInlineBytes, maxEpochLead } from '../../network/limits.ts'
+import {
+  defaultBlockBytes,
+  defaultInlineBytes,
+  maxEpochLead,
+  readLeaseMs,
+} from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Lineage } from '../../network/wire/operations.ts'
 import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
@@ -201,12 +206,14 @@ export class Partitions {
 
   async #takeUpNow(id: number, held: Held, isWanted: () => boolean): Promise<void> {
     if (!isWanted()) return
-    const { copies, boot, sessions, slots } = this.#init
+    const { env, copies, boot, sessions, slots } = this.#init
     const stateNow = (): PartitionState | null => (isWanted() ? held.state : null)
     const { inherited, succeeded } = await copies.takeOver(id, stateNow)
     if (!isWanted()) return
     // What is remembered of its slots is of before.
     slots.forget()
+    // Whoever served it before, this process or another, may have granted leases up to now.
+    const leasesEnd = env.timers.sleep(readLeaseMs)
     const partition = new Partition(id, this.#init)
     held.taking = partition
     copies.ship(partition, held.state)
@@ -220,6 +227,7 @@ export class Partitions {
     held.lineage = readLineage(partition.store, id)
     await this.#recover(partition, succeeded ? held.view : 0)
     if (id === partitionOfIno(clusterRootIno)) await format(partition)
+    await leasesEnd
     if (!isWanted()) return
     held.partition = partition
     // Also after a start: the manager may not have heard it before.

@@ -41,7 +41,8 @@ async function makeHome(limit?: number) {
   const peers = { call } as unknown as Pick<Peers, 'call'>
   const init = { incarnation: 'home', peers, partitionCount }
   const totals = new DirectoryTotals(limit === undefined ? init : { ...init, limit })
-  const size = (of = inode()) => totals.merged(room.partition.readingContextFor('').batch, of).size
+  const size = (of = inode()) =>
+    totals.merged(room.partition.contextFor('', null, 'look').batch, of).size
   /** Resolves when what was asked has been answered. */
   const waiting = (of = inode()) => {
     try {
@@ -146,6 +147,6 @@ test('times are the latest of all, counts and changes their sum', async t => {
   asked[0]!.answer.resolve({ incarnation: 'first', totals: late })
   await asking
   const room = await openRoom()
-  const whole = totals.merged(room.partition.readingContextFor('').batch, inode())
+  const whole = totals.merged(room.partition.contextFor('', null, 'look').batch, inode())
   t.like(whole, { size: 3, nlink: 4, change: 8, mtimeNs: 90n, ctimeNs: 50n })
 })

@@ -226,6 +226,7 @@ test('a truncation is on the disk before another server cuts blocks', async t =>
     afterCut.now = () => undefined
   }
   await cluster.passing(truncate(cluster, ino, 1_000))
+  t.is((await attributes(cluster, ino)).size, 1_000)
   t.false(cluster.contents.get(home.id)!.has(cutKey(0, ino)))
 })
 

@@ -32,9 +32,10 @@ export class Truncations {
   /**
    * Takes up a cut that was left undone. What was written since without being committed may go with it: its
    * writers have to find that out, and write again. @throws LockedKey
+   * @param client on whose behalf, if on anybody's.
    */
-  takeUp(partition: Partition, ino: Ino): Promise<void> {
-    const { batch } = partition.contextFor('')
+  takeUp(partition: Partition, ino: Ino, client = ''): Promise<void> {
+    const { batch } = partition.contextFor(client)
     const inode = findInode(batch, ino)
     if (inode !== undefined) writeInode(batch, { ...inode, cuts: inode.cuts + 1 })
     return this.carryOut(partition, ino, partition.stage(batch))

@@ -58,7 +58,7 @@ export class QuotaHome {
       throw new PosixError('EINVAL', `a quota of ${String(limit)}`)
     }
     await this.#inTurn(ino, async () => {
-      const { batch } = home.contextFor('')
+      const { batch } = home.contextFor('', null, 'look')
       const inode = readInode(batch, ino)
       if (!isDirectory(inode.mode) || inode.volume !== ino) {
         throw new PosixError('EINVAL', `inode ${ino} is no volume`)

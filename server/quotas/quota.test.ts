@@ -21,7 +21,7 @@ const partitions = 4
 
 async function makeWorld(seed = 1): Promise<World> {
   const cluster = new TestCluster({ servers: 3, partitions, seed })
-  await cluster.passing(cluster.start())
+  await cluster.start()
   // Behind their grace, servers know that nobody has open what is deleted.
   await cluster.env.advance(sessionTimeoutMs)
   const volume = await makeDirectory(cluster, clusterRootIno, 'volume')
@@ -123,7 +123,7 @@ test('a loss of power gives nobody more than the quota', async t => {
       await cluster.passing(limit(world, null, before + 3))
       await cluster.passing(crowd(world))
       cluster.losePower([victim], lost)
-      await cluster.passing(cluster.startServer(victim).then(() => undefined))
+      await cluster.startServer(victim)
       await cluster.env.advance(60_000)
       // Directories may be gone with what was lost.
       await cluster.passing(

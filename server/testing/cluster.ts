@@ -88,7 +88,7 @@ export class TestCluster {
         : await storesOn(this.env, content, device, partitionCount)
     const server = new TestServer(this, id, stores)
     this.servers.set(id, server)
-    await server.partitions.follow(this.view)
+    await this.env.during(server.partitions.follow(this.view))
     return server
   }
 

@@ -7,6 +7,7 @@ import { checksumBytes, writeChecksum } from '../../network/wire/checksum.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import type { CreateRequest, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
+import { ReadLeases } from '../leases/read-leases.ts'
 import { Sessions } from '../leases/sessions.ts'
 import { encodeInode } from '../metadata/inode.ts'
 import { inodeKey } from '../metadata/keys.ts'
@@ -49,7 +50,10 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
   const sessions = new Sessions(env, { closed: () => undefined, expired: () => undefined })
   await env.advance(sessionTimeoutMs)
   const grants = new AppendGrants(env)
+  // None is granted: what one asks for, another may change at once.
+  const leases = new ReadLeases(env, 0)
   const told = {
+    leases,
     touched: () => undefined,
     purgeQueued: () => undefined,
     splitter: { splitEntries: Infinity, overgrown: () => undefined },

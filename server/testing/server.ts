@@ -12,6 +12,7 @@ import { CopySources } from '../blocks/copying.ts'
 import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { LockService } from '../leases/lock-service.ts'
+import { ReadLeases } from '../leases/read-leases.ts'
 import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
 import { Compaction } from '../metadata/compaction.ts'
@@ -91,8 +92,7 @@ export class TestServer {
       env,
       store: this.metadata,
       sessions: this.sessions,
-      grants,
-      touched: () => undefined,
+      ...{ grants, leases: new ReadLeases(env), touched: () => undefined },
       ...shards,
       askQuota: this.peers.askQuota,
       purgeQueued: partition => this.purger.wake(partition),

@@ -21,6 +21,7 @@ import {
 } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
+import { LeasedKey } from '../leases/read-leases.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { decisionKey } from '../metadata/keys.ts'
 import { AwaitsGrant, LockedKey } from '../partition/key-locks.ts'
@@ -107,7 +108,9 @@ class Attempt implements Transaction {
       return outwaitsLocks(leg) ? await outwait(this.#env, run) : run()
     }
     this.remote.add(partition)
-    const request = { transaction: this.id, coordinator: this.#partition.id, leg, argument }
+    const { client } = this.context
+    const coordinator = this.#partition.id
+    const request = { transaction: this.id, coordinator, leg, argument, client }
     const called = this.#peers.call('prepare', partition, request, prepareDeadlineMs)
     const legs = this.#legs.get(partition)
     if (legs === undefined) this.#legs.set(partition, [called])
@@ -192,7 +195,7 @@ export class Coordinator {
         // A leg that arrived behind its abort would be in the way of the next attempt.
         await attempt.answered()
         const pause = timers.sleep(random.integer(delayMs) + 1)
-        if (error instanceof AwaitsGrant) await error.released
+        if (error instanceof AwaitsGrant || error instanceof LeasedKey) await error.released
         await (error instanceof LockedKey ? Promise.race([error.released, pause]) : pause)
       }
     }

@@ -7,8 +7,9 @@ import { ClusterError, PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { type CheckingResults, checkingLegs, checkingSchemas } from '../checking/legs.ts'
-import { attributesOf } from '../metadata/inode.ts'
-import { factsKey } from '../metadata/keys.ts'
+import { attributesOf, type Inode } from '../metadata/inode.ts'
+import { factsKey, inodeKey } from '../metadata/keys.ts'
+import type { Batch } from '../partition/batch.ts'
 import { checkNewName, findChild, putChild } from '../partition/directories.ts'
 import {
   addLink as addLinkTo,
@@ -26,6 +27,8 @@ import { inherited, type ShardLegResults, shardLegs, shardSchemas } from './shar
 const number = z.number()
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array)
 const name = bytes
+/** The client knows that it is this inode, and keeps nothing of it: its own lease is in nobody's way. */
+const known = z.boolean()
 
 /** What stands at a name: enough to decide whether another may take its place. */
 const occupant = z.object({ ino: number, mode: number })
@@ -40,11 +43,11 @@ const schemas = {
     uid: number,
     gid: number,
   }),
-  removeDirectory: z.object({ ino: number }),
+  removeDirectory: z.object({ ino: number, known }),
   addLink: z.object({ ino: number }),
-  dropLink: z.object({ ino: number }),
+  dropLink: z.object({ ino: number, known }),
   /** The inode got another name (ctime), and a directory perhaps another parent. */
-  renamed: z.object({ ino: number, parent: number }),
+  renamed: z.object({ ino: number, parent: number, known }),
   placeEntry: z.object({
     parent: number,
     name,
@@ -84,8 +87,8 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
     return attributesOf(addInode(batch, parent, init))
   },
 
-  removeDirectory({ batch, totals }, { ino }) {
-    const inode = readInode(batch, ino)
+  removeDirectory({ batch, totals }, { ino, known }) {
+    const inode = readNamed(batch, ino, known)
     if (!isDirectory(inode.mode)) throw new PosixError('ENOTDIR')
     if (inode.size > 0) throw new PosixError('ENOTEMPTY')
     removeInode(batch, inode)
@@ -98,13 +101,13 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
     return attributesOf(addLinkTo(context, inode))
   },
 
-  dropLink(context, { ino }) {
-    dropLinkOf(context, readInode(context.batch, ino))
+  dropLink(context, { ino, known }) {
+    dropLinkOf(context, readNamed(context.batch, ino, known))
     return null
   },
 
-  renamed(context, { ino, parent }) {
-    const inode = readInode(context.batch, ino)
+  renamed(context, { ino, parent, known }) {
+    const inode = readNamed(context.batch, ino, known)
     changeInode(context, inode, isDirectory(inode.mode) ? { parent } : {})
     return null
   },
@@ -131,6 +134,12 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
   },
 
   ...checkingLegs,
+}
+
+/** An inode that the request does not name. @throws LeasedKey; PosixError ESTALE */
+function readNamed(batch: Batch, ino: Ino, known: boolean): Inode {
+  if (!known) batch.assertUnleased(inodeKey(partitionOfIno(ino), ino))
+  return readInode(batch, ino)
 }
 
 /** Of renameat2(2). */

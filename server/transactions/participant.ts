@@ -10,9 +10,10 @@
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { recoveryIntervalMs } from '../../network/limits.ts'
+import { LeasedKey } from '../leases/read-leases.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import { intentKey } from '../metadata/keys.ts'
-import { Batch } from '../partition/batch.ts'
+import type { Batch } from '../partition/batch.ts'
 import { AwaitsGrant, LockedKey } from '../partition/key-locks.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { Peers } from '../peers.ts'
@@ -26,6 +27,7 @@ interface Leg {
   readonly coordinator: number
   readonly leg: string
   readonly argument: unknown
+  readonly client: string
 }
 
 interface Promised {
@@ -69,20 +71,20 @@ export class Participant {
 
   /** @throws LockedKey; what the leg throws. */
   async #promise(partition: Partition, request: Leg, coordinatorServer: string): Promise<unknown> {
-    const { transaction, coordinator, leg, argument } = request
+    const { transaction, coordinator, leg, argument, client } = request
     const id = promiseId(partition.id, transaction)
     const earlier = this.#promised.get(id)
     if (earlier?.batch === null) {
       throw new ClusterError('CONFLICT', 'a promise from before a restart takes no more legs')
     }
-    const batch = earlier?.batch ?? new Batch(partition.store, partition.locks, transaction)
+    const batch = earlier?.batch ?? partition.batchFor(client, transaction)
     let result: unknown
     try {
       result = runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument)
     } catch (error) {
       if (earlier === undefined) partition.usage.release(transaction)
       if (batch.sawStaged) await partition.store.settled()
-      if (error instanceof AwaitsGrant) await error.released
+      if (error instanceof AwaitsGrant || error instanceof LeasedKey) await error.released
       throw error
     }
     const locked = [...batch.touched()]

@@ -54,7 +54,7 @@ export const rename: Script<'rename'> = async (transaction, request) => {
 /** The other half: the old name, the inode that moved, and the one that was replaced. */
 async function settle(
   transaction: Transaction,
-  { parent, name, newParent, flags, whiteout }: RenameRequest,
+  { parent, name, newParent, flags, whiteout, known, knownNew }: RenameRequest,
   moved: Occupant,
   replaced: Occupant | null,
 ): Promise<void> {
@@ -71,18 +71,18 @@ async function settle(
     const subdirectories = countDirectory(exchanged) - countDirectory(moved)
     touchShard(context, shard, { entries: left === null ? -1 : 0, subdirectories })
   })
-  const moves: Promise<null>[] = [
-    transaction.run(partitionOfIno(moved.ino), 'renamed', { ino: moved.ino, parent: newParent }),
-  ]
+  const { ino } = moved
+  const argument = { ino, parent: newParent, known: ino === known }
+  const moves: Promise<null>[] = [transaction.run(partitionOfIno(ino), 'renamed', argument)]
   if (exchanged !== null) {
-    const argument = { ino: exchanged.ino, parent }
+    const argument = { ino: exchanged.ino, parent, known: exchanged.ino === knownNew }
     moves.push(transaction.run(partitionOfIno(exchanged.ino), 'renamed', argument))
   } else if (replaced !== null) {
     const { ino } = replaced
-    const lives = partitionOfIno(ino)
+    const known = ino === knownNew
     const isDirectory = countDirectory(replaced) === 1
-    if (isDirectory) moves.push(removeDirectory(transaction, lives, ino))
-    else moves.push(transaction.run(lives, 'dropLink', { ino }))
+    if (isDirectory) moves.push(removeDirectory(transaction, ino, known))
+    else moves.push(transaction.run(partitionOfIno(ino), 'dropLink', { ino, known }))
   }
   await Promise.all(moves)
 }

@@ -79,7 +79,7 @@ export const rmdir: Script<'rmdir'> = async (transaction, request) => {
     touchShard(context, shard, { entries: -1, subdirectories: -1 })
     return child
   })
-  await removeDirectory(transaction, partitionOfIno(entry.ino), entry.ino)
+  await removeDirectory(transaction, entry.ino, entry.ino === request.known)
   return { body: { ino: entry.ino }, payload: noPayload }
 }
 
@@ -92,7 +92,8 @@ export const unlink: Script<'unlink'> = async (transaction, request) => {
     touchShard(context, shard, { entries: -1, subdirectories: 0 })
     return child
   })
-  await transaction.run(partitionOfIno(entry.ino), 'dropLink', { ino: entry.ino })
+  const { ino } = entry
+  await transaction.run(partitionOfIno(ino), 'dropLink', { ino, known: ino === request.known })
   return { body: { ino: entry.ino }, payload: noPayload }
 }
 

@@ -8,6 +8,7 @@ import {
   maxMoveBytes,
   maxSplitsQueued,
   operationDeadlineMs,
+  readLeaseMs,
   recoveryIntervalMs,
 } from '../../network/limits.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
@@ -83,10 +84,24 @@ export class Splitter implements SplitsShards {
     }
   }
 
-  #split({ partition, ino }: Wanted): Promise<boolean> {
-    const { coordinator, splitEntries } = this.#init
+  /** Entries that move are known elsewhere, where nobody knows of their leases: these have run out by then. */
+  async #split({ partition, ino }: Wanted): Promise<boolean> {
+    const { coordinator, splitEntries, env } = this.#init
     const request = { ino, limit: splitEntries, moveBytes: maxMoveBytes }
-    return coordinator.execute(partition, '', split, request, () => [], operationDeadlineMs / 2)
+    const resume = partition.pauseLeases()
+    try {
+      await env.timers.sleep(readLeaseMs, this.#ending.signal).catch(() => undefined)
+      return await coordinator.execute(
+        partition,
+        '',
+        split,
+        request,
+        () => [],
+        operationDeadlineMs / 2,
+      )
+    } finally {
+      resume()
+    }
   }
 
   /** A directory that is gone needs no split; what fails otherwise is told once, until one succeeds. */

@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { sessionTimeoutMs } from '../../network/limits.ts'
+import { readLeaseMs, sessionTimeoutMs } from '../../network/limits.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 import { intentKey, isKeyOf, keyKind } from '../metadata/keys.ts'
 import { faultsIn, treeIn } from '../testing/checker.ts'
-import { TestCluster } from '../testing/cluster.ts'
+import { client, TestCluster } from '../testing/cluster.ts'
 import { link, makeDirectory, makeFile, remove, rename } from '../testing/tree.ts'
 
 const noReplace = 1
@@ -20,6 +20,8 @@ async function makeWorld(seed = 1, slowestMs = 0) {
   const b = await makeDirectory(cluster, clusterRootIno, cluster.nameIn(clusterRootIno, 2, 'b'))
   const f = await makeFile(cluster, a, 'f')
   const g = await makeFile(cluster, b, 'g')
+  // Nobody has a lease on any of it by now.
+  await cluster.env.advance(readLeaseMs)
   return { cluster, a, b, f, g }
 }
 
@@ -238,7 +240,7 @@ test('an abort that overtakes its promise ends it all the same', async t => {
   const partition = server.partitions.get(1, 1)
   const transaction = 'ab'.repeat(16)
   await server.participant.decide(partition, transaction, false)
-  const request = { transaction, coordinator: 2, leg: 'addLink', argument: { ino: f } }
+  const request = { transaction, coordinator: 2, leg: 'addLink', argument: { ino: f }, client: '' }
   await cluster.passing(server.participant.prepare(partition, request, 'other'))
   t.true(partition.locks.size > 0)
   await whole(t, cluster)
@@ -251,7 +253,7 @@ test('legs of one transaction in one partition are one promise, carried out once
   const server = cluster.serverOf(1)
   const partition = server.partitions.get(1, 1)
   const transaction = 'cd'.repeat(16)
-  const request = { transaction, coordinator: 2, leg: 'addLink', argument: { ino: f } }
+  const request = { transaction, coordinator: 2, leg: 'addLink', argument: { ino: f }, client: '' }
   const prepare = () => server.participant.prepare(partition, request, 'other')
   const replies = await cluster.passing(Promise.all([prepare(), prepare()]))
   t.deepEqual(
@@ -268,7 +270,7 @@ test('what another server says is checked before it is acted on', async t => {
   const { cluster } = await makeWorld()
   const server = cluster.serverOf(1)
   const partition = server.partitions.get(1, 1)
-  const base = { transaction: 'ef'.repeat(16), coordinator: 2 }
+  const base = { transaction: 'ef'.repeat(16), coordinator: 2, client: '' }
   for (const wrong of [
     { leg: 'constructor', argument: {} },
     { leg: 'addLink', argument: { ino: 'one' } },
@@ -396,7 +398,7 @@ test('a coordinator that does not answer holds up only its own promises', async 
   for (const [index, coordinator] of [0, 2].entries()) {
     const ino = await makeFile(cluster, parent, `f${index}`)
     const transaction = `${index}a`.repeat(16)
-    const request = { transaction, coordinator, leg: 'addLink', argument: { ino } }
+    const request = { transaction, coordinator, leg: 'addLink', argument: { ino }, client }
     await cluster.passing(server.participant.prepare(partition, request, 'other'))
   }
   cluster.loses = (name, to) => name === 'outcome' && to === 'server0'

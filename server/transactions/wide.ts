@@ -1,7 +1,7 @@
 /** What takes all shards of a directory at once: what it hands down, its times, and its end. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Reply } from '../../network/rpc/contract.ts'
-import type { Ino, Partition } from '../../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { SetattrRequest, ShardTotals } from '../../network/wire/operations.ts'
 import { never } from '../metadata/holding.ts'
 import { attributesOf, type Inode } from '../metadata/inode.ts'
@@ -84,10 +84,10 @@ function withAttributes<N extends ChangesInode>(reply: Reply<N>, inode: Inode): 
 /** @throws PosixError ENOTEMPTY, ENOTDIR: nothing can come into any of its shards any more. */
 export async function removeDirectory(
   transaction: Transaction,
-  partition: Partition,
   ino: Ino,
+  known: boolean,
 ): Promise<null> {
-  const holders = await transaction.run(partition, 'removeDirectory', { ino })
+  const holders = await transaction.run(partitionOfIno(ino), 'removeDirectory', { ino, known })
   const dropped = holders.map(holder => transaction.run(holder, 'dropShards', { ino }))
   await Promise.all(dropped)
   return null

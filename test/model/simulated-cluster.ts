@@ -64,7 +64,7 @@ export class SimulatedCluster {
   /** With an empty volume. */
   static async start(init: SimulationInit): Promise<SimulatedCluster> {
     const cluster = new SimulatedCluster(init)
-    for (const id of cluster.ids) await cluster.passing(cluster.startServer(id))
+    for (const id of cluster.ids) await cluster.startServer(id)
     const client = cluster.#client()
     await cluster.passing(createVolume(client, volume, settingsOf(init)))
     await cluster.passing(client.close())
@@ -82,7 +82,7 @@ export class SimulatedCluster {
       const own = cluster.servers.contents.get(id)
       for (const [key, value] of content) own?.set(key, value)
     }
-    for (const id of cluster.ids) await cluster.passing(cluster.startServer(id))
+    for (const id of cluster.ids) await cluster.startServer(id)
     return cluster
   }
 
@@ -103,7 +103,10 @@ export class SimulatedCluster {
   }
 
   async startServer(id: MemberId): Promise<void> {
-    const { service } = await this.servers.startServer(id)
+    const server = await this.servers.startServer(id)
+    // It may have been ended while it started.
+    if (this.servers.servers.get(id) !== server) return
+    const { service } = server
     await serve({
       env: this.env,
       transport: this.#network.transport(id),

@@ -41,10 +41,10 @@ test('a listing from the start is an access, unless it is to be quiet', async t 
   const room = await openRoom()
   const atime = () => room.run(getattr, { ino: root }).body.attributes.atimeNs
   const before = atime()
-  await readdir(room.partition, { ino: root, ...reading, quiet: true })
-  await readdir(room.partition, { ino: root, ...reading, cookie: 16 })
+  await readdir(room.partition, { ino: root, ...reading, quiet: true }, 'me')
+  await readdir(room.partition, { ino: root, ...reading, cookie: 16 }, 'me')
   t.is(atime(), before)
-  await readdir(room.partition, { ino: root, ...reading })
+  await readdir(room.partition, { ino: root, ...reading }, 'me')
   t.true(atime() > before)
 })
 
@@ -54,11 +54,11 @@ test('an inode that a transaction is changing keeps its atime, and one that is g
   const { batch } = room.partition.contextFor('me', 'transaction')
   t.truthy(getattr({ ...room.partition.contextFor('me'), batch }, { ino }, []))
   room.partition.locks.acquire(batch.touched(), 'transaction')
-  noteAccess(room.partition, ino)
+  noteAccess(room.partition, ino, 'me')
   room.partition.locks.release(batch.touched(), 'transaction')
   const { atimeNs, ctimeNs } = room.run(getattr, { ino }).body.attributes
   t.is(atimeNs, ctimeNs)
-  t.notThrows(() => noteAccess(room.partition, ino + 1))
+  t.notThrows(() => noteAccess(room.partition, ino + 1, 'me'))
   t.is(codeOf(t.throws(() => room.run(accessed, { ino: ino + 1 }))), 'ESTALE')
 })
 
@@ -71,7 +71,7 @@ test('a link that goes while it is read is an error to its reader, and to nobody
   const options = { exclusive: true, open: false }
   const made = cluster.mutate('create', 0, { parent, name, ...link, ...options })
   const { ino } = (await cluster.passing(made)).body.attributes
-  const removed = cluster.mutate('unlink', 0, { parent, name })
+  const removed = cluster.mutate('unlink', 0, { parent, name, known: ino })
   let code = ''
   while (code === '') {
     // It is gone, and that is not on its way to the disk for longer than this turn.

@@ -5,7 +5,7 @@ import { fileType, isDirectory } from '../../../network/wire/attributes.ts'
 import type { Mutation, SetattrRequest } from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
 import { chmodAcl } from '../acls.ts'
-import { changeInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
+import { changeInode, leaseInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { resize } from '../resize.ts'
 import { withoutCapability } from '../xattrs.ts'
@@ -16,8 +16,11 @@ const maxOwner = 2 ** 32 - 2
 
 export const getattr: Operation<'getattr'> = ({ batch, totals }, request) => {
   const inode = readInode(batch, request.ino)
-  const whole = inode.shards.length === 0 ? inode : totals.merged(batch, inode)
-  return { body: { attributes: attributesOf(whole) }, payload: noPayload }
+  const isWhole = inode.shards.length === 0
+  const attributes = attributesOf(isWhole ? inode : totals.merged(batch, inode))
+  // What the shards count changes without a word to the inode.
+  const leaseMs = isWhole ? leaseInode(batch, inode.ino) : 0
+  return { body: { attributes, leaseMs }, payload: noPayload }
 }
 
 export const setattr: Operation<'setattr'> = (context, request) => {

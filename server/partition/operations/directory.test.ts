@@ -11,7 +11,8 @@ import { LockedKey } from '../key-locks.ts'
 import { parent, readdir } from './directory.ts'
 
 function read(room: Room, more: Partial<ReaddirRequest> = {}) {
-  return readdir(room.partition, { ino: root, cookie: 0, limitBytes: 4_000, plus: false, ...more })
+  const request = { ino: root, cookie: 0, limitBytes: 4_000, plus: false, ...more }
+  return readdir(room.partition, request, 'me')
 }
 
 function names(entries: readonly DirectoryEntry[]): string[] {

@@ -45,9 +45,10 @@ const attributesBytes = 120
 export async function readdir(
   partition: Partition,
   request: ReaddirRequest,
+  client: string,
 ): Promise<ReaddirReply> {
   const { from, to, next, parent } = spanBehind(partition, request)
-  if (request.cookie === 0 && request.quiet !== true) noteAccess(partition, request.ino)
+  if (request.cookie === 0 && request.quiet !== true) noteAccess(partition, request.ino, client)
   partition.locks.checkPrefix(inoPrefix(partition.id, keyKind.entries, request.ino))
   const limit = Math.min(request.limitBytes, readdirLimitBytes)
   const entries: DirectoryEntry[] = []
@@ -79,7 +80,7 @@ interface Span {
 
 /** What may follow the cookie in the shard that has it. */
 function spanBehind(partition: Partition, { ino, cookie }: ReaddirRequest): Span {
-  const { batch } = partition.readingContextFor('')
+  const { batch } = partition.contextFor('', null, 'look')
   const from = entriesKey(partition.id, ino, hashOfCookie(cookie))
   const inode = partitionOfIno(ino) === partition.id ? readDirectory(batch, ino) : null
   const parent = cookie === 0 && inode !== null ? inode.parent : 0

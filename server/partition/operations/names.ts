@@ -6,8 +6,8 @@ import { partitionOfIno } from '../../../network/wire/ids.ts'
 import type { CreateReply, CreateRequest } from '../../../network/wire/operations.ts'
 import type { Entry } from '../../metadata/entries.ts'
 import { attributesOf } from '../../metadata/inode.ts'
-import { checkNewName, findChild, putChild, readChild } from '../directories.ts'
-import { findInode, readInode } from '../inodes.ts'
+import { checkNewName, findChild, leaseChild, putChild, readChild } from '../directories.ts'
+import { findInode, leaseInode, readInode } from '../inodes.ts'
 import { addInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { shardOf, touchShard } from '../shards.ts'
@@ -22,7 +22,9 @@ export const lookup: Operation<'lookup'> = (context, request) => {
   // What a split directory says of itself takes all its shards: to be asked for by its number.
   const known = inode !== undefined && inode.shards.length === 0
   const attributes = known ? attributesOf(inode) : null
-  return { body: { ino, attributes }, payload: noPayload }
+  const entryMs = leaseChild(batch, shard, request.name)
+  const leaseMs = known ? Math.min(entryMs, leaseInode(batch, ino)) : entryMs
+  return { body: { ino, attributes, leaseMs }, payload: noPayload }
 }
 
 /** open(2) with O_CREAT, mknod(2), symlink(2). */
@@ -48,7 +50,9 @@ export const create: Operation<'create'> = (context, request) => {
   touchShard(context, shard, { entries: 1, subdirectories: 0 })
   if (request.open) context.sessions.opened(context.client, ino)
   const quota = context.usage.isLimited(inode.volume) ? ({ limited: true } as const) : {}
-  return { body: { attributes: attributesOf(inode), created: true, ...quota }, payload: noPayload }
+  const attributes = attributesOf(inode)
+  const leaseMs = leaseInode(batch, ino)
+  return { body: { attributes, created: true, leaseMs, ...quota }, payload: noPayload }
 }
 
 /**
@@ -66,7 +70,7 @@ function openExisting(
   if (entry.type !== fileType.regular || !local) throw new PosixError('EEXIST')
   const inode = readInode(context.batch, entry.ino)
   if (request.open) context.sessions.opened(context.client, inode.ino)
-  return { attributes: attributesOf(inode), created: false }
+  return { attributes: attributesOf(inode), created: false, leaseMs: 0 }
 }
 
 export const readlink: Operation<'readlink'> = ({ batch }, request) => {

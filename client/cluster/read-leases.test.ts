@@ -1,0 +1,152 @@
+import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import { PosixError } from '../../network/errors.ts'
+import { operationDeadlineMs, readLeaseMs } from '../../network/limits.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { nameKey, ReadLeases, type Touched } from './read-leases.ts'
+import { touchedByRequest } from './touched.ts'
+
+const name = Buffer.from('n')
+const slots = { slot: 0, sequence: 1 }
+
+function setUp() {
+  const env = new SimulatedEnv({ seed: 1 })
+  const leases = new ReadLeases(env.clock)
+  const keep = (ino: number, askedMs = leases.nowMs()) =>
+    leases.keepAttributes({ ino } as Attributes, askedMs, readLeaseMs)
+  const keepName = (askedMs = leases.nowMs()) => leases.keepName(1, name, 7, askedMs, readLeaseMs)
+  return { env, leases, keep, keepName }
+}
+
+test('a lease counts from when it was asked for, and then it is over', async t => {
+  const { env, leases, keep, keepName } = setUp()
+  const askedMs = leases.nowMs()
+  await env.advance(readLeaseMs - 10)
+  keep(7, askedMs)
+  keepName(askedMs)
+  t.is(leases.attributes(7)?.ino, 7)
+  t.is(leases.named(1, name), 7)
+  t.is(leases.attributes(8), undefined)
+  await env.advance(10)
+  t.is(leases.attributes(7), undefined)
+  t.is(leases.named(1, name), undefined)
+  t.is(leases.lastNamed(1, name), 7)
+  keep(7, askedMs)
+  t.is(leases.attributes(7), undefined)
+})
+
+test('a reply without a lease is not kept', t => {
+  const { leases } = setUp()
+  leases.keepAttributes({ ino: 7 } as Attributes, leases.nowMs(), 0)
+  t.is(leases.attributes(7), undefined)
+})
+
+test('what a change touches is forgotten before it leaves, and kept only when asked for after its end', async t => {
+  const { env, leases, keep, keepName } = setUp()
+  keep(7)
+  keep(8)
+  keepName()
+  const end = Promise.withResolvers<void>()
+  const askedMs = leases.nowMs()
+  const change = leases.changing([7, nameKey(1, name)], () => end.promise)
+  t.is(leases.attributes(7), undefined)
+  t.is(leases.named(1, name), undefined)
+  t.is(leases.attributes(8)?.ino, 8)
+  keep(7, askedMs)
+  keepName(askedMs)
+  t.is(leases.attributes(7), undefined)
+  await env.advance(1)
+  end.resolve()
+  await change
+  keep(7, askedMs)
+  t.is(leases.attributes(7), undefined, 'it was asked for before the change was done')
+  await env.advance(1)
+  keep(7)
+  keepName()
+  t.is(leases.attributes(7)?.ino, 7)
+  t.is(leases.named(1, name), 7)
+})
+
+test('one of two changes that ends leaves nothing to be kept before the other has', async t => {
+  const { env, leases, keep } = setUp()
+  const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const changes = ends.map(({ promise }) => leases.changing([7], () => promise))
+  ends[0]!.resolve()
+  await changes[0]
+  await env.advance(1)
+  keep(7)
+  t.is(leases.attributes(7), undefined)
+  ends[1]!.reject(new PosixError('EPERM'))
+  await t.throwsAsync(changes[1]!, { instanceOf: PosixError })
+  await env.advance(1)
+  keep(7)
+  t.is(leases.attributes(7)?.ino, 7)
+})
+
+test('a change of which nobody knows whether it was done may be done yet', async t => {
+  const { env, leases, keep } = setUp()
+  const lost = leases.changing([7], () => Promise.reject(new PosixError('EIO', 'no answer')))
+  await t.throwsAsync(lost, { instanceOf: PosixError })
+  await env.advance(operationDeadlineMs)
+  keep(7)
+  t.is(leases.attributes(7), undefined)
+  await env.advance(1)
+  keep(7)
+  t.is(leases.attributes(7)?.ino, 7)
+})
+
+test('while something changes of which nobody knows what it touches, nothing is said without asking', async t => {
+  const { env, leases, keep, keepName } = setUp()
+  keep(7)
+  const end = Promise.withResolvers<void>()
+  const change = leases.changing('all', () => end.promise)
+  keep(8)
+  keepName()
+  t.is(leases.attributes(7), undefined)
+  t.is(leases.attributes(8), undefined)
+  end.resolve()
+  await change
+  t.is(leases.attributes(8), undefined)
+  t.is(leases.named(1, name), undefined)
+  await env.advance(1)
+  keep(8)
+  t.is(leases.attributes(8)?.ino, 8)
+})
+
+test('changes of long ago take no memory', async t => {
+  const { env, leases } = setUp()
+  for (let round = 0; round < 5; round++) {
+    for (let ino = 0; ino < 2_000; ino++) {
+      await leases.changing([round * 2_000 + ino], () => Promise.resolve())
+    }
+    await env.advance(2 * readLeaseMs)
+  }
+  t.true(leases.changeCount < 6_000, `${leases.changeCount}`)
+})
+
+const entry = nameKey(1, name)
+const newEntry = nameKey(2, name)
+const cases: readonly (readonly [string, object, Touched | null])[] = [
+  ['getattr', { ino: 7 }, null],
+  ['lookup', { parent: 1, name }, null],
+  ['setattr', { ino: 7, ...slots }, [7]],
+  ['open', { ino: 7, truncate: false, wantData: true, ...slots }, null],
+  ['open', { ino: 7, truncate: true, wantData: false, ...slots }, [7]],
+  ['readdir', { ino: 7, cookie: 0, limitBytes: 1, plus: true }, [7]],
+  ['readdir', { ino: 7, cookie: 0, limitBytes: 1, plus: true, quiet: true }, null],
+  ['create', { parent: 1, name, ...slots }, [1, entry]],
+  ['link', { parent: 1, name, ino: 7, ...slots }, [1, entry, 7]],
+  ['unlink', { parent: 1, name, known: 7, ...slots }, [1, entry, 7]],
+  [
+    'rename',
+    { parent: 1, name, newParent: 2, newName: name, flags: 0, known: 7, knownNew: 8, ...slots },
+    [1, entry, 7, 2, newEntry, 8],
+  ],
+  ['examine', { subject: 7 }, 'all'],
+]
+
+for (const [operation, request, touched] of cases) {
+  test(`${operation} of ${JSON.stringify(request)} touches ${JSON.stringify(touched)}`, t => {
+    t.deepEqual(touchedByRequest(operation as never, request), touched)
+  })
+}
