@@ -1,4 +1,5 @@
 import test from 'ava'
+import { ClusterError } from '../../network/errors.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import { continueLineage, readLineage } from './lineage.ts'
 
@@ -27,4 +28,18 @@ test('a loss of power ends the boots of before', t => {
   rows.put(continueLineage(rows, 1, 'b', true))
   rows.put(continueLineage(rows, 1, 'c', false))
   t.deepEqual(readLineage(rows, 1), ['c'])
+})
+
+test('boots that cannot be read are none, and a disk that fails is an error', t => {
+  for (const garbage of [new Uint8Array(0), Uint8Array.of(0xc1), Uint8Array.of(7)]) {
+    t.deepEqual(readLineage({ get: () => garbage }, 1), [])
+    t.is(continueLineage({ get: () => garbage }, 1, 'a', true).length, 1)
+  }
+  const failing = (code: 'CHECKSUM' | 'DISK') => ({
+    get: () => {
+      throw new ClusterError(code, 'one bit')
+    },
+  })
+  t.deepEqual(readLineage(failing('CHECKSUM'), 1), [])
+  t.throws(() => readLineage(failing('DISK'), 1), { code: 'DISK' })
 })
