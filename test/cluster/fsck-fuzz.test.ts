@@ -6,7 +6,7 @@ import { Disks, startFilled } from './damaged-cluster.ts'
 const seeds = process.env.FSCK_SEED?.split(',').map(Number) ?? [1, 2, 3, 4, 5, 6]
 /** What a server reads before it serves is not damaged: with that, it does not start. Nor what names clients,
  * which are others in every run. */
-const kinds = ['b', 'c', 'd', 'e', 'i', 'o', 'p', 'x']
+const kinds = ['b', 'c', 'd', 'e', 'i', 'o', 'p', 'x', 'y']
 
 for (const seed of seeds) {
   test(`random damage is found and repaired as far as it can be (seed ${seed})`, async t => {
