@@ -35,10 +35,13 @@ test('a lease counts from when it was asked for, and then it is over', async t =
   t.is(leases.attributes(7), undefined)
 })
 
-test('a reply without a lease is not kept', t => {
+test('a reply without a lease is not kept, but for what it said last of a name', t => {
   const { leases } = setUp()
   leases.keepAttributes({ ino: 7 } as Attributes, leases.nowMs(), 0)
   t.is(leases.attributes(7), undefined)
+  leases.keepName(1, name, 7, leases.nowMs(), 0)
+  t.is(leases.named(1, name), undefined)
+  t.is(leases.lastNamed(1, name), 7)
 })
 
 test('what a change touches is forgotten before it leaves, and kept only when asked for after its end', async t => {

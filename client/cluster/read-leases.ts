@@ -59,7 +59,7 @@ export class ReadLeases {
     return this.#valid(this.#names.get(nameKey(parent, name)))
   }
 
-  /** What the name led to when its lease was last kept, which may have run out. */
+  /** What the name led to when it was last told, which may be long ago. */
   lastNamed(parent: Ino, name: Name): Ino | undefined {
     return this.#names.get(nameKey(parent, name))?.value
   }
@@ -71,11 +71,11 @@ export class ReadLeases {
     this.#attributes.set(ino, { value: attributes, endMs: askedMs + leaseMs })
   }
 
-  /** As `keepAttributes`. */
+  /** As `keepAttributes`; `lastNamed` is told of it in any case. */
   keepName(parent: Ino, name: Name, ino: Ino, askedMs: number, leaseMs: number): void {
     const key = nameKey(parent, name)
-    if (!this.#mayKeep(key, askedMs, leaseMs)) return
-    this.#names.set(key, { value: ino, endMs: askedMs + leaseMs })
+    const endMs = this.#mayKeep(key, askedMs, leaseMs) ? askedMs + leaseMs : -Infinity
+    this.#names.set(key, { value: ino, endMs })
   }
 
   /** Keys whose changes are remembered. */

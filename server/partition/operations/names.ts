@@ -23,7 +23,8 @@ export const lookup: Operation<'lookup'> = (context, request) => {
   const known = inode !== undefined && inode.shards.length === 0
   const attributes = known ? attributesOf(inode) : null
   const entryMs = leaseChild(batch, shard, request.name)
-  const leaseMs = known ? Math.min(entryMs, leaseInode(batch, ino)) : entryMs
+  // One without the other would be in the way of the caller alone.
+  const leaseMs = known && entryMs > 0 ? leaseInode(batch, ino) : entryMs
   return { body: { ino, attributes, leaseMs }, payload: noPayload }
 }
 
