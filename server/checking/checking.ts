@@ -61,7 +61,9 @@ export class Checking {
         const partition = admit(incoming)
         return scanPage(partition, this.#beholder(partition, partition.store), incoming.body)
       },
-      checkNames: incoming => namesPage(admit(incoming), partitionCount, incoming.body),
+      checkNames: metadata.readAsync((partition, request) =>
+        namesPage(partition, partitionCount, request),
+      ),
       checkData: incoming => dataPage(admit(incoming), blocks, incoming.body),
       checkInode: metadata.look(checkInode),
       examine: this.#examining(surroundings),

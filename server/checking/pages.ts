@@ -121,7 +121,10 @@ export async function scanPage(
   return { body: { damaged, ...counts, next }, payload: [encodeFacts(facts)] }
 }
 
-/** Names that lead to the inodes asked for. */
+/**
+ * Names that lead to the inodes asked for.
+ * @throws LockedKey while a name is promised: that it is there may be decided elsewhere already, and be told of nowhere else.
+ */
 export async function namesPage(
   partition: Partition,
   partitionCount: number,
@@ -132,6 +135,7 @@ export async function namesPage(
   }
   const wanted = new Set(request.inos)
   const prefix = kindPrefix(partition.id, keyKind.entries)
+  partition.locks.checkPrefix(prefix)
   const to = endOf(prefix)
   const facts: Fact[] = []
   let records = 0
