@@ -222,8 +222,8 @@ function metadataOperations({ admit, metadata, reports }: ServiceInit): Service 
     const partition = admit(incoming)
     const { ino, quiet } = incoming.body
     const noted = (reply: Reply<'readlink'>) => {
-      if (quiet !== true) noteAccess(partition, ino, incoming.peer.hello.id)
-      return reply
+      const noting = quiet === true ? null : noteAccess(partition, ino, incoming.peer.hello.id)
+      return noting === null ? reply : noting.then(() => reply)
     }
     const reply = looksAtLink(incoming)
     return reply instanceof Promise ? reply.then(noted) : noted(reply)

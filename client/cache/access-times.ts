@@ -1,6 +1,6 @@
 /**
- * Moves the access time of files that are read, behind their readers: nobody waits for it, but who asks the
- * inode's server afterwards finds it moved, as both go the same way.
+ * Moves the access time of files that are read, behind their readers: nobody waits for it but who asks for the
+ * inode's attributes afterwards.
  *
  * 1. One request for an inode is on its way at a time, and a bounded number in all; what finds no room is
  *    left to the next read.
@@ -16,7 +16,7 @@ import type { OpenInode } from './open-inodes.ts'
 
 export class AccessTimes {
   readonly #cluster: Cluster
-  readonly #underWay = new Set<Ino>()
+  readonly #underWay = new Map<Ino, Promise<void>>()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -32,13 +32,18 @@ export class AccessTimes {
     const { ino, attributes } = inode
     if (!this.isDue(attributes)) return
     if (this.#underWay.has(ino) || this.#underWay.size >= maxAccessRequests) return
-    this.#underWay.add(ino)
-    this.#cluster
+    const noting = this.#cluster
       .query('accessed', partitionOfIno(ino), { ino })
       .then(
         ({ body }) => inode.learn(body.attributes),
         () => undefined,
       )
       .finally(() => this.#underWay.delete(ino))
+    this.#underWay.set(ino, noting)
+  }
+
+  /** What was read of the inode is on its way: resolves when it shows. null when nothing is. */
+  underWay(ino: Ino): Promise<void> | null {
+    return this.#underWay.size === 0 ? null : (this.#underWay.get(ino) ?? null)
   }
 }

@@ -7,8 +7,10 @@ import { type Context, changedHere } from './context.ts'
 import type { SetAttributes } from './contract.ts'
 
 export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
-  const { cluster, inodes } = context
+  const { cluster, inodes, accesses } = context
   const { leases } = cluster
+  const noting = accesses.underWay(ino)
+  if (noting !== null) await noting
   const leased = leases.attributes(ino)
   if (leased !== undefined) return inodes.learn(leased)
   const askedMs = leases.nowMs()

@@ -2,7 +2,7 @@
 import { PosixError } from '../../../network/errors.ts'
 import { isAccessTimeDue } from '../../../network/wire/access-time.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
-import { LeasedKey } from '../../leases/read-leases.ts'
+import { LeasedKey, outwaitLeases } from '../../leases/read-leases.ts'
 import { attributesOf } from '../../metadata/inode.ts'
 import { readInode, writeInode } from '../inodes.ts'
 import { LockedKey } from '../key-locks.ts'
@@ -19,17 +19,27 @@ export const accessed: Operation<'accessed'> = ({ batch, totals, nowNs }, { ino 
 }
 
 /**
- * As `accessed`, for a reader who does not wait for it: seen by all who ask from now on.
- * @param client who reads: it has not been answered yet.
+ * As `accessed`, beside another operation of a reader, who is answered behind it.
+ * @returns null when it is noted, as a rule; else it waits until nobody has a lease that says otherwise.
  */
-export function noteAccess(partition: Partition, ino: Ino, client: string): void {
+export function noteAccess(partition: Partition, ino: Ino, client: string): Promise<void> | null {
+  try {
+    note(partition, ino, client)
+    return null
+  } catch (error) {
+    if (!(error instanceof LeasedKey)) throw error
+    return error.released.then(() => outwaitLeases(() => note(partition, ino, client)))
+  }
+}
+
+/** @throws LeasedKey */
+function note(partition: Partition, ino: Ino, client: string): void {
   const context = partition.contextFor(client)
   try {
     if (!isDue(partition, ino)) return
     accessed(context, { ino }, noPayload)
   } catch (error) {
-    // Others may say until then what they know.
-    if (error instanceof LeasedKey) noteLater(partition, ino, error.released)
+    if (error instanceof LeasedKey) throw error
     // A transaction is changing the inode, and what it writes counts; or shards have to be asked first.
     if (error instanceof LockedKey) return
     // It went after it was read.
@@ -46,11 +56,4 @@ function isDue(partition: Partition, ino: Ino): boolean {
   const { batch, totals, nowNs } = partition.contextFor('', null, 'look')
   const inode = readInode(batch, ino)
   return isAccessTimeDue(inode.shards.length === 0 ? inode : totals.merged(batch, inode), nowNs)
-}
-
-/** By then whoever read it may have a lease again. */
-function noteLater(partition: Partition, ino: Ino, released: Promise<void>): void {
-  void released.then(() => {
-    if (!partition.store.isClosed) noteAccess(partition, ino, '')
-  })
 }

@@ -47,8 +47,23 @@ export async function readdir(
   request: ReaddirRequest,
   client: string,
 ): Promise<ReaddirReply> {
-  const { from, to, next, parent } = spanBehind(partition, request)
-  if (request.cookie === 0 && request.quiet !== true) noteAccess(partition, request.ino, client)
+  const span = spanBehind(partition, request)
+  const notes = request.cookie === 0 && request.quiet !== true
+  const noting = notes ? noteAccess(partition, request.ino, client) : null
+  // What it fails with is told at the end.
+  noting?.catch(() => undefined)
+  try {
+    return await list(partition, request, span)
+  } finally {
+    await noting
+  }
+}
+
+async function list(
+  partition: Partition,
+  request: ReaddirRequest,
+  { from, to, next, parent }: Span,
+): Promise<ReaddirReply> {
   partition.locks.checkPrefix(inoPrefix(partition.id, keyKind.entries, request.ino))
   const limit = Math.min(request.limitBytes, readdirLimitBytes)
   const entries: DirectoryEntry[] = []
