@@ -71,14 +71,18 @@ export class SimulatedEnv implements Env {
     return done === undefined ? this.#heap.size === 0 : done()
   }
 
-  /** Lets time pass, a millisecond at a time, until the work is done; within a run, that run does. */
-  async during<T>(work: Promise<T>): Promise<T> {
+  /**
+   * Lets time pass, a millisecond at a time, until the work is done; within a run, that run does. Work that takes
+   * longer than `limitMs` is left to whoever lets time pass then.
+   */
+  async during<T>(work: Promise<T>, limitMs = 1_000): Promise<T> {
+    const endMs = this.#nowMs + limitMs
     let done = false
     const ended = () => {
       done = true
     }
     const ending = work.then(ended, ended)
-    while (!done) {
+    while (!done && this.#nowMs < endMs) {
       if (this.#running === null) await this.#runUntil(this.#nowMs + 1, () => done, true)
       else await Promise.race([ending, this.#running.ended])
     }
