@@ -121,8 +121,7 @@ export class ClusterClient implements Cluster {
   ): Promise<Reply<N>> {
     const startedMs = this.env.clock.monotonicMs()
     const ask = () => this.#persist({ name, target: partition, request, startedMs })
-    const touched = touchedByRequest(name, request)
-    return touched === null ? ask() : this.leases.changing(touched, ask)
+    return this.leases.changing(touchedByRequest(name, request), ask)
   }
 
   mutate<N extends MutationName>(
@@ -133,8 +132,7 @@ export class ClusterClient implements Cluster {
     notAfterMs = Infinity,
   ): Promise<Changed<N>> {
     const change = () => this.#mutate(name, partition, request, payload, notAfterMs)
-    const touched = touchedByRequest(name, request)
-    return touched === null ? change() : this.leases.changing(touched, change)
+    return this.leases.changing(touchedByRequest(name, request), change)
   }
 
   async #mutate<N extends MutationName>(

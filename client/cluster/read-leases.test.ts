@@ -137,6 +137,7 @@ const cases: readonly (readonly [string, object, Touched | null])[] = [
   ['open', { ino: 7, truncate: true, wantData: false, ...slots }, [7]],
   ['readdir', { ino: 7, cookie: 0, limitBytes: 1, plus: true }, [7]],
   ['readdir', { ino: 7, cookie: 0, limitBytes: 1, plus: true, quiet: true }, null],
+  ['readdir', { ino: 7, cookie: 9, limitBytes: 1, plus: true }, null],
   ['create', { parent: 1, name, ...slots }, [1, entry]],
   ['link', { parent: 1, name, ino: 7, ...slots }, [1, entry, 7]],
   ['unlink', { parent: 1, name, known: 7, ...slots }, [1, entry, 7]],

@@ -88,8 +88,12 @@ export class ReadLeases {
     this.#names.delete(key)
   }
 
-  /** Runs a request that changes what is touched. */
-  async changing<T>(touched: Touched, change: () => Promise<T>): Promise<T> {
+  /** Runs a request that changes what is touched; null: nothing. */
+  changing<T>(touched: Touched | null, change: () => Promise<T>): Promise<T> {
+    return touched === null ? change() : this.#changing(touched, change)
+  }
+
+  async #changing<T>(touched: Touched, change: () => Promise<T>): Promise<T> {
     this.#begin(touched)
     let endMs = 0
     try {

@@ -26,7 +26,8 @@ const entry = ({ parent, name }: Named, ...others: LeaseKey[]): Touched => [
 
 const touchedBy: { readonly [N in Changing]: (request: Asked<N>) => Touched } = {
   accessed: inode,
-  readdir: unlessQuiet,
+  // A directory is read when it is read from its start.
+  readdir: request => (request.cookie === 0 ? unlessQuiet(request) : []),
   readlink: unlessQuiet,
   setQuota: () => 'all',
   examine: () => 'all',

@@ -1,5 +1,13 @@
 import test from 'ava'
-import { decodeFacts, encodeFacts, rowsIn } from './facts.ts'
+import { maxBlockBytes } from '../limits.ts'
+import {
+  decodeFacts,
+  encodeFacts,
+  largestBytesOf,
+  lastBytesOf,
+  packBytes,
+  rowsIn,
+} from './facts.ts'
 
 const facts = Array.from({ length: 5 }, (_, i) => ({
   kind: 4,
@@ -20,4 +28,14 @@ test('facts come back as they were, however their payload is cut', t => {
 test('a payload that ends within a row is refused', t => {
   const bytes = encodeFacts(facts)
   t.throws(() => rowsIn([bytes.subarray(0, 65)]), { code: 'MALFORMED' })
+})
+
+test('bytes of blocks of any size are told to the last one', t => {
+  for (const last of [0, 1, 5, maxBlockBytes / 2 + 3, maxBlockBytes - 1, maxBlockBytes]) {
+    for (const largest of [last, maxBlockBytes - 1, maxBlockBytes]) {
+      const packed = packBytes(last, largest)
+      t.is(lastBytesOf(packed), last)
+      t.is(largestBytesOf(packed), largest)
+    }
+  }
 })

@@ -4,6 +4,7 @@
  * which of them fit together.
  */
 import { ClusterError } from '../errors.ts'
+import { maxBlockBytes } from '../limits.ts'
 import type { Ino } from '../wire/ids.ts'
 
 export const factKind = {
@@ -56,7 +57,8 @@ export function typeOf(packed: number): number {
   return Math.floor(packed / typeUnit)
 }
 
-const bytesUnit = 2 ** 32
+/** Above any number of bytes in a block; both fit into a safe integer. */
+const bytesUnit = 2 * maxBlockBytes
 
 /** Of blocks: bytes in the last, and in the largest. */
 export function packBytes(last: number, largest: number): number {

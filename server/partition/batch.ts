@@ -1,5 +1,4 @@
 /** What one operation reads and what it wants to change: nothing of it shows until it is staged. */
-
 import type { ReadLeases } from '../leases/read-leases.ts'
 import type { Key, KeyMutation, KeyReader } from '../metadata/contract.ts'
 import type { KeyLocks } from './key-locks.ts'
