@@ -37,6 +37,25 @@ test('a member that asks the standbys first is sent on without a wait', async t 
   t.deepEqual(lines, [])
 })
 
+test('a member that knows of a standby alone is sent on to the leader, and to the next when that is gone', async t => {
+  const world = await worldOf(['m1', 'm2', 'm3'])
+  await world.env.advance(1_000)
+  const lines: string[] = []
+  const note = (_: object, line: string) => lines.push(line)
+  const log = { info: note, warn: note }
+  const before = world.leader!
+  const standby = world.contenders.find(contender => contender !== before)!
+  const managers = [`memory:${standby.name}`]
+  const early = await world.join('s1', { managers, log })
+  t.true(early.connected)
+  t.deepEqual(lines, [])
+  world.isolate(before)
+  await world.env.run(() => world.leader !== undefined && world.leader !== before, 10_000)
+  const late = await world.join('mount', { role: 'client', addresses: [], managers })
+  await world.env.advance(2_000)
+  t.true(late.connected && early.connected)
+})
+
 test('a standby refuses everybody and tells where the leader is', async t => {
   const world = await worldOf(['m1', 'm2'])
   await world.env.advance(1_000)
@@ -49,6 +68,7 @@ test('a standby refuses everybody and tells where the leader is', async t => {
   const error = await t.throwsAsync<ClusterError>(world.until(connecting))
   t.is(error.code, 'NOT_LEADER')
   t.true(error.message.includes(`the leader is at memory:${leader!.name} on ${leader!.name}`))
+  t.deepEqual(error.instead, [`memory:${leader!.name}`])
   t.throws(() => standby.candidate.status(), { code: 'NOT_LEADER' })
 })
 

@@ -8,7 +8,7 @@
  *    that is gone or another cluster's.
  */
 import type { MemberCredentials } from '../network/admission/credentials.ts'
-import type { ManagerPlace } from '../network/admission/token.ts'
+import { addressesOf, type ManagerPlace } from '../network/admission/token.ts'
 import { ClusterError } from '../network/errors.ts'
 import {
   managerElectionIntervalMs,
@@ -16,13 +16,18 @@ import {
   managerListIntervalMs,
   protocolVersion,
 } from '../network/limits.ts'
+import { reachable } from '../network/membership/reachable.ts'
 import { gauge, type Metric } from '../network/metrics/metric.ts'
 import type { Service } from '../network/rpc/contract.ts'
 import type { Serving } from '../network/rpc/serve.ts'
 import type { HelloRequest, ManagerStatusReply } from '../network/wire/operations.ts'
-import { keepAdministrator, managerCredentials } from './admission/credentials.ts'
+import {
+  keepAdministrator,
+  keepAdministratorsManagers,
+  managerCredentials,
+} from './admission/credentials.ts'
 import { createAdmission } from './admission/state.ts'
-import { campaign } from './etcd/election.ts'
+import { addressesOfLeader, campaign, describeLeader } from './etcd/election.ts'
 import type { Etcd } from './etcd/gateway.ts'
 import type { EtcdKeys } from './etcd/keys.ts'
 import { keysOf } from './etcd/keys.ts'
@@ -79,6 +84,8 @@ export class Candidate {
   #enteredMs = Number.NEGATIVE_INFINITY
   #places: readonly ManagerPlace[] = []
   #listedMs = Number.NEGATIVE_INFINITY
+  /** Addresses of the one that leads. */
+  #leaderAt: readonly string[] = []
   /** Why this one does not lead, for members and people. */
   #standby = 'no manager leads yet'
 
@@ -191,7 +198,8 @@ export class Candidate {
 
   #lead(): Lead {
     if (this.#leading?.term.current === true) return this.#leading.lead
-    throw new ClusterError('NOT_LEADER', `this manager is a standby: ${this.#standby}`)
+    const instead = this.#leaderAt
+    throw new ClusterError('NOT_LEADER', `this manager is a standby: ${this.#standby}`, { instead })
   }
 
   async #run(): Promise<void> {
@@ -211,14 +219,16 @@ export class Candidate {
 
   async #campaign(): Promise<Term | undefined> {
     const { host } = this.#init
-    const description = `${this.addresses.join(', ')} on ${host}`
+    const description = describeLeader({ addresses: reachable(this.addresses), host })
     try {
       await this.#learn()
       const result = await campaign({ etcd: this.#etcd, keys: this.#keys, description })
       if (result instanceof Term) return result
+      this.#leaderAt = addressesOfLeader(result)
       this.#follow(`the leader is at ${result}`)
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error
+      this.#leaderAt = []
       this.#follow(`no leader is known: ${error.message}`, error)
     }
     return undefined
@@ -233,9 +243,11 @@ export class Candidate {
       if (state !== null) await this.#becomeKnown(state)
     }
     const nowMs = env.clock.monotonicMs()
-    if (nowMs < this.#enteredMs + managerEntryIntervalMs) return
-    await enter(this.#etcd, this.#keys, placeOf(identity.peerId, this.addresses))
-    this.#enteredMs = nowMs
+    if (nowMs >= this.#enteredMs + managerEntryIntervalMs) {
+      await enter(this.#etcd, this.#keys, placeOf(identity.peerId, this.addresses))
+      this.#enteredMs = nowMs
+    }
+    await this.#managers()
   }
 
   /** Of all that there are; those known last, while etcd does not answer. */
@@ -247,11 +259,25 @@ export class Candidate {
     try {
       this.#places = await listManagers(this.#etcd, this.#keys)
       this.#listedMs = nowMs
+      void this.#tellAdministrator()
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error
       this.#init.log.warn({ error }, 'etcd does not tell which managers there are')
     }
     return this.#places
+  }
+
+  /** Commands of this machine find the others also when this manager is down. */
+  async #tellAdministrator(): Promise<void> {
+    const { directory, log } = this.#init
+    if (directory === undefined || this.#credentials === undefined) return
+    const own = localAddresses(this.addresses)
+    const all = new Set([...own, ...addressesOf({ managers: this.#places })])
+    try {
+      await keepAdministratorsManagers(directory, [...all])
+    } catch (error) {
+      log.warn({ error }, 'where the managers are is not remembered')
+    }
   }
 
   /** From now on it can prove that it is a manager of the cluster. */
@@ -290,6 +316,7 @@ export class Candidate {
       const { cluster, view } = state
       log.info({ cluster, epoch: view?.epoch ?? 0 }, 'this manager leads')
       const reason = await this.#endOf(term)
+      this.#leaderAt = []
       this.#standby = `it led until now: ${reason.message}`
       if (!this.#stop.signal.aborted) log.warn({ error: reason }, 'this manager leads no more')
       this.#cutOff(reason)

@@ -70,6 +70,7 @@ export const clusterCodes = [
   'CLOSED',
   'UNREACHABLE',
   'NOT_READY',
+  'ABSENT',
   'FOREIGN_DIRECTORY',
   'NEWER_FORMAT',
   'IN_USE',
@@ -96,14 +97,27 @@ export class PosixError extends Error {
   }
 }
 
+export interface ClusterErrorOptions extends ErrorOptions {
+  /** Addresses at which to ask instead. */
+  readonly instead?: readonly string[]
+}
+
 /** An error between members, or in a member's own house: routing, framing, disks, formats. */
 export class ClusterError extends Error {
   override readonly name = 'ClusterError'
   readonly code: ClusterCode
+  readonly #instead: readonly string[]
 
-  constructor(code: ClusterCode, message: string, options?: ErrorOptions) {
-    super(`${code}: ${message}`, options)
+  constructor(code: ClusterCode, message: string, options: ClusterErrorOptions = {}) {
+    const { instead = [], ...rest } = options
+    super(`${code}: ${message}`, rest)
     this.code = code
+    this.#instead = instead
+  }
+
+  /** Of NOT_LEADER: addresses of the manager that leads, as far as is known. */
+  get instead(): readonly string[] {
+    return this.#instead
   }
 }
 

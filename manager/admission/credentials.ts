@@ -49,6 +49,14 @@ export async function keepAdministrator(
   await keepAdmission(directory, { ...givenBy(state, identity, 'admin'), managers })
 }
 
+/** Where the managers are, as this machine's administrator is to know it. */
+export async function keepAdministratorsManagers(
+  managerDirectory: string,
+  managers: readonly string[],
+): Promise<void> {
+  await keepManagers(join(managerDirectory, administratorDirectory), managers)
+}
+
 function givenBy(state: ClusterState, { peerId }: Identity, role: AdmissionRole) {
   const { cluster } = state
   const admission = admissionOf(state)

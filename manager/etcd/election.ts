@@ -58,3 +58,15 @@ export async function campaign(candidate: Candidate): Promise<Term | string> {
 function textOf(value: string): string {
   return Buffer.from(value, 'base64').toString('utf8')
 }
+
+/** What others are told of a leader: for people, and for those whom a standby sends on. */
+export function describeLeader(place: { addresses: readonly string[]; host: string }): string {
+  return `${place.addresses.join(', ')} on ${place.host}`
+}
+
+export function addressesOfLeader(description: string): readonly string[] {
+  const [addresses = ''] = description.split(' on ', 1)
+  return addresses.split(', ').filter(address => isAddress.test(address))
+}
+
+const isAddress = /^[a-z0-9]+:\S+$/

@@ -258,16 +258,21 @@ class ClusterMember implements Membership {
     }
   }
 
-  /** A standby sends on to the others, each of which is asked at once, but only once. */
+  /** A standby sends on to the leader, and to the others, each of which is asked at once, but only once. */
   async #link(signal: AbortSignal): Promise<ManagerLink> {
     if (this.#managers.length === 0) await this.#look(signal)
-    for (let left = this.#places.length; ; left--) {
+    const tried = new Set<string>()
+    let address = this.#nextPlace(tried)
+    for (;;) {
+      tried.add(address)
       try {
-        return await this.#linkToNext(signal)
+        return await this.#linkTo(address, signal)
       } catch (error) {
-        const standby = error instanceof ClusterError && error.code === 'NOT_LEADER'
         if (this.#nextManager % this.#places.length === 0) await this.#look(signal)
-        if (!standby || left <= 1) throw error
+        if (!(error instanceof ClusterError && error.code === 'NOT_LEADER')) throw error
+        const leader = error.instead.find(place => !tried.has(place))
+        if (leader === undefined && this.#places.every(place => tried.has(place))) throw error
+        address = leader ?? this.#nextPlace(tried)
       }
     }
   }
@@ -277,11 +282,17 @@ class ClusterMember implements Membership {
     return [...this.#managers, ...this.#found]
   }
 
-  async #linkToNext(signal: AbortSignal): Promise<ManagerLink> {
-    const { env, transports, credentials, log } = this.#init
+  #nextPlace(tried: ReadonlySet<string>): string {
     const places = this.#places
-    const address = places[this.#nextManager++ % places.length]
-    if (address === undefined) throw new ClusterError('MALFORMED', 'no manager was named')
+    for (let left = places.length; left > 0; left--) {
+      const address = places[this.#nextManager++ % places.length]!
+      if (!tried.has(address) || left === 1) return address
+    }
+    throw new ClusterError('MALFORMED', 'no manager was named')
+  }
+
+  async #linkTo(address: string, signal: AbortSignal): Promise<ManagerLink> {
+    const { env, transports, credentials, log } = this.#init
     const { cluster } = this
     const request = this.#request()
     const service = this.#service

@@ -162,6 +162,11 @@ test('errors come back with class, code and words', t => {
     t.deepEqual(decodeError(encodeError(error)), error)
   }
   t.is(decodeError(encodeError(new PosixError('ENOENT'))).message, 'ENOENT')
+  const sentOn = new ClusterError('NOT_LEADER', 'ask another', { instead: ['unix:/a', 'unix:/b'] })
+  t.deepEqual(decodeError(encodeError(sentOn)), sentOn)
+  const nonsense = encodeBody({ code: 'NOT_LEADER', message: '', instead: [7, 'unix:/a', null] })
+  const read = decodeError(nonsense)
+  t.deepEqual(read instanceof ClusterError && read.instead, ['unix:/a'])
 })
 
 test('an error that cannot be read is MALFORMED', t => {

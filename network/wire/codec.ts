@@ -4,6 +4,7 @@
  */
 import { Packr, Unpackr } from 'msgpackr'
 import { ClusterError, isClusterCode, isPosixCode, PosixError } from '../errors.ts'
+import { maxMemberAddresses } from '../limits.ts'
 import { structures } from './structures.ts'
 
 /** msgpackr keeps state on the table it is given, so each instance gets its own copy. */
@@ -63,7 +64,9 @@ export function encodeError(error: PosixError | ClusterError): Uint8Array {
   const message = error.message.startsWith(prefix)
     ? error.message.slice(prefix.length)
     : error.message
-  return encodeBody({ code: error.code, message: message === error.code ? '' : message })
+  const told = { code: error.code, message: message === error.code ? '' : message }
+  const instead = error instanceof ClusterError ? error.instead : []
+  return encodeBody(instead.length > 0 ? { ...told, instead } : told)
 }
 
 /** A body that is no error of ours is one itself: MALFORMED. */
@@ -75,12 +78,19 @@ export function decodeError(bytes: Uint8Array): PosixError | ClusterError {
     if (error instanceof ClusterError) return error
     throw error
   }
-  const { code, message } = fieldsOf(body)
+  const { code, message, instead } = fieldsOf(body)
   if (typeof code === 'string' && typeof message === 'string') {
     if (isPosixCode(code)) return new PosixError(code, message === '' ? undefined : message)
-    if (isClusterCode(code)) return new ClusterError(code, message)
+    if (isClusterCode(code))
+      return new ClusterError(code, message, { instead: placesFrom(instead) })
   }
   return new ClusterError('MALFORMED', 'the error that the peer sent cannot be read')
+}
+
+/** Nothing rests on them: what makes no sense is left out. */
+function placesFrom(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) return []
+  return value.filter(one => typeof one === 'string').slice(0, maxMemberAddresses)
 }
 
 /** The fields of a record from the wire, or none when it is something else. */

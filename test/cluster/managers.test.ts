@@ -34,6 +34,11 @@ interface Running {
   readonly child: ChildProcess
 }
 
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
 function startManager(directory: string, address: string, etcd: EtcdProcess): Running {
   const child = spawn(
     process.execPath,
@@ -44,7 +49,8 @@ function startManager(directory: string, address: string, etcd: EtcdProcess): Ru
     ],
     { stdio: 'ignore' },
   )
-  process.once('exit', () => child.kill('SIGKILL'))
+  children.add(child)
+  child.once('exit', () => children.delete(child))
   return { directory, address, child }
 }
 
@@ -182,5 +188,59 @@ function testManagers(found: string): void {
     t.is(epoch, 1)
     await files.close()
     await server.close()
+  })
+
+  test('commands with the home of any manager find the leader, also while it changes', async t => {
+    const { top, addresses, managers, leader, letIn, etcd } = await setUp(t, found)
+    const server = await startServer({
+      env,
+      log,
+      transports,
+      credentials: await letIn('server'),
+      managers: addresses,
+      name: 's',
+      addresses: [`unix:${top}/s.sock`],
+      domain: '',
+      metaDirectory: `${top}/meta`,
+      dataDirectory: `${top}/data`,
+    })
+    for (const [index, { directory }] of managers.entries()) {
+      const home = ['--home', directory]
+      const made = ['volume', 'create', `v${index}`, ...home]
+      for (const command of [['status', ...home], ['token', 'create', ...home], made]) {
+        t.is((await rookeryWith(command)).stderr, '', command.join(' '))
+      }
+      const checked = await rookeryWith(['fsck', '--quiet', ...home])
+      t.is(checked.code, 0, checked.stderr)
+    }
+    const { manager } = await leader()
+    const others = managers.filter(other => other !== manager)
+    await kill(manager)
+    const asked = others.map(({ directory }) => {
+      const home = ['--home', directory]
+      return Promise.all([
+        rookeryWith(['member', 'list', ...home]),
+        rookeryWith(['status', ...home]),
+      ])
+    })
+    for (const { code, stderr } of (await Promise.all(asked)).flat()) t.is(code, 0, stderr)
+    await leader()
+    managers[managers.indexOf(manager)] = startManager(manager.directory, manager.address, etcd)
+    await server.close()
+  })
+}
+
+/** How a command of this machine ends. */
+function rookeryWith(parameters: readonly string[]): Promise<{ code: number; stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [rookery, ...parameters], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let stderr = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += String(chunk)
+    })
+    child.once('error', reject)
+    child.once('close', code => resolve({ code: code ?? -1, stderr }))
   })
 }
