@@ -96,6 +96,13 @@ export const greetingDeadlineMs = 5_000
 export const secureDialDeadlineMs = 10_000
 export const callDeadlineMs = 10_000
 export const operationDeadlineMs = 30_000
+/** Of a server that has given no answer for that long, whoever asks anew learns that this soon: time for a connection, should
+ * it be back. */
+export const outageGraceMs = 250
+/** A server that did not answer a call of another one in time is asked whether it is there. */
+export const livenessDeadlineMs = 2_000
+/** With more time between two attempts nobody knows what was in between: then it is another outage. */
+export const outageGapMs = 5_000
 export const shutdownDeadlineMs = 10_000
 export const retryFirstDelayMs = 2
 export const retryLongestDelayMs = 250

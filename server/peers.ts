@@ -1,8 +1,21 @@
-/** The other servers, as a server calls them: by partition, wherever its primary is now. */
+/**
+ * The other servers, as a server calls them: by partition, wherever its primary is now.
+ *
+ * 1. A connection on which nothing comes back is given up, so that the next call dials.
+ * 2. What needs a server that has given no answer for as long as an operation waits is told so (ABSENT) at once, so that
+ *    clients do not wait for it one behind the other.
+ */
 
 import type { Env } from '../network/env/env.ts'
 import { type ClusterCode, ClusterError } from '../network/errors.ts'
-import { callDeadlineMs, retryFirstDelayMs, retryLongestDelayMs } from '../network/limits.ts'
+import {
+  callDeadlineMs,
+  livenessDeadlineMs,
+  outageGraceMs,
+  retryFirstDelayMs,
+  retryLongestDelayMs,
+} from '../network/limits.ts'
+import { isUnanswered, Outage } from '../network/membership/outage.ts'
 import type { Handler, Peer, Reply, Service } from '../network/rpc/contract.ts'
 import { partitionOfIno } from '../network/wire/ids.ts'
 import type { OperationName, RequestOf } from '../network/wire/operations.ts'
@@ -28,6 +41,7 @@ const passing: ReadonlySet<ClusterCode> = new Set<ClusterCode>([
   'OVERLOADED',
   'STALE_EPOCH',
   'NOT_PRIMARY',
+  'ABSENT',
 ])
 
 /** Whether the same call may well succeed a little later. */
@@ -35,8 +49,15 @@ export function isPassing(error: unknown): boolean {
   return error instanceof ClusterError && passing.has(error.code)
 }
 
+/** Whether what is needed has been away for so long that nobody is to wait for it. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof ClusterError && error.code === 'ABSENT'
+}
+
 export class Peers {
   readonly #init: PeersInit
+  readonly #outages = new Map<MemberId, Outage>()
+  readonly #examined = new WeakSet<Peer>()
   readonly #connections = new Map<MemberId, Promise<Peer>>()
   readonly #ending = new AbortController()
 
@@ -82,7 +103,16 @@ export class Peers {
     return boots
   }
 
-  /** One attempt. @throws what the other side threw, or ClusterError about the way there. */
+  /** Whether whoever serves the partition has given no answer for as long as an operation waits. */
+  isAbsent(partition: number): boolean {
+    const primary = this.#init.view()?.partitions[partition]?.primary ?? null
+    return primary !== null && (this.#outages.get(primary)?.isLong ?? false)
+  }
+
+  /**
+   * One attempt. @throws what the other side threw, or ClusterError about the way there: ABSENT when there has been none
+   * for long.
+   */
   async call<N extends OperationName>(
     name: N,
     partition: number,
@@ -91,13 +121,16 @@ export class Peers {
   ): Promise<Reply<N>> {
     const { primary, epoch } = this.#stateOf(partition)
     if (primary === this.#init.self) return this.#callSelf(name, partition, epoch, request)
-    const peer = await this.#peer(primary)
-    return await peer.call(name, request, {
-      partition,
-      epoch,
-      deadlineMs,
-      signal: this.#ending.signal,
-    })
+    const peer = await this.#reached(primary)
+    const options = { partition, epoch, deadlineMs, signal: this.#ending.signal }
+    try {
+      return await peer.call(name, request, options)
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'TIMEOUT') {
+        void this.#examine(primary, peer)
+      }
+      throw error
+    }
   }
 
   /**
@@ -173,11 +206,52 @@ export class Peers {
     return { primary: state.primary, epoch: state.epoch }
   }
 
+  /** The dial goes on when nobody waits for it any more: the next call may find the server there. */
+  async #reached(server: MemberId): Promise<Peer> {
+    const { timers } = this.#init.env
+    const outage = this.#outageOf(server)
+    const peer = this.#peer(server)
+    if (!outage.isLong) return await peer
+    const late = Promise.withResolvers<null>()
+    const timer = timers.after(outageGraceMs, () => late.resolve(null))
+    const found = peer.catch(error => {
+      if (isUnanswered(error)) return null
+      throw error
+    })
+    const reached = await Promise.race([found, late.promise]).finally(() => timer.cancel())
+    if (reached !== null) return reached
+    throw new ClusterError('ABSENT', `${server} has given no answer for long`)
+  }
+
+  /** Nothing came back in a call's time: whether the server is there at all is found out, once at a time. */
+  async #examine(server: MemberId, peer: Peer): Promise<void> {
+    if (this.#examined.has(peer)) return
+    this.#examined.add(peer)
+    const { signal } = this.#ending
+    try {
+      await peer.call('view', {}, { deadlineMs: livenessDeadlineMs, signal })
+    } catch (error) {
+      if (!isUnanswered(error)) return
+      this.#outageOf(server).silent()
+      peer.abort(new ClusterError('TIMEOUT', `${server} does not answer`))
+    } finally {
+      this.#examined.delete(peer)
+    }
+  }
+
+  #outageOf(server: MemberId): Outage {
+    const known = this.#outages.get(server)
+    if (known !== undefined) return known
+    const outage = new Outage(this.#init.env.clock)
+    this.#outages.set(server, outage)
+    return outage
+  }
+
   #peer(server: MemberId): Promise<Peer> {
     const known = this.#connections.get(server)
     if (known !== undefined) return known
     if (this.#ending.signal.aborted) throw new ClusterError('CLOSED', 'this server is stopping')
-    const dialled = this.#init.dial(server)
+    const dialled = this.#outageOf(server).during(() => this.#init.dial(server))
     this.#connections.set(server, dialled)
     const forget = () => {
       if (this.#connections.get(server) === dialled) this.#connections.delete(server)

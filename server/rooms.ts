@@ -27,6 +27,7 @@ import type { KeyMutation, KeyValueStore } from './metadata/contract.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
 import { metaReserveOf } from './metadata/reserve.ts'
 import { PartitionFacts } from './partition/facts.ts'
+import type { LockedKey } from './partition/key-locks.ts'
 import { MetadataService } from './partition/metadata-service.ts'
 import type { Partition } from './partition/partition.ts'
 import { Partitions } from './partition/partitions.ts'
@@ -148,7 +149,7 @@ class Rooms implements ServerRooms {
     const grants = new AppendGrants(env, init.upMs)
     this.#sessions = this.#sessionsOf(init, grants, log)
     this.#reaper = this.#reaperOf(env, grants, slots, log)
-    this.#coordinator = new Coordinator({ env, peers: this.#peers, partitionCount, log })
+    this.#coordinator = this.#coordinatorOf(env, partitionCount, log)
     const shards = this.#openShards(init, log)
     this.#splitter = shards.splitter
     this.#participant = new Participant(env, this.#peers, log)
@@ -185,6 +186,7 @@ class Rooms implements ServerRooms {
       admit,
       slots,
       coordinator: this.#coordinator,
+      participant: this.#participant,
       truncations,
       isFull: () => this.status.metaIsFull,
     })
@@ -244,6 +246,11 @@ class Rooms implements ServerRooms {
     const [peers, coordinator] = [this.#peers, this.#coordinator]
     const storeOf = (partition: number) => this.#partitions.storeOf(partition)
     return openShardRooms({ env, storeOf, peers, coordinator, partitionCount, splitEntries, log })
+  }
+
+  #coordinatorOf(env: Env, partitionCount: number, log: LogLine): Coordinator {
+    const assertDecidable = (met: LockedKey) => this.#participant.assertDecidable(met)
+    return new Coordinator({ env, peers: this.#peers, partitionCount, assertDecidable, log })
   }
 
   #peersOf({ env, membership, dialler }: RoomsInit): Peers {

@@ -1,9 +1,11 @@
 /** What is known of a call while it is attempted, once or again and again. */
 import { ClusterError } from '../../network/errors.ts'
+import { callDeadlineMs } from '../../network/limits.ts'
 import type { Partition } from '../../network/wire/ids.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot, Payload } from './contract.ts'
+import { isSilent } from './retry.ts'
 import type { ServerLink } from './server-link.ts'
 
 /** Where a call goes: a partition's primary, or one server whatever it holds. */
@@ -13,6 +15,21 @@ export interface Route {
   readonly link: ServerLink
   readonly partition: Partition
   readonly epoch: number
+}
+
+/** One of a call. */
+export interface Attempt {
+  /** null while nobody serves the partition. */
+  route: Route | null
+  session: number
+  /** Of its server, when it was sent. */
+  replies: number
+  deadlineMs: number
+}
+
+/** Whether its server said nothing to anybody while it waited; had it less time than a call has, that says nothing. */
+export function wasSilent({ route, replies, deadlineMs }: Attempt, error: unknown): boolean {
+  return isSilent(error) && route?.link.replies === replies && deadlineMs >= callDeadlineMs
 }
 
 /** What is known of a call that has failed at least once. */

@@ -1,5 +1,6 @@
 /**
- * Calls that find the server in charge and do not give up before `operationDeadlineMs`.
+ * Calls that find the server in charge and do not give up before `operationDeadlineMs`, or before it has given no answer
+ * to anybody here for so long.
  *
  * 1. A mutation keeps its slot and sequence over all its attempts; the slot is free again only when the
  *    outcome is known or given up.
@@ -16,12 +17,14 @@ import {
   viewAsksAtATime,
 } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
+import { Outage } from '../../network/membership/outage.ts'
 import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import { viewFromWire } from '../../network/wire/wire-view.ts'
 import {
+  type Attempt,
   firstTrouble,
   leaving,
   type Route,
@@ -29,6 +32,7 @@ import {
   type Target,
   type Trouble,
   type Wanted,
+  wasSilent,
 } from './attempts.ts'
 import { bootsOf } from './boots.ts'
 import type {
@@ -45,7 +49,7 @@ import { isAboutLocks, Locks } from './locks.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
 import { PartitionStates } from './partition-states.ts'
 import { ReadLeases } from './read-leases.ts'
-import { finalError, hadNoEffect, isSilent, remedyOf, retryDelayMs } from './retry.ts'
+import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
 import { touchedByRequest } from './touched.ts'
@@ -74,6 +78,8 @@ export class ClusterClient implements Cluster {
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
   readonly #partitions: PartitionStates
+  /** Of partitions that nobody serves. */
+  readonly #vacancy: Outage
   /** How many servers were asked for their view, one after the other. */
   #asked = 0
   #closed = false
@@ -83,6 +89,7 @@ export class ClusterClient implements Cluster {
     this.#log = init.log
     this.#membership = init.membership
     this.#dial = init.dial
+    this.#vacancy = new Outage(init.env.clock)
     this.leases = new ReadLeases(init.env.clock)
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
     this.locks = new Locks({
@@ -147,7 +154,7 @@ export class ClusterClient implements Cluster {
     const slot = typeof taken === 'number' ? taken : await taken
     const sequence = this.#slots.sequenceOf(slot)
     try {
-      if (this.#leftMs(startedMs) <= 0) {
+      if (this.env.clock.monotonicMs() >= startedMs + operationDeadlineMs) {
         throw new PosixError('EIO', `${name}: no slot was free for ${operationDeadlineMs} ms`)
       }
       // The compiler cannot see that adding back what MutationOf took away gives the request again.
@@ -205,22 +212,20 @@ export class ClusterClient implements Cluster {
     const { payload = noPayload, sending = null, isWanted = always } = wanted
     let trouble: Trouble | null = null
     for (;;) {
-      let route: Route | null = null
-      let session = 0
-      let replies = 0
+      const attempt: Attempt = { route: null, session: 0, replies: 0, deadlineMs: callDeadlineMs }
       try {
-        route = this.#route(target)
-        const { link, partition, epoch } = route
-        const peer = link.current ?? (await link.ready())
-        session = link.session
-        replies = link.replies
+        attempt.route = this.#route(target)
+        const { link, partition, epoch } = attempt.route
+        const peer = link.current ?? (await this.#reached(link, startedMs))
+        attempt.session = link.session
+        attempt.replies = link.replies
         if (sending !== null) leaving(sending, { name, link, nowMs: this.env.clock.monotonicMs() })
         // At least a moment, should finding the server have taken the rest.
-        const deadlineMs =
-          trouble === null
-            ? callDeadlineMs
-            : Math.max(1, Math.min(this.#leftMs(startedMs), callDeadlineMs))
-        const options = { partition, epoch, payload, deadlineMs }
+        if (trouble !== null) {
+          const leftMs = this.#leftMs(startedMs, link.outage)
+          attempt.deadlineMs = Math.max(1, Math.min(leftMs, callDeadlineMs))
+        }
+        const options = { partition, epoch, payload, deadlineMs: attempt.deadlineMs }
         const reply = await this.#send(peer, link, name, request, options)
         // What goes to a server as such does not pass by its sessions.
         if (typeof target === 'number') link.heard = true
@@ -228,12 +233,26 @@ export class ClusterClient implements Cluster {
         return reply
       } catch (error) {
         trouble ??= firstTrouble(wanted)
-        await this.#recover(trouble, error, route, session, replies)
+        await this.#recover(trouble, error, attempt)
         if (!isWanted()) {
           throw new ClusterError('NOT_PRIMARY', `${name} at ${target}: it has gone elsewhere`)
         }
         if (sending !== null && !trouble.uncertain) sending.boot = null
       }
+    }
+  }
+
+  /** The attempt goes on when nobody waits for it any more: the next call may find the server there. */
+  async #reached(link: ServerLink, startedMs: number): Promise<Peer> {
+    const late = Promise.withResolvers<never>()
+    const leftMs = Math.max(1, this.#leftMs(startedMs, link.outage))
+    const timer = this.env.timers.after(leftMs, () => {
+      late.reject(new ClusterError('UNREACHABLE', `${link.server} cannot be reached yet`))
+    })
+    try {
+      return await Promise.race([link.ready(), late.promise])
+    } finally {
+      timer.cancel()
     }
   }
 
@@ -298,38 +317,35 @@ export class ClusterClient implements Cluster {
   }
 
   /** Returns when another attempt makes sense; else throws what the caller gets. */
-  async #recover(
-    trouble: Trouble,
-    error: unknown,
-    route: Route | null,
-    session: number,
-    replies: number,
-  ): Promise<void> {
+  async #recover(trouble: Trouble, error: unknown, attempt: Attempt): Promise<void> {
     const { name, target } = trouble
+    const { route } = attempt
     const server = route?.link.server ?? `partition ${target}`
     const remedy = remedyOf(error)
     const never = remedy === 'never' || this.#closed
     if (never || (remedy === 'once' && trouble.checksumFailed)) {
       throw finalError(error, name, server)
     }
+    if (route === null) this.#vacancy.silent()
+    else if (wasSilent(attempt, error)) {
+      route.link.abort(new ClusterError('TIMEOUT', `${server} did not answer`))
+    }
     const pauseMs = retryDelayMs(trouble.attempts++, this.env.random)
-    if (this.#leftMs(trouble.startedMs) <= pauseMs) throw finalError(error, name, server)
+    const leftMs = this.#leftMs(trouble.startedMs, route?.link.outage ?? this.#vacancy)
+    if (leftMs <= pauseMs) throw finalError(error, name, server)
     if (remedy === 'once') trouble.checksumFailed = true
     if (remedy === 'session' && route !== null) {
-      this.#sessionExpired(route.link, session)
+      this.#sessionExpired(route.link, attempt.session)
       if (trouble.uncertain) throw finalError(error, `${name} (outcome unknown)`, server)
     }
     if (!hadNoEffect(error)) trouble.uncertain = true
-    if (isSilent(error) && route !== null && route.link.replies === replies) {
-      route.link.abort(new ClusterError('TIMEOUT', `${server} did not answer`))
-    }
     if (remedy === 'view' && route !== null && (await this.#viewMoved(route))) return
     await this.env.timers.sleep(pauseMs)
   }
 
-  /** Of an operation's time. */
-  #leftMs(startedMs: number): number {
-    return startedMs + operationDeadlineMs - this.env.clock.monotonicMs()
+  /** Of the time of an operation that needs this server. */
+  #leftMs(startedMs: number, outage: Outage): number {
+    return outage.waitEndMs(startedMs) - this.env.clock.monotonicMs()
   }
 
   /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */

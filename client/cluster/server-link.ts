@@ -13,6 +13,7 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { callDeadlineMs, retryLongestDelayMs, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
+import { Outage } from '../../network/membership/outage.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { SessionRequest, SyncReply } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
@@ -35,6 +36,8 @@ export interface ServerLinkInit {
 
 export class ServerLink {
   readonly server: MemberId
+  /** Ends with a session: whoever has one has been answered. */
+  readonly outage: Outage
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
@@ -69,14 +72,17 @@ export class ServerLink {
   constructor(init: ServerLinkInit) {
     this.#init = init
     this.server = init.server
+    this.outage = new Outage(init.env.clock)
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */
   ready(): Promise<Peer> {
     if (this.current !== null) return Promise.resolve(this.current)
-    this.#readying ??= this.#prepare().finally(() => {
-      this.#readying = null
-    })
+    this.#readying ??= this.outage
+      .during(() => this.#prepare())
+      .finally(() => {
+        this.#readying = null
+      })
     return this.#readying
   }
 
@@ -133,6 +139,7 @@ export class ServerLink {
 
   /** Nothing came back from it for a whole call: the next call shall dial again. */
   abort(error: ClusterError): void {
+    this.outage.silent()
     this.#peer?.abort(error)
   }
 

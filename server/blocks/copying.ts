@@ -10,7 +10,7 @@ import {
   sameChecksums,
 } from '../../network/wire/checksum.ts'
 import type { CopyBlockRequest, ReadBlockRequest } from '../../network/wire/operations.ts'
-import { isPassing, type Peers } from '../peers.ts'
+import { isAbsent, isPassing, type Peers } from '../peers.ts'
 import { lengthOf, zeros } from './writing.ts'
 
 /** Part of what a target gets: data, or zeros that are to be a hole. Cut at the target's chunk borders. */
@@ -60,7 +60,7 @@ export class CopySources {
       return await this.#peers.call('readBlock', partition, request)
     } catch (error) {
       // What is wrong with the way to the source is not wrong with the way to here.
-      if (!isPassing(error)) throw error
+      if (!isPassing(error) || isAbsent(error)) throw error
       throw new ClusterError('NOT_READY', 'the source of a copy', { cause: error })
     }
   }

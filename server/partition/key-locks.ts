@@ -13,10 +13,13 @@ import type { Key } from '../metadata/contract.ts'
 export class LockedKey extends Error {
   override readonly name = 'LockedKey'
   readonly released: Promise<void>
+  /** The transaction that has it; null where it is none. */
+  readonly owner: string | null
 
-  constructor(key: Key, released: Promise<void>) {
+  constructor(key: Key, released: Promise<void>, owner: string | null = null) {
     super(`locked: ${Buffer.from(key, 'latin1').toString('hex')}`)
     this.released = released
+    this.owner = owner
   }
 }
 
@@ -42,7 +45,7 @@ export class KeyLocks {
   check(key: Key, owner: string | null): void {
     if (this.#locks.size === 0) return
     const lock = this.#locks.get(key)
-    if (lock !== undefined && lock.owner !== owner) throw new LockedKey(key, lock.released.promise)
+    if (lock !== undefined && lock.owner !== owner) throw met(key, lock)
   }
 
   /** As `check`, for who only looks. @throws LockedKey when another than `owner` has promised the key. */
@@ -50,7 +53,7 @@ export class KeyLocks {
     if (this.#locks.size === 0) return
     const lock = this.#locks.get(key)
     if (lock === undefined || lock.owner === owner || lock.kind === 'undecided') return
-    throw new LockedKey(key, lock.released.promise)
+    throw met(key, lock)
   }
 
   isLocked(key: Key): boolean {
@@ -64,8 +67,8 @@ export class KeyLocks {
 
   /** @throws LockedKey when any key that begins so is promised. */
   checkPrefix(prefix: Key): void {
-    for (const [key, { kind, released }] of this.#locks) {
-      if (kind === 'promised' && key.startsWith(prefix)) throw new LockedKey(key, released.promise)
+    for (const [key, lock] of this.#locks) {
+      if (lock.kind === 'promised' && key.startsWith(prefix)) throw met(key, lock)
     }
   }
 
@@ -93,4 +96,8 @@ export class KeyLocks {
     }
     for (const waiting of released) waiting.resolve()
   }
+}
+
+function met(key: Key, { released, owner }: Lock): LockedKey {
+  return new LockedKey(key, released.promise, owner)
 }

@@ -9,6 +9,7 @@ import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Mutation, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { Coordinator, Script } from '../transactions/coordinator.ts'
+import type { Participant } from '../transactions/participant.ts'
 import { ofAllShards } from '../transactions/wide.ts'
 import type { Batch } from './batch.ts'
 import { findInode } from './inodes.ts'
@@ -30,6 +31,7 @@ export interface MetadataServiceInit {
   readonly admit: (incoming: Incoming<OperationName>) => Partition
   readonly slots: Slots
   readonly coordinator: Coordinator
+  readonly participant: Participant
   readonly truncations: Truncations
   /** Whether the metadata disk has no room for anything new. */
   readonly isFull: () => boolean
@@ -274,6 +276,7 @@ export class MetadataService {
     const endMs = clock.monotonicMs() + operationDeadlineMs / 2
     for (let locked = met; ; ) {
       if (locked !== undefined) {
+        this.#init.participant.assertDecidable(locked)
         const waitMs = endMs - clock.monotonicMs()
         if (waitMs <= 0) throw new ClusterError('CONFLICT', 'a transaction takes too long here')
         const late = new AbortController()

@@ -16,7 +16,7 @@ import type { ShardTotals, ShardTotalsReply } from '../../network/wire/operation
 import type { Holding } from '../metadata/holding.ts'
 import type { Inode } from '../metadata/inode.ts'
 import { inodeKey } from '../metadata/keys.ts'
-import { isPassing, type Peers } from '../peers.ts'
+import { isAbsent, isPassing, type Peers } from '../peers.ts'
 import type { Batch } from './batch.ts'
 import { LockedKey } from './key-locks.ts'
 import { findHolding } from './shards.ts'
@@ -132,7 +132,7 @@ export class DirectoryTotals {
       const { body } = await this.#peers.call('shardTotals', partition, { ino })
       if (known.doubts === doubts) known.told = newer(body, known.meanwhile)
     } catch (cause) {
-      if (!isPassing(cause)) throw cause
+      if (!isPassing(cause) || isAbsent(cause)) throw cause
       // Whoever asked here is not to take its way to this server for the one that is silent.
       const text = `partition ${partition} does not tell what it counts of directory ${ino}`
       throw new ClusterError('NOT_READY', text, { cause })

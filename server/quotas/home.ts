@@ -22,7 +22,7 @@ import { quotaKey } from '../metadata/keys.ts'
 import { decodeQuota, encodeQuota, type Quota } from '../metadata/quota.ts'
 import { readInode } from '../partition/inodes.ts'
 import type { Partition } from '../partition/partition.ts'
-import type { Peers } from '../peers.ts'
+import { isAbsent, type Peers } from '../peers.ts'
 
 interface Grant {
   readonly bytes: number
@@ -120,7 +120,8 @@ export class QuotaHome {
     await this.#save(quota)
     if (failed.length === 0) return
     const text = `${failed.length} partitions have not heard of the quota of volume ${quota.volume} yet`
-    throw new ClusterError('NOT_READY', text, { cause: failed[0] })
+    const code = failed.some(isAbsent) ? 'ABSENT' : 'NOT_READY'
+    throw new ClusterError(code, text, { cause: failed[0] })
   }
 
   /** From those that may have something; who is away keeps it. */

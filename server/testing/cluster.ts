@@ -14,7 +14,7 @@ import type { MemberId, View } from '../../network/wire/view.ts'
 import { MemoryDevice } from '../device/memory.ts'
 import type { Key } from '../metadata/contract.ts'
 import type { MutationName } from '../partition/metadata-service.ts'
-import { isPassing } from '../peers.ts'
+import { isAbsent, isPassing } from '../peers.ts'
 import { NameRoutes } from './name-routes.ts'
 import { TestServer } from './server.ts'
 import { storesOn, storesWithoutBlocks } from './stores.ts'
@@ -129,13 +129,15 @@ export class TestCluster {
     return server
   }
 
-  peer(from: TestServer, to: MemberId): Peer {
+  async dial(from: TestServer, to: MemberId): Promise<Peer> {
+    const server = this.servers.get(to)
+    if (server === undefined) throw new ClusterError('UNREACHABLE', `${to} is down`)
     const call = <N extends OperationName>(
       name: N,
       request: RequestOf<N>,
       options: CallOptions = {},
     ) => this.#carry(from, to, name, request, options)
-    return { ...unusedPeer, call }
+    return { ...unusedPeer, call, closed: server.ended }
   }
 
   /** As a client does it: again with the same slot and sequence until there is an answer. */
@@ -168,7 +170,7 @@ export class TestCluster {
         const reply = (async () => handler({ peer, partition, epoch, body, payload }))()
         return await server.during(reply)
       } catch (error) {
-        if (!isPassing(error)) throw error
+        if (!isPassing(error) || isAbsent(error)) throw error
         await this.env.timers.sleep(10)
       }
     }

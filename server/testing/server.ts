@@ -17,6 +17,7 @@ import { Reaper } from '../leases/reaper.ts'
 import { Sessions } from '../leases/sessions.ts'
 import { Compaction } from '../metadata/compaction.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
+import type { LockedKey } from '../partition/key-locks.ts'
 import { MetadataService } from '../partition/metadata-service.ts'
 import type { Partition } from '../partition/partition.ts'
 import { Partitions } from '../partition/partitions.ts'
@@ -59,13 +60,15 @@ export class TestServer {
   service: Service
   isFull = false
   alive = true
+  /** Resolves when it has ended. */
+  readonly ended: Promise<undefined>
   readonly #died = Promise.withResolvers<never>()
   readonly #asking: { cancel(): void }
 
   constructor(cluster: TestCluster, id: MemberId, stores: TestStores) {
     const { env, view } = cluster
     this.id = id
-    this.#died.promise.catch(() => undefined)
+    this.ended = this.#died.promise.catch(() => undefined)
     this.store = stores.store
     this.metadata = stores.metadata
     this.failures = stores.failures
@@ -78,7 +81,7 @@ export class TestServer {
     this.slots = new Slots(this.metadata)
     this.sessions = this.#sessionsOf(env, grants, log)
     this.reaper = this.#reaperOf(env, grants, log)
-    this.coordinator = new Coordinator({ env, peers: this.peers, partitionCount, log })
+    this.coordinator = this.#coordinatorOf(env, partitionCount, log)
     const shards = this.#openShards(cluster, log)
     this.splitter = shards.splitter
     this.participant = new Participant(env, this.peers, log)
@@ -117,6 +120,7 @@ export class TestServer {
         admit,
         slots: this.slots,
         coordinator: this.coordinator,
+        participant: this.participant,
         truncations,
         isFull: () => this.isFull,
       }),
@@ -172,13 +176,18 @@ export class TestServer {
     return openShardRooms({ env, storeOf, peers, coordinator, partitionCount, splitEntries, log })
   }
 
+  #coordinatorOf(env: Env, partitionCount: number, log: LogLine): Coordinator {
+    const assertDecidable = (met: LockedKey) => this.participant.assertDecidable(met)
+    return new Coordinator({ env, peers: this.peers, partitionCount, assertDecidable, log })
+  }
+
   #peersOf(cluster: TestCluster): Peers {
     const { env } = cluster
     return new Peers({
       env,
       self: this.id,
       view: () => cluster.view,
-      dial: async server => cluster.peer(this, server),
+      dial: server => cluster.dial(this, server),
       own: () => this.service,
     })
   }

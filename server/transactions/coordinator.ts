@@ -19,6 +19,7 @@ import {
   retryFirstDelayMs,
   retryLongestDelayMs,
 } from '../../network/limits.ts'
+import { isUnanswered } from '../../network/membership/outage.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import { LeasedKey } from '../leases/read-leases.ts'
@@ -27,7 +28,7 @@ import { decisionKey } from '../metadata/keys.ts'
 import { AwaitsGrant, LockedKey } from '../partition/key-locks.ts'
 import type { OperationContext } from '../partition/operation.ts'
 import type { Partition } from '../partition/partition.ts'
-import { isPassing, type Peers } from '../peers.ts'
+import { isAbsent, isPassing, type Peers } from '../peers.ts'
 import { type LegArgument, type LegName, type LegResults, outwaitsLocks, runLeg } from './legs.ts'
 import { outwait } from './outwait.ts'
 import { encodeDecision } from './records.ts'
@@ -60,6 +61,8 @@ export interface CoordinatorInit {
   readonly env: Env
   readonly peers: Peers
   readonly partitionCount: number
+  /** @throws ClusterError ABSENT when there is no waiting for this lock. */
+  readonly assertDecidable: (met: LockedKey) => void
   readonly log: (message: string, error?: unknown) => void
 }
 
@@ -191,6 +194,7 @@ export class Coordinator {
         if (attempt.decided) throw error
         this.#abort(attempt)
         if (attempt.context.batch.sawStaged) await partition.store.settled()
+        if (error instanceof LockedKey) this.#init.assertDecidable(error)
         if (!isConflict(error) || clock.monotonicMs() >= endMs) throw conflictOf(error)
         // A leg that arrived behind its abort would be in the way of the next attempt.
         await attempt.answered()
@@ -334,10 +338,16 @@ function ifOpen(partition: Partition): (error: unknown) => void {
 }
 
 function isConflict(error: unknown): boolean {
-  return error instanceof LockedKey || isPassing(error)
+  return error instanceof LockedKey || (isPassing(error) && !isAbsent(error))
 }
 
 function conflictOf(error: unknown): unknown {
-  if (!(error instanceof LockedKey)) return error
-  return new ClusterError('CONFLICT', 'others use the same names', { cause: error })
+  if (error instanceof LockedKey) {
+    return new ClusterError('CONFLICT', 'others use the same names', { cause: error })
+  }
+  if (!isUnanswered(error)) return error
+  // Whoever asked here is not to take its way to this server for the one that is silent.
+  return new ClusterError('NOT_READY', 'a partition that it needs does not answer', {
+    cause: error,
+  })
 }

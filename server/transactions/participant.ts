@@ -65,6 +65,7 @@ export class Participant {
     try {
       return await (outwaitsLocks(request.leg) ? outwait(this.#env, promise) : promise())
     } catch (error) {
+      if (error instanceof LockedKey) this.assertDecidable(error)
       throw conflictOf(error)
     }
   }
@@ -100,6 +101,15 @@ export class Participant {
     this.#promised.set(id, { partition, coordinator, batch, intent, sinceMs })
     await written
     return result
+  }
+
+  /** @throws ClusterError ABSENT when what is locked awaits the decision of a server that has been away for long. */
+  assertDecidable({ owner }: LockedKey): void {
+    for (const [id, { coordinator }] of this.#promised) {
+      if (transactionOf(id) !== owner || !this.#peers.isAbsent(coordinator)) continue
+      const text = `transaction ${owner} is decided in partition ${coordinator}, which is away`
+      throw new ClusterError('ABSENT', text)
+    }
   }
 
   /** The partition is served elsewhere, and its promises are kept there. */
