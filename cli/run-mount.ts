@@ -10,6 +10,7 @@ import { connectClient } from '../client/main.ts'
 import { realEnv } from '../network/env/real.ts'
 import type { ClusterError } from '../network/errors.ts'
 import type { Log } from '../network/log.ts'
+import { sparingLog } from '../network/sparing-log.ts'
 import { accessFor, clientAccess } from './access.ts'
 import { codeOf, Failure } from './failure.ts'
 import { prepareGuestHome } from './home.ts'
@@ -54,7 +55,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   })
   const noAtime = options.noatime ?? false
   const fileSystem = await openVolume(cluster, options.volume, { noAtime })
-  const mounted = await backends[options.fuse](log, requests)(fileSystem, {
+  const mounted = await backends[options.fuse](sparingLog(env, log), requests)(fileSystem, {
     mountpoint,
     source: `rookery:${options.volume}`,
     allowOther: options.allowOther ?? (options.private !== true && process.getuid?.() === 0),

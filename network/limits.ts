@@ -478,6 +478,10 @@ export const maxCheckPasses = 8
 /** A transaction that is still in doubt after so long is stuck: its participants ask every second. */
 export const stuckTransactionMs = 15_000
 
+/** Lines that a mount's log has in one period of the errors that its programs get: with a server away they come at any rate. */
+export const sparingLogLines = 20
+export const sparingLogPeriodMs = 10_000
+
 /** Kernel read-ahead of a mount: two blocks of the default size, so that one is on its way. */
 export const kernelReadAheadBytes = 2 * MiB
 
