@@ -42,6 +42,18 @@ export class MembershipWorld {
     return { info: add, warn: add }
   }
 
+  /** What the manager has on its disk: to be put back later. */
+  async copyOfDisk(): Promise<readonly (readonly [string, string])[]> {
+    return await this.#disk.iterator().all()
+  }
+
+  /** While no manager runs. */
+  async putBack(copy: readonly (readonly [string, string])[]): Promise<void> {
+    await this.#disk.open()
+    for (const [key, value] of copy) await this.#disk.put(key, value)
+    await this.#disk.close()
+  }
+
   async startManager(): Promise<RunningManager> {
     const store = await openMemoryStore(this.#disk)
     const state =

@@ -195,3 +195,35 @@ test('what a server says that it cannot copy counts for nothing, and is told wit
     first.map(({ partition }) => partition),
   )
 })
+
+for (const replicaCount of [1, 2]) {
+  test(`a manager whose state was put back from an old copy takes nothing back that has moved since (${replicaCount} replicas)`, async t => {
+    const { world, manager, servers, add } = await worldOf(2, replicaCount)
+    const old = await world.copyOfDisk()
+    const late = add('late')
+    await world.env.advance(20_000)
+    t.true(heldBy(manager, late) > 0)
+    const before = manager.status().view!
+    await world.until(manager.close())
+    await world.putBack(old)
+    const again = await world.startManager()
+    t.true(again.status().view!.epoch < before.epoch)
+    await world.env.advance(20_000)
+    const { view, members, moves } = again.status()
+    t.true(view!.epoch > before.epoch)
+    t.deepEqual(moves, [])
+    t.is(members.length, 3)
+    const holders = ({ partitions }: typeof before) => partitions.map(state => state.replicas)
+    t.deepEqual(holders(view!), holders(before))
+    for (const [partition, { epoch }] of before.partitions.entries()) {
+      t.true(view!.partitions[partition]!.epoch >= epoch)
+    }
+    for (const server of [...servers, late]) t.is(server.view?.epoch, view!.epoch)
+    t.true(world.lines.some(line => line.includes('put back from an old copy')))
+    // And it goes on from there.
+    const admin = await administrator(world, again)
+    await world.until(admin.call('drainMember', { member: late.id, cancel: false }))
+    await world.env.advance(20_000)
+    t.is(heldBy(again, late), 0)
+  })
+}

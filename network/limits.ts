@@ -123,6 +123,8 @@ export const replaceAfterMs = 600_000
  * the disks too. */
 export const maxMovesOfServer = 2
 export const maxMoves = 64
+/** How often a server writes down the newest view at most. */
+export const knownViewIntervalMs = 1_000
 /** Changes of partitions are gathered for so long, so that one view tells of all of them. */
 export const viewGatherMs = 20
 /** Servers that were removed and whose return is refused; the oldest is forgotten first. */

@@ -25,6 +25,7 @@ import type { Transport } from '../network/transport/contract.ts'
 import { type OperationName, operationNumbers } from '../network/wire/operations.ts'
 import type { MemberReport } from '../network/wire/view.ts'
 import { serverMetrics } from './counts.ts'
+import { KnownView } from './known-view.ts'
 import type { KeyValueStore } from './metadata/contract.ts'
 import { openRooms, type ServerRooms } from './rooms.ts'
 import {
@@ -112,6 +113,7 @@ class Server implements RunningServer {
   readonly #init: ServerInit
   readonly #identity: ServerIdentity
   readonly #store: KeyValueStore
+  readonly #knownView: KnownView
   readonly #failure = Promise.withResolvers<Error>()
   readonly #removal = Promise.withResolvers<void>()
   readonly #timers: Timer[] = []
@@ -124,6 +126,7 @@ class Server implements RunningServer {
     this.#init = init
     this.#identity = identity
     this.#store = store
+    this.#knownView = new KnownView(init.env, init.log, store)
     this.failed = this.#failure.promise
     this.removed = this.#removal.promise
   }
@@ -145,7 +148,9 @@ class Server implements RunningServer {
     const rooms = await this.#open(membership)
     this.#rooms = rooms
     const follow = () => {
-      if (membership.view !== null) rooms.follow(membership.view).catch(error => this.#fail(error))
+      if (membership.view === null) return
+      this.#knownView.follow(membership.view)
+      rooms.follow(membership.view).catch(error => this.#fail(error))
     }
     membership.onView(follow)
     follow()
@@ -170,6 +175,7 @@ class Server implements RunningServer {
     for (const timer of this.#timers) timer.cancel()
     await Promise.all(this.#servings.map(serving => serving.close()))
     await this.#membership?.close()
+    await this.#knownView.close()
     if (this.#rooms === null) await this.#store.close()
     else await this.#rooms.close()
   }
@@ -239,6 +245,7 @@ class Server implements RunningServer {
       domain,
       weight,
       store,
+      seen: this.#knownView.read(),
       report: () => this.#report(),
       log,
     })

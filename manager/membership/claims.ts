@@ -27,6 +27,7 @@ const joinRequest = z
       .string()
       .regex(/^[0-9a-f]{32}$/, 'is not 32 hexadecimal digits')
       .exactOptional(),
+    epoch: z.number().int().nonnegative().exactOptional(),
   })
   .refine(({ role, addresses }) => role === 'client' || addresses.length > 0, {
     error: 'a server has an address',
@@ -78,7 +79,7 @@ export function memberFrom(request: JoinRequest, newId: () => string): Member {
   if (!result.success) {
     throw new ClusterError('MALFORMED', `this cannot join: ${z.prettifyError(result.error)}`)
   }
-  const { store: _, ...member } = result.data
+  const { store: _, epoch: _epoch, ...member } = result.data
   return { ...member, id: member.id || newId(), domain: member.domain || member.host }
 }
 

@@ -11,10 +11,11 @@ import type { Log } from '../../network/log.ts'
 import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
 import type { JoinReply, JoinRequest, RequestOf } from '../../network/wire/operations.ts'
 import type { Member, MemberId, View } from '../../network/wire/view.ts'
-import { statusToWire, viewToWire } from '../../network/wire/wire-view.ts'
+import { statusToWire, viewFromWire, viewToWire } from '../../network/wire/wire-view.ts'
 import { type AdministrativeOperations, administration } from './administration.ts'
 import { reportFrom } from './claims.ts'
 import { withInSync, withoutSync, withServed } from './holders.ts'
+import { withNewerView } from './newer-view.ts'
 import type { Roster } from './roster.ts'
 import type { ClusterState } from './state.ts'
 
@@ -69,7 +70,11 @@ export class MemberService {
           throw new ClusterError('SESSION_EXPIRED', 'the manager does not know you: join again')
         }
         const { view } = this.#roster
-        if (view !== null && body.epoch < view.epoch) {
+        if (peer.hello.role === 'server' && body.epoch > (view?.epoch ?? 0)) {
+          this.#catchUp(peer, body.epoch).catch(error => {
+            log.warn({ server: id, error }, 'cannot learn the view that a server has')
+          })
+        } else if (view !== null && body.epoch < view.epoch) {
           peer.notify('viewChanged', { view: viewToWire(view) })
         }
         return empty
@@ -108,6 +113,7 @@ export class MemberService {
       throw new ClusterError('MALFORMED', `a ${peer.hello.role} cannot join as ${request.role}`)
     }
     assertOwnId(peer, request)
+    if (request.role === 'server') await this.#catchUp(peer, request.epoch ?? 0)
     this.#assertNotElsewhere(peer, request)
     const { id } = request
     if (id !== '') this.#joining.set(id, request)
@@ -118,6 +124,21 @@ export class MemberService {
     } finally {
       if (this.#joining.get(id) === request) this.#joining.delete(id)
     }
+  }
+
+  /** A view that a server has seen was this cluster's, though the state of this manager knows nothing of it. */
+  async #catchUp(peer: Peer, epoch: number): Promise<void> {
+    const known = this.#roster.view?.epoch ?? 0
+    if (!(epoch > known)) return
+    const { view } = (await peer.call('view', {})).body
+    if (view === null) {
+      throw new ClusterError('NOT_READY', `${peer.remote} does not tell its view of epoch ${epoch}`)
+    }
+    await this.#roster.update(state => withNewerView(state, viewFromWire(view)))
+    const text =
+      'the state of this manager was put back from an old copy: it goes by the view that a server has; tokens, keys and ' +
+      'drains since then are not known'
+    this.#log.warn({ epoch, known, server: peer.remote }, text)
   }
 
   /** What a server says of the partitions that it is primary of. */

@@ -9,7 +9,7 @@ import { connect } from '../../network/rpc/connect.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { MemoryNetwork } from '../../network/transport/memory.ts'
 import type { MemberReport, View } from '../../network/wire/view.ts'
-import { viewFromWire } from '../../network/wire/wire-view.ts'
+import { viewFromWire, viewToWire } from '../../network/wire/wire-view.ts'
 
 export interface FakeServerInit {
   readonly env: SimulatedEnv
@@ -71,12 +71,15 @@ export class FakeServer {
           this.#follow(peer, body.view && viewFromWire(body.view))
           return { body: {}, payload: [] }
         },
+        view: () => ({ body: { view: this.view && viewToWire(this.view) }, payload: [] }),
       },
     })
     this.#peer = peer
     this.#said.clear()
     const place = { addresses: [`memory:${name}`], host: name, domain: name, weight: 1 }
-    this.id = (await peer.call('join', { role: 'server', id: this.id, name, ...place })).body.id
+    const epoch = this.view?.epoch ?? 0
+    const request = { role: 'server', id: this.id, name, epoch, ...place } as const
+    this.id = (await peer.call('join', request)).body.id
     const { view } = (await peer.call('view', {})).body
     this.#follow(peer, view && viewFromWire(view))
     while (!this.#stopped) {

@@ -7,7 +7,7 @@
  * 3. One connection to one manager at a time; between two attempts there is a growing wait.
  */
 
-import { viewFromWire } from '../../network/wire/wire-view.ts'
+import { viewFromWire, viewToWire } from '../../network/wire/wire-view.ts'
 import { readCertificate } from '../admission/certificate.ts'
 import type { MemberCredentials } from '../admission/credentials.ts'
 import { newClientId, serverIdOf } from '../admission/member-id.ts'
@@ -17,7 +17,6 @@ import {
   failureTimeoutMs,
   managerRetryFirstDelayMs,
   managerRetryLongestDelayMs,
-  maxManagerAddresses,
   operationDeadlineMs,
   reportDeadlineMs,
 } from '../limits.ts'
@@ -34,6 +33,7 @@ import type {
 import type { MemberId, MemberReport, MemberRole, View } from '../wire/view.ts'
 import type { ManagerLink } from './manager-link.ts'
 import { joinOver, linkToManager } from './manager-link.ts'
+import { ManagerPlaces } from './manager-places.ts'
 import type { ViewListener } from './view-board.ts'
 import { ViewBoard } from './view-board.ts'
 
@@ -62,6 +62,8 @@ export interface MembershipInit {
   readonly weight: number
   /** Of a server: what tells the store of its metadata from any other. */
   readonly store?: string
+  /** The newest view that it saw before it was started: not to go by, but none that is older is taken. */
+  readonly seen?: View | null
   /** What heartbeats tell of this member. */
   readonly report: (() => Promise<MemberReport>) | null
   readonly log: Log
@@ -116,29 +118,30 @@ export async function joinCluster(init: MembershipInit): Promise<Membership> {
 class ClusterMember implements Membership {
   readonly #init: MembershipInit
   readonly #board: ViewBoard
+  readonly #places: ManagerPlaces
   readonly #stop = new AbortController()
   readonly #removed = Promise.withResolvers<ClusterError>()
   readonly #service: Service
   #joined: JoinReply | undefined
   #peer: Peer | undefined
   #running: Promise<void> = Promise.resolve()
-  #nextManager = 0
-  /** Known by now. */
-  #managers: readonly string[]
-  /** What the network answered when it was asked last: anybody may answer, so it takes nobody's place. */
-  #found: readonly string[] = []
   readonly #newId: MemberId
 
   constructor(init: MembershipInit) {
     this.#init = init
-    this.#managers = init.managers
+    this.#places = new ManagerPlaces(init)
     this.#newId = idOfNewcomer(init)
-    this.#board = new ViewBoard(init.env)
+    this.#board = new ViewBoard(init.env, init.seen)
     this.#service = {
       viewChanged: ({ body }) => {
         // Before the join is answered, the cluster is not known yet; the view is asked for right after.
         if (body.view !== null && this.#joined !== undefined) this.adopt(viewFromWire(body.view))
         return { body: {}, payload: [] }
+      },
+      // A manager whose state was put back from an old copy asks for what there has been since.
+      view: () => {
+        const { newest } = this.#board
+        return { body: { view: newest && viewToWire(newest) }, payload: [] }
       },
     }
   }
@@ -258,37 +261,8 @@ class ClusterMember implements Membership {
     }
   }
 
-  /** A standby sends on to the leader, and to the others, each of which is asked at once, but only once. */
-  async #link(signal: AbortSignal): Promise<ManagerLink> {
-    if (this.#managers.length === 0) await this.#look(signal)
-    const tried = new Set<string>()
-    let address = this.#nextPlace(tried)
-    for (;;) {
-      tried.add(address)
-      try {
-        return await this.#linkTo(address, signal)
-      } catch (error) {
-        if (this.#nextManager % this.#places.length === 0) await this.#look(signal)
-        if (!(error instanceof ClusterError && error.code === 'NOT_LEADER')) throw error
-        const leader = error.instead.find(place => !tried.has(place))
-        if (leader === undefined && this.#places.every(place => tried.has(place))) throw error
-        address = leader ?? this.#nextPlace(tried)
-      }
-    }
-  }
-
-  /** Where managers may be, in the order to try them. */
-  get #places(): readonly string[] {
-    return [...this.#managers, ...this.#found]
-  }
-
-  #nextPlace(tried: ReadonlySet<string>): string {
-    const places = this.#places
-    for (let left = places.length; left > 0; left--) {
-      const address = places[this.#nextManager++ % places.length]!
-      if (!tried.has(address) || left === 1) return address
-    }
-    throw new ClusterError('MALFORMED', 'no manager was named')
+  #link(signal: AbortSignal): Promise<ManagerLink> {
+    return this.#places.first(address => this.#linkTo(address, signal), signal)
   }
 
   async #linkTo(address: string, signal: AbortSignal): Promise<ManagerLink> {
@@ -309,24 +283,8 @@ class ClusterMember implements Membership {
     })
     this.#joined ??= link.joined
     this.#peer = link.peer
-    this.#learn(link.joined)
+    this.#places.learn(link.joined.managers)
     return link
-  }
-
-  #learn({ managers }: JoinReply): void {
-    if (managers.length === 0) return
-    this.#managers = [...new Set([...this.#init.managers, ...managers])]
-    this.#init.remember?.(managers)
-  }
-
-  /** All that are known have been tried: perhaps they are elsewhere now. */
-  async #look(signal: AbortSignal): Promise<void> {
-    const { find, log } = this.#init
-    if (find === undefined) return
-    const found = (await find(signal)).filter(address => !this.#managers.includes(address))
-    if (found.length === 0) return
-    log.info({ managers: found }, 'found managers in the network')
-    this.#found = found.slice(0, maxManagerAddresses)
   }
 
   async #drop(link: ManagerLink | undefined): Promise<void> {
@@ -338,7 +296,8 @@ class ClusterMember implements Membership {
   #request(): JoinRequest {
     const { role, name, addresses, host, domain, weight, store } = this.#init
     const request = { role, id: this.id, name, addresses, host, domain, weight }
-    return store === undefined ? request : { ...request, store }
+    const epoch = this.#board.newest?.epoch ?? 0
+    return store === undefined ? { ...request, epoch } : { ...request, store, epoch }
   }
 
   /** Heartbeats over one connection until it fails; each that is answered is told to `answered`. */

@@ -99,6 +99,8 @@ export interface JoinRequest {
   readonly weight: number
   /** Of a server: what tells the store of its metadata from any other. */
   readonly store?: string
+  /** Of a server: epoch of the view that it has. A manager whose own is older asks for that. */
+  readonly epoch?: number
 }
 export interface JoinReply {
   readonly id: string

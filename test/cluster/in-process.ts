@@ -1,5 +1,5 @@
 /** A whole cluster in this process: a manager, servers and clients over Unix sockets and temporary directories. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { Level } from 'level'
 import { checkCluster } from '../../client/checking/check.ts'
@@ -36,7 +36,8 @@ export class InProcessCluster implements AsyncDisposable {
   readonly #directory: string
   readonly #servers: RunningServer[]
   readonly #start: StartServer
-  readonly #manager: RunningManager
+  readonly #startManager: () => Promise<RunningManager>
+  #manager: RunningManager
   readonly #connections: Connection[] = []
   readonly #clients: Cluster[] = []
   /** Rookery's own timers do not keep a process alive. */
@@ -44,12 +45,13 @@ export class InProcessCluster implements AsyncDisposable {
 
   private constructor(
     directory: string,
-    manager: RunningManager,
+    managing: { readonly start: () => Promise<RunningManager>; readonly manager: RunningManager },
     servers: RunningServer[],
     start: StartServer,
   ) {
     this.#directory = directory
-    this.#manager = manager
+    this.#manager = managing.manager
+    this.#startManager = managing.start
     this.#servers = servers
     this.#start = start
   }
@@ -62,16 +64,18 @@ export class InProcessCluster implements AsyncDisposable {
     replicaCount = 1,
   ): Promise<InProcessCluster> {
     const directory = await mkdtemp(`${tmpdir()}/rookery-in-process-`)
-    const manager = await startManager({
-      env,
-      log,
-      transports,
-      addresses: [`unix:${directory}/manager.sock`],
-      directory: `${directory}/manager`,
-      partitionCount,
-      replicaCount,
-      serversWanted: serverCount,
-    })
+    const beginManager = () =>
+      startManager({
+        env,
+        log,
+        transports,
+        addresses: [`unix:${directory}/manager.sock`],
+        directory: `${directory}/manager`,
+        partitionCount,
+        replicaCount,
+        serversWanted: serverCount,
+      })
+    const manager = await beginManager()
     const names = Array.from({ length: serverCount }, (_, index) => `server-${index + 1}`)
     const start: StartServer = (name, boot) =>
       startServer({
@@ -88,7 +92,12 @@ export class InProcessCluster implements AsyncDisposable {
         dataDirectory: `${directory}/${name}/data`,
       })
     const servers = await Promise.all(names.map(name => start(name, 'first boot')))
-    const cluster = new InProcessCluster(directory, manager, servers, start)
+    const cluster = new InProcessCluster(
+      directory,
+      { start: beginManager, manager },
+      servers,
+      start,
+    )
     await cluster.#makeVolume()
     return cluster
   }
@@ -132,6 +141,32 @@ export class InProcessCluster implements AsyncDisposable {
     for (const [index, server] of this.#servers.entries()) {
       await server.close()
       this.#servers[index] = await this.#start(`server-${index + 1}`, boot)
+    }
+  }
+
+  async stopServers(): Promise<void> {
+    await Promise.all(this.#servers.map(server => server.close()))
+  }
+
+  /** All that were stopped. */
+  async startServers(boot = 'first boot'): Promise<void> {
+    const names = this.#servers.map((_, index) => `server-${index + 1}`)
+    const started = await Promise.all(names.map(name => this.#start(name, boot)))
+    this.#servers.splice(0, this.#servers.length, ...started)
+  }
+
+  /** Copies the manager's directory. @returns a function that has the manager start from this copy again. */
+  async copyManager(): Promise<(meanwhile?: () => Promise<void>) => Promise<void>> {
+    const [own, copy] = [`${this.#directory}/manager`, `${this.#directory}/manager-copy`]
+    await this.#manager.close()
+    await cp(own, copy, { recursive: true })
+    this.#manager = await this.#startManager()
+    return async (meanwhile = async () => undefined) => {
+      await this.#manager.close()
+      await rm(own, { recursive: true })
+      await cp(copy, own, { recursive: true })
+      await meanwhile()
+      this.#manager = await this.#startManager()
     }
   }
 

@@ -137,3 +137,39 @@ test('with two replicas a server may go, and nothing that was acknowledged goes 
   })
   await busy.assertWhole(t)
 })
+
+for (const restarted of [false, true]) {
+  const when = restarted ? ', and all servers are started again' : ''
+  test(`nothing is lost when the manager's state is put back from a copy of before a move${when}`, async t => {
+    t.timeout(180_000)
+    await using cluster = await InProcessCluster.start(2, undefined, 16)
+    const busy = await Busy.start(cluster, 12)
+    const watch = await cluster.client()
+    const putBack = await cluster.copyManager()
+    const added = await cluster.addServer()
+    await eventually(
+      'the new server has its share',
+      () => primaries(watch.view).has(added.id) && isSettled(watch.view),
+    )
+    const { files } = busy
+    const write = async (index: number, directory: (index: number) => string) => {
+      const name = `${directory(index)}/n${index}`
+      await files.writeFile(name, `content ${index}`)
+      return name
+    }
+    await busy.during(write, () =>
+      eventually('something is written', () => busy.written.length > 50),
+    )
+    const { epoch } = watch.view
+    await putBack(async () => {
+      if (restarted) await cluster.stopServers()
+    })
+    if (restarted) await cluster.startServers()
+    await cluster.addServer()
+    await eventually(
+      'the view has moved on',
+      () => watch.view.epoch > epoch && isSettled(watch.view),
+    )
+    await busy.assertWhole(t)
+  })
+}
