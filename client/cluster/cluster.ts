@@ -22,7 +22,6 @@ import type { Peer, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
-import { viewFromWire } from '../../network/wire/wire-view.ts'
 import {
   type Attempt,
   firstTrouble,
@@ -53,6 +52,7 @@ import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
 import { touchedByRequest } from './touched.ts'
+import { ViewsOfServers } from './views-of-servers.ts'
 
 export interface ClusterInit {
   readonly env: Env
@@ -75,6 +75,7 @@ export class ClusterClient implements Cluster {
   readonly #membership: ViewSource
   readonly #dial: (server: MemberId) => Promise<Peer>
   readonly #slots = new Slots()
+  readonly #views: ViewsOfServers
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
   readonly #partitions: PartitionStates
@@ -89,6 +90,7 @@ export class ClusterClient implements Cluster {
     this.#log = init.log
     this.#membership = init.membership
     this.#dial = init.dial
+    this.#views = new ViewsOfServers(init.membership, init.log)
     this.#vacancy = new Outage(init.env.clock)
     this.leases = new ReadLeases(init.env.clock)
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
@@ -216,14 +218,13 @@ export class ClusterClient implements Cluster {
       try {
         attempt.route = this.#route(target)
         const { link, partition, epoch } = attempt.route
-        const peer = link.current ?? (await this.#reached(link, startedMs))
+        const peer = link.current ?? (await link.readyFor(startedMs))
         attempt.session = link.session
         attempt.replies = link.replies
         if (sending !== null) leaving(sending, { name, link, nowMs: this.env.clock.monotonicMs() })
         // At least a moment, should finding the server have taken the rest.
         if (trouble !== null) {
-          const leftMs = this.#leftMs(startedMs, link.outage)
-          attempt.deadlineMs = Math.max(1, Math.min(leftMs, callDeadlineMs))
+          attempt.deadlineMs = Math.max(1, Math.min(link.outage.leftMs(startedMs), callDeadlineMs))
         }
         const options = { partition, epoch, payload, deadlineMs: attempt.deadlineMs }
         const reply = await this.#send(peer, link, name, request, options)
@@ -239,20 +240,6 @@ export class ClusterClient implements Cluster {
         }
         if (sending !== null && !trouble.uncertain) sending.boot = null
       }
-    }
-  }
-
-  /** The attempt goes on when nobody waits for it any more: the next call may find the server there. */
-  async #reached(link: ServerLink, startedMs: number): Promise<Peer> {
-    const late = Promise.withResolvers<never>()
-    const leftMs = Math.max(1, this.#leftMs(startedMs, link.outage))
-    const timer = this.env.timers.after(leftMs, () => {
-      late.reject(new ClusterError('UNREACHABLE', `${link.server} cannot be reached yet`))
-    })
-    try {
-      return await Promise.race([link.ready(), late.promise])
-    } finally {
-      timer.cancel()
     }
   }
 
@@ -309,7 +296,7 @@ export class ClusterClient implements Cluster {
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),
       goesBy: (peer, epoch) => {
-        if (epoch > this.view.epoch) void this.#fetchView(peer, server)
+        if (epoch > this.view.epoch) void this.#views.fetch({ server, current: peer })
       },
     })
     this.#links.set(server, link)
@@ -331,8 +318,8 @@ export class ClusterClient implements Cluster {
       route.link.abort(new ClusterError('TIMEOUT', `${server} did not answer`))
     }
     const pauseMs = retryDelayMs(trouble.attempts++, this.env.random)
-    const leftMs = this.#leftMs(trouble.startedMs, route?.link.outage ?? this.#vacancy)
-    if (leftMs <= pauseMs) throw finalError(error, name, server)
+    const outage = route?.link.outage ?? this.#vacancy
+    if (outage.leftMs(trouble.startedMs) <= pauseMs) throw finalError(error, name, server)
     if (remedy === 'once') trouble.checksumFailed = true
     if (remedy === 'session' && route !== null) {
       this.#sessionExpired(route.link, attempt.session)
@@ -343,27 +330,10 @@ export class ClusterClient implements Cluster {
     await this.env.timers.sleep(pauseMs)
   }
 
-  /** Of the time of an operation that needs this server. */
-  #leftMs(startedMs: number, outage: Outage): number {
-    return outage.waitEndMs(startedMs) - this.env.clock.monotonicMs()
-  }
-
   /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */
   async #viewMoved({ link, partition, epoch }: Route): Promise<boolean> {
-    if (this.#partitions.epochOf(partition) === epoch && link.current !== null) {
-      await this.#fetchView(link.current, link.server)
-    }
+    if (this.#partitions.epochOf(partition) === epoch) await this.#views.fetch(link)
     return this.#partitions.epochOf(partition) !== epoch
-  }
-
-  async #fetchView(peer: Peer, server: MemberId): Promise<void> {
-    try {
-      const { view } = (await peer.call('view', {})).body
-      if (view !== null) this.#membership.adopt(viewFromWire(view))
-    } catch (error) {
-      // The manager may still tell us, and a call that needs it is retried until its deadline.
-      this.#log.warn({ server, error }, 'cannot fetch the view')
-    }
   }
 
   /**

@@ -86,6 +86,24 @@ export class ServerLink {
     return this.#readying
   }
 
+  /**
+   * As `ready`, as long as whoever waits since `startedMs` waits for this server. The attempt goes on: the next call may
+   * find it there.
+   * @throws ClusterError
+   */
+  async readyFor(startedMs: number): Promise<Peer> {
+    const late = Promise.withResolvers<never>()
+    const leftMs = Math.max(1, this.outage.leftMs(startedMs))
+    const timer = this.#init.env.timers.after(leftMs, () => {
+      late.reject(new ClusterError('UNREACHABLE', `${this.server} cannot be reached yet`))
+    })
+    try {
+      return await Promise.race([this.ready(), late.promise])
+    } finally {
+      timer.cancel()
+    }
+  }
+
   openStarted(): void {
     this.#opening++
   }

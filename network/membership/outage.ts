@@ -46,14 +46,14 @@ export class Outage {
   }
 
   /**
-   * When somebody gives up who waits since `startedMs`: with all others that wait for this server, but not before it has
-   * been tried once more.
+   * How long somebody goes on waiting who waits since `startedMs`: until all others that wait for this server give up, but
+   * not before it has been tried once more.
    */
-  waitEndMs(startedMs: number): number {
-    const endMs = startedMs + operationDeadlineMs
-    const sinceMs = this.sinceMs()
-    if (sinceMs === null) return endMs
-    return Math.min(endMs, Math.max(sinceMs + operationDeadlineMs, startedMs + outageGraceMs))
+  leftMs(startedMs: number): number {
+    const ownMs = startedMs + operationDeadlineMs
+    const sinceMs = this.sinceMs() ?? startedMs
+    const endMs = Math.max(sinceMs + operationDeadlineMs, startedMs + outageGraceMs)
+    return Math.min(ownMs, endMs) - this.#clock.monotonicMs()
   }
 
   /** An attempt had no answer. */
