@@ -230,8 +230,18 @@ export class Partitions {
     await leasesEnd
     if (!isWanted()) return
     held.partition = partition
+    this.#announce(partition)
     // Also after a start: the manager may not have heard it before.
     if (succeeded || held.state.replicas.length > 1) this.#tellServed(id, held)
+  }
+
+  /** Of what is served: nobody can be told of a partition before. Whoever looks at a shard meanwhile has it told, too. */
+  #announce(partition: Partition): void {
+    announce(this.#init.reports, partition).catch(error => {
+      if (partition.store.isClosed) return
+      const text = `cannot tell what partition ${partition.id} counts of split directories`
+      this.#init.log(text, error)
+    })
   }
 
   #tellServed(id: number, held: Held): void {
@@ -241,7 +251,7 @@ export class Partitions {
 
   /** @param view epoch of the one that gave it to this server from another; 0 where it was this one's. */
   async #recover(partition: Partition, view: number): Promise<void> {
-    const { coordinator, participant, truncations, reports, purger, grants } = this.#init
+    const { coordinator, participant, truncations, purger, grants } = this.#init
     // What ends because others serve the partition is theirs to go on with.
     const log = (message: string, error?: unknown): void => {
       if (!partition.store.isClosed) this.#init.log(message, error)
@@ -271,9 +281,6 @@ export class Partitions {
         log(`cannot finish the truncation of inode ${ino}`, error)
       })
     }
-    announce(reports, partition).catch(error => {
-      log(`cannot tell what partition ${partition.id} counts of split directories`, error)
-    })
     for await (const [key] of recordsOf(partition, keyKind.usage, key => {
       partition.usage.restore(inoOfKey(key))
     })) {

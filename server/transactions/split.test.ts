@@ -264,6 +264,27 @@ test('attributes of a split directory are set for all shards, and stay until it 
   checkWhole(t, cluster)
 })
 
+test('what a shard has lost with its power its directory does not go on counting', async t => {
+  const { cluster, wide } = await makeCluster(7)
+  const serverOf = (ino: Ino) => cluster.view.partitions[partitionOfIno(ino)]!.primary!
+  const count = async () => (await cluster.passing(getattr(cluster, wide))).size
+  for (let index = 0; index < 100; index++) await makeFile(cluster, wide, `file${index}`)
+  await cluster.env.advance(5_000)
+  for (const { metadata } of cluster.servers.values()) await cluster.passing(metadata.sync())
+  t.is(await count(), 100)
+  let made = 0
+  let server = serverOf(wide)
+  for (; server === serverOf(wide); made++) {
+    server = serverOf(await makeFile(cluster, wide, `late${made}`))
+  }
+  t.is(await count(), 100 + made)
+  cluster.losePower([server])
+  await cluster.startServer(server)
+  await cluster.env.advance(1_000)
+  t.is(await count(), 100 + made - 1)
+  checkWhole(t, cluster)
+})
+
 test('a default ACL and a chmod reach what is made in every shard', async t => {
   const { cluster, wide } = await makeCluster(4)
   for (let index = 0; index < 60; index++) await makeFile(cluster, wide, `f${index}`)
