@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 5
+export const protocolVersion = 6
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -204,6 +204,9 @@ export const cachedReadBytes = 256 * KiB
 export const maxPageRecords = 65_536
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
 export const maxEntryHints = 65_536
+/** Client: directories of which all names are known, and names of all these together, at some 40 bytes each. */
+export const maxKnownDirectories = 4096
+export const maxKnownNames = 262_144
 /** Client: split directories whose shard map is remembered, at some 200 bytes each. */
 export const maxShardMaps = 4096
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by

@@ -31,6 +31,12 @@ import { getxattr, listxattr, removexattr, setxattr } from './partition/operatio
 import type { Partition } from './partition/partition.ts'
 import type { Partitions } from './partition/partitions.ts'
 import type { ShardReports } from './partition/shard-reports.ts'
+import {
+  type ChangesName,
+  doubtTotals,
+  learnTotals,
+  showingParent,
+} from './partition/shown-parents.ts'
 import type { Slots } from './partition/slots.ts'
 import type { DirectoryTotals } from './partition/totals.ts'
 import type { QuotaHome } from './quotas/home.ts'
@@ -195,22 +201,18 @@ function quotaOperations({ admit, quotas }: ServiceInit): Service {
 }
 
 /** What servers tell each other of split directories. */
-function shardOperations({ admit, metadata, totals, partitionCount }: ServiceInit): Service {
+function shardOperations({ admit, metadata, partitionCount }: ServiceInit): Service {
   return {
     shardTotals: metadata.lookAtShard(shardTotals),
     shardChanged(incoming) {
-      admit(incoming)
-      const { ino, partition, incarnation, totals: counted } = checkShardChanged(incoming.body)
-      totals.learn(ino, partition, { incarnation, totals: counted })
-      return done
+      return learnTotals(admit(incoming), checkShardChanged(incoming.body))
     },
     async countShards(incoming) {
       const body = await countShards(admit(incoming), partitionCount, incoming.body.ino)
       return { body, payload: noPayload }
     },
-    doubtTotals(incoming) {
-      admit(incoming)
-      totals.doubt(incoming.body.ino, [incoming.body.partition])
+    async doubtTotals(incoming) {
+      await doubtTotals(admit(incoming), incoming.body)
       return done
     },
   }
@@ -233,7 +235,7 @@ function metadataOperations({ admit, metadata, reports }: ServiceInit): Service 
   const opens: Handler<'open'> = incoming =>
     incoming.body.truncate ? openTruncating(incoming) : openOnly(incoming)
   return {
-    ...nameOperations(metadata, reports),
+    ...nameOperations({ admit, metadata, reports }),
     getattr: metadata.look(getattr),
     readlink: readsLink,
     accessed: metadata.repeatable(accessed),
@@ -254,20 +256,26 @@ function metadataOperations({ admit, metadata, reports }: ServiceInit): Service 
 }
 
 /** What shows or changes the names in a directory, which may be split. */
-function nameOperations(metadata: MetadataService, reports: ShardReports): Service {
+function nameOperations({
+  admit,
+  metadata,
+  reports,
+}: Pick<ServiceInit, 'admit' | 'metadata' | 'reports'>): Service {
   const listing = metadata.readAsync<'readdir'>(async (partition, request, client) => ({
     body: await readdir(partition, request, client),
     payload: noPayload,
   }))
+  const changing = <N extends ChangesName>(handler: Handler<N>) =>
+    reports.reportingChange(showingParent(admit, handler))
   return {
     lookup: reports.reporting(metadata.look(lookup)),
     readdir: reports.reporting(listing),
-    create: reports.reporting(metadata.mutation(create, grows)),
-    mkdir: reports.reporting(metadata.transaction(mkdir, grows)),
-    link: reports.reporting(metadata.transaction(link, grows)),
-    unlink: reports.reporting(metadata.transaction(unlink, shrinks)),
-    rmdir: reports.reporting(metadata.transaction(rmdir, shrinks)),
-    rename: reports.reporting(metadata.transaction(rename, shrinks)),
+    create: changing(metadata.mutation(create, grows)),
+    mkdir: changing(metadata.transaction(mkdir, grows)),
+    link: changing(metadata.transaction(link, grows)),
+    unlink: changing(metadata.transaction(unlink, shrinks)),
+    rmdir: changing(metadata.transaction(rmdir, shrinks)),
+    rename: changing(metadata.transaction(rename, shrinks)),
   }
 }
 

@@ -86,6 +86,46 @@ test('one of two changes that ends leaves nothing to be kept before the other ha
   t.is(leases.attributes(7)?.ino, 7)
 })
 
+test('what a change is answered with is kept, when no other one ran beside it', async t => {
+  const { env, leases } = setUp()
+  const change = (end: Promise<void> = Promise.resolve()) => leases.changing([7], () => end)
+  const keep = (askedMs: number, leaseMs = readLeaseMs) =>
+    leases.keepChanged({ ino: 7 } as Attributes, askedMs, leaseMs)
+  const first = leases.nowMs()
+  await change()
+  keep(first)
+  t.is(leases.attributes(7)?.ino, 7)
+  await env.advance(1)
+  const second = leases.nowMs()
+  await change()
+  t.is(leases.attributes(7), undefined)
+  keep(second, 0)
+  t.is(leases.attributes(7), undefined, 'without a lease')
+  keep(second)
+  t.is(leases.attributes(7)?.ino, 7)
+
+  await env.advance(1)
+  const beside = Promise.withResolvers<void>()
+  const longer = change(beside.promise)
+  await env.advance(1)
+  const third = leases.nowMs()
+  await change()
+  keep(third)
+  t.is(leases.attributes(7), undefined, 'another one runs')
+  await env.advance(1)
+  beside.resolve()
+  await longer
+  keep(third)
+  t.is(leases.attributes(7), undefined, 'another one ran')
+
+  await env.advance(1)
+  const fourth = leases.nowMs()
+  await change(env.advance(1))
+  await change(env.advance(1))
+  keep(fourth)
+  t.is(leases.attributes(7), undefined, 'another one followed')
+})
+
 test('a change of which nobody knows whether it was done may be done yet', async t => {
   const { env, leases, keep } = setUp()
   const lost = leases.changing([7], () => Promise.reject(new PosixError('EIO', 'no answer')))

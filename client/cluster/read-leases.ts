@@ -28,8 +28,11 @@ interface Kept<T> {
 /** Changes of one key. */
 interface Changes {
   running: number
-  /** When the last of them ended. */
+  /** How many have begun since none was running. */
+  together: number
+  /** When the last of them ended; and the last of those before. */
   endedMs: number
+  endedBeforeMs: number
 }
 
 export class ReadLeases {
@@ -38,7 +41,7 @@ export class ReadLeases {
   readonly #names = new RecentMap<LeaseKey, Kept<Ino>>(maxLeasesKept)
   /** Those that run, or have ended within a term. */
   readonly #changes = new Map<LeaseKey, Changes>()
-  readonly #changesOfAll: Changes = { running: 0, endedMs: -Infinity }
+  readonly #changesOfAll = noChanges()
   /** The size of `#changes` at which those of long ago are left out. */
   #sweepSize = sweepStep
 
@@ -68,6 +71,20 @@ export class ReadLeases {
   keepAttributes(attributes: Attributes, askedMs: number, leaseMs: number): void {
     const { ino } = attributes
     if (!this.#mayKeep(ino, askedMs, leaseMs)) return
+    this.#attributes.set(ino, { value: attributes, endMs: askedMs + leaseMs })
+  }
+
+  /**
+   * As `keepAttributes`, of what a change of this client's own that was asked for at `askedMs` was answered with: to be
+   * kept when no other one ran beside it.
+   */
+  keepChanged(attributes: Attributes, askedMs: number, leaseMs: number): void {
+    const { ino } = attributes
+    const changes = this.#changes.get(ino)
+    const alone =
+      changes?.running === 0 && changes.together === 1 && changes.endedBeforeMs <= askedMs
+    const ended = askedMs + leaseMs <= this.nowMs()
+    if (!alone || ended || !isBefore(this.#changesOfAll, askedMs)) return
     this.#attributes.set(ino, { value: attributes, endMs: askedMs + leaseMs })
   }
 
@@ -109,7 +126,7 @@ export class ReadLeases {
 
   #begin(touched: Touched): void {
     if (touched === 'all') {
-      this.#changesOfAll.running++
+      beginOne(this.#changesOfAll)
       this.#attributes.clear()
       this.#names.clear()
       return
@@ -117,8 +134,8 @@ export class ReadLeases {
     for (const key of touched) {
       this.forget(key)
       const changes = this.#changes.get(key)
-      if (changes === undefined) this.#changes.set(key, { running: 1, endedMs: -Infinity })
-      else changes.running++
+      if (changes === undefined) this.#changes.set(key, beginOne(noChanges()))
+      else beginOne(changes)
     }
   }
 
@@ -153,6 +170,19 @@ export class ReadLeases {
 }
 
 const sweepStep = 1024
+
+function noChanges(): Changes {
+  return { running: 0, together: 0, endedMs: -Infinity, endedBeforeMs: -Infinity }
+}
+
+function beginOne(changes: Changes): Changes {
+  if (changes.running++ === 0) {
+    changes.together = 0
+    changes.endedBeforeMs = changes.endedMs
+  }
+  changes.together++
+  return changes
+}
 
 /** The server has done nothing, and never will. */
 function isRefusal(error: unknown): boolean {

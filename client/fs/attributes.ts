@@ -16,6 +16,7 @@ export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
   const askedMs = leases.nowMs()
   const { body } = await cluster.query('getattr', partitionOfIno(ino), { ino })
   leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
+  context.names.saw(body.attributes)
   return inodes.learn(body.attributes)
 }
 

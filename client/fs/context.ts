@@ -3,6 +3,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
+import { KnownNames } from '../cache/known-names.ts'
 import { OpenInodes } from '../cache/open-inodes.ts'
 import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
@@ -21,6 +22,7 @@ export interface Context {
   readonly space: SpaceShares
   readonly hints: EntryHints
   readonly shards: ShardMaps
+  readonly names: KnownNames
   readonly readAhead: ReadAheadBudget
   /** Number of the next hold of space: no two of one client have the same. */
   readonly holds: { next: number }
@@ -59,6 +61,7 @@ function sharedOf(cluster: Cluster): Shared {
     space: new SpaceShares(cluster),
     hints: new EntryHints(),
     shards: new ShardMaps(cluster.partitionCount),
+    names: new KnownNames(),
     readAhead: new ReadAheadBudget(),
     holds: { next: 1 },
   }

@@ -3,7 +3,7 @@ import { PosixError } from '../../network/errors.ts'
 import { maxLookupRedos } from '../../network/limits.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
-import type { EntryReply, Name } from '../../network/wire/operations.ts'
+import type { CreateReply, EntryReply, Name } from '../../network/wire/operations.ts'
 import type { Boot, Changed, MutationOf } from '../cluster/contract.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
@@ -38,7 +38,9 @@ interface Found {
  * Asks the inode that the entry named last at the same time as the entry: one round trip if it still does.
  */
 async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Found> {
-  const { hints, inodes, cluster } = context
+  const { hints, inodes, names, cluster } = context
+  const directory = cluster.leases.attributes(parent)
+  if (directory !== undefined && names.lacks(directory, name)) throw new PosixError('ENOENT')
   const leased = cluster.leases.named(parent, name)
   if (leased !== undefined) {
     return { ino: leased, attributes: await attributesIfThere(context, leased) }
@@ -236,8 +238,24 @@ export function mutateName<N extends NameMutation>(
   request: MutationOf<N> & Named,
 ): Promise<Changed<N> & { readonly partition: Partition }> {
   return atName(context, request.parent, request.name, async partition => {
-    return { ...(await context.cluster.mutate(operation, partition, request)), partition }
+    const askedMs = context.cluster.leases.nowMs()
+    const changed = await context.cluster.mutate(operation, partition, request)
+    const { parent } = changed.body
+    if (parent !== null) {
+      const { attributes, leaseMs } = parent
+      context.cluster.leases.keepChanged(attributes, askedMs, leaseMs)
+      if (isOneChange(operation, changed.body)) context.names.changed(attributes, request.name)
+      context.names.saw(attributes)
+    }
+    return { ...changed, partition }
   })
+}
+
+/** Whether the directory was changed once by this, for certain. */
+function isOneChange(operation: NameMutation, body: object): boolean {
+  if (operation === 'create') return (body as CreateReply).created
+  // Of two names of one inode it changes nothing; of two in one directory, both at once or one by one.
+  return operation !== 'rename'
 }
 
 interface Named {

@@ -77,7 +77,7 @@ const create: Act<'create'> = ({ store }, request) => {
   if (found !== undefined) {
     const { attributes } = store.get(found)
     if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
-    return reply({ attributes: { ...attributes }, created: false, leaseMs: 0 })
+    return reply({ attributes: { ...attributes }, created: false, leaseMs: 0, parent: null })
   }
   const bits = (mode & fileType.mask) === fileType.symlink ? mode : mode & ~umask
   const inode = store.add(store.newIno(partitionOfIno(parent)), bits, directory.attributes)
@@ -85,7 +85,7 @@ const create: Act<'create'> = ({ store }, request) => {
   inode.target = request.target
   inode.attributes.size = request.target.length
   enter(store, parent, name, inode.attributes.ino)
-  return reply({ attributes: { ...inode.attributes }, created: true, leaseMs: 0 })
+  return reply({ attributes: { ...inode.attributes }, created: true, leaseMs: 0, parent: null })
 }
 
 const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
@@ -96,7 +96,7 @@ const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
   enter(store, parent, name, ino)
   const inode = store.add(ino, fileType.directory | (mode & ~umask), { blockBytes, inlineBytes })
   Object.assign(inode.attributes, { uid, gid })
-  return reply({ attributes: { ...inode.attributes } })
+  return reply({ attributes: { ...inode.attributes }, parent: null })
 }
 
 const setattr: Act<'setattr'> = ({ store }, { ino, size, mode, uid, gid, ...times }) => {
@@ -119,11 +119,11 @@ const rename: Act<'rename'> = ({ store }, { parent, name, newParent, newName, fl
   const target = store.directory(newParent).entries.get(keyOf(newName))
   if (target !== undefined && flags === 1) throw new PosixError('EEXIST')
   const partition = partitionOfIno(newParent)
-  if (target === ino) return reply({ ino, partition })
+  if (target === ino) return reply({ ino, partition, parent: null })
   if (target !== undefined) unlinked(store, leave(store, newParent, newName))
   leave(store, parent, name)
   enter(store, newParent, newName, ino)
-  return reply({ ino, partition })
+  return reply({ ino, partition, parent: null })
 }
 
 /** Inodes without names stay: the double does not collect them. */
@@ -308,21 +308,21 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
     if (isDirectory(child.attributes.mode)) throw new PosixError('EISDIR')
     const ino = leave(store, parent, name)
     unlinked(store, ino)
-    return reply({ ino })
+    return reply({ ino, parent: null })
   },
   rmdir: ({ store }, { parent, name }) => {
     const child = store.directory(store.child(parent, name))
     if (child.entries.size > 0) throw new PosixError('ENOTEMPTY')
     const ino = leave(store, parent, name)
     store.inodes.delete(ino)
-    return reply({ ino })
+    return reply({ ino, parent: null })
   },
   rename,
   link: ({ store }, { parent, name, ino }) => {
     const inode = store.get(ino)
     enter(store, parent, name, ino)
     inode.attributes.nlink++
-    return reply({ attributes: store.changed(inode) })
+    return reply({ attributes: store.changed(inode), parent: null })
   },
   readlink: ({ store }, { ino }) => reply({ target: store.get(ino).target }),
   readdir,

@@ -34,6 +34,11 @@ export interface AttributesReply {
   readonly attributes: Attributes
 }
 export interface GetattrReply extends AttributesReply, Leased {}
+/** What the directory that was changed says of itself by now; null where whoever answers would have to wait for it. */
+export interface ParentShown {
+  readonly parent: GetattrReply | null
+}
+export interface MadeReply extends AttributesReply, ParentShown {}
 /** Absent fields stay as they are. Times: nanoseconds since 1970, or 'now' for the server's clock. */
 export interface SetattrRequest extends Mutation {
   readonly ino: Ino
@@ -65,8 +70,8 @@ export interface CreateRequest extends Mutation {
   /** Count the file as open by this client, as `open` does. */
   readonly open: boolean
 }
-/** The lease is on the inode alone. */
-export interface CreateReply extends QuotaShown, Leased {
+/** The lease is on the new inode alone. */
+export interface CreateReply extends QuotaShown, Leased, ParentShown {
   readonly attributes: Attributes
   readonly created: boolean
 }
@@ -101,7 +106,7 @@ export interface RemoveRequest extends Mutation {
   /** The inode that the caller takes it for, of which it keeps nothing meanwhile; 0 when it knows of none. */
   readonly known?: Ino
 }
-export interface RemoveReply {
+export interface RemoveReply extends ParentShown {
   /** Of the removed name's inode. */
   readonly ino: Ino
 }
@@ -125,7 +130,8 @@ export interface RenameRequest extends Mutation {
   readonly known?: Ino
   readonly knownNew?: Ino
 }
-export interface RenameReply {
+/** `parent` is of the directory that had the name. */
+export interface RenameReply extends ParentShown {
   readonly ino: Ino
   /** That holds the new name. */
   readonly partition: Partition

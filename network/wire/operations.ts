@@ -57,11 +57,13 @@ import type {
   InoRequest,
   LinkRequest,
   LookupRequest,
+  MadeReply,
   MkdirRequest,
   OpenReply,
   OpenRequest,
   ParentReply,
   ParentRequest,
+  ParentShown,
   PunchInlineRequest,
   ReaddirReply,
   ReaddirRequest,
@@ -175,16 +177,16 @@ export interface Operations {
   setattr: { request: SetattrRequest; reply: AttributesReply }
   create: { request: CreateRequest; reply: CreateReply }
   createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
-  mkdir: { request: MkdirRequest; reply: AttributesReply }
+  mkdir: { request: MkdirRequest; reply: MadeReply }
   unlink: { request: RemoveRequest; reply: RemoveReply }
   rmdir: { request: RemoveRequest; reply: RemoveReply }
   rename: { request: RenameRequest; reply: RenameReply }
-  link: { request: LinkRequest; reply: AttributesReply }
+  link: { request: LinkRequest; reply: MadeReply }
   readlink: { request: ReadlinkRequest; reply: ReadlinkReply }
   readdir: { request: ReaddirRequest; reply: ReaddirReply }
   shards: { request: InoRequest; reply: ShardsReply }
   shardTotals: { request: InoRequest; reply: ShardTotalsReply }
-  shardChanged: { request: ShardChangedRequest; reply: Empty }
+  shardChanged: { request: ShardChangedRequest; reply: ParentShown }
   doubtTotals: { request: DoubtTotalsRequest; reply: Empty }
   countShards: { request: InoRequest; reply: CountShardsReply }
   open: { request: OpenRequest; reply: OpenReply }

@@ -25,11 +25,15 @@ export interface ShardTotalsReply {
 export interface ShardChangedRequest extends ShardTotalsReply {
   readonly ino: Ino
   readonly partition: Partition
+  /** Who changed it, and keeps nothing of the directory meanwhile; null when there are several, or nobody knows. */
+  readonly client: string | null
 }
 /** Server to server: a transaction is about to change what this partition counts. Ask it again. */
 export interface DoubtTotalsRequest {
   readonly ino: Ino
   readonly partition: Partition
+  /** Who changes it, and keeps nothing of the directory meanwhile. */
+  readonly client: string
 }
 /** Server to server, for a check: what there is of a directory in one partition, slot by slot. */
 export interface CountShardsReply {

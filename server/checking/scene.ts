@@ -52,7 +52,8 @@ export function inspect({ transaction }: Scene, ino: Ino): Promise<Inspected | n
 /** What the partition counts of the directory is about to change. */
 export async function doubt({ transaction }: Scene, ino: Ino, partition: number): Promise<void> {
   const home = partitionOfIno(ino)
-  if (home !== partition) await transaction.ask('doubtTotals', home, { ino, partition })
+  const { client } = transaction
+  if (home !== partition) await transaction.ask('doubtTotals', home, { ino, partition, client })
 }
 
 export async function removeName(scene: Scene, place: NamePlace): Promise<void> {

@@ -87,6 +87,11 @@ export class Batch implements KeyReader {
     return this.#locks.isLocked(key) ? 0 : this.#leases.grant(key, this.#client)
   }
 
+  /** @throws LeasedKey while another than the caller has a lease. */
+  assertLeasedToNoOther(key: Key): void {
+    this.#leases.check(key, this.#client)
+  }
+
   /** @throws LeasedKey while anybody has a lease, the caller too. */
   assertUnleased(key: Key): void {
     this.#leases.check(key, null)

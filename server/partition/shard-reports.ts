@@ -11,6 +11,7 @@ import { maxTotalsTold } from '../../network/limits.ts'
 import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type {
+  GetattrReply,
   OperationName,
   RequestOf,
   ShardChangedRequest,
@@ -20,11 +21,22 @@ import { decodeHolding } from '../metadata/holding.ts'
 import { holdingKey, partitionOfKey } from '../metadata/keys.ts'
 import type { Peers } from '../peers.ts'
 import type { PartitionStore } from './partition-store.ts'
+import { type ChangesName, withParent } from './shown-parents.ts'
 import { totalsOf } from './totals.ts'
 
+/** What the directory says of itself then, to whoever alone had changed it. */
+type Shown = GetattrReply | null
+
 interface Telling {
-  readonly running: Promise<void>
-  next: Promise<void> | null
+  readonly running: Promise<Shown>
+  next: Promise<Shown> | null
+}
+
+/** Requests under way that change a name. */
+interface Changing {
+  count: number
+  /** Whose they are; null: of several. */
+  client: string | null
 }
 
 export interface ShardReportsInit {
@@ -37,6 +49,7 @@ export interface ShardReportsInit {
 export class ShardReports {
   readonly #init: ShardReportsInit
   readonly #telling = new Map<Key, Telling>()
+  readonly #changing = new Map<Key, Changing>()
   /** Up to which change each was told; in the order of their last use. */
   readonly #told = new Map<Key, number>()
 
@@ -49,12 +62,9 @@ export class ShardReports {
    * @returns null when there is nothing new.
    * @throws ClusterError CLOSED when nobody could be told: what was done is done.
    */
-  tell(partition: number, ino: Ino): Promise<void> | null {
+  tell(partition: number, ino: Ino): Promise<Shown> | null {
     const key = holdingKey(partition, ino)
-    const record = this.#init.storeOf(partition).get(key)
-    if (record === undefined) return null
-    const told = this.#told.get(key)
-    if (told !== undefined && told >= decodeHolding(ino, record).change) return null
+    if (!this.#hasNews(key, partition, ino)) return null
     const telling = this.#telling.get(key)
     if (telling === undefined) return this.#start(key, partition, ino)
     const again = () => this.#start(key, partition, ino)
@@ -72,9 +82,25 @@ export class ShardReports {
   /** The same handler, whose answers and refusals come after what they show was told. */
   reporting<N extends OperationName>(handler: Handler<N>): Handler<N> {
     return incoming => {
-      const { partition, body } = incoming
-      const away = directoriesOf(body).filter(ino => partitionOfIno(ino) !== partition)
-      return away.length === 0 ? handler(incoming) : this.#reported(handler, incoming, away)
+      const away = directoriesAway(incoming)
+      if (away.length === 0) return handler(incoming)
+      return this.#reported(handler, incoming, away).then(([reply]) => reply)
+    }
+  }
+
+  /** As `reporting`, for what changes a name, and shows the directory when it is the only one to do so. */
+  reportingChange<N extends ChangesName>(handler: Handler<N>): Handler<N> {
+    return async incoming => {
+      const away = directoriesAway(incoming)
+      if (away.length === 0) return await handler(incoming)
+      const keys = away.map(ino => holdingKey(incoming.partition, ino))
+      this.#begin(keys, incoming.peer.hello.id)
+      try {
+        const [reply, shown] = await this.#reported(handler, incoming, away)
+        return withParent(reply, shown.get(incoming.body.parent) ?? null)
+      } finally {
+        this.#end(keys)
+      }
     }
   }
 
@@ -82,18 +108,22 @@ export class ShardReports {
     handler: Handler<N>,
     incoming: Incoming<N>,
     away: readonly Ino[],
-  ): Promise<Reply<N>> {
+  ): Promise<[Reply<N>, ReadonlyMap<Ino, Shown>]> {
+    const { partition } = incoming
     try {
       const reply = await handler(incoming)
-      for (const ino of away) await this.tell(incoming.partition, ino)
-      return reply
+      return [reply, await this.#tellAll(partition, away)]
     } catch (error) {
       // Another refusal says nothing of the shard, which may not even be ours.
-      if (error instanceof PosixError) {
-        for (const ino of away) await this.tell(incoming.partition, ino)
-      }
+      if (error instanceof PosixError) await this.#tellAll(partition, away)
       throw error
     }
+  }
+
+  async #tellAll(partition: number, directories: readonly Ino[]): Promise<ReadonlyMap<Ino, Shown>> {
+    const shown = new Map<Ino, Shown>()
+    for (const ino of directories) shown.set(ino, await this.tell(partition, ino))
+    return shown
   }
 
   /** The partition is served elsewhere: what was told of it says nothing any more. */
@@ -102,7 +132,32 @@ export class ShardReports {
       if (partitionOfKey(key) === partition) this.#told.delete(key)
   }
 
-  #start(key: Key, partition: number, ino: Ino): Promise<void> {
+  #begin(keys: readonly Key[], client: string): void {
+    for (const key of keys) {
+      const changing = this.#changing.get(key)
+      if (changing === undefined) this.#changing.set(key, { count: 1, client })
+      else {
+        changing.count++
+        if (changing.client !== client) changing.client = null
+      }
+    }
+  }
+
+  #end(keys: readonly Key[]): void {
+    for (const key of keys) {
+      const changing = this.#changing.get(key)!
+      if (--changing.count === 0) this.#changing.delete(key)
+    }
+  }
+
+  #hasNews(key: Key, partition: number, ino: Ino): boolean {
+    const record = this.#init.storeOf(partition).get(key)
+    if (record === undefined) return false
+    const told = this.#told.get(key)
+    return told === undefined || told < decodeHolding(ino, record).change
+  }
+
+  #start(key: Key, partition: number, ino: Ino): Promise<Shown> {
     const running = this.#run(key, partition, ino).finally(() => {
       if (this.#telling.get(key)?.next === null) this.#telling.delete(key)
     })
@@ -110,20 +165,25 @@ export class ShardReports {
     return running
   }
 
-  async #run(key: Key, partition: number, ino: Ino): Promise<void> {
+  async #run(key: Key, partition: number, ino: Ino): Promise<Shown> {
+    if (!this.#hasNews(key, partition, ino)) return null
     const request = await this.#reportOf(partition, ino)
-    if (request === null) return
+    if (request === null) return null
+    let shown: Shown
     try {
-      await this.#init.peers.call('shardChanged', partitionOfIno(ino), request)
+      const { body } = await this.#init.peers.call('shardChanged', partitionOfIno(ino), request)
+      shown = body.parent
     } catch (cause) {
       const text = `cannot tell partition ${partitionOfIno(ino)} of a change in directory ${ino}`
       throw new ClusterError('CLOSED', text, { cause })
     }
     this.#told.delete(key)
     this.#told.set(key, request.totals.change)
-    if (this.#told.size <= maxTotalsTold) return
-    const [oldest] = this.#told.keys()
-    this.#told.delete(oldest!)
+    if (this.#told.size > maxTotalsTold) {
+      const [oldest] = this.#told.keys()
+      this.#told.delete(oldest!)
+    }
+    return shown
   }
 
   async #reportOf(partition: number, ino: Ino): Promise<ShardChangedRequest | null> {
@@ -133,11 +193,17 @@ export class ShardReports {
     const record = store.get(key)
     if (record === undefined) return null
     if (store.isStaged(key)) await store.settled()
-    return { ino, partition, incarnation, totals: totalsOf(decodeHolding(ino, record)) }
+    // Who changes it is in the middle of that, and keeps nothing of the directory until it is answered.
+    const client = this.#changing.get(key)?.client ?? null
+    return { ino, partition, incarnation, totals: totalsOf(decodeHolding(ino, record)), client }
   }
 }
 
-/** The directories that a request is about. */
+/** The directories that a request is about, as far as they are at home elsewhere. */
+function directoriesAway({ partition, body }: Incoming<OperationName>): Ino[] {
+  return directoriesOf(body).filter(ino => partitionOfIno(ino) !== partition)
+}
+
 function directoriesOf(request: object): Ino[] {
   const { ino, parent, newParent } = request as RequestOf<'readdir'> & RequestOf<'rename'>
   if (newParent !== undefined && newParent !== parent) return [parent, newParent]

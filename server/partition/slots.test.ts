@@ -17,7 +17,7 @@ function setUp() {
   const remove = (sequence: number, ino: number, slot = 3, partition = 1) =>
     slots.once<'unlink'>(partition, client, { slot, sequence }, async keep => {
       runs++
-      const reply: Reply<'unlink'> = { body: { ino }, payload: [] }
+      const reply: Reply<'unlink'> = { body: { ino, parent: null }, payload: [] }
       put(keep(reply))
       return reply
     })
@@ -43,7 +43,7 @@ test('a repeat gets the reply that was kept also after a restart', async t => {
   const again = new Slots({ get: key => content.get(key) })
   const run = () => t.fail('it ran twice') as never
   const reply = await again.once<'unlink'>(1, client, { slot: 3, sequence: 5 }, run)
-  t.deepEqual(reply.body, { ino: 77 })
+  t.deepEqual(reply.body, { ino: 77, parent: null })
   const old = again.once<'unlink'>(1, client, { slot: 3, sequence: 4 }, run)
   const error = await t.throwsAsync(old, { instanceOf: ClusterError })
   t.is(error?.code, 'STALE_SLOT')
@@ -56,7 +56,7 @@ test('slots, partitions and clients are apart', async t => {
   await remove(9, 2, 4)
   await remove(9, 3, 3, 2)
   await slots.once<'unlink'>(1, 'cd'.repeat(16), { slot: 3, sequence: 1 }, async () => ({
-    body: { ino: 4 },
+    body: { ino: 4, parent: null },
     payload: [],
   }))
   t.is(runs(), 3)
@@ -86,7 +86,7 @@ test('a repeat waits for the attempt that is under way, and an older one is refu
   const repeat = slots.once<'unlink'>(1, client, { slot: 0, sequence: 2 }, () => t.fail() as never)
   const old = slots.once<'unlink'>(1, client, { slot: 0, sequence: 1 }, () => t.fail() as never)
   await t.throwsAsync(old, { message: /STALE_SLOT/ })
-  first.resolve({ body: { ino: 5 }, payload: [] })
+  first.resolve({ body: { ino: 5, parent: null }, payload: [] })
   t.deepEqual([(await running).body.ino, (await repeat).body.ino], [5, 5])
 })
 

@@ -113,6 +113,29 @@ test('a message of another life of the server has it asked', async t => {
   t.is(size(), 1)
 })
 
+test('an answer that comes later than a message of another life of the server does not count', async t => {
+  const { totals, asked, size, waiting } = await makeHome()
+  const asking = waiting()
+  totals.learn(ino, away!, told(5, 2, { incarnation: 'second' }))
+  asked[0]!.answer.resolve(told(700, 3))
+  await asking
+  const again = waiting()
+  asked[1]!.answer.resolve(told(5, 2, { incarnation: 'second' }))
+  await again
+  t.is(size(), 2)
+})
+
+test('news are what was not told yet, of any life of the server', async t => {
+  const { totals, asked, waiting } = await makeHome()
+  t.true(totals.isNews(ino, away!, told(7, 3)), 'nothing was told')
+  const asking = waiting()
+  asked[0]!.answer.resolve(told(7, 3))
+  await asking
+  t.false(totals.isNews(ino, away!, told(7, 3)))
+  t.true(totals.isNews(ino, away!, told(8, 3)))
+  t.true(totals.isNews(ino, away!, told(7, 3, { incarnation: 'second' })))
+})
+
 test('a shard that cannot be asked is asked again by the next who wants to know', async t => {
   const { asked, size, waiting } = await makeHome()
   const asking = waiting()

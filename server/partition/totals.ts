@@ -65,10 +65,31 @@ export class DirectoryTotals {
 
   /** The inode with what its shards count. @throws LockedKey until all of them have been asked. */
   merged(batch: Batch, inode: Inode): Inode {
+    const { totals, unknown } = this.#counted(batch, inode)
+    if (unknown.length === 0) return withTotals(inode, totals)
+    const key = inodeKey(partitionOfIno(inode.ino), inode.ino)
+    // Who has a lease from before this was forgotten says what it was told then.
+    batch.assertUnleased(key)
+    const asked = unknown.map(([partition, known]) => this.#ask(inode.ino, partition, known))
+    const all = Promise.all(asked).then(() => undefined)
+    all.catch(() => undefined)
+    throw new LockedKey(key, all)
+  }
+
+  /** As `merged`; null when shards would have to be asked. */
+  mergedIfKnown(batch: Batch, inode: Inode): Inode | null {
+    const { totals, unknown } = this.#counted(batch, inode)
+    return unknown.length === 0 ? withTotals(inode, totals) : null
+  }
+
+  #counted(
+    batch: Batch,
+    inode: Inode,
+  ): { readonly totals: ShardTotals[]; readonly unknown: [Partition, Known][] } {
     const home = partitionOfIno(inode.ino)
     const directory = this.#of(inode.ino)
     const totals: ShardTotals[] = []
-    const asked: Promise<void>[] = []
+    const unknown: [Partition, Known][] = []
     for (const partition of this.#partitionsOf(directory, inode.ino, inode.shards)) {
       if (partition === home) {
         const holding = findHolding(batch, home, inode.ino)
@@ -76,13 +97,20 @@ export class DirectoryTotals {
         continue
       }
       const known = knownOf(directory, partition)
-      if (known.told !== null) totals.push(known.told.totals)
-      else asked.push(this.#ask(inode.ino, partition, known))
+      if (known.told === null) unknown.push([partition, known])
+      else totals.push(known.told.totals)
     }
-    if (asked.length === 0) return withTotals(inode, totals)
-    const all = Promise.all(asked).then(() => undefined)
-    all.catch(() => undefined)
-    throw new LockedKey(inodeKey(home, inode.ino), all)
+    return { totals, unknown }
+  }
+
+  /** Whether the shard is not known to have counted so already. */
+  isNews(ino: Ino, partition: Partition, told: ShardTotalsReply): boolean {
+    const before = this.#directories.get(ino)?.known.get(partition)?.told ?? null
+    return (
+      before === null ||
+      before.incarnation !== told.incarnation ||
+      before.totals.change < told.totals.change
+    )
   }
 
   /** A shard has changed. */
@@ -130,7 +158,10 @@ export class DirectoryTotals {
     const { doubts } = known
     try {
       const { body } = await this.#peers.call('shardTotals', partition, { ino })
-      if (known.doubts === doubts) known.told = newer(body, known.meanwhile)
+      const { meanwhile } = known
+      // Which of two lives of the server came later, an answer does not say.
+      const mixed = meanwhile !== null && meanwhile.incarnation !== body.incarnation
+      if (known.doubts === doubts && !mixed) known.told = newer(body, meanwhile)
     } catch (cause) {
       if (!isPassing(cause) || isAbsent(cause)) throw cause
       // Whoever asked here is not to take its way to this server for the one that is silent.
@@ -180,13 +211,8 @@ function doubtOne(known: Known): void {
   known.doubts++
 }
 
-/** `one`, unless the other is of the same incarnation and newer. */
 function newer(one: ShardTotalsReply, other: ShardTotalsReply | null): ShardTotalsReply {
-  const later =
-    other !== null &&
-    other.incarnation === one.incarnation &&
-    other.totals.change > one.totals.change
-  return later ? other : one
+  return other !== null && other.totals.change > one.totals.change ? other : one
 }
 
 export function totalsOf({

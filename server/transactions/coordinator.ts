@@ -38,6 +38,8 @@ export interface Transaction {
   readonly id: string
   /** Where it runs. */
   readonly partition: number
+  /** Whom it runs for. */
+  readonly client: string
   readonly partitionCount: number
   /** Runs here, in one tick, on what the transaction has gathered so far. */
   local<T>(step: (context: OperationContext) => T): T
@@ -89,6 +91,10 @@ class Attempt implements Transaction {
 
   get partition(): number {
     return this.#partition.id
+  }
+
+  get client(): string {
+    return this.context.client
   }
 
   range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {

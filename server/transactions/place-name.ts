@@ -24,6 +24,7 @@ export async function placeName(
   const { replaced } = await transaction.run(partition, 'placeEntry', argument)
   // What the shard counts changes when it hears of the decision, and not, as seen from here, with it.
   const remote = partition !== transaction.partition
-  if (remote) await transaction.ask('doubtTotals', home, { ino, partition })
+  const { client } = transaction
+  if (remote) await transaction.ask('doubtTotals', home, { ino, partition, client })
   return { partition, replaced }
 }

@@ -48,7 +48,7 @@ export const rename: Script<'rename'> = async (transaction, request) => {
   }
   const { partition, replaced } = await placeName(transaction, placed)
   if (replaced?.ino !== moved.ino) await settle(transaction, request, moved, replaced)
-  return { body: { ino: moved.ino, partition }, payload: noPayload }
+  return { body: { ino: moved.ino, partition, parent: null }, payload: noPayload }
 }
 
 /** The other half: the old name, the inode that moved, and the one that was replaced. */

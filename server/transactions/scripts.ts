@@ -42,7 +42,7 @@ export const mkdir: Script<'mkdir'> = async (transaction, request) => {
     putChild(context.batch, shard, name, attributes)
     touchShard(context, shard, { entries: 1, subdirectories: 1 })
   })
-  return { body: { attributes }, payload: noPayload }
+  return { body: { attributes, parent: null }, payload: noPayload }
 }
 
 /** A directory has its parent's settings; a volume may bring its own. */
@@ -80,7 +80,7 @@ export const rmdir: Script<'rmdir'> = async (transaction, request) => {
     return child
   })
   await removeDirectory(transaction, entry.ino, entry.ino === request.known)
-  return { body: { ino: entry.ino }, payload: noPayload }
+  return { body: { ino: entry.ino, parent: null }, payload: noPayload }
 }
 
 export const unlink: Script<'unlink'> = async (transaction, request) => {
@@ -94,7 +94,7 @@ export const unlink: Script<'unlink'> = async (transaction, request) => {
   })
   const { ino } = entry
   await transaction.run(partitionOfIno(ino), 'dropLink', { ino, known: ino === request.known })
-  return { body: { ino: entry.ino }, payload: noPayload }
+  return { body: { ino: entry.ino, parent: null }, payload: noPayload }
 }
 
 export const link: Script<'link'> = async (transaction, request) => {
@@ -110,5 +110,5 @@ export const link: Script<'link'> = async (transaction, request) => {
     putChild(context.batch, shard, request.name, attributes)
     touchShard(context, shard, { entries: 1, subdirectories: 0 })
   })
-  return { body: { attributes }, payload: noPayload }
+  return { body: { attributes, parent: null }, payload: noPayload }
 }

@@ -79,6 +79,8 @@ function commandsOf(often: typeof weights): fc.Arbitrary<Command> {
 }
 
 export const command = commandsOf(weights)
+/** Of directories that are split, whose listing is a call for each shard. */
+export const splitCommand = commandsOf({ ...weights, readdir: 0, getattr: 6, lookup: 6 })
 export const dataCommand = commandsOf(dataWeights)
 
 /** What a client has seen so far, newest first. */

@@ -2,7 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import type { Call } from './calls.ts'
-import { command, dataCommand } from './commands.ts'
+import { command, dataCommand, splitCommand } from './commands.ts'
 import { describe } from './describe.ts'
 import { type Event, linearize } from './linearize.ts'
 import { parametersOf } from './parameters.ts'
@@ -38,14 +38,20 @@ async function check(plan: Plan): Promise<void> {
     throw new Error(`${faults.join('\n')}\n${describe({ events: judged, lost }, verdict)}`)
 }
 
-const names = { command, opens: false, inlineBytes: [null] }
-const data = { command: dataCommand, opens: true, inlineBytes: [null, 0, 10] }
+const names = { command, opens: false, inlineBytes: [null], splitEntries: [null] }
+const data = { command: dataCommand, opens: true, inlineBytes: [null, 0, 10], splitEntries: [null] }
 
 const skies: { readonly [title: string]: PlanOptions } = {
   'about names, while nothing disturbs them': { ...names, troubles: 0 },
   'about names, while servers restart, connections break and clients end': {
     ...names,
     troubles: 5,
+  },
+  'about names, while directories are split': {
+    ...names,
+    command: splitCommand,
+    splitEntries: [1, 2, 3],
+    troubles: 0,
   },
   'about data, while nothing disturbs them': { ...data, troubles: 0 },
   'about data, while servers restart and connections break': { ...data, troubles: 5 },

@@ -10,8 +10,10 @@ import type { SimulatedEnv } from '../../network/env/simulated.ts'
 import { chunkBytes, minBlockBytes, protocolVersion } from '../../network/limits.ts'
 import { silentLog } from '../../network/log.ts'
 import { connect } from '../../network/rpc/connect.ts'
+import type { Handler, Incoming } from '../../network/rpc/contract.ts'
 import { serve } from '../../network/rpc/serve.ts'
 import { MemoryNetwork } from '../../network/transport/memory.ts'
+import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Key } from '../../server/metadata/contract.ts'
 import { faultsIn } from '../../server/testing/checker.ts'
@@ -27,6 +29,8 @@ export interface SimulationInit {
   readonly lossRate?: number
   /** Files longer than so many bytes have their data in blocks; without, none has. */
   readonly inlineBytes?: number
+  /** Entries that make a directory too large for one partition. */
+  readonly splitEntries?: number
 }
 
 /** Of each server: more than a run writes. */
@@ -40,6 +44,8 @@ const volume = 'v'
 export class SimulatedCluster {
   readonly servers: TestCluster
   readonly env: SimulatedEnv
+  /** A client has asked a server for something. */
+  onCall: (name: string) => void = () => undefined
   readonly #network: MemoryNetwork
   readonly #ended = new Set<string>()
   #clientCount = 0
@@ -52,6 +58,7 @@ export class SimulatedCluster {
       partitions,
       slowestMs: 2 * slowestMs,
       ...(init.inlineBytes === undefined ? {} : { dataBytes }),
+      ...(init.splitEntries === undefined ? {} : { splitEntries: init.splitEntries }),
     })
     this.env = this.servers.env
     this.#network = new MemoryNetwork(this.env, {
@@ -106,13 +113,19 @@ export class SimulatedCluster {
     const server = await this.servers.startServer(id)
     // It may have been ended while it started.
     if (this.servers.servers.get(id) !== server) return
-    const { service } = server
+    const heard = Object.entries(server.service).map(([name, handler]) => [
+      name,
+      (incoming: Incoming<OperationName>) => {
+        this.onCall(name)
+        return (handler as Handler<OperationName>)(incoming)
+      },
+    ])
     await serve({
       env: this.env,
       transport: this.#network.transport(id),
       address: `memory:${id}`,
       hello: { version: protocolVersion, cluster: this.servers.view.cluster, role: 'server', id },
-      service,
+      service: Object.fromEntries(heard),
       log: () => undefined,
     })
   }

@@ -28,6 +28,8 @@ export interface Plan {
   readonly lossRate: number
   /** Of files that keep their data beside the inode; null: of all. */
   readonly inlineBytes: number | null
+  /** Entries that make a directory too large for one partition; null: none is. */
+  readonly splitEntries: number | null
   /** All clients have the same file open. */
   readonly opens: boolean
   /** What each client does, in several sequences at a time. */
@@ -54,6 +56,7 @@ export interface PlanOptions {
   /** At most. */
   readonly troubles: number
   readonly inlineBytes: readonly (number | null)[]
+  readonly splitEntries: readonly (number | null)[]
   readonly opens: boolean
   readonly command: fc.Arbitrary<Command>
 }
@@ -66,6 +69,7 @@ export function planOf(options: PlanOptions): fc.Arbitrary<Plan> {
     slowestMs: fc.constantFrom(1, 3, 10),
     lossRate: options.troubles > 0 ? fc.constantFrom(0, 0.01, 0.05) : fc.constant(0),
     inlineBytes: fc.constantFrom(...options.inlineBytes),
+    splitEntries: fc.constantFrom(...options.splitEntries),
     opens: fc.constant(options.opens),
     clients: fc.array(lanes, { minLength: 1, maxLength: 3, size: 'max' }),
     troubles: fc.array(trouble, { maxLength: options.troubles, size: 'max' }),
@@ -102,9 +106,12 @@ class Storm {
   }
 
   static async prepare(plan: Plan): Promise<Storm> {
-    const { inlineBytes, seed, slowestMs, lossRate } = plan
-    const blocks = inlineBytes === null ? {} : { inlineBytes }
-    const cluster = await SimulatedCluster.start({ seed, slowestMs, lossRate, ...blocks })
+    const { inlineBytes, splitEntries, seed, slowestMs, lossRate } = plan
+    const cluster = await SimulatedCluster.start({
+      ...{ seed, slowestMs, lossRate },
+      ...(inlineBytes === null ? {} : { inlineBytes }),
+      ...(splitEntries === null ? {} : { splitEntries }),
+    })
     const connections = []
     for (const _ of plan.clients) connections.push(await cluster.connect())
     const storm = new Storm(plan, cluster, connections[0]!.fileSystem)

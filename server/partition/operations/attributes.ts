@@ -18,9 +18,7 @@ export const getattr: Operation<'getattr'> = ({ batch, totals }, request) => {
   const inode = readInode(batch, request.ino)
   const isWhole = inode.shards.length === 0
   const attributes = attributesOf(isWhole ? inode : totals.merged(batch, inode))
-  // What the shards count changes without a word to the inode.
-  const leaseMs = isWhole ? leaseInode(batch, inode.ino) : 0
-  return { body: { attributes, leaseMs }, payload: noPayload }
+  return { body: { attributes, leaseMs: leaseInode(batch, inode.ino) }, payload: noPayload }
 }
 
 export const setattr: Operation<'setattr'> = (context, request) => {

@@ -53,7 +53,8 @@ export const create: Operation<'create'> = (context, request) => {
   const quota = context.usage.isLimited(inode.volume) ? ({ limited: true } as const) : {}
   const attributes = attributesOf(inode)
   const leaseMs = leaseInode(batch, ino)
-  return { body: { attributes, created: true, leaseMs, ...quota }, payload: noPayload }
+  const body = { attributes, created: true, leaseMs, parent: null, ...quota }
+  return { body, payload: noPayload }
 }
 
 /**
@@ -71,7 +72,7 @@ function openExisting(
   if (entry.type !== fileType.regular || !local) throw new PosixError('EEXIST')
   const inode = readInode(context.batch, entry.ino)
   if (request.open) context.sessions.opened(context.client, inode.ino)
-  return { attributes: attributesOf(inode), created: false, leaseMs: 0 }
+  return { attributes: attributesOf(inode), created: false, leaseMs: 0, parent: null }
 }
 
 export const readlink: Operation<'readlink'> = ({ batch }, request) => {

@@ -28,6 +28,7 @@ const changed = z.object({
   ino: z.number(),
   partition: z.number(),
   incarnation: z.string(),
+  client: z.string().nullable(),
   totals: z.object({
     change: z.number(),
     mtimeNs: z.bigint(),

@@ -1,0 +1,130 @@
+/** What a client says without asking is what it would be told, whoever has changed it meanwhile. */
+import test from 'ava'
+import type { FileSystem } from '../../client/fs/contract.ts'
+import { SimulatedCluster } from './simulated-cluster.ts'
+
+const owner = { uid: 0, gid: 0 }
+const nameOf = (text: string) => Buffer.from(text)
+
+/** Two clients and a directory that the first of them has made, with as many files as asked for. */
+async function setUp(files: number, splitEntries?: number) {
+  const cluster = await SimulatedCluster.start({
+    seed: 7,
+    slowestMs: 1,
+    ...(splitEntries === undefined ? {} : { splitEntries }),
+  })
+  const [here, there] = [(await cluster.connect()).fileSystem, (await cluster.connect()).fileSystem]
+  const wait = <T>(promise: Promise<T>) => cluster.passing(promise)
+  const { ino } = await wait(here.mkdir(here.root, nameOf('d'), 0o755, owner))
+  const make = (fileSystem: FileSystem, name: string) =>
+    wait(fileSystem.mknod(ino, nameOf(name), 0o100644, 0, owner))
+  await wait(here.getattr(ino))
+  for (let index = 0; index < files; index++) await make(here, `f${index}`)
+  const has = async (fileSystem: FileSystem, name: string) => {
+    try {
+      await wait(fileSystem.lookup(ino, nameOf(name)))
+      return true
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ENOENT') return false
+      throw error
+    }
+  }
+  const size = async (fileSystem: FileSystem) => (await wait(fileSystem.getattr(ino))).size
+  return { cluster, here, there, ino, wait, make, has, size }
+}
+
+/** Names of the operations that servers are asked for from now on. */
+function listen(cluster: SimulatedCluster): string[] {
+  const asked: string[] = []
+  cluster.onCall = name => asked.push(name)
+  return asked
+}
+
+test('a name that is made in a directory whose names are all known takes one call', async t => {
+  const { cluster, here, make, has, size } = await setUp(3)
+  const asked = listen(cluster)
+  t.is(await size(here), 3)
+  t.false(await has(here, 'g'))
+  await make(here, 'g')
+  t.is(await size(here), 4)
+  t.true(await has(here, 'g'))
+  t.deepEqual(
+    asked.filter(name => name !== 'lookup'),
+    ['create'],
+  )
+})
+
+test('a name that another client has made is found by one that knew all the others', async t => {
+  const { here, there, make, has, size } = await setUp(3)
+  t.false(await has(here, 'g'))
+  await make(there, 'g')
+  t.true(await has(here, 'g'))
+  await make(there, 'h')
+  await size(here)
+  t.true(await has(here, 'h'))
+  t.false(await has(here, 'i'))
+})
+
+type Setting = Awaited<ReturnType<typeof setUp>>
+
+const unchanging: { readonly [title: string]: (setting: Setting) => Promise<void> } = {
+  'an open of what is there': async ({ here, ino, wait }) => {
+    const options = { exclusive: false, truncate: false }
+    const opened = await wait(here.create(ino, nameOf('f0'), 0o644, owner, options))
+    here.release(opened.file)
+  },
+  'a rename to another name of the same': async ({ here, ino, wait }) =>
+    await wait(here.rename(ino, nameOf('f0'), ino, nameOf('same'), 0)),
+}
+
+for (const [title, act] of Object.entries(unchanging)) {
+  test(`${title} does not hide what another client has made`, async t => {
+    const setting = await setUp(1)
+    const { cluster, here, there, ino, wait, make, has } = setting
+    const file = await wait(here.lookup(ino, nameOf('f0')))
+    await wait(here.link(file.ino, ino, nameOf('same')))
+    const asked = listen(cluster)
+    t.false(await has(here, 'other'))
+    t.deepEqual(asked, [], 'all names are known')
+    await make(there, 'other')
+    // What somebody had to wait for is leased again.
+    await cluster.env.advance(5_000)
+    await act(setting)
+    t.true(await has(here, 'other'))
+  })
+}
+
+test('a directory that is split is told as it is, whoever has changed a shard', async t => {
+  const { cluster, here, there, ino, wait, make, size } = await setUp(16, 2)
+  await cluster.env.advance(5_000)
+  const asked = listen(cluster)
+  t.is(await size(here), 16)
+  t.is(await size(here), 16)
+  t.is(asked.filter(name => name === 'getattr').length, 1, 'it is leased')
+  for (let index = 0; index < 8; index++) {
+    await cluster.env.advance(5_000)
+    t.is(await size(here), 16 + index)
+    await make(there, `g${index}`)
+    t.is(await size(here), 17 + index)
+  }
+  const elsewhere = (await wait(there.mkdir(there.root, nameOf('e'), 0o755, owner))).ino
+  for (let index = 0; index < 8; index++) {
+    await wait(there.mknod(elsewhere, nameOf('h'), 0o100644, 0, owner))
+    await cluster.env.advance(5_000)
+    t.is(await size(here), 24 + index)
+    await wait(there.rename(elsewhere, nameOf('h'), ino, nameOf(`h${index}`), 0))
+    t.is(await size(here), 25 + index)
+  }
+})
+
+test('who makes names in a directory that is split is told its attributes with the answer', async t => {
+  const { cluster, here, make, size } = await setUp(16, 2)
+  await cluster.env.advance(5_000)
+  await size(here)
+  const asked = listen(cluster)
+  for (let index = 0; index < 8; index++) {
+    await make(here, `g${index}`)
+    t.is(await size(here), 17 + index)
+  }
+  t.false(asked.includes('getattr'))
+})
