@@ -12,7 +12,8 @@ import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 
-interface Known {
+/** Begun when the directory was found empty: who asks for a change tells by it what was known before. */
+export interface Known {
   change: number
   readonly hashes: Set<number>
 }
@@ -34,6 +35,11 @@ export class KnownNames {
     return this.#count
   }
 
+  /** To be called before a change is asked for, for `changed`. */
+  before(ino: Ino): Known | undefined {
+    return this.#directories.get(ino)
+  }
+
   /** What an inode said of itself. */
   saw({ ino, mode, size, change }: Attributes): void {
     if (size > 0 || !isDirectory(mode)) return
@@ -47,12 +53,14 @@ export class KnownNames {
   /**
    * This client has made, or removed, one name.
    * @param attributes the directory's, as they were at some time after.
+   * @param before what was known before it was asked for: of what was found out meanwhile nobody can say whether
+   * it has the change in it already, and the next one is somebody else's.
    */
-  changed(attributes: Attributes, name: Name): void {
+  changed(attributes: Attributes, name: Name, before: Known | undefined): void {
     const { ino, change } = attributes
     const known = this.#directories.get(ino)
     // Another one than this client's, too: and who knows what that was.
-    if (known?.change !== change - 1) {
+    if (known === undefined || known !== before || known.change !== change - 1) {
       this.#forget(ino)
       return
     }

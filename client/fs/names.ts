@@ -239,12 +239,15 @@ export function mutateName<N extends NameMutation>(
 ): Promise<Changed<N> & { readonly partition: Partition }> {
   return atName(context, request.parent, request.name, async partition => {
     const askedMs = context.cluster.leases.nowMs()
+    const before = context.names.before(request.parent)
     const changed = await context.cluster.mutate(operation, partition, request)
     const { parent } = changed.body
     if (parent !== null) {
       const { attributes, leaseMs } = parent
       context.cluster.leases.keepChanged(attributes, askedMs, leaseMs)
-      if (isOneChange(operation, changed.body)) context.names.changed(attributes, request.name)
+      if (isOneChange(operation, changed.body)) {
+        context.names.changed(attributes, request.name, before)
+      }
       context.names.saw(attributes)
     }
     return { ...changed, partition }

@@ -1,6 +1,7 @@
 /** What a client says without asking is what it would be told, whoever has changed it meanwhile. */
 import test from 'ava'
 import type { FileSystem } from '../../client/fs/contract.ts'
+import { ClusterError } from '../../network/errors.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 
 const owner = { uid: 0, gid: 0 }
@@ -31,6 +32,11 @@ async function setUp(files: number, splitEntries?: number) {
   }
   const size = async (fileSystem: FileSystem) => (await wait(fileSystem.getattr(ino))).size
   return { cluster, here, there, ino, wait, make, has, size }
+}
+
+/** Nothing gets to this client for so long. */
+async function cutFor(cluster: SimulatedCluster, endpoint: string, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed++) await cluster.cut(endpoint)
 }
 
 /** Names of the operations that servers are asked for from now on. */
@@ -127,4 +133,27 @@ test('who makes names in a directory that is split is told its attributes with t
     t.is(await size(here), 17 + index)
   }
   t.false(asked.includes('getattr'))
+})
+
+test('an answer that comes late does not have another client’s name taken for the own change', async t => {
+  const { cluster, here, there, ino, wait, make, has, size } = await setUp(1)
+  let asked = 0
+  let held = true
+  cluster.onCall = name => {
+    if (name !== 'unlink') return
+    asked++
+    // It is done, and the answer is lost; the repeat has to wait.
+    if (asked === 1) void cutFor(cluster, 'client1', 100)
+    else if (held) throw new ClusterError('NOT_READY', 'not yet')
+  }
+  const removing = here.unlink(ino, nameOf('f0'))
+  await cluster.env.advance(500)
+  t.is(await size(here), 0)
+  await make(there, 'other')
+  held = false
+  await wait(removing)
+  t.true(asked > 1)
+  await cluster.env.advance(5_000)
+  t.is(await size(here), 1)
+  t.true(await has(here, 'other'))
 })
