@@ -322,15 +322,16 @@ function transactionOperations({
   coordinator,
   participant,
   metadata,
+  reports,
   boot,
 }: ServiceInit): Service {
   return {
-    async prepare(incoming) {
+    prepare: reports.reportingRefusal(async incoming => {
       const partition = admit(incoming)
       if (growing.has(incoming.body.leg)) metadata.admitGrowth()
       const result = await participant.prepare(partition, incoming.body, incoming.peer.hello.id)
       return { body: { result }, payload: noPayload }
-    },
+    }),
     async decide(incoming) {
       const { transaction, commit } = incoming.body
       await participant.decide(admit(incoming), transaction, commit)

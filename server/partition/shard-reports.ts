@@ -82,7 +82,7 @@ export class ShardReports {
   /** The same handler, whose answers and refusals come after what they show was told. */
   reporting<N extends OperationName>(handler: Handler<N>): Handler<N> {
     return incoming => {
-      const away = directoriesAway(incoming)
+      const away = directoriesAway(incoming.partition, incoming.body)
       if (away.length === 0) return handler(incoming)
       return this.#reported(handler, incoming, away).then(([reply]) => reply)
     }
@@ -91,7 +91,7 @@ export class ShardReports {
   /** As `reporting`, for what changes a name, and shows the directory when it is the only one to do so. */
   reportingChange<N extends ChangesName>(handler: Handler<N>): Handler<N> {
     return async incoming => {
-      const away = directoriesAway(incoming)
+      const away = directoriesAway(incoming.partition, incoming.body)
       if (away.length === 0) return await handler(incoming)
       const keys = away.map(ino => holdingKey(incoming.partition, ino))
       this.#begin(keys, incoming.peer.hello.id)
@@ -100,6 +100,22 @@ export class ShardReports {
         return withParent(reply, shown.get(incoming.body.parent) ?? null)
       } finally {
         this.#end(keys)
+      }
+    }
+  }
+
+  /** As `reporting`, for a part of a transaction that is refused; what is granted is doubted before it is decided. */
+  reportingRefusal(handler: Handler<'prepare'>): Handler<'prepare'> {
+    return async incoming => {
+      try {
+        return await handler(incoming)
+      } catch (error) {
+        if (error instanceof PosixError) {
+          const { partition, body } = incoming
+          const away = directoriesAway(partition, Object(body.argument))
+          await this.#tellAll(partition, away)
+        }
+        throw error
       }
     }
   }
@@ -200,8 +216,10 @@ export class ShardReports {
 }
 
 /** The directories that a request is about, as far as they are at home elsewhere. */
-function directoriesAway({ partition, body }: Incoming<OperationName>): Ino[] {
-  return directoriesOf(body).filter(ino => partitionOfIno(ino) !== partition)
+function directoriesAway(partition: number, request: object): Ino[] {
+  return directoriesOf(request).filter(
+    ino => Number.isSafeInteger(ino) && partitionOfIno(ino) !== partition,
+  )
 }
 
 function directoriesOf(request: object): Ino[] {

@@ -6,6 +6,7 @@ import { SimulatedCluster } from './simulated-cluster.ts'
 
 const owner = { uid: 0, gid: 0 }
 const nameOf = (text: string) => Buffer.from(text)
+const noReplace = 1
 
 /** Two clients and a directory that the first of them has made, with as many files as asked for. */
 async function setUp(files: number, splitEntries?: number) {
@@ -156,4 +157,27 @@ test('an answer that comes late does not have another client’s name taken for 
   await cluster.env.advance(5_000)
   t.is(await size(here), 1)
   t.true(await has(here, 'other'))
+})
+
+test('who is refused for a name in a directory that is split is not told of it before the others', async t => {
+  const { cluster, here, there, ino, wait, has, size } = await setUp(16, 2)
+  const third = (await cluster.connect()).fileSystem
+  const elsewhere = (await wait(third.mkdir(third.root, nameOf('e'), 0o755, owner))).ino
+  let refused = 0
+  for (let index = 0; index < 60; index++) {
+    const [own, name] = [nameOf(`h${index}`), nameOf(`g${index}`)]
+    await wait(third.mknod(elsewhere, own, 0o100644, 0, owner))
+    t.false(await has(there, `g${index}`), 'it has learnt where names are')
+    await cluster.env.advance(5_000)
+    const renaming = third.rename(elsewhere, own, ino, name, noReplace).catch(() => refused++)
+    await cluster.env.advance((index % 5) + 1)
+    const making = there.mknod(ino, name, 0o100644, 0, owner)
+    making.catch(() => undefined)
+    // It has a lease from before what the others are told.
+    const looking = here.getattr(ino)
+    await wait(renaming)
+    t.is(await size(here), 17 + index)
+    await wait(Promise.allSettled([making, looking]))
+  }
+  t.true(refused > 0)
 })
