@@ -31,7 +31,10 @@ test('a change does not count to what was found out after it was asked for', t =
   const before = names.before(16)
   names.saw(directory(7, 0))
   names.changed(directory(8, 1), nameOf('a'), before)
-  t.false(names.lacks(directory(8, 1), nameOf('b')), 'the change may have been one of those before 7')
+  t.false(
+    names.lacks(directory(8, 1), nameOf('b')),
+    'the change may have been one of those before 7',
+  )
 })
 
 test('what holds entries, or is no directory, is not known for having been seen', t => {

@@ -1,6 +1,7 @@
 /** What a check does in one partition as a part of a transaction: looks at inodes and names, and repairs them. */
 import { z } from 'zod'
 import { PosixError } from '../../network/errors.ts'
+import { shardSlots } from '../../network/limits.ts'
 import { hashOfCookie, isShardMap } from '../../network/placement/shards.ts'
 import { fileType, isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { checksumBytes } from '../../network/wire/checksum.ts'
@@ -131,6 +132,7 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
     // What its blocks take is known to their servers only: as if there were no holes.
     writeInode(batch, {
       ...made,
+      change: facts.changeFloorOfLost,
       nlink,
       size: wholeSize,
       generation: reserved > 0 ? generation : Math.max(generation, facts.generationFloor),
@@ -161,7 +163,9 @@ export const checkingLegs: { readonly [L in keyof CheckingResults]: CheckingLeg<
     const key = holdingKey(facts.partition, directory.ino)
     const before = readableHolding(directory.ino, getTolerantly(batch, key))
     const holding = before ?? emptyHolding(directory)
-    const change = nextChange(facts, holding)
+    // Clients know the names that were in it at a change: of one that comes again they would say what was.
+    const change =
+      before === null ? Math.floor(facts.changeFloorOfLost / shardSlots) : nextChange(facts, before)
     const times = { mtimeNs: nowNs, ctimeNs: nowNs }
     const counted = { ...holding, ...directory, ...times, change, shards, subdirectories }
     writeHolding(batch, facts.partition, counted)

@@ -75,6 +75,11 @@ export class PartitionFacts {
     return this.#earlierBoots * changesPerBoot
   }
 
+  /** As `changeFloor`, for what is made again because its counter cannot be read: beyond what that can have been. */
+  get changeFloorOfLost(): number {
+    return this.changeFloor + changesPerBoot / 2
+  }
+
   /** No new generation of a file's blocks is lower from now on. */
   get generationFloor(): number {
     return this.#earlierBoots * generationsPerBoot
