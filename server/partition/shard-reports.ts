@@ -98,6 +98,10 @@ export class ShardReports {
       try {
         const [reply, shown] = await this.#reported(handler, incoming, away)
         return withParent(reply, shown.get(incoming.body.parent) ?? null)
+      } catch (error) {
+        // A report may name this client, on the word that it keeps nothing: it asks for the directory next.
+        if (error instanceof ClusterError && error.code === 'MISPLACED') await this.#reportsOf(keys)
+        throw error
       } finally {
         this.#end(keys)
       }
@@ -140,6 +144,12 @@ export class ShardReports {
     const shown = new Map<Ino, Shown>()
     for (const ino of directories) shown.set(ino, await this.tell(partition, ino))
     return shown
+  }
+
+  /** Resolves when what is being told of these has been told, or could not be. */
+  async #reportsOf(keys: readonly Key[]): Promise<void> {
+    const tellings = keys.map(key => this.#telling.get(key))
+    await Promise.allSettled(tellings.map(telling => telling?.next ?? telling?.running))
   }
 
   /** The partition is served elsewhere: what was told of it says nothing any more. */
