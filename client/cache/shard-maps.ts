@@ -27,6 +27,11 @@ export class ShardMaps {
     this.#limit = limit
   }
 
+  /** Whether the directory is split, as far as this client knows. */
+  has(directory: Ino): boolean {
+    return this.#maps.has(directory)
+  }
+
   partitionOfName(directory: Ino, name: Name): Partition {
     const map = this.#maps.size === 0 ? undefined : this.#maps.get(directory)
     if (map === undefined) return partitionOfIno(directory)

@@ -38,9 +38,11 @@ interface Found {
  * Asks the inode that the entry named last at the same time as the entry: one round trip if it still does.
  */
 async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Found> {
-  const { hints, inodes, names, cluster } = context
+  const { hints, inodes, names, shards, cluster } = context
   const directory = cluster.leases.attributes(parent)
-  if (directory !== undefined && names.lacks(directory, name)) throw new PosixError('ENOENT')
+  // What a shard lost with its power, and another one gained, adds up to the same `change` as before.
+  const whole = directory !== undefined && !shards.has(parent)
+  if (whole && names.lacks(directory, name)) throw new PosixError('ENOENT')
   const leased = cluster.leases.named(parent, name)
   if (leased !== undefined) {
     return { ino: leased, attributes: await attributesIfThere(context, leased) }

@@ -72,6 +72,18 @@ test('a name that another client has made is found by one that knew all the othe
   t.false(await has(here, 'i'))
 })
 
+test('which names a directory that is split does not have, its shards are asked', async t => {
+  const { cluster, here, ino, wait, make, has, size } = await setUp(16, 2)
+  for (let index = 0; index < 16; index++) await wait(here.unlink(ino, nameOf(`f${index}`)))
+  await cluster.env.advance(5_000)
+  t.is(await size(here), 0)
+  await make(here, 'g')
+  await size(here)
+  const asked = listen(cluster)
+  t.false(await has(here, 'h'))
+  t.deepEqual(asked, ['lookup'])
+})
+
 type Setting = Awaited<ReturnType<typeof setUp>>
 
 const unchanging: { readonly [title: string]: (setting: Setting) => Promise<void> } = {
