@@ -76,7 +76,9 @@ export class ShardReports {
   async announce(partition: number, ino: Ino): Promise<void> {
     const request = await this.#reportOf(partition, ino)
     if (request === null) return
-    await this.#init.peers.callUntilDone('shardChanged', partitionOfIno(ino), request)
+    // Nobody waits for this one before he is answered.
+    const unnamed = { ...request, client: null }
+    await this.#init.peers.callUntilDone('shardChanged', partitionOfIno(ino), unnamed)
   }
 
   /** The same handler, whose answers and refusals come after what they show was told. */
