@@ -53,6 +53,12 @@ const skies: { readonly [title: string]: PlanOptions } = {
     splitEntries: [1, 2, 3],
     troubles: 0,
   },
+  'about names, while directories are split and servers restart': {
+    ...names,
+    command: splitCommand,
+    splitEntries: [1, 2, 3],
+    troubles: 5,
+  },
   'about data, while nothing disturbs them': { ...data, troubles: 0 },
   'about data, while servers restart and connections break': { ...data, troubles: 5 },
 }

@@ -213,7 +213,7 @@ class Storm {
       cluster.crash(server)
       await cluster.env.timers.sleep(downMs)
       await cluster.startServer(server)
-    } else if (what === 'cut') await cluster.cut(`client${which % this.#clients.length}`)
+    } else if (what === 'cut') await cluster.cut(`client${(which % this.#clients.length) + 1}`)
     else if (what === 'end client') {
       client.ended = true
       this.#lost.add(client.name)
