@@ -28,7 +28,7 @@ test('create answers with an existing file, unless it is to be new or is somethi
   const room = await openRoom()
   const made = room.file('f')
   const again = { ...creation('f'), exclusive: false }
-  const found = { attributes: made, created: false, leaseMs: 0 }
+  const found = { attributes: made, created: false, leaseMs: 0, parent: null }
   t.deepEqual(room.run(create, again).body, found)
   t.is(
     refused(t, () => room.run(create, creation('f'))),
