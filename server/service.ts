@@ -287,7 +287,7 @@ function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Servi
       const partition = admit(incoming)
       const { peer, body } = incoming
       return slots.once<'punchBlocks'>(partition.id, peer.hello.id, body, keep =>
-        blocks.punch(partition, body, keep),
+        blocks.punch(partition, body, keep, incoming.isWanted),
       )
     },
     copyBlock(incoming) {
@@ -295,7 +295,7 @@ function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Servi
       const { peer, body } = incoming
       return slots.once<'copyBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
-        return await blocks.copy(partition, body, keep)
+        return await blocks.copy(partition, body, keep, incoming.isWanted)
       })
     },
     allocateBlock(incoming) {

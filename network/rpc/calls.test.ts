@@ -302,9 +302,11 @@ test('a reply for another operation and an unreadable one fail the call only', a
 
 test('a cancelled request is not answered; one made twice cuts the peer off', async t => {
   const gate = Promise.withResolvers<void>()
+  const wanted: (boolean | undefined)[] = []
   const { env, far, got, lost } = await scripted({
-    async getattr() {
+    async getattr({ isWanted }) {
       await gate.promise
+      wanted.push(isWanted?.())
       throw new PosixError('ENOENT')
     },
   })
@@ -326,6 +328,7 @@ test('a cancelled request is not answered; one made twice cuts the peer off', as
     got.map(frame => [frame.header.kind, frame.header.callId]),
     [[frameKind.error, 6]],
   )
+  t.deepEqual(wanted, [false, true])
   const never = await scripted({ getattr: () => new Promise(() => undefined) })
   never.far.send(header, body)
   never.far.send(header, body)

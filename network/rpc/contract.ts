@@ -52,6 +52,11 @@ export interface Incoming<N extends OperationName> {
   readonly body: RequestOf<N>
   /** Belongs to the handler. */
   readonly payload: readonly Uint8Array[]
+  /**
+   * Whether the caller still waits for what is answered later: not when it has given up, or is gone. Always, where there is
+   * no such word.
+   */
+  readonly isWanted?: () => boolean
 }
 
 /** Answers at once or later. Throwing PosixError or ClusterError sends it; anything else is INTERNAL. */

@@ -122,6 +122,7 @@ export class Requests {
       // What a handler gets is what the peer sent: the shape is the peer's word, see operations.ts.
       body: decodeBody(body) as RequestOf<OperationName>,
       payload,
+      isWanted: () => this.#served.has(header.callId),
     }
     return handler(incoming)
   }

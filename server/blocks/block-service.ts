@@ -38,7 +38,10 @@ interface Changing {
   readonly shipped: ShippedBlock
 }
 
+type IsWanted = () => boolean
+
 const noChecksums = new Uint8Array(0)
+const always: IsWanted = () => true
 
 export class BlockService {
   /** Bytes that went out and came in since the start. */
@@ -175,6 +178,7 @@ export class BlockService {
     partition: Partition,
     request: PunchBlocksRequest,
     keep: Keep<'punchBlocks'>,
+    isWanted: IsWanted = always,
   ): Promise<Reply<'punchBlocks'>> {
     const { block, offset, endBlock, endOffset } = request
     const range = blocksBetween(keyOf(partition, request), endBlock + 1)
@@ -182,6 +186,7 @@ export class BlockService {
     checkRange(endOffset, 0)
     const allocated = await this.#changeEach(partition, range, found => {
       if (found.block > endBlock) return null
+      assertWanted(isWanted)
       const from = found.block === block ? offset : 0
       const to = found.block === endBlock ? endOffset : maxBlockBytes
       return to <= from ? null : this.#punching(found, { offset: from, length: to - from })
@@ -215,6 +220,7 @@ export class BlockService {
     partition: Partition,
     request: CopyBlockRequest,
     keep: Keep<'copyBlock'>,
+    isWanted: IsWanted = always,
   ): Promise<Reply<'copyBlock'>> {
     const { offset, length, sourceOffset } = request
     const { sourceIno: ino, sourceGeneration: generation, sourceBlock: block } = request
@@ -224,6 +230,7 @@ export class BlockService {
     checkRange(sourceOffset, length)
     if (length === 0) throw new ClusterError('MALFORMED', 'a copy of no bytes')
     const { present, runs } = await this.#sources.read(request)
+    assertWanted(isWanted)
     const last = runs.at(-1)
     assert(last)
     let before = 0
@@ -289,6 +296,14 @@ export class BlockService {
     }
     return allocated
   }
+}
+
+/**
+ * Who gave up a change may write there again, under another slot: what would come after that is not done.
+ * @throws ClusterError NOT_READY, for a repeat that waits for the same.
+ */
+function assertWanted(isWanted: IsWanted): void {
+  if (!isWanted()) throw new ClusterError('NOT_READY', 'its caller has given up this change')
 }
 
 function spaceReply(allocated: number): Spaced {
