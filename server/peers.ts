@@ -54,6 +54,12 @@ export function isAbsent(error: unknown): boolean {
   return error instanceof ClusterError && error.code === 'ABSENT'
 }
 
+export interface Attempted {
+  readonly deadlineMs?: number
+  /** Whether a client waits for it: what a server asks by itself is no part of an outage. */
+  readonly isAwaited?: boolean
+}
+
 export class Peers {
   readonly #init: PeersInit
   readonly #outages = new Map<MemberId, Outage>()
@@ -96,7 +102,7 @@ export class Peers {
     )
     const boots = new Map<number, string>()
     const asked = [...byServer.values()].map(async held => {
-      const { boot } = (await this.call('sync', held[0]!, {})).body
+      const { boot } = (await this.call('sync', held[0]!, {}, { isAwaited: false })).body
       for (const partition of held) boots.set(partition, boot)
     })
     await Promise.allSettled(asked)
@@ -117,11 +123,11 @@ export class Peers {
     name: N,
     partition: number,
     request: RequestOf<N>,
-    deadlineMs: number = callDeadlineMs,
+    { deadlineMs = callDeadlineMs, isAwaited = true }: Attempted = {},
   ): Promise<Reply<N>> {
     const { primary, epoch } = this.#stateOf(partition)
     if (primary === this.#init.self) return this.#callSelf(name, partition, epoch, request)
-    const peer = await this.#reached(primary)
+    const peer = await this.#reached(primary, isAwaited)
     const options = { partition, epoch, deadlineMs, signal: this.#ending.signal }
     try {
       return await peer.call(name, request, options)
@@ -147,7 +153,7 @@ export class Peers {
     for (;;) {
       try {
         const now = typeof request === 'function' ? request() : request
-        return await this.call(name, partition, now)
+        return await this.call(name, partition, now, { isAwaited: false })
       } catch (error) {
         if (!isPassing(error)) throw error
         await this.#init.env.timers.sleep(delayMs, this.#ending.signal)
@@ -206,21 +212,29 @@ export class Peers {
     return { primary: state.primary, epoch: state.epoch }
   }
 
-  /** The dial goes on when nobody waits for it any more: the next call may find the server there. */
-  async #reached(server: MemberId): Promise<Peer> {
-    const { timers } = this.#init.env
-    const outage = this.#outageOf(server)
+  /**
+   * The dial goes on when nobody waits for it any more: the next call may find the server there. An attempt that nobody waits
+   * for is no part of an outage, as such are made all the time.
+   */
+  async #reached(server: MemberId, isAwaited: boolean): Promise<Peer> {
     const peer = this.#peer(server)
-    if (!outage.isLong) return await peer
-    const late = Promise.withResolvers<null>()
-    const timer = timers.after(outageGraceMs, () => late.resolve(null))
-    const found = peer.catch(error => {
-      if (isUnanswered(error)) return null
-      throw error
+    if (!isAwaited) return await peer
+    const outage = this.#outageOf(server)
+    const wasLong = outage.isLong
+    try {
+      return await outage.during(() => (wasLong ? this.#inGrace(server, peer) : peer))
+    } catch (cause) {
+      if (!wasLong || !isUnanswered(cause)) throw cause
+      throw new ClusterError('ABSENT', `${server} has given no answer for long`, { cause })
+    }
+  }
+
+  async #inGrace(server: MemberId, peer: Promise<Peer>): Promise<Peer> {
+    const late = Promise.withResolvers<never>()
+    const timer = this.#init.env.timers.after(outageGraceMs, () => {
+      late.reject(new ClusterError('UNREACHABLE', `${server} cannot be reached yet`))
     })
-    const reached = await Promise.race([found, late.promise]).finally(() => timer.cancel())
-    if (reached !== null) return reached
-    throw new ClusterError('ABSENT', `${server} has given no answer for long`)
+    return await Promise.race([peer, late.promise]).finally(() => timer.cancel())
   }
 
   /** Nothing came back in a call's time: whether the server is there at all is found out, once at a time. */
@@ -251,12 +265,15 @@ export class Peers {
     const known = this.#connections.get(server)
     if (known !== undefined) return known
     if (this.#ending.signal.aborted) throw new ClusterError('CLOSED', 'this server is stopping')
-    const dialled = this.#outageOf(server).during(() => this.#init.dial(server))
+    const dialled = this.#init.dial(server)
     this.#connections.set(server, dialled)
     const forget = () => {
       if (this.#connections.get(server) === dialled) this.#connections.delete(server)
     }
-    dialled.then(peer => peer.closed.then(forget), forget)
+    dialled.then(peer => {
+      this.#outageOf(server).answered()
+      return peer.closed.then(forget)
+    }, forget)
     return dialled
   }
 }

@@ -7,6 +7,7 @@ import {
   operationDeadlineMs,
   outageGapMs,
   outageGraceMs,
+  sessionTimeoutMs,
 } from '../../network/limits.ts'
 import { silentLog } from '../../network/log.ts'
 import type { CallOptions, Peer } from '../../network/rpc/contract.ts'
@@ -164,4 +165,17 @@ test('what nobody serves is waited for once, too', async t => {
   for (const { failed } of ended) t.regex(failed ?? '', /no replica of partition 2 is up/)
   const tookMs = ended.reduce((sum, each) => sum + each.tookMs, 0)
   t.true(tookMs > operationDeadlineMs - 1_000 && tookMs < operationDeadlineMs + 8 * outageGraceMs)
+})
+
+test('what a client asks by itself, for a file that is open, is no outage: the next call has all of its time', async t => {
+  const { env, client, unplugged, ask, passing } = setUp()
+  await passing(ask(0))
+  client.opens.add(16)
+  unplugged.add('s0')
+  // Its session is renewed all the time.
+  await env.advance(sessionTimeoutMs + 2 * operationDeadlineMs)
+  env.timers.after(20_000, () => unplugged.delete('s0'))
+  const { tookMs, failed } = await passing(ask(0))
+  t.is(failed, null)
+  t.true(tookMs <= 20_000 + 2 * dialDeadlineMs, `${tookMs}`)
 })

@@ -13,7 +13,7 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { callDeadlineMs, retryLongestDelayMs, sessionTimeoutMs } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
-import { Outage } from '../../network/membership/outage.ts'
+import { isUnanswered, Outage } from '../../network/membership/outage.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { SessionRequest, SyncReply } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
@@ -78,8 +78,17 @@ export class ServerLink {
   /** A peer with an up-to-date session. @throws ClusterError */
   ready(): Promise<Peer> {
     if (this.current !== null) return Promise.resolve(this.current)
-    this.#readying ??= this.outage
-      .during(() => this.#prepare())
+    this.#readying ??= this.#prepare()
+      .then(
+        peer => {
+          this.outage.answered()
+          return peer
+        },
+        error => {
+          if (!isUnanswered(error)) this.outage.answered()
+          throw error
+        },
+      )
       .finally(() => {
         this.#readying = null
       })
@@ -88,7 +97,8 @@ export class ServerLink {
 
   /**
    * As `ready`, as long as whoever waits since `startedMs` waits for this server. The attempt goes on: the next call may
-   * find it there.
+   * find it there. That of who waits counts as an outage: for what is open the server is tried again all the time, though
+   * no program has waited yet.
    * @throws ClusterError
    */
   async readyFor(startedMs: number): Promise<Peer> {
@@ -98,7 +108,7 @@ export class ServerLink {
       late.reject(new ClusterError('UNREACHABLE', `${this.server} cannot be reached yet`))
     })
     try {
-      return await Promise.race([this.ready(), late.promise])
+      return await this.outage.during(() => Promise.race([this.ready(), late.promise]))
     } finally {
       timer.cancel()
     }

@@ -5,6 +5,7 @@
  * 1. It begins with an attempt that had no answer, and ends with any answer.
  * 2. Attempts that had none are one outage only while they follow each other closely: what happened when nobody asked is
  *    not known, and the server may have been there.
+ * 3. Attempts that nobody waits for are none: those are made all the time, and whoever asks then has not waited yet.
  */
 import type { Clock } from '../env/env.ts'
 import { type ClusterCode, ClusterError } from '../errors.ts'

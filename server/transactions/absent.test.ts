@@ -105,3 +105,14 @@ test('a name whose fate is decided by a server that is away is waited for once; 
   t.is((found.body.attributes?.mode ?? 0) & fileType.mask, fileType.regular)
   await whole(t, cluster)
 })
+
+test('what a server asks by itself is no outage: who asks anew waits as long as ever', async t => {
+  const { cluster, making } = await setUp()
+  t.is((await making(1, 'w')).failed, null)
+  cluster.crash('server1')
+  await cluster.env.advance(2 * operationDeadlineMs)
+  cluster.env.timers.after(10_000, () => void cluster.startServer('server1'))
+  const { failed, tookMs } = await making(1, 'x')
+  t.is(failed, null, `${tookMs}`)
+  await whole(t, cluster)
+})

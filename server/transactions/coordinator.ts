@@ -120,7 +120,9 @@ class Attempt implements Transaction {
     const { client } = this.context
     const coordinator = this.#partition.id
     const request = { transaction: this.id, coordinator, leg, argument, client }
-    const called = this.#peers.call('prepare', partition, request, prepareDeadlineMs)
+    const called = this.#peers.call('prepare', partition, request, {
+      deadlineMs: prepareDeadlineMs,
+    })
     const legs = this.#legs.get(partition)
     if (legs === undefined) this.#legs.set(partition, [called])
     else legs.push(called)
