@@ -227,3 +227,59 @@ for (const replicaCount of [1, 2]) {
     t.is(heldBy(again, late), 0)
   })
 }
+
+test('a manager that learns from servers that one was removed which it has just heard of goes on without it', async t => {
+  const { world, manager, servers, add } = await worldOf(2, 1)
+  const late = add('late')
+  await world.env.advance(20_000)
+  const old = await world.copyOfDisk()
+  const { id } = late
+  const admin = await administrator(world, manager)
+  await world.until(admin.call('drainMember', { member: id, cancel: false }))
+  await world.env.advance(20_000)
+  late.stop()
+  await world.until(admin.call('removeMember', { member: id, force: false }))
+  await world.env.advance(1_000)
+  for (const server of servers) server.stop()
+  await world.until(manager.close())
+  await world.putBack(old)
+  const again = await world.startManager()
+  const back = add('late', id)
+  await world.env.advance(1_000)
+  t.true(again.status().members.some(member => member.id === id && member.alive))
+  back.stop()
+  for (const { id, view } of servers) add(`again-${id}`, id).view = view
+  await world.env.advance(3 * failureTimeoutMs)
+  t.deepEqual(
+    again
+      .status()
+      .members.map(member => member.id)
+      .sort(),
+    servers.map(server => server.id).sort(),
+  )
+})
+
+test('a manager takes no view from a server that its own disk could not hold', async t => {
+  const { world, manager, servers, add } = await worldOf(2, 1)
+  const before = manager.status().view!
+  const liar = servers[0]!
+  liar.stop()
+  const [first, ...rest] = before.partitions
+  const wrong = [
+    { ...before, epoch: Number.MAX_SAFE_INTEGER },
+    { ...before, epoch: before.epoch + 9.5 },
+    { ...before, epoch: before.epoch + 9, members: [{ id: 1 }] },
+    { ...before, epoch: before.epoch + 9, removed: [{ peerId: 'x', serial: 'y' }] },
+    { ...before, epoch: before.epoch + 9, partitions: [{ ...first, primary: 'nobody' }, ...rest] },
+  ]
+  for (const view of wrong) {
+    const again = add(`again-${liar.id}`, liar.id)
+    again.view = view as unknown as typeof before
+    await world.env.advance(1_000)
+    again.stop()
+    t.is(again.refusal?.code, 'MALFORMED')
+    await world.env.advance(1_000)
+  }
+  t.deepEqual(manager.status().view!.partitions, before.partitions)
+  t.true(manager.status().view!.epoch <= before.epoch + 1)
+})

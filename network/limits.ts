@@ -123,6 +123,9 @@ export const replaceAfterMs = 600_000
  * the disks too. */
 export const maxMovesOfServer = 2
 export const maxMoves = 64
+/** No cluster gets there: who says that one has would leave no room for what comes next. */
+export const maxViewEpoch = 2 ** 48
+export const maxPartitionEpoch = 2 ** 31
 /** How often a server writes down the newest view at most. */
 export const knownViewIntervalMs = 1_000
 /** Changes of partitions are gathered for so long, so that one view tells of all of them. */

@@ -6,10 +6,12 @@ import {
   maxDisksReported,
   maxMemberAddresses,
   maxMemberTextBytes,
+  maxPartitionEpoch,
   maxPathBytes,
+  maxViewEpoch,
 } from '../../network/limits.ts'
 import type { JoinRequest } from '../../network/wire/operations.ts'
-import type { Member, MemberReport } from '../../network/wire/view.ts'
+import type { Member, MemberReport, View } from '../../network/wire/view.ts'
 
 const text = z
   .string()
@@ -69,6 +71,53 @@ const report = z.object({
     .max(maxCopiesReported)
     .exactOptional(),
 })
+
+const server = z.object({
+  id: z.string().min(1),
+  role: z.literal('server'),
+  name: z.string(),
+  addresses: z.array(z.string()),
+  host: z.string(),
+  domain: z.string(),
+  weight: z.number().positive(),
+})
+const holders = z
+  .object({
+    replicas: z.array(z.string()),
+    inSync: z.array(z.string()),
+    primary: z.string().nullable(),
+    epoch: z.int().min(1).max(maxPartitionEpoch),
+  })
+  .refine(
+    ({ replicas, inSync, primary }) =>
+      inSync.every(id => replicas.includes(id)) && (primary === null || inSync.includes(primary)),
+    'has holders without a copy',
+  )
+const view = z
+  .object({
+    cluster: z.string(),
+    epoch: z.int().min(1).max(maxViewEpoch),
+    members: z.array(server),
+    partitions: z.array(holders),
+    replicaCount: z.int().min(1),
+    removed: z
+      .array(z.object({ peerId: z.string().min(1), serial: z.int().min(1) }))
+      .exactOptional(),
+  })
+  .refine(({ members, partitions }) => {
+    const ids = new Set(members.map(({ id }) => id))
+    return partitions.every(({ replicas }) => replicas.every(id => ids.has(id)))
+  }, 'has copies with servers that are no members')
+
+/**
+ * A view that a server says it has: the manager's state is to rest on it.
+ * @throws ClusterError MALFORMED with what is wrong.
+ */
+export function toldView(said: View): View {
+  const result = view.safeParse(said)
+  if (result.success) return result.data
+  throw new ClusterError('MALFORMED', `this is no view: ${z.prettifyError(result.error)}`)
+}
 
 /**
  * @param newId what a newcomer is called.

@@ -13,7 +13,7 @@ import type { JoinReply, JoinRequest, RequestOf } from '../../network/wire/opera
 import type { Member, MemberId, View } from '../../network/wire/view.ts'
 import { statusToWire, viewFromWire, viewToWire } from '../../network/wire/wire-view.ts'
 import { type AdministrativeOperations, administration } from './administration.ts'
-import { reportFrom } from './claims.ts'
+import { reportFrom, toldView } from './claims.ts'
 import { withInSync, withoutSync, withServed } from './holders.ts'
 import { withNewerView } from './newer-view.ts'
 import type { Roster } from './roster.ts'
@@ -134,7 +134,13 @@ export class MemberService {
     if (view === null) {
       throw new ClusterError('NOT_READY', `${peer.remote} does not tell its view of epoch ${epoch}`)
     }
-    await this.#roster.update(state => withNewerView(state, viewFromWire(view)))
+    let before: readonly Member[] = []
+    await this.#roster.update(state => {
+      before = state.members
+      return withNewerView(state, toldView(viewFromWire(view)))
+    })
+    // Who was removed since may have been heard of already.
+    for (const { id } of before) if (this.#roster.find(id) === undefined) this.#cutOff(id)
     const text =
       'the state of this manager was put back from an old copy: it goes by the view that a server has; tokens, keys and ' +
       'drains since then are not known'
