@@ -287,7 +287,7 @@ function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Servi
       const partition = admit(incoming)
       const { peer, body } = incoming
       return slots.once<'punchBlocks'>(partition.id, peer.hello.id, body, keep =>
-        blocks.punch(partition, body, keep, incoming.isWanted),
+        blocks.punch(partition, body, keep),
       )
     },
     copyBlock(incoming) {

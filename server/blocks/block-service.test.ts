@@ -231,7 +231,7 @@ test('a source that cannot be asked now is no wrong turn of the client’s', asy
   }
 })
 
-test('a copy and a punch that nobody waits for any more do not come after what was written since', async t => {
+test('a copy that nobody waits for any more does not come after what was written since', async t => {
   const fixture = await setUp(16)
   const { service, partition, write } = fixture
   for (const block of [0, 1]) await write(block, 1)
@@ -242,9 +242,6 @@ test('a copy and a punch that nobody waits for any more do not come after what w
   }
   const copying = service.copy(partition, copyOf({}), keep, () => isWanted)
   await t.throwsAsync(copying, { code: 'NOT_READY' })
-  const punch = { ...file, block: 1, offset: 0, endBlock: 2, endOffset: 0, slot: 1, sequence: 1 }
-  const punching = service.punch(partition, punch, keep, () => isWanted)
-  await t.throwsAsync(punching, { code: 'NOT_READY' })
   const read = { ...file, block: 1, offset: 0, length: chunkBytes }
   const { payload } = await service.read(partition, read)
   t.deepEqual(Buffer.concat(payload), Buffer.alloc(chunkBytes, 2))

@@ -178,7 +178,6 @@ export class BlockService {
     partition: Partition,
     request: PunchBlocksRequest,
     keep: Keep<'punchBlocks'>,
-    isWanted: IsWanted = always,
   ): Promise<Reply<'punchBlocks'>> {
     const { block, offset, endBlock, endOffset } = request
     const range = blocksBetween(keyOf(partition, request), endBlock + 1)
@@ -186,7 +185,6 @@ export class BlockService {
     checkRange(endOffset, 0)
     const allocated = await this.#changeEach(partition, range, found => {
       if (found.block > endBlock) return null
-      assertWanted(isWanted)
       const from = found.block === block ? offset : 0
       const to = found.block === endBlock ? endOffset : maxBlockBytes
       return to <= from ? null : this.#punching(found, { offset: from, length: to - from })
