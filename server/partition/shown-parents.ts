@@ -37,10 +37,12 @@ export function showingParent<N extends ChangesName>(
   handler: Handler<N>,
 ): Handler<N> {
   return async incoming => {
-    const reply = await handler(incoming)
     const { parent } = incoming.body
-    if (partitionOfIno(parent) !== incoming.partition) return reply
-    return withParent(reply, attributesNow(admit(incoming), incoming.peer.hello.id, parent))
+    if (partitionOfIno(parent) !== incoming.partition) return await handler(incoming)
+    // Before: what is refused later, when the partition has gone elsewhere, counts as not done.
+    const partition = admit(incoming)
+    const reply = await handler(incoming)
+    return withParent(reply, attributesNow(partition, incoming.peer.hello.id, parent))
   }
 }
 
