@@ -54,7 +54,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
     removed: removal.resolve,
   })
   const noAtime = options.noatime ?? false
-  const fileSystem = await openVolume(cluster, options.volume, { noAtime })
+  const fileSystem = await openVolume(cluster, options.volume, { noAtime, isSole: true })
   const mounted = await backends[options.fuse](sparingLog(env, log), requests)(fileSystem, {
     mountpoint,
     source: `rookery:${options.volume}`,

@@ -8,6 +8,7 @@ import type { Log } from '../network/log.ts'
 import { dialMember } from '../network/membership/dial.ts'
 import { hostIdentity } from '../network/membership/host.ts'
 import { joinCluster } from '../network/membership/membership.ts'
+import type { Service } from '../network/rpc/contract.ts'
 import type { RpcTally } from '../network/rpc/tally.ts'
 import type { Transport } from '../network/transport/contract.ts'
 import { SocketTransport } from '../network/transport/socket.ts'
@@ -92,6 +93,6 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
     log,
     tally,
   }
-  const dial = (server: MemberId) => dialMember(dialler, server)
+  const dial = (server: MemberId, service: Service) => dialMember(dialler, server, service)
   return new ClusterClient({ env, log, membership, dial })
 }

@@ -87,7 +87,11 @@ export class PosixError extends Error {
   readonly code: PosixCode
 
   constructor(code: PosixCode, message?: string, options?: ErrorOptions) {
+    // ENOENT and the like are answers, and come by the thousand: a stack costs more than all else about one.
+    const { stackTraceLimit } = Error
+    if (code !== 'EIO') Error.stackTraceLimit = 0
     super(message === undefined ? code : `${code}: ${message}`, options)
+    Error.stackTraceLimit = stackTraceLimit
     this.code = code
   }
 

@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 6
+export const protocolVersion = 7
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -265,15 +265,31 @@ export const maxDisksReported = 16
  * manager has made the new primary waits no longer. Renewed a few times before it runs out. */
 export const leaseMs = 2_000
 export const beaconIntervalMs = leaseMs / 4
-/** What a client was told of a name or an inode it may say again for so long, and whoever changes it waits so long
- * for that: a program's next calls come within it, and nobody notices the wait. */
-export const readLeaseMs = 50
+/** For how long a client may say what it was told of names and inodes when its server hears no more of it: whoever changes
+ * one of them, and a server that has been started again, waits for so long at most. */
+export const leaseTermMs = 2_000
+/** A client that uses its leases renews their term so often: three may be lost. */
+export const leaseRenewalMs = leaseTermMs / 5
+/** Who has made no use of a server's leases for so long lets its term run out. */
+export const leaseIdleMs = 10_000
+/** A client that is asked to give leases back, and has not done so in this time, has its term renewed no more. */
+export const leaseRecallMs = leaseTermMs / 2
+/** One lease within all these terms: what nobody has asked for since then is not worth the memory. */
+export const readLeaseMs = 60_000
 /** What somebody had to wait for is leased to nobody for so long: of what several change, one change in this time waits. */
 export const readLeaseRestMs = 2_000
-/** Leases that one client keeps. */
-export const maxLeasesKept = 8192
-/** Leases of one server: what it can tell in one term. */
-export const maxReadLeases = 65_536
+/** What a client asked for longer ago than this it does not keep: so long it remembers what it has changed, or given back. */
+export const leaseAnswerMs = 1_000
+/** Leases that one client keeps: names, and inodes. */
+export const maxLeasesKept = 65_536
+/** Keys that one message calls back. */
+export const maxRecalledKeys = 1024
+/** Leases of one server. */
+export const maxReadLeases = 262_144
+/** For how long the kernel may go by what is leased before it asks again; and how much sooner its own time has to end than
+ * the term, as it begins to count when the program that asked has its turn. */
+export const kernelKeepsMs = 1_000
+export const kernelSpareMs = 500
 /** A holder that is in sync and does not answer for so long is told of to the manager. */
 export const replicaTimeoutMs = 2_000
 /** Messages of one feed on their way at a time, and what rows one of them gathers. */
@@ -415,6 +431,9 @@ export const maxToldInDirectory = 256
 export const maxDoubtedNames = 16
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
+/** How often the kernel is told that attributes are not true any more, while a program that was told them has not had its
+ * turn: a second or two. */
+export const maxNoticeTries = 20_000
 /** Threads of which is remembered what they were told last: more than can be in a check at a time. */
 export const maxLastChecks = 1024
 /** Files and directories that one mount may have open; as many as Linux lets a process have. */

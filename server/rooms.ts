@@ -158,13 +158,12 @@ class Rooms implements ServerRooms {
     const admit = (incoming: Incoming<OperationName>) => this.#admit(incoming)
     this.#locks = this.#locksOf(env, log)
     this.#copies = this.#copiesOf(init, log)
+    const leases = this.#leasesOf(init)
     this.#partitions = new Partitions({
       env,
       store,
       sessions: this.#sessions,
-      grants,
-      leases: new ReadLeases(env),
-      touched: () => syncPoint.touched(),
+      ...{ grants, leases, touched: () => syncPoint.touched() },
       ...shards,
       askQuota: this.#peers.askQuota,
       purgeQueued: partition => this.#purger.wake(partition),
@@ -198,6 +197,7 @@ class Rooms implements ServerRooms {
       metadata,
       ...shards,
       blocks: this.#blockService,
+      ...{ leases, heard: peer => this.#heard(peer) },
       locks: this.#locks,
       quotas: new QuotaHome(this.#peers, partitionCount),
       slots,
@@ -261,6 +261,10 @@ class Rooms implements ServerRooms {
       dial: server => dialMember(dialler, server),
       own: () => this.service,
     })
+  }
+
+  #leasesOf({ env, isNew }: RoomsInit): ReadLeases {
+    return new ReadLeases({ env, isNew, serves: partition => this.#partitions.serves(partition) })
   }
 
   #sessionsOf({ env, isNew }: RoomsInit, grants: AppendGrants, log: LogLine): Sessions {

@@ -10,6 +10,7 @@ import type { BlockService } from './blocks/block-service.ts'
 import type { Checking } from './checking/checking.ts'
 import { countShards } from './checking/shard-counts.ts'
 import type { LockService } from './leases/lock-service.ts'
+import type { ReadLeases } from './leases/read-leases.ts'
 import type { Sessions } from './leases/sessions.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
@@ -61,6 +62,9 @@ export interface ServiceInit {
   readonly reports: ShardReports
   readonly quotas: QuotaHome
   readonly blocks: BlockService
+  readonly leases: ReadLeases
+  /** The client has a session on this connection. @throws ClusterError */
+  readonly heard: (peer: Peer) => void
   readonly locks: LockService
   readonly slots: Slots
   readonly coordinator: Coordinator
@@ -149,12 +153,18 @@ function membershipOperations({
   connectionOf,
   copies,
   partitions,
+  leases,
+  heard,
 }: ServiceInit): Service {
   const booted = () => {
     const moved = partitions.lineages()
     return moved.length === 0 ? { boot } : { boot, lineages: moved }
   }
   return {
+    renewLeases({ peer, body }) {
+      heard(peer)
+      return { body: leases.renew(peer.hello.id, peer, body.generation), payload: noPayload }
+    },
     session({ peer, body }) {
       if (!/^[0-9a-f]{32}$/.test(peer.hello.id)) {
         throw new ClusterError('MALFORMED', `'${peer.hello.id}' is no client's id`)

@@ -37,7 +37,7 @@ interface Addresses {
 
 const service: Service = {
   lookup: ({ body, payload }) => ({
-    body: { ino: body.parent, attributes: null, leaseMs: 0 },
+    body: { ino: body.parent, attributes: null, nameMs: 0, leaseMs: 0 },
     payload,
   }),
   writeBlock: () => ({ body: { allocated: 0 }, payload: [] }),

@@ -18,7 +18,7 @@ import {
 } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import { Outage } from '../../network/membership/outage.ts'
-import type { Peer, Reply } from '../../network/rpc/contract.ts'
+import type { Peer, Reply, Service } from '../../network/rpc/contract.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { AttributesReply, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
@@ -44,10 +44,11 @@ import type {
   QueryName,
   ViewSource,
 } from './contract.ts'
+import { Leasing } from './leasing.ts'
 import { isAboutLocks, Locks } from './locks.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
 import { PartitionStates } from './partition-states.ts'
-import { ReadLeases } from './read-leases.ts'
+import type { ReadLeases } from './read-leases.ts'
 import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
@@ -58,7 +59,8 @@ export interface ClusterInit {
   readonly env: Env
   readonly log: Log
   readonly membership: ViewSource
-  readonly dial: (server: MemberId) => Promise<Peer>
+  /** @param service what this client answers to servers. */
+  readonly dial: (server: MemberId, service: Service) => Promise<Peer>
 }
 
 const noPayload: Payload = []
@@ -78,6 +80,7 @@ export class ClusterClient implements Cluster {
   readonly #views: ViewsOfServers
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
+  readonly #leasing: Leasing
   readonly #partitions: PartitionStates
   /** Of partitions that nobody serves. */
   readonly #vacancy: Outage
@@ -89,10 +92,17 @@ export class ClusterClient implements Cluster {
     this.env = init.env
     this.#log = init.log
     this.#membership = init.membership
-    this.#dial = init.dial
     this.#views = new ViewsOfServers(init.membership, init.log)
     this.#vacancy = new Outage(init.env.clock)
-    this.leases = new ReadLeases(init.env.clock)
+    this.#leasing = new Leasing({
+      env: init.env,
+      linkOf: partition => this.#links.get(this.#partitions.primaryOf(partition) ?? ''),
+      links: () => this.#links.values(),
+      viewEpoch: () => this.view.epoch,
+    })
+    const { leases, service } = this.#leasing
+    this.leases = leases
+    this.#dial = server => init.dial(server, service)
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
     this.locks = new Locks({
       env: init.env,
@@ -205,6 +215,7 @@ export class ClusterClient implements Cluster {
     this.#closed = true
     this.locks.close()
     this.#tick.cancel()
+    this.#leasing.close()
     await Promise.all([...this.#links.values()].map(link => link.close()))
     await this.#membership.close()
   }

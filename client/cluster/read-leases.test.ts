@@ -1,9 +1,17 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { PosixError } from '../../network/errors.ts'
-import { operationDeadlineMs, readLeaseMs } from '../../network/limits.ts'
+import {
+  kernelKeepsMs,
+  kernelSpareMs,
+  leaseAnswerMs,
+  operationDeadlineMs,
+  readLeaseMs,
+} from '../../network/limits.ts'
+import { entryHash } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
-import { nameKey, ReadLeases, type Touched } from './read-leases.ts'
+import type { LeaseTerm } from './lease-term.ts'
+import { type Asked, nameKey, ReadLeases, type Touched } from './read-leases.ts'
 import { touchedByRequest } from './touched.ts'
 
 const name = Buffer.from('n')
@@ -11,57 +19,203 @@ const slots = { slot: 0, sequence: 1 }
 
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
-  const leases = new ReadLeases(env.clock)
-  const keep = (ino: number, askedMs = leases.nowMs()) =>
-    leases.keepAttributes({ ino } as Attributes, askedMs, readLeaseMs)
-  const keepName = (askedMs = leases.nowMs()) => leases.keepName(1, name, 7, askedMs, readLeaseMs)
-  return { env, leases, keep, keepName }
+  const term: LeaseTerm = { generation: 1, untilMs: Infinity, usedMs: 0 }
+  const at = { term: term as LeaseTerm | null, viewEpoch: 1 }
+  const leases = new ReadLeases({
+    clock: env.clock,
+    termAt: () => at.term,
+    viewEpoch: () => at.viewEpoch,
+  })
+  const asking = () => leases.asking(0)
+  const keep = (ino: number, asked = asking()) =>
+    leases.keepAttributes({ ino, change: 1, mode: 0o100644 } as Attributes, asked, readLeaseMs)
+  const keepName = (asked = asking()) => leases.keepName(1, name, 7, asked, readLeaseMs)
+  return { env, at, term, leases, asking, keep, keepName }
 }
 
 test('a lease counts from when it was asked for, and then it is over', async t => {
-  const { env, leases, keep, keepName } = setUp()
-  const askedMs = leases.nowMs()
-  await env.advance(readLeaseMs - 10)
-  keep(7, askedMs)
-  keepName(askedMs)
+  const { env, leases, asking, keep, keepName } = setUp()
+  const asked = asking()
+  await env.advance(10)
+  keep(7, asked)
+  keepName(asked)
+  await env.advance(readLeaseMs - 11)
   t.is(leases.attributes(7)?.ino, 7)
   t.is(leases.named(1, name), 7)
   t.is(leases.attributes(8), undefined)
-  await env.advance(10)
+  await env.advance(1)
   t.is(leases.attributes(7), undefined)
   t.is(leases.named(1, name), undefined)
   t.is(leases.lastNamed(1, name), 7)
-  keep(7, askedMs)
+  keep(7, asked)
   t.is(leases.attributes(7), undefined)
 })
 
-test('a reply without a lease is not kept, but for what it said last of a name', t => {
-  const { leases } = setUp()
-  leases.keepAttributes({ ino: 7 } as Attributes, leases.nowMs(), 0)
+test('what was leased in a term is over with it', async t => {
+  const { env, at, term, leases, asking, keep, keepName } = setUp()
+  keep(7)
+  keepName()
+  const asked = asking()
+  term.untilMs = leases.nowMs() + 10
+  await env.advance(9)
+  t.is(leases.attributes(7)?.ino, 7)
+  t.is(leases.named(1, name), 7)
+  await env.advance(1)
   t.is(leases.attributes(7), undefined)
-  leases.keepName(1, name, 7, leases.nowMs(), 0)
+  t.is(leases.named(1, name), undefined)
+  at.term = { generation: 2, untilMs: Infinity, usedMs: 0 }
+  keep(8, asked)
+  t.is(leases.attributes(8), undefined, 'it was asked for in the term before')
+  keep(8)
+  t.is(leases.attributes(8)?.ino, 8)
+  at.term = null
+  keep(9)
+  t.is(leases.attributes(9), undefined, 'without a term')
+})
+
+test('what was asked for under another view is not kept: another server may have answered', t => {
+  const { at, leases, asking, keep } = setUp()
+  const asked = asking()
+  at.viewEpoch++
+  keep(7, asked)
+  t.is(leases.attributes(7), undefined)
+})
+
+test('what was asked for too long ago is not kept: nobody remembers what changed since', async t => {
+  const { env, leases, asking, keep } = setUp()
+  const asked = asking()
+  await env.advance(leaseAnswerMs + 1)
+  keep(7, asked)
+  t.is(leases.attributes(7), undefined)
+})
+
+test('what is called back is said no more, also where it was asked for before and is answered later', async t => {
+  const { env, leases, asking, keep, keepName } = setUp()
+  const hash = entryHash(name)
+  const heard: unknown[] = []
+  const told = Promise.withResolvers<void>()
+  const stop = leases.onRecall(async recalled => {
+    heard.push(recalled)
+    await told.promise
+  })
+  keep(7)
+  keep(8)
+  keepName()
+  const asked = asking()
+  const recalled = { inodes: [7], names: [{ parent: 1, hash }] }
+  let isDone = false
+  const recall = leases.recall(recalled).then(() => {
+    isDone = true
+  })
+  t.is(leases.attributes(7), undefined)
+  t.is(leases.named(1, name), undefined)
+  t.is(leases.lastNamed(1, name), 7)
+  t.is(leases.attributes(8)?.ino, 8)
+  await env.advance(1)
+  t.false(isDone, 'the kernel goes by it')
+  t.deepEqual(heard, [{ inodes: [7], names: true }])
+  keep(7, asked)
+  keepName(asked)
+  t.is(leases.attributes(7), undefined)
+  t.is(leases.named(1, name), undefined)
+  told.resolve()
+  await recall
+  keep(7)
+  keepName()
+  t.is(leases.attributes(7)?.ino, 7)
+  t.is(leases.named(1, name), 7)
+  stop()
+  await leases.recall(recalled)
+  t.is(heard.length, 1)
+})
+
+test('of an inode that is no directory no names are called back', async t => {
+  const { leases, keep } = setUp()
+  const heard: unknown[] = []
+  leases.onRecall(async ({ names }) => void heard.push(names))
+  keep(7)
+  await leases.recall({ inodes: [7], names: [] })
+  await leases.recall({ inodes: [8], names: [] })
+  t.deepEqual(heard, [false, true], 'what is not known may be one')
+})
+
+test('what a change is answered with is not kept when it was called back meanwhile', async t => {
+  for (const isAnswered of [false, true]) {
+    const { env, leases, asking } = setUp()
+    const end = Promise.withResolvers<void>()
+    const asked = asking()
+    const change = leases.changing([7], () => end.promise)
+    await env.advance(1)
+    if (isAnswered) {
+      end.resolve()
+      await change
+    }
+    await leases.recall({ inodes: [7], names: [] })
+    end.resolve()
+    await change
+    leases.keepChanged({ ino: 7 } as Attributes, asked, readLeaseMs)
+    t.is(leases.attributes(7), undefined)
+    await env.advance(1)
+    const again = asking()
+    await leases.changing([7], () => env.advance(1))
+    leases.keepChanged({ ino: 7 } as Attributes, again, readLeaseMs)
+    t.is(leases.attributes(7)?.ino, 7)
+  }
+})
+
+test('of two names with one hash each is asked for', t => {
+  const { leases, keepName } = setUp()
+  keepName()
+  t.is(leases.named(1, name), 7)
+  t.is(leases.named(1, Buffer.from('m')), undefined)
+})
+
+test('the kernel may keep what is leased, as it is leased, and for less long than that holds', async t => {
+  const { env, term, leases, keep, keepName } = setUp()
+  keep(7)
+  keepName()
+  const attributes = { ino: 7, change: 1 } as Attributes
+  const kernelMs = () => [
+    leases.kernelMsOfAttributes(attributes),
+    leases.kernelMsOfName(1, name, 7),
+  ]
+  t.deepEqual(kernelMs(), [kernelKeepsMs, kernelKeepsMs])
+  t.is(leases.kernelMsOfAttributes({ ...attributes, change: 2 }), 0)
+  t.is(leases.kernelMsOfAttributes({ ...attributes, ino: 8 }), 0)
+  t.is(leases.kernelMsOfName(1, name, 8), 0)
+  term.untilMs = leases.nowMs() + kernelSpareMs + 100
+  t.deepEqual(kernelMs(), [100, 100])
+  await env.advance(100)
+  t.deepEqual(kernelMs(), [0, 0])
+})
+
+test('a reply without a lease is not kept, but for what it said last of a name', t => {
+  const { leases, asking } = setUp()
+  leases.keepAttributes({ ino: 7 } as Attributes, asking(), 0)
+  t.is(leases.attributes(7), undefined)
+  leases.keepName(1, name, 7, asking(), 0)
   t.is(leases.named(1, name), undefined)
   t.is(leases.lastNamed(1, name), 7)
 })
 
 test('what a change touches is forgotten before it leaves, and kept only when asked for after its end', async t => {
-  const { env, leases, keep, keepName } = setUp()
+  const { env, leases, asking, keep, keepName } = setUp()
   keep(7)
   keep(8)
   keepName()
   const end = Promise.withResolvers<void>()
-  const askedMs = leases.nowMs()
+  const asked = asking()
   const change = leases.changing([7, nameKey(1, name)], () => end.promise)
   t.is(leases.attributes(7), undefined)
   t.is(leases.named(1, name), undefined)
   t.is(leases.attributes(8)?.ino, 8)
-  keep(7, askedMs)
-  keepName(askedMs)
+  keep(7, asked)
+  keepName(asked)
   t.is(leases.attributes(7), undefined)
   await env.advance(1)
   end.resolve()
   await change
-  keep(7, askedMs)
+  keep(7, asked)
   t.is(leases.attributes(7), undefined, 'it was asked for before the change was done')
   await env.advance(1)
   keep(7)
@@ -87,16 +241,16 @@ test('one of two changes that ends leaves nothing to be kept before the other ha
 })
 
 test('what a change is answered with is kept, when no other one ran beside it', async t => {
-  const { env, leases } = setUp()
+  const { env, leases, asking } = setUp()
   const change = (end: Promise<void> = Promise.resolve()) => leases.changing([7], () => end)
-  const keep = (askedMs: number, leaseMs = readLeaseMs) =>
-    leases.keepChanged({ ino: 7 } as Attributes, askedMs, leaseMs)
-  const first = leases.nowMs()
+  const keep = (asked: Asked, leaseMs = readLeaseMs) =>
+    leases.keepChanged({ ino: 7 } as Attributes, asked, leaseMs)
+  const first = asking()
   await change()
   keep(first)
   t.is(leases.attributes(7)?.ino, 7)
   await env.advance(1)
-  const second = leases.nowMs()
+  const second = asking()
   await change()
   t.is(leases.attributes(7), undefined)
   keep(second, 0)
@@ -108,7 +262,7 @@ test('what a change is answered with is kept, when no other one ran beside it', 
   const beside = Promise.withResolvers<void>()
   const longer = change(beside.promise)
   await env.advance(1)
-  const third = leases.nowMs()
+  const third = asking()
   await change()
   keep(third)
   t.is(leases.attributes(7), undefined, 'another one runs')
@@ -119,7 +273,7 @@ test('what a change is answered with is kept, when no other one ran beside it', 
   t.is(leases.attributes(7), undefined, 'another one ran')
 
   await env.advance(1)
-  const fourth = leases.nowMs()
+  const fourth = asking()
   await change(env.advance(1))
   await change(env.advance(1))
   keep(fourth)

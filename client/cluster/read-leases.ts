@@ -1,28 +1,74 @@
 /**
- * What servers have leased to this client: names and inodes of which it may say for a short while what it was told,
- * without asking. Nobody else changes them meanwhile (server/leases/read-leases.ts).
+ * What servers have leased to this client: names and inodes of which it may say what it was told without asking, until
+ * they are called back. Nobody else changes them meanwhile (server/leases/read-leases.ts).
  *
- * 1. A lease counts from before it was asked for.
+ * 1. A lease holds in the term in which it was asked for, and counts from before it was.
  * 2. This client's own changes wait for nobody: what one of them may touch is forgotten before it leaves, and
  *    nothing that was asked for until it is answered is kept.
+ * 3. What is called back was changed by another at that moment: nothing that was asked for before is kept.
  */
 import type { Clock } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { maxLeasesKept, operationDeadlineMs, readLeaseMs } from '../../network/limits.ts'
+import {
+  kernelKeepsMs,
+  kernelSpareMs,
+  leaseAnswerMs,
+  maxLeasesKept,
+  operationDeadlineMs,
+} from '../../network/limits.ts'
+import { entryHash } from '../../network/placement/locate.ts'
 import { RecentMap } from '../../network/recent-map.ts'
-import type { Attributes } from '../../network/wire/attributes.ts'
-import type { Ino } from '../../network/wire/ids.ts'
-import type { Name } from '../../network/wire/operations.ts'
+import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
+import type { Ino, Partition } from '../../network/wire/ids.ts'
+import type { Name, RecallLeasesRequest } from '../../network/wire/operations.ts'
+import type { LeaseTerm } from './lease-term.ts'
 
 /** An inode, by its number; or a name, by `nameKey`. */
 export type LeaseKey = Ino | string
 
+/** Under what something was asked for: `ReadLeases.asking`. */
+export interface Asked {
+  readonly atMs: number
+  /** null: what is answered cannot be kept. */
+  readonly term: LeaseTerm | null
+  /** Of the view: with another one, another server may have answered. */
+  readonly viewEpoch: number
+}
+
+/** What may be said no longer. */
+export interface Recalled {
+  readonly inodes: readonly Ino[]
+  /** Of any name: what it leads to, or that it is not there. */
+  readonly names: boolean
+}
+
+/** Resolves when nobody goes by it any more. */
+export type RecallListener = (recalled: Recalled) => Promise<void>
+
+export interface ReadLeasesInit {
+  readonly clock: Clock
+  /** At the partition's primary. */
+  readonly termAt: (partition: Partition) => LeaseTerm | null
+  readonly viewEpoch: () => number
+}
+
 /** What a change may touch. */
 export type Touched = readonly LeaseKey[] | 'all'
 
-interface Kept<T> {
-  readonly value: T
+interface Kept {
+  readonly term: LeaseTerm
   readonly endMs: number
+}
+
+interface KeptAttributes extends Kept {
+  readonly attributes: Attributes
+}
+
+/** Of a name that is no longer leased, what it led to last. */
+interface KeptName {
+  readonly name: Name
+  readonly ino: Ino
+  readonly lease: Kept | null
 }
 
 /** Changes of one key. */
@@ -36,63 +82,119 @@ interface Changes {
 }
 
 export class ReadLeases {
-  readonly #clock: Clock
-  readonly #attributes = new RecentMap<LeaseKey, Kept<Attributes>>(maxLeasesKept)
-  readonly #names = new RecentMap<LeaseKey, Kept<Ino>>(maxLeasesKept)
-  /** Those that run, or have ended within a term. */
+  readonly #init: ReadLeasesInit
+  readonly #attributes = new RecentMap<Ino, KeptAttributes>(maxLeasesKept)
+  readonly #names = new RecentMap<string, KeptName>(maxLeasesKept)
+  /** Those that run, or ended a short while ago. */
   readonly #changes = new Map<LeaseKey, Changes>()
   readonly #changesOfAll = noChanges()
+  readonly #listeners = new Set<RecallListener>()
   /** The size of `#changes` at which those of long ago are left out. */
   #sweepSize = sweepStep
 
-  constructor(clock: Clock) {
-    this.#clock = clock
+  constructor(init: ReadLeasesInit) {
+    this.#init = init
   }
 
   nowMs(): number {
-    return this.#clock.monotonicMs()
+    return this.#init.clock.monotonicMs()
+  }
+
+  /** To be called before something is asked of a partition, for what is to be kept of its answer. */
+  asking(partition: Partition): Asked {
+    const { termAt, viewEpoch } = this.#init
+    return { atMs: this.nowMs(), term: termAt(partition), viewEpoch: viewEpoch() }
   }
 
   attributes(ino: Ino): Attributes | undefined {
-    return this.#valid(this.#attributes.get(ino))
+    const kept = this.#attributes.get(ino)
+    return kept !== undefined && this.#holds(kept) ? kept.attributes : undefined
   }
 
   /** What the name leads to. */
   named(parent: Ino, name: Name): Ino | undefined {
-    return this.#valid(this.#names.get(nameKey(parent, name)))
+    const kept = this.#keptName(parent, name)
+    return kept?.lease && this.#holds(kept.lease) ? kept.ino : undefined
   }
 
   /** What the name led to when it was last told, which may be long ago. */
   lastNamed(parent: Ino, name: Name): Ino | undefined {
-    return this.#names.get(nameKey(parent, name))?.value
-  }
-
-  /** @param askedMs when the request left, or earlier. @param leaseMs as the server granted it. */
-  keepAttributes(attributes: Attributes, askedMs: number, leaseMs: number): void {
-    const { ino } = attributes
-    if (!this.#mayKeep(ino, askedMs, leaseMs)) return
-    this.#attributes.set(ino, { value: attributes, endMs: askedMs + leaseMs })
+    return this.#keptName(parent, name)?.ino
   }
 
   /**
-   * As `keepAttributes`, of what a change of this client's own that was asked for at `askedMs` was answered with: to be
-   * kept when no other one ran beside it.
+   * For how long the kernel may go by these attributes, in milliseconds: 0 when they are not what is leased, or when
+   * this client has just changed them, and may again.
    */
-  keepChanged(attributes: Attributes, askedMs: number, leaseMs: number): void {
+  kernelMsOfAttributes({ ino, change }: Attributes): number {
+    const kept = this.#attributes.get(ino)
+    const changedMs = this.#changes.get(ino)?.endedMs ?? Number.NEGATIVE_INFINITY
+    const rests = changedMs + leaseAnswerMs < this.nowMs()
+    return rests && kept?.attributes.change === change ? this.#kernelMs(kept) : 0
+  }
+
+  /** The same of a name that leads to `ino`. */
+  kernelMsOfName(parent: Ino, name: Name, ino: Ino): number {
+    const kept = this.#keptName(parent, name)
+    return kept?.lease && kept.ino === ino ? this.#kernelMs(kept.lease) : 0
+  }
+
+  /** @param leaseMs as the server granted it. */
+  keepAttributes(attributes: Attributes, asked: Asked, leaseMs: number): void {
     const { ino } = attributes
-    const changes = this.#changes.get(ino)
-    const alone =
-      changes?.running === 0 && changes.together === 1 && changes.endedBeforeMs <= askedMs
-    const ended = askedMs + leaseMs <= this.nowMs()
-    if (!alone || ended || !isBefore(this.#changesOfAll, askedMs)) return
-    this.#attributes.set(ino, { value: attributes, endMs: askedMs + leaseMs })
+    const lease = this.#isUnchanged(ino, asked) ? this.#leaseOf(asked, leaseMs) : null
+    if (lease !== null) this.#attributes.set(ino, { attributes, ...lease })
+  }
+
+  /**
+   * As `keepAttributes`, of what a change of this client's own was answered with: to be kept when no other one ran
+   * beside it.
+   */
+  keepChanged(attributes: Attributes, asked: Asked, leaseMs: number): void {
+    const { ino } = attributes
+    const lease = this.#changedAlone(ino, asked) ? this.#leaseOf(asked, leaseMs) : null
+    if (lease !== null) this.#attributes.set(ino, { attributes, ...lease })
   }
 
   /** As `keepAttributes`; `lastNamed` is told of it in any case. */
-  keepName(parent: Ino, name: Name, ino: Ino, askedMs: number, leaseMs: number): void {
+  keepName(parent: Ino, name: Name, ino: Ino, asked: Asked, leaseMs: number): void {
     const key = nameKey(parent, name)
-    const endMs = this.#mayKeep(key, askedMs, leaseMs) ? askedMs + leaseMs : -Infinity
-    this.#names.set(key, { value: ino, endMs })
+    const lease = this.#isUnchanged(key, asked) ? this.#leaseOf(asked, leaseMs) : null
+    this.#names.set(key, { name: Uint8Array.from(name), ino, lease })
+  }
+
+  /** As `keepChanged`, of a name that was made. */
+  keepMade(parent: Ino, name: Name, ino: Ino, asked: Asked, leaseMs: number): void {
+    const key = nameKey(parent, name)
+    const lease = this.#changedAlone(key, asked) ? this.#leaseOf(asked, leaseMs) : null
+    this.#names.set(key, { name: Uint8Array.from(name), ino, lease })
+  }
+
+  /** Others are about to change these. Resolves when nobody here goes by them. */
+  async recall({ inodes, names }: RecallLeasesRequest): Promise<void> {
+    // Which names a directory does not have is known by its attributes.
+    const mayBeDirectory = (ino: Ino) => {
+      const kept = this.#attributes.get(ino)
+      return kept === undefined || isDirectory(kept.attributes.mode)
+    }
+    const recalled = { inodes, names: names.length > 0 || inodes.some(mayBeDirectory) }
+    for (const ino of inodes) {
+      this.#attributes.delete(ino)
+      this.#noteRecall(ino)
+    }
+    for (const { parent, hash } of names) {
+      const key = hashKey(parent, hash)
+      this.#unlease(key)
+      this.#noteRecall(key)
+    }
+    if (this.#changes.size >= this.#sweepSize) this.#sweep(this.nowMs())
+    await Promise.all([...this.#listeners].map(listener => listener(recalled)))
+  }
+
+  /** @returns to be called when it is to hear no more. */
+  onRecall(listener: RecallListener): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** Keys whose changes are remembered. */
@@ -101,8 +203,8 @@ export class ReadLeases {
   }
 
   forget(key: LeaseKey): void {
-    this.#attributes.delete(key)
-    this.#names.delete(key)
+    if (typeof key === 'number') this.#attributes.delete(key)
+    else this.#names.delete(key)
   }
 
   /** Runs a request that changes what is touched; null: nothing. */
@@ -151,21 +253,59 @@ export class ReadLeases {
     if (this.#changes.size >= this.#sweepSize) this.#sweep(nowMs)
   }
 
-  /** No lease that was asked for so long ago is worth anything: what ended before that is of no interest. */
+  /** What was asked for so long ago is not kept: what ended before that is of no interest. */
   #sweep(nowMs: number): void {
     for (const [key, { running, endedMs }] of this.#changes) {
-      if (running === 0 && endedMs + readLeaseMs < nowMs) this.#changes.delete(key)
+      if (running === 0 && endedMs + leaseAnswerMs < nowMs) this.#changes.delete(key)
     }
     this.#sweepSize = 2 * this.#changes.size + sweepStep
   }
 
-  #valid<T>(kept: Kept<T> | undefined): T | undefined {
-    return kept !== undefined && kept.endMs > this.nowMs() ? kept.value : undefined
+  #noteRecall(key: LeaseKey): void {
+    const changes = this.#changes.get(key) ?? noChanges()
+    this.#changes.set(key, changes)
+    changes.together += 2
+    if (changes.running === 0) changes.endedMs = Math.max(changes.endedMs, this.nowMs())
   }
 
-  #mayKeep(key: LeaseKey, askedMs: number, leaseMs: number): boolean {
-    if (askedMs + leaseMs <= this.nowMs()) return false
-    return isBefore(this.#changesOfAll, askedMs) && isBefore(this.#changes.get(key), askedMs)
+  #keptName(parent: Ino, name: Name): KeptName | undefined {
+    const kept = this.#names.get(nameKey(parent, name))
+    // Two names of a directory may have one hash.
+    return kept !== undefined && Buffer.compare(kept.name, name) === 0 ? kept : undefined
+  }
+
+  #unlease(key: string): void {
+    const kept = this.#names.get(key)
+    if (kept !== undefined) this.#names.set(key, { ...kept, lease: null })
+  }
+
+  #holds({ term, endMs }: Kept): boolean {
+    const nowMs = this.nowMs()
+    if (endMs <= nowMs || term.untilMs <= nowMs) return false
+    term.usedMs = nowMs
+    return true
+  }
+
+  #kernelMs({ term, endMs }: Kept): number {
+    const leftMs = Math.min(endMs, term.untilMs) - this.nowMs() - kernelSpareMs
+    return Math.max(0, Math.min(kernelKeepsMs, leftMs))
+  }
+
+  #leaseOf({ atMs, term, viewEpoch }: Asked, leaseMs: number): Kept | null {
+    const nowMs = this.nowMs()
+    if (term === null || leaseMs === 0 || nowMs - atMs > leaseAnswerMs) return null
+    if (term.untilMs <= nowMs || viewEpoch !== this.#init.viewEpoch()) return null
+    return { term, endMs: atMs + leaseMs }
+  }
+
+  #isUnchanged(key: LeaseKey, { atMs }: Asked): boolean {
+    return isBefore(this.#changesOfAll, atMs) && isBefore(this.#changes.get(key), atMs)
+  }
+
+  #changedAlone(key: LeaseKey, { atMs }: Asked): boolean {
+    const changes = this.#changes.get(key)
+    const alone = changes?.running === 0 && changes.together === 1 && changes.endedBeforeMs <= atMs
+    return alone && isBefore(this.#changesOfAll, atMs)
   }
 }
 
@@ -196,7 +336,11 @@ function isBefore(changes: Changes | undefined, askedMs: number): boolean {
   return changes === undefined || (changes.running === 0 && changes.endedMs < askedMs)
 }
 
-/** Names are bytes: latin1 has a character for each. */
-export function nameKey(parent: Ino, { buffer, byteOffset, byteLength }: Name): string {
-  return `${parent}/${Buffer.from(buffer, byteOffset, byteLength).toString('latin1')}`
+/** As servers call it back: by the hash of the name. */
+export function nameKey(parent: Ino, name: Name): string {
+  return hashKey(parent, entryHash(name))
+}
+
+function hashKey(parent: Ino, hash: number): string {
+  return `${parent}/${hash}`
 }

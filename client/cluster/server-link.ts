@@ -18,6 +18,7 @@ import type { Peer } from '../../network/rpc/contract.ts'
 import type { SessionRequest, SyncReply } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
+import { LeaseTerms } from './lease-term.ts'
 import { retryDelayMs } from './retry.ts'
 
 export interface ServerLinkInit {
@@ -38,6 +39,7 @@ export class ServerLink {
   readonly server: MemberId
   /** Ends with a session: whoever has one has been answered. */
   readonly outage: Outage
+  readonly leases: LeaseTerms
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
@@ -73,6 +75,7 @@ export class ServerLink {
     this.#init = init
     this.server = init.server
     this.outage = new Outage(init.env.clock)
+    this.leases = new LeaseTerms(init.env.clock)
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */
@@ -158,6 +161,10 @@ export class ServerLink {
     if (!idle) this.#sureFrom(this.#tickMs - callDeadlineMs)
     this.#tickMs = this.#init.env.clock.monotonicMs()
     if ((idle || asks) && (this.#peer !== null || this.#isExpected)) this.renewSoon()
+  }
+
+  renewLeases(): void {
+    if (this.current !== null) void this.leases.renew(this.current)
   }
 
   /** Sends a notice if there is a connection; without one there is no session to correct either. */
@@ -261,6 +268,7 @@ export class ServerLink {
     if (this.#peer !== peer) return
     this.#peer = null
     this.current = null
+    this.leases.end()
     if (this.#isExpected) this.renewSoon()
   }
 

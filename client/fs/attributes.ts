@@ -13,9 +13,10 @@ export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
   if (noting !== null) await noting
   const leased = leases.attributes(ino)
   if (leased !== undefined) return inodes.learn(leased)
-  const askedMs = leases.nowMs()
-  const { body } = await cluster.query('getattr', partitionOfIno(ino), { ino })
-  leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
+  const home = partitionOfIno(ino)
+  const asked = leases.asking(home)
+  const { body } = await cluster.query('getattr', home, { ino })
+  leases.keepAttributes(body.attributes, asked, body.leaseMs)
   context.names.saw(body.attributes)
   return inodes.learn(body.attributes)
 }
@@ -45,7 +46,10 @@ async function change(context: Context, ino: Ino, changes: SetAttributes): Promi
   if (size !== undefined && size > maxFileBytes) throw new PosixError('EFBIG')
   const request = { ino, ...withinRange(changes) }
   const home = partitionOfIno(ino)
+  const { leases } = context.cluster
+  const asked = leases.asking(home)
   const { body, boot } = await context.cluster.mutate('setattr', home, request)
+  leases.keepChanged(body.attributes, asked, body.leaseMs)
   context.dirty.mark(ino, home, boot)
   // When `change` rose by one, nobody else's change lies between: pages stay as true as they were.
   const previous = body.attributes.change - 1

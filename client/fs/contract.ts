@@ -2,10 +2,12 @@
  * The file system as its surfaces (FUSE, library, command line) see it: POSIX semantics on inode
  * numbers. Every function throws PosixError.
  */
+
 import type { HeldRange, RangeChange } from '../../network/locks/ranges.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { Name, ReaddirReply } from '../../network/wire/operations.ts'
+import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
+import type { RecallListener } from '../cluster/read-leases.ts'
 
 /** On whose behalf: new inodes belong to them. */
 export interface Caller {
@@ -82,7 +84,9 @@ export interface SpaceReport {
 }
 
 /** Pages go on behind the cookie of their last entry. */
-export type DirectoryPage = Omit<ReaddirReply, 'next'>
+export interface DirectoryPage extends Omit<ReaddirReply, 'next' | 'entries'> {
+  readonly entries: readonly DirectoryEntry[]
+}
 
 /** A lock on bytes of a file, or what one process asks for: as `struct flock` of fcntl(2), or flock(2). */
 export interface FileLock extends RangeChange {
@@ -248,15 +252,21 @@ export interface FileSystem {
 }
 
 /**
- * "Why may I keep this?" Everything cached, in the kernel or here, is kept on this word alone.
- * Without leases the answers are "not at all" for names and attributes, and for pages "while the file's
- * change counter is the one they were read under".
+ * "Why may I keep this?" Everything cached, in the kernel or here, is kept on this word alone: names and attributes while
+ * they are leased, pages while the file's change counter is the one they were read under.
  */
 export interface CacheAuthority {
-  /** Milliseconds that a name (or its absence) may be kept. */
-  entryMs(parent: Ino, name: Name): number
-  /** Milliseconds that attributes may be kept. */
-  attributesMs(ino: Ino): number
+  /** Milliseconds that a name that leads to `ino` may be kept; 0: that there is no such name. */
+  entryMs(parent: Ino, name: Name, ino: Ino): number
+  /** Milliseconds that these attributes may be kept. */
+  attributesMs(attributes: Attributes): number
+  /** Whether attributes that come with a listing may be kept: they are not worth fetching otherwise. */
+  readonly keepsListed: boolean
+  /**
+   * Others are about to change what may be kept: they wait until the listener's promise is resolved.
+   * @returns to be called when it is to hear no more.
+   */
+  onRecall(listener: RecallListener): () => void
   /** Whether pages read under an earlier `change` are still true now that it is `attributes.change`. */
   mayKeepPages(attributes: Attributes): boolean
   /** Whether the pages are true, all of them, though the file was open: since when they were dropped. */

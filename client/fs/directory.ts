@@ -2,8 +2,14 @@
 import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, ReaddirReply, ReaddirRequest } from '../../network/wire/operations.ts'
+import type {
+  DirectoryEntry,
+  ListedEntry,
+  ReaddirReply,
+  ReaddirRequest,
+} from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
+import type { Asked, ReadLeases } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { DirectoryPage, ReadOptions } from './contract.ts'
@@ -33,11 +39,27 @@ export async function readdir(
 
 async function readPage(context: Context, request: ReaddirRequest): Promise<ReaddirReply> {
   const { ino, cookie } = request
+  const { leases } = context.cluster
   const page = await behindCookie(context, ino, cookie, async partition => {
-    return (await context.cluster.query('readdir', partition, request)).body
+    const asked = leases.asking(partition)
+    const { body } = await context.cluster.query('readdir', partition, request)
+    if (request.plus) keepListed(leases, ino, body.entries, asked)
+    return body
   })
   if (page.end || page.next > cookie) return page
   throw new PosixError('EIO', `directory ${ino} does not go on behind ${cookie}`)
+}
+
+function keepListed(
+  leases: ReadLeases,
+  directory: Ino,
+  entries: readonly ListedEntry[],
+  asked: Asked,
+): void {
+  for (const { name, ino, attributes, nameMs, leaseMs } of entries) {
+    if (nameMs > 0) leases.keepName(directory, name, ino, asked, nameMs)
+    if (attributes !== null) leases.keepAttributes(attributes, asked, leaseMs)
+  }
 }
 
 async function withAttributes(

@@ -5,6 +5,7 @@ import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { CreateReply, EntryReply, Name } from '../../network/wire/operations.ts'
 import type { Boot, Changed, MutationOf } from '../cluster/contract.ts'
+import type { Asked } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './contract.ts'
@@ -44,6 +45,7 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Fo
   const whole = directory !== undefined && !shards.has(parent)
   if (whole && names.lacks(directory, name)) throw new PosixError('ENOENT')
   const leased = cluster.leases.named(parent, name)
+  if (leased === 0) throw new PosixError('ENOENT')
   if (leased !== undefined) {
     return { ino: leased, attributes: await attributesIfThere(context, leased) }
   }
@@ -52,6 +54,10 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Fo
   // When the entry names another inode, nobody wants to know how this ended.
   hinted?.catch(() => undefined)
   const { ino, attributes } = await entryOf(context, parent, name)
+  if (ino === 0) {
+    hints.forget(parent, name)
+    throw new PosixError('ENOENT')
+  }
   if (attributes !== null) {
     if (hint !== undefined) hints.forget(parent, name)
     return { ino, attributes: inodes.learn(attributes) }
@@ -65,15 +71,15 @@ async function entryOf(
   context: Context,
   parent: Ino,
   name: Name,
-): Promise<Omit<EntryReply, 'leaseMs'>> {
+): Promise<Pick<EntryReply, 'ino' | 'attributes'>> {
   try {
     return await atName(context, parent, name, async partition => {
       const { leases } = context.cluster
-      const askedMs = leases.nowMs()
+      const asked = leases.asking(partition)
       const { body } = await context.cluster.query('lookup', partition, { parent, name })
-      const { ino, attributes, leaseMs } = body
-      leases.keepName(parent, name, ino, askedMs, leaseMs)
-      if (attributes !== null) leases.keepAttributes(attributes, askedMs, leaseMs)
+      const { ino, attributes, nameMs, leaseMs } = body
+      leases.keepName(parent, name, ino, asked, nameMs)
+      if (attributes !== null) leases.keepAttributes(attributes, asked, leaseMs)
       return body
     })
   } catch (error) {
@@ -103,9 +109,8 @@ async function make(
     exclusive: true,
     open: false,
   }
-  const askedMs = context.cluster.leases.nowMs()
-  const { body, boot, partition } = await mutateName(context, 'create', request)
-  context.cluster.leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
+  const { body, boot, partition, asked } = await mutateName(context, 'create', request)
+  keepCreated(context, request, body, asked)
   context.dirty.mark(parent, partition, boot)
   context.dirty.markNew(body.attributes.ino, partition, boot)
   return body.attributes
@@ -233,27 +238,47 @@ function checkRenameFlags(flags: number, caller: Caller | undefined): void {
 
 type NameMutation = 'create' | 'link' | 'mkdir' | 'rename' | 'rmdir' | 'unlink'
 
+type ChangedName<N extends NameMutation> = Changed<N> & {
+  readonly partition: Partition
+  readonly asked: Asked
+}
+
 /** A change of the name that the request begins with, and the partition where it was made. */
 export function mutateName<N extends NameMutation>(
   context: Context,
   operation: N,
   request: MutationOf<N> & Named,
-): Promise<Changed<N> & { readonly partition: Partition }> {
+): Promise<ChangedName<N>> {
+  const { leases } = context.cluster
+  const home = partitionOfIno(request.parent)
   return atName(context, request.parent, request.name, async partition => {
-    const askedMs = context.cluster.leases.nowMs()
+    const asked = leases.asking(partition)
+    // The directory itself is leased by its own partition.
+    const askedHome = partition === home ? asked : leases.asking(home)
     const before = context.names.before(request.parent)
     const changed = await context.cluster.mutate(operation, partition, request)
     const { parent } = changed.body
     if (parent !== null) {
       const { attributes, leaseMs } = parent
-      context.cluster.leases.keepChanged(attributes, askedMs, leaseMs)
+      leases.keepChanged(attributes, askedHome, leaseMs)
       if (isOneChange(operation, changed.body)) {
         context.names.changed(attributes, request.name, before)
       }
       context.names.saw(attributes)
     }
-    return { ...changed, partition }
+    return { ...changed, partition, asked }
   })
+}
+
+/** What a create that made something says of the name and of the inode. */
+export function keepCreated(
+  { cluster: { leases } }: Context,
+  { parent, name }: Named,
+  { attributes, nameMs, leaseMs }: CreateReply,
+  asked: Asked,
+): void {
+  leases.keepMade(parent, name, attributes.ino, asked, nameMs)
+  leases.keepAttributes(attributes, asked, leaseMs)
 }
 
 /** Whether the directory was changed once by this, for certain. */

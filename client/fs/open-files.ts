@@ -11,7 +11,7 @@ import type { Caller, OpenFile } from './contract.ts'
 import { verifiedInline } from './inline.ts'
 import { releaseLocks } from './locks.ts'
 import { checkName } from './name-rules.ts'
-import { lookup, mutateName } from './names.ts'
+import { keepCreated, lookup, mutateName } from './names.ts'
 import { handleOf, OpenHandle } from './open-handle.ts'
 
 const noBytes = new Uint8Array(0)
@@ -83,12 +83,10 @@ async function createOrOpen(
   truncate: boolean,
 ): Promise<Opened> {
   const { parent } = request
-  const { leases } = context.cluster
-  const askedMs = leases.nowMs()
-  const { body, boot, partition } = await mutateName(context, 'create', request)
-  leases.keepAttributes(body.attributes, askedMs, body.leaseMs)
+  const { body, boot, partition, asked } = await mutateName(context, 'create', request)
   const { attributes, created } = body
   if (created) {
+    keepCreated(context, request, body, asked)
     context.dirty.mark(parent, partition, boot)
     context.dirty.markNew(attributes.ino, partition, boot)
     context.synced.settled(attributes)

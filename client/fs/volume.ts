@@ -2,6 +2,7 @@
 import { PosixError } from '../../network/errors.ts'
 import { isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import type { Name } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { allocate } from './allocate.ts'
 import { getattr, readlink, setattr } from './attributes.ts'
@@ -21,17 +22,20 @@ import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts'
 
 /**
  * @param options.noAtime leave access times alone when something is read (mount(8): noatime).
+ * @param options.isSole nothing is changed through this client but by way of what is returned: then whoever asks it may keep
+ * answers.
  * @throws PosixError ENOENT when there is no such volume.
  */
 export async function openVolume(
   cluster: Cluster,
   volumeName: string,
-  options: { readonly noAtime?: boolean } = {},
+  options: { readonly noAtime?: boolean; readonly isSole?: boolean } = {},
 ): Promise<FileSystem> {
-  const context = contextOf(cluster, options.noAtime)
+  const { noAtime, isSole = false } = options
+  const context = contextOf(cluster, noAtime)
   try {
     const root = await lookup(context, clusterRootIno, Buffer.from(volumeName))
-    if (isDirectory(root.mode)) return fileSystemOf(context, root.ino)
+    if (isDirectory(root.mode)) return fileSystemOf(context, root.ino, isSole)
     throw new PosixError('ENOTDIR', `${volumeName} is not a volume`)
   } catch (error) {
     if (!(error instanceof PosixError && error.code === 'ENOENT')) throw error
@@ -40,18 +44,31 @@ export async function openVolume(
   }
 }
 
-/** Without leases: nothing is kept but pages, as long as the file's change counter stands still. */
-function cacheOf({ pages }: Context): CacheAuthority {
+/** @param isSole nobody changes anything through this client but by way of the surface that keeps. */
+function cacheOf(context: Context, isSole: boolean): CacheAuthority {
+  const { pages, names, shards } = context
+  const { leases } = context.cluster
+  const absentMs = (parent: Ino, name: Name): number => {
+    const ms = leases.kernelMsOfName(parent, name, 0)
+    const directory = ms > 0 || shards.has(parent) ? undefined : leases.attributes(parent)
+    if (directory === undefined || !names.lacks(directory, name)) return ms
+    return leases.kernelMsOfAttributes(directory)
+  }
   return {
-    entryMs: () => 0,
-    attributesMs: () => 0,
+    entryMs(parent, name, ino) {
+      if (!isSole) return 0
+      return ino === 0 ? absentMs(parent, name) : leases.kernelMsOfName(parent, name, ino)
+    },
+    attributesMs: attributes => (isSole ? leases.kernelMsOfAttributes(attributes) : 0),
+    keepsListed: isSole,
+    onRecall: listener => leases.onRecall(listener),
     mayKeepPages: attributes => pages.mayKeep(attributes),
     arePagesTrue: attributes => pages.areTrue(attributes),
     invalidatedPages: attributes => pages.invalidated(attributes),
   }
 }
 
-function fileSystemOf(context: Context, root: Ino): FileSystem {
+function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem {
   /** As long as the file's locks are held: before and after. */
   const underLocks = <T>(file: OpenFile, step: () => Promise<T>): Promise<T> => {
     const sure = assured(context, file)
@@ -63,7 +80,7 @@ function fileSystemOf(context: Context, root: Ino): FileSystem {
   }
   return {
     root,
-    cache: cacheOf(context),
+    cache: cacheOf(context, isSole),
     writesThrough: true,
     keepsAcls: true,
     lookup: (parent, name) => lookup(context, parent, name),

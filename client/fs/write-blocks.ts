@@ -78,7 +78,10 @@ export async function commit(
   const hold = space?.id ?? null
   const request = { ...where, killPrivileges, allocated, ...(hold === null ? {} : { hold }) }
   try {
+    const { leases } = context.cluster
+    const asked = leases.asking(home)
     const { body, boot } = await context.cluster.mutate('commitWrite', home, request)
+    leases.keepChanged(body.attributes, asked, body.leaseMs)
     context.dirty.mark(ino, home, boot)
     changedHere(context, body.attributes, body.previousChange)
     inode.learn(body.attributes)

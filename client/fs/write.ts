@@ -136,6 +136,8 @@ async function writeInline(context: Context, writing: Writing): Promise<boolean>
   const { ino } = inode
   const payload = [data]
   const home = partitionOfIno(ino)
+  const { leases } = context.cluster
+  const asked = leases.asking(home)
   const { body, boot } = await context.cluster.mutate(
     'writeInline',
     home,
@@ -149,6 +151,7 @@ async function writeInline(context: Context, writing: Writing): Promise<boolean>
     payload,
   )
   if (body.written) {
+    leases.keepChanged(body.attributes, asked, body.leaseMs)
     context.dirty.mark(ino, home, boot)
     changedHere(context, body.attributes, body.previousChange)
   }

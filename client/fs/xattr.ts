@@ -1,9 +1,10 @@
 /** Extended attributes: xattr(7). */
 import { PosixError } from '../../network/errors.ts'
 import { maxXattrValueBytes } from '../../network/limits.ts'
+import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
-import { xattrNameOf } from '../../network/wire/xattr-names.ts'
+import { flagOfXattr, xattrNameOf } from '../../network/wire/xattr-names.ts'
 import type { Context } from './context.ts'
 import type { SetXattrOptions } from './contract.ts'
 
@@ -11,8 +12,12 @@ import type { SetXattrOptions } from './contract.ts'
 const flagsKnown = 1 | 2
 
 export async function getxattr(context: Context, ino: Ino, name: Name): Promise<Uint8Array> {
-  xattrNameOf(name)
+  const flag = flagOfXattr(xattrNameOf(name))
   const { cluster } = context
+  const leased = flag === 0 ? undefined : cluster.leases.attributes(ino)
+  // A link or a device cannot have an ACL at all, and its server says so.
+  const mayHave = leased !== undefined && (isRegular(leased.mode) || isDirectory(leased.mode))
+  if (mayHave && (leased.xattrFlags & flag) === 0) throw new PosixError('ENODATA')
   return (await cluster.query('getxattr', partitionOfIno(ino), { ino, name })).body.value
 }
 

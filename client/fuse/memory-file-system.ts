@@ -36,6 +36,8 @@ const replaceOnly = 2
 export const noCaching: CacheAuthority = {
   entryMs: () => 0,
   attributesMs: () => 0,
+  keepsListed: false,
+  onRecall: () => () => undefined,
   mayKeepPages: () => false,
   arePagesTrue: () => false,
   invalidatedPages: () => {},

@@ -8,15 +8,17 @@
  * 3. What the kernel may keep, it is told only on the word of FileSystem.cache.
  */
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
-import { maxFuseRequests } from '../../network/limits.ts'
+import { maxFuseRequests, maxNoticeTries } from '../../network/limits.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import type { Recalled } from '../cluster/read-leases.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { Handles } from './handles.ts'
+import { KernelCopies } from './kernel-copies.ts'
 import { LastChecks } from './last-checks.ts'
 import { handlers } from './operations/table.ts'
-import { entryNotice, inodeNotice } from './protocol/notice.ts'
+import { attributesNotice, entryNotice, epochNotice, inodeNotice } from './protocol/notice.ts'
 import {
   inHeaderBytes,
   opcode,
@@ -41,6 +43,8 @@ export interface SessionEvents {
 }
 
 const noPieces: readonly Uint8Array[] = []
+const setuid = 0o4000
+const setgid = 0o2000
 
 export class Session {
   readonly fileSystem: FileSystem
@@ -57,9 +61,13 @@ export class Session {
   agreed = 0
   /** Likewise, bits of `initFlag2`. */
   agreed2 = 0
+  /** The kernel may keep names: it can be told that one of them is not true any more. */
+  keepsNames = false
   readonly #channel: Channel
   readonly #tally: FuseTally | null
   readonly #requests: Request[] = []
+  readonly #copies = new KernelCopies()
+  readonly #stopRecalls: () => void
   #ended = false
 
   constructor(
@@ -81,6 +89,7 @@ export class Session {
     for (let slot = 0; slot < slots; slot += 1) {
       this.#requests.push(new Request(slot, pool, view, slot * slotBytes))
     }
+    this.#stopRecalls = fileSystem.cache.onRecall(recalled => this.#recalled(recalled))
   }
 
   /** Serves a batch of `count` pairs of slot and length. Never throws. */
@@ -93,6 +102,7 @@ export class Session {
   /** Lets go of everything that was open: the kernel has gone and will not say so. */
   end(): void {
     this.#ended = true
+    this.#stopRecalls()
     this.waits.interruptAll()
     for (const file of this.handles.takeFiles()) this.fileSystem.release(file)
   }
@@ -143,31 +153,67 @@ export class Session {
   }
 
   sendEntry(request: Request, parent: Ino, name: Uint8Array, attributes: Attributes): void {
-    this.writeEntry(outHeaderBytes, parent, name, attributes)
+    this.writeEntry(outHeaderBytes, request.thread, parent, name, attributes)
     this.send(request, outHeaderBytes + 128)
   }
 
   sendAttributes(request: Request, attributes: Attributes): void {
-    const { ino } = attributes
     this.handles.told.tell(attributes)
     this.handles.last.tell(attributes)
-    this.reply.attributesReply(outHeaderBytes, attributes, this.fileSystem.cache.attributesMs(ino))
+    const attributesMs = this.#attributesMs(request.thread, attributes)
+    this.reply.attributesReply(outHeaderBytes, attributes, attributesMs)
     this.send(request, outHeaderBytes + 104)
   }
 
-  writeEntry(at: number, parent: Ino, name: Uint8Array, attributes: Attributes): void {
-    const { cache } = this.fileSystem
+  /** @param thread who is told. */
+  writeEntry(
+    at: number,
+    thread: number,
+    parent: Ino,
+    name: Uint8Array,
+    attributes: Attributes,
+  ): void {
     this.handles.told.tell(attributes)
     this.handles.last.tell(attributes)
     this.handles.toldDirectories.tell(parent, name, attributes)
     const { ino } = attributes
     const node = this.nodeOf(ino)
     this.reply.entry(at, node, attributes, {
-      entryMs: cache.entryMs(parent, name),
-      attributesMs: cache.attributesMs(ino),
+      entryMs: this.entryMs(parent, name, ino),
+      attributesMs: this.#attributesMs(thread, attributes),
     })
     const alias = isDirectory(attributes.mode) ? this.handles.nodes.aliasOf(ino) : 0
     if (alias > 0) this.reply.node(at, node, alias)
+  }
+
+  /** For how long the kernel may keep a name; `ino` 0: that there is none. */
+  entryMs(parent: Ino, name: Uint8Array, ino: Ino): number {
+    return this.keepsNames ? this.fileSystem.cache.entryMs(parent, name, ino) : 0
+  }
+
+  /**
+   * This mount has changed what the inode says of itself in a way that has the kernel ask again, but not doubt what it
+   * is being told meanwhile (fuse_dir_changed): to be called before it is answered.
+   */
+  settle(ino: Ino): Promise<void> | undefined {
+    return this.#copies.isOnTheWay(ino) ? this.#dropAttributes(ino) : undefined
+  }
+
+  /** The kernel takes a name's time along to the new one, of which nothing is leased: to be called before it is answered. */
+  async renamed(): Promise<void> {
+    if (this.keepsNames) await this.#notify(epochNotice(), 'call names in question')
+  }
+
+  #attributesMs(thread: number, attributes: Attributes): number {
+    const { ino, mode } = attributes
+    // A write takes these away without the kernel's knowing, and it would execute the program with them.
+    const isPrivileged = (mode & (setuid | setgid)) !== 0 && !isDirectory(mode)
+    const isKept = !isPrivileged && this.handles.nodes.aliasOf(ino) === 0
+    return this.#copies.tell(
+      thread,
+      ino,
+      isKept ? this.fileSystem.cache.attributesMs(attributes) : 0,
+    )
   }
 
   /** Forgets and the like: no answer is wanted. */
@@ -206,8 +252,34 @@ export class Session {
     await this.#notify(entryNotice(this.nodeOf(parent), name), 'invalidate entry')
   }
 
+  async #recalled({ inodes, names }: Recalled): Promise<void> {
+    for (const ino of inodes) this.#copies.outdate(ino)
+    if (names && this.keepsNames) await this.#notify(epochNotice(), 'call names in question')
+    for (const ino of inodes) if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
+  }
+
+  /** Resolves when the kernel goes by no attributes that it was told of this inode before. */
+  async #dropAttributes(ino: Ino): Promise<void> {
+    const message = attributesNotice(this.nodeOf(ino))
+    for (let tries = 1; ; tries++) {
+      const errno = await this.#channel.notify(message)
+      const isMissed = errno === errnoByCode.ENOENT && this.#copies.isOnTheWay(ino)
+      if (!isMissed && errno !== errnoByCode.EAGAIN) {
+        this.#checkNotice(errno, 'call attributes in question')
+        break
+      }
+      if (tries === maxNoticeTries) {
+        throw new PosixError('EIO', `the kernel does not take what it was told of inode ${ino}`)
+      }
+    }
+    this.#copies.dropped(ino)
+  }
+
   async #notify(message: Uint8Array, during: string): Promise<void> {
-    const errno = await this.#channel.notify(message)
+    this.#checkNotice(await this.#channel.notify(message), during)
+  }
+
+  #checkNotice(errno: number, during: string): void {
     /** ENOENT: the kernel knows no such thing, so it keeps nothing. */
     if (errno === 0 || errno === errnoByCode.ENOENT || errno === errnoByCode.ENODEV) return
     throw new PosixError('EIO', `${during}: the kernel refused it, errno ${errno}`)
@@ -222,6 +294,7 @@ export class Session {
     }
     this.#tally?.began(request.slot)
     this.handles.nodes.served(request.thread, request.opcode, request.node)
+    this.#copies.served(request.thread)
     const handler = handlers[request.opcode]
     if (request.opcode < opcodeLimit) this.counts[request.opcode]! += 1
     if (handler === undefined) {

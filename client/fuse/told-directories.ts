@@ -16,8 +16,25 @@ export class ToldDirectories {
 
   /** @param attributes of what has the name; null when nothing has. */
   tell(parent: Ino, name: Uint8Array, attributes: Attributes | null): void {
+    const isDirectoryNow = attributes !== null && isDirectory(attributes.mode)
+    this.#set(parent, name, isDirectoryNow ? attributes.ino : undefined)
+  }
+
+  /** The kernel has renamed, and goes by it: it does not ask for the new name as long as it may keep the old one. */
+  renamed(from: Place, to: Place, exchanges: boolean): void {
+    const [moved, there] = [this.meant(from.parent, from.name), this.meant(to.parent, to.name)]
+    this.#set(to.parent, to.name, moved)
+    this.#set(from.parent, from.name, exchanges ? there : undefined)
+  }
+
+  /** undefined when it was told of none, or long ago. */
+  meant(parent: Ino, name: Uint8Array): Ino | undefined {
+    return this.#byParent.get(parent)?.get(keyOf(name))
+  }
+
+  #set(parent: Ino, name: Uint8Array, ino: Ino | undefined): void {
     let names = this.#byParent.get(parent)
-    if (attributes === null || !isDirectory(attributes.mode)) {
+    if (ino === undefined) {
       names?.delete(keyOf(name))
       return
     }
@@ -25,13 +42,14 @@ export class ToldDirectories {
       names = new Map()
       this.#byParent.set(parent, names)
     }
-    names.set(keyOf(name), attributes.ino)
+    names.set(keyOf(name), ino)
   }
+}
 
-  /** undefined when it was told of none, or long ago. */
-  meant(parent: Ino, name: Uint8Array): Ino | undefined {
-    return this.#byParent.get(parent)?.get(keyOf(name))
-  }
+/** Of a name. */
+interface Place {
+  readonly parent: Ino
+  readonly name: Uint8Array
 }
 
 function keyOf(name: Uint8Array): string {

@@ -66,7 +66,13 @@ function patched(old: Uint8Array, offset: number, data: Uint8Array): Uint8Array 
 function written(store: Store, inode: StoredInode, offset: number, end: number) {
   const previousChange = inode.attributes.change
   inode.attributes.size = Math.max(inode.attributes.size, end)
-  return reply({ written: true, offset, attributes: store.changed(inode), previousChange })
+  return reply({
+    written: true,
+    offset,
+    attributes: store.changed(inode),
+    previousChange,
+    leaseMs: 0,
+  })
 }
 
 const create: Act<'create'> = ({ store }, request) => {
@@ -77,7 +83,13 @@ const create: Act<'create'> = ({ store }, request) => {
   if (found !== undefined) {
     const { attributes } = store.get(found)
     if (isDirectory(attributes.mode)) throw new PosixError('EISDIR')
-    return reply({ attributes: { ...attributes }, created: false, leaseMs: 0, parent: null })
+    return reply({
+      attributes: { ...attributes },
+      created: false,
+      nameMs: 0,
+      leaseMs: 0,
+      parent: null,
+    })
   }
   const bits = (mode & fileType.mask) === fileType.symlink ? mode : mode & ~umask
   const inode = store.add(store.newIno(partitionOfIno(parent)), bits, directory.attributes)
@@ -85,7 +97,13 @@ const create: Act<'create'> = ({ store }, request) => {
   inode.target = request.target
   inode.attributes.size = request.target.length
   enter(store, parent, name, inode.attributes.ino)
-  return reply({ attributes: { ...inode.attributes }, created: true, leaseMs: 0, parent: null })
+  return reply({
+    attributes: { ...inode.attributes },
+    created: true,
+    nameMs: 0,
+    leaseMs: 0,
+    parent: null,
+  })
 }
 
 const mkdir: Act<'mkdir'> = ({ store, partitionCount }, request) => {
@@ -111,7 +129,7 @@ const setattr: Act<'setattr'> = ({ store }, { ino, size, mode, uid, gid, ...time
     const time = times[field]
     if (time !== undefined) attributes[field] = time === 'now' ? store.nowNs : time
   }
-  return reply({ attributes: { ...attributes } })
+  return reply({ attributes: { ...attributes }, leaseMs: 0 })
 }
 
 const rename: Act<'rename'> = ({ store }, { parent, name, newParent, newName, flags }) => {
@@ -148,6 +166,7 @@ const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) =
       type: attributes.mode & fileType.mask,
       cookie: cookie + index + 1,
       attributes: plus && near ? { ...attributes } : null,
+      ...{ nameMs: 0, leaseMs: 0 },
     }
   })
   const next = entries.at(-1)?.cookie ?? cookie
@@ -160,7 +179,7 @@ const writeInline: Act<'writeInline'> = ({ store }, request, data) => {
   const offset = request.append ? size : request.offset
   if (reach > 0 || offset + data.length > inlineBytes) {
     const attributes = { ...inode.attributes }
-    return reply({ written: false, offset, attributes, previousChange: change })
+    return reply({ written: false, offset, attributes, previousChange: change, leaseMs: 0 })
   }
   if (!sameChecksums(checksumOf(data), request.checksum)) {
     throw new ClusterError('CHECKSUM', 'damaged on its way')
@@ -286,7 +305,7 @@ const punchInline: Act<'punchInline'> = ({ store }, { ino, offset, length }) => 
   const { reach, size, change } = inode.attributes
   if (reach > 0) {
     const attributes = { ...inode.attributes }
-    return reply({ written: false, offset, attributes, previousChange: change })
+    return reply({ written: false, offset, attributes, previousChange: change, leaseMs: 0 })
   }
   inode.data = inode.data.slice().fill(0, offset, offset + length)
   return written(store, inode, offset, size)
@@ -296,7 +315,12 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   lookup: ({ store }, { parent, name }) => {
     const ino = store.child(parent, name)
     const near = partitionOfIno(ino) === partitionOfIno(parent)
-    return reply({ ino, attributes: near ? { ...store.get(ino).attributes } : null, leaseMs: 0 })
+    return reply({
+      ino,
+      attributes: near ? { ...store.get(ino).attributes } : null,
+      nameMs: 0,
+      leaseMs: 0,
+    })
   },
   getattr: ({ store }, { ino }) =>
     reply({ attributes: { ...store.get(ino).attributes }, leaseMs: 0 }),

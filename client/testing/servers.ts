@@ -155,8 +155,8 @@ export class TestServers {
       env,
       log: silentLog,
       membership: new TestMembership(this.view, this.#watchers),
-      dial: server =>
-        connect({ env: this.env, transport, address: `memory:${server}`, hello, service: {} }),
+      dial: (server, service) =>
+        connect({ env: this.env, transport, address: `memory:${server}`, hello, service }),
     })
   }
 

@@ -77,6 +77,9 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
   awaitLocks: clients,
   reclaimLocks: clients,
 
+  renewLeases: clients,
+  recallLeases: servers,
+
   setQuota: admins,
   quota: readers,
   askQuota: servers,

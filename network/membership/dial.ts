@@ -5,7 +5,7 @@ import { ClusterError } from '../errors.ts'
 import { protocolVersion } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { connect } from '../rpc/connect.ts'
-import type { Peer } from '../rpc/contract.ts'
+import type { Peer, Service } from '../rpc/contract.ts'
 import type { RpcTally } from '../rpc/tally.ts'
 import type { Transport } from '../transport/contract.ts'
 import type { MemberId, MemberRole } from '../wire/view.ts'
@@ -26,10 +26,15 @@ export interface Dialler {
 }
 
 /**
+ * @param service what this side answers to the other.
  * @throws ClusterError UNREACHABLE, with the last address's failure as its cause; REMOVED when this side was removed,
  * which no further attempt would change.
  */
-export async function dialMember(dialler: Dialler, target: MemberId): Promise<Peer> {
+export async function dialMember(
+  dialler: Dialler,
+  target: MemberId,
+  service: Service = {},
+): Promise<Peer> {
   const { env, transports, credentials, membership, role, host, log, tally } = dialler
   const member = membership.view?.members.find(({ id }) => id === target)
   if (member === undefined) throw new ClusterError('UNREACHABLE', `${target} is no member now`)
@@ -42,7 +47,7 @@ export async function dialMember(dialler: Dialler, target: MemberId): Promise<Pe
       const transport = transportFor(transports, address)
       const expected = { role: 'server', id: target } as const
       const options = { env, transport, credentials, address, hello, expected, log: report, tally }
-      return await connect({ ...options, service: {} })
+      return await connect({ ...options, service })
     } catch (error) {
       if (error instanceof ClusterError && error.code === 'REMOVED') throw error
       reason = error

@@ -74,7 +74,7 @@ function codeOf(error: unknown): string {
 
 const echo: Service = {
   lookup: ({ body, payload }) => ({
-    body: { ino: body.parent, attributes: null, leaseMs: 0 },
+    body: { ino: body.parent, attributes: null, nameMs: 0, leaseMs: 0 },
     payload,
   }),
 }
@@ -88,7 +88,7 @@ for (const [kind, makeWire] of Object.entries(wires)) {
     t.deepEqual([ends.peer.hello, other?.hello], [server, client])
     const payload = [Uint8Array.of(1, 2, 3)]
     const reply = await ends.peer.call('lookup', { parent: 2 ** 51 + 1, name }, { payload })
-    t.deepEqual(reply.body, { ino: 2 ** 51 + 1, attributes: null, leaseMs: 0 })
+    t.deepEqual(reply.body, { ino: 2 ** 51 + 1, attributes: null, nameMs: 0, leaseMs: 0 })
     t.deepEqual([...Buffer.concat(reply.payload)], [1, 2, 3])
     t.deepEqual((await other!.call('viewChanged', { view: null })).body, {})
     await closeEnds(t, ends)
@@ -99,7 +99,10 @@ for (const [kind, makeWire] of Object.entries(wires)) {
     const env = patientEnv()
     const ends = await endsOf(makeWire(), {
       lookup({ body, payload }): Reply<'lookup'> | Promise<Reply<'lookup'>> {
-        const reply = { body: { ino: body.parent * 2, attributes: null, leaseMs: 0 }, payload }
+        const reply = {
+          body: { ino: body.parent * 2, attributes: null, nameMs: 0, leaseMs: 0 },
+          payload,
+        }
         if (body.parent % 7 === 0) throw new PosixError('ENOENT', `${body.parent}`)
         if (body.parent % 3 !== 0) return reply
         return env.timers.sleep(body.parent % 5).then(() => reply)
@@ -167,7 +170,7 @@ for (const [kind, makeWire] of Object.entries(wires)) {
     const ends = await endsOf(makeWire(), {
       lookup({ body }) {
         seen.push(body.parent)
-        return { body: { ino: 1, attributes: null, leaseMs: 0 }, payload: [] }
+        return { body: { ino: 1, attributes: null, nameMs: 0, leaseMs: 0 }, payload: [] }
       },
     })
     const payload = [new Uint8Array(4 << 20)]
@@ -196,7 +199,7 @@ test('calls beyond the bound in flight wait, beyond the queue they are OVERLOADE
     async lookup({ body }) {
       served++
       await gate.promise
-      return { body: { ino: body.parent, attributes: null, leaseMs: 0 }, payload: [] }
+      return { body: { ino: body.parent, attributes: null, nameMs: 0, leaseMs: 0 }, payload: [] }
     },
   })
   const calls = Array.from({ length: maxCallsInFlight + maxCallsQueued }, (_, i) =>
@@ -277,7 +280,7 @@ test('a deadline ends the call, tells the peer, and its late reply is dropped', 
   const { request, cancel } = frameKind
   t.deepEqual(kinds, [request, request, request, cancel, cancel])
   for (const { header } of got.slice(0, 3)) {
-    const body = encodeBody({ ino: header.callId, attributes: null, leaseMs: 0 })
+    const body = encodeBody({ ino: header.callId, attributes: null, nameMs: 0, leaseMs: 0 })
     far.send({ ...header, kind: frameKind.reply }, body)
     far.send({ ...header, kind: frameKind.reply }, body)
   }

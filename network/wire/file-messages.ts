@@ -8,14 +8,18 @@ export interface LookupRequest {
   readonly name: Name
 }
 /**
- * Leased: from when it asked, the client may say what the reply says for `leaseMs` without asking again; 0 for
- * not at all.
+ * Leased: from when it asked, the client may say what the reply says for `leaseMs` without asking again, as long as its
+ * term at the server is renewed and it is not called back; 0 for not at all.
  */
 export interface Leased {
   readonly leaseMs: number
 }
-/** Without attributes when the inode lives in another partition: ask there with `getattr`. */
-export interface EntryReply extends Leased {
+/** The same of a name, for `nameMs`, and of what it leads to, for `leaseMs`. */
+export interface LeasedEntry extends Leased {
+  readonly nameMs: number
+}
+/** `ino` 0: there is no such name. Without attributes when the inode lives in another partition: ask there with `getattr`. */
+export interface EntryReply extends LeasedEntry {
   readonly ino: Ino
   readonly attributes: Attributes | null
 }
@@ -71,7 +75,7 @@ export interface CreateRequest extends Mutation {
   readonly open: boolean
 }
 /** The lease is on the new inode alone. */
-export interface CreateReply extends QuotaShown, Leased, ParentShown {
+export interface CreateReply extends QuotaShown, LeasedEntry, ParentShown {
   readonly attributes: Attributes
   readonly created: boolean
 }
@@ -163,8 +167,10 @@ export interface DirectoryEntry {
   readonly cookie: number
   readonly attributes: Attributes | null
 }
+/** Leased where attributes were asked for: what it leads to, and the attributes, if any. */
+export interface ListedEntry extends DirectoryEntry, LeasedEntry {}
 export interface ReaddirReply {
-  readonly entries: readonly DirectoryEntry[]
+  readonly entries: readonly ListedEntry[]
   readonly end: boolean
   /** The directory that holds this one, for `..`: with the page from the start, else 0. */
   readonly parent: Ino
@@ -222,7 +228,7 @@ export interface QuotaShown {
   /** Of the bytes that were asked for: so many are held. */
   readonly held?: number
 }
-export interface WriteReply extends QuotaShown {
+export interface WriteReply extends QuotaShown, Leased {
   readonly written: boolean
   /** Where an append began. */
   readonly offset: number

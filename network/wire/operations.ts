@@ -86,6 +86,7 @@ import type {
   WriteReply,
   XattrReply,
 } from './file-messages.ts'
+import type { RecallLeasesRequest, RenewLeasesReply, RenewLeasesRequest } from './lease-messages.ts'
 import type {
   AwaitLocksReply,
   AwaitLocksRequest,
@@ -156,6 +157,7 @@ export type * from './admission-messages.ts'
 export type * from './block-messages.ts'
 export type * from './check-messages.ts'
 export type * from './file-messages.ts'
+export type * from './lease-messages.ts'
 export type * from './lock-messages.ts'
 export type * from './member-messages.ts'
 export type * from './message.ts'
@@ -174,7 +176,7 @@ export interface Operations {
   getattr: { request: InoRequest; reply: GetattrReply }
   parent: { request: ParentRequest; reply: ParentReply }
   accessed: { request: InoRequest; reply: AttributesReply }
-  setattr: { request: SetattrRequest; reply: AttributesReply }
+  setattr: { request: SetattrRequest; reply: GetattrReply }
   create: { request: CreateRequest; reply: CreateReply }
   createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }
   mkdir: { request: MkdirRequest; reply: MadeReply }
@@ -216,6 +218,9 @@ export interface Operations {
   cancelLock: { request: CancelLockRequest; reply: CancelLockReply }
   awaitLocks: { request: AwaitLocksRequest; reply: AwaitLocksReply }
   reclaimLocks: { request: ReclaimLocksRequest; reply: ReclaimLocksReply }
+
+  renewLeases: { request: RenewLeasesRequest; reply: RenewLeasesReply }
+  recallLeases: { request: RecallLeasesRequest; reply: Empty }
 
   setQuota: { request: SetQuotaRequest; reply: Empty }
   quota: { request: InoRequest; reply: QuotaReply }
@@ -313,6 +318,8 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   cancelLock: 122,
   awaitLocks: 123,
   reclaimLocks: 124,
+  renewLeases: 125,
+  recallLeases: 126,
   setQuota: 128,
   quota: 129,
   askQuota: 130,

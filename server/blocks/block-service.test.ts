@@ -57,7 +57,7 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     store,
     sessions: new Sessions(env, { closed: () => undefined, expired: () => undefined }),
     grants: new AppendGrants(env),
-    leases: new ReadLeases(env),
+    leases: new ReadLeases({ env, serves: () => true }),
     touched: () => undefined,
     purgeQueued: () => undefined,
     askQuota: () => Promise.reject(new Error('nobody is asked')),

@@ -1,62 +1,177 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
-import { readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
-import { inodeKey } from '../metadata/keys.ts'
-import { LeasedKey, outwaitLeases, ReadLeases } from './read-leases.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { leaseRecallMs, leaseTermMs, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
+import type { RecallLeasesRequest } from '../../network/wire/operations.ts'
+import { entriesKey, inodeKey } from '../metadata/keys.ts'
+import { LeasedKey, outwaitLeases, ReadLeases, type ReadLeasesInit } from './read-leases.ts'
 
 const key = inodeKey(0, 7)
 const other = inodeKey(0, 8)
 const elsewhere = inodeKey(1, 7)
+const name = entriesKey(0, 7, 99)
 
-function setUp(limit?: number) {
-  const env = new SimulatedEnv({ seed: 1 })
-  return { env, leases: new ReadLeases(env, limit) }
+/** A client that answers recalls when it is told to, or never. */
+class FakeClient {
+  readonly recalled: RecallLeasesRequest[] = []
+  answers: Promise<void> = Promise.resolve()
+
+  // biome-ignore lint/suspicious/noExplicitAny: of all operations it knows one.
+  call: any = async (_: string, request: RecallLeasesRequest) => {
+    this.recalled.push(request)
+    await this.answers
+    return { body: {}, payload: [] }
+  }
 }
 
-test('who changes something waits until the leases of others have run out, and not for its own', async t => {
-  const { env, leases } = setUp()
+const never = new Promise<void>(() => undefined)
+
+function setUp(init: Partial<ReadLeasesInit> = {}) {
+  const env = new SimulatedEnv({ seed: 1 })
+  const leases = new ReadLeases({ env, serves: () => true, isNew: true, ...init })
+  const begin = (client: string) => {
+    const fake = new FakeClient()
+    return { fake, generation: leases.renew(client, fake, 0).generation }
+  }
+  const met = (leased: string, client: string | null): Promise<void> | null => {
+    try {
+      leases.check(leased, client)
+      return null
+    } catch (error) {
+      if (error instanceof LeasedKey) return error.released
+      throw error
+    }
+  }
+  const isOver = async (promise: Promise<void>) => {
+    const pending = Symbol('pending')
+    await env.advance(0)
+    return (await Promise.race([promise, Promise.resolve(pending)])) !== pending
+  }
+  return { env, leases, begin, met, isOver }
+}
+
+test('who changes something waits until others have given it back, and not for its own', async t => {
+  const { leases, begin, met, isOver } = setUp()
+  const { fake } = begin('me')
   t.is(leases.grant(key, 'me'), readLeaseMs)
-  t.notThrows(() => leases.check(key, 'me'))
-  t.notThrows(() => leases.check(other, 'you'))
-  t.throws(() => leases.check(key, null), { instanceOf: LeasedKey })
-  const met = t.throws(() => leases.check(key, 'you'), { instanceOf: LeasedKey })!
-  let released = false
-  void met.released.then(() => {
-    released = true
-  })
-  await env.advance(readLeaseMs - 1)
-  t.false(released)
-  await env.advance(1)
-  t.true(released)
-  t.notThrows(() => leases.check(key, 'you'))
+  t.is(met(key, 'me'), null)
+  t.is(met(other, 'you'), null)
+  const answer = Promise.withResolvers<void>()
+  fake.answers = answer.promise
+  const released = met(key, 'you')!
+  t.false(await isOver(released))
+  t.deepEqual(fake.recalled, [{ inodes: [7], names: [] }])
+  t.false(await isOver(met(key, 'you')!), 'asked once, and waited for by all')
+  t.is(fake.recalled.length, 1)
+  answer.resolve()
+  t.true(await isOver(released))
+  t.is(met(key, 'you'), null)
+  t.is(leases.size, 0)
 })
 
-test('a lease that several have is in the way of each of them', async t => {
-  const { env, leases } = setUp()
+test('whoever is in nobody else has its own called back as well', async t => {
+  const { leases, begin, met, isOver } = setUp()
+  const { fake } = begin('me')
+  leases.grant(name, 'me')
+  t.true(await isOver(met(name, null)!))
+  t.deepEqual(fake.recalled, [{ inodes: [], names: [{ parent: 7, hash: 99 }] }])
+})
+
+test('all who have a lease are asked, and each of them is waited for', async t => {
+  const { leases, begin, met, isOver } = setUp()
+  const [me, you] = [begin('me'), begin('you')]
   leases.grant(key, 'me')
-  await env.advance(readLeaseMs / 2)
   leases.grant(key, 'you')
-  await env.advance(readLeaseMs / 2)
-  for (const client of ['me', 'you']) {
-    t.throws(() => leases.check(key, client), { instanceOf: LeasedKey })
+  const answer = Promise.withResolvers<void>()
+  you.fake.answers = answer.promise
+  const released = met(key, 'they')!
+  t.false(await isOver(released))
+  t.is(me.fake.recalled.length, 1)
+  t.is(met(key, 'you'), null, 'what is left is its own')
+  answer.resolve()
+  t.true(await isOver(released))
+})
+
+test('without a term nothing is leased, and what a term had ends with it', async t => {
+  const { env, leases, begin, met } = setUp()
+  t.is(leases.grant(key, 'me'), 0)
+  const { generation } = begin('me')
+  leases.grant(key, 'me')
+  await env.advance(leaseTermMs - 1)
+  t.deepEqual(leases.renew('me', new FakeClient(), generation), { generation, termMs: leaseTermMs })
+  await env.advance(leaseTermMs - 1)
+  t.not(met(key, 'you'), null)
+  await env.advance(1)
+  t.is(met(key, 'you'), null)
+  t.is(leases.grant(key, 'me'), 0)
+  const renewed = leases.renew('me', new FakeClient(), generation)
+  t.not(renewed.generation, generation, 'it is another one: the client has to forget')
+  t.is(renewed.termMs, leaseTermMs)
+})
+
+test('who does not give back what it is asked for has its term renewed no more, and is waited for until then', async t => {
+  const { env, leases, begin, met, isOver } = setUp()
+  const { fake, generation } = begin('me')
+  leases.grant(key, 'me')
+  fake.answers = never
+  fake.call = async () => {
+    await env.timers.sleep(leaseRecallMs)
+    throw new ClusterError('TIMEOUT', 'no answer')
   }
-  await env.advance(readLeaseMs / 2)
-  t.notThrows(() => leases.check(key, 'me'))
+  const released = met(key, 'you')!
+  await env.advance(leaseRecallMs - 1)
+  t.is(leases.renew('me', fake, generation).termMs, leaseTermMs)
+  await env.advance(1)
+  t.deepEqual(leases.renew('me', fake, generation), { generation, termMs: 0 })
+  t.is(leases.grant(other, 'me'), 0)
+  await env.advance(leaseTermMs - 2)
+  t.false(await isOver(released))
+  await env.advance(1)
+  t.true(await isOver(released))
+})
+
+test('who begins another term has given back all that it had', async t => {
+  const { leases, begin, met, isOver } = setUp()
+  const first = begin('me')
+  leases.grant(key, 'me')
+  leases.grant(other, 'me')
+  first.fake.answers = never
+  const released = met(key, 'you')!
+  t.false(await isOver(released))
+  const second = begin('me')
+  t.true(await isOver(released))
+  t.is(met(other, 'you'), null)
+  t.deepEqual(leases.renew('me', first.fake, first.generation), {
+    generation: first.generation,
+    termMs: 0,
+  })
+  t.is(leases.renew('me', second.fake, second.generation).termMs, leaseTermMs)
+})
+
+test('a process that knows nothing of a term begins another one, with another number', t => {
+  for (let generation = 1; generation < 5; generation++) {
+    const { leases } = setUp()
+    t.not(leases.renew('me', new FakeClient(), generation).generation, generation)
+  }
 })
 
 test('what somebody had to wait for is leased to nobody for a while', async t => {
-  const { env, leases } = setUp()
+  const { env, leases, begin, met, isOver } = setUp()
+  const { fake, generation } = begin('me')
   leases.grant(key, 'me')
-  t.throws(() => leases.check(key, 'you'), { instanceOf: LeasedKey })
-  await env.advance(readLeaseMs)
+  t.true(await isOver(met(key, 'you')!))
   t.is(leases.grant(key, 'me'), 0)
   t.is(leases.grant(other, 'me'), readLeaseMs)
-  await env.advance(readLeaseRestMs)
+  await env.advance(readLeaseRestMs / 2)
+  leases.renew('me', fake, generation)
+  await env.advance(readLeaseRestMs / 2)
+  leases.renew('me', fake, leases.renew('me', fake, generation).generation)
   t.is(leases.grant(key, 'me'), readLeaseMs)
 })
 
 test('a partition that pauses grants none, until the last that wanted it so is done', t => {
-  const { leases } = setUp()
+  const { leases, begin } = setUp()
+  begin('me')
   const resumes = [leases.pause(0), leases.pause(0)]
   t.is(leases.grant(key, 'me'), 0)
   t.is(leases.grant(elsewhere, 'me'), readLeaseMs)
@@ -66,32 +181,77 @@ test('a partition that pauses grants none, until the last that wanted it so is d
   t.is(leases.grant(key, 'me'), readLeaseMs)
 })
 
-test('leases that ran out take no memory, and there are only so many', async t => {
-  const { env, leases } = setUp(2)
-  t.is(leases.grant(key, 'me'), readLeaseMs)
-  t.is(leases.grant(other, 'me'), readLeaseMs)
-  t.is(leases.grant(elsewhere, 'me'), 0)
-  await env.advance(readLeaseMs)
-  t.is(leases.grant(elsewhere, 'me'), readLeaseMs)
-  t.is(leases.size, 1)
+test('what is leased of a partition is called back before it goes elsewhere, and nothing else', async t => {
+  const { leases, begin, met, isOver } = setUp()
+  const { fake } = begin('me')
+  for (const leased of [key, name, elsewhere]) leases.grant(leased, 'me')
+  t.true(await isOver(leases.withdraw(0)))
+  t.deepEqual(fake.recalled, [{ inodes: [7], names: [{ parent: 7, hash: 99 }] }])
+  t.is(met(key, 'you'), null)
+  t.not(met(elsewhere, 'you'), null)
 })
 
-test('what a server changes by itself waits as often as it has to', async t => {
-  const { env, leases } = setUp()
+test('a term is not renewed while a partition that its client was granted anything in is not served here', async t => {
+  let isServed = true
+  const { leases, begin, isOver } = setUp({ serves: () => isServed })
+  const { fake, generation } = begin('me')
+  isServed = false
+  t.is(leases.renew('me', fake, generation).termMs, leaseTermMs, 'it was granted nothing')
+  isServed = true
   leases.grant(key, 'me')
-  let done = false
-  const change = outwaitLeases(() => leases.check(key, '')).then(() => {
-    done = true
-  })
-  await env.advance(readLeaseMs - 1)
-  t.false(done)
+  isServed = false
+  t.is(leases.renew('me', fake, generation).termMs, 0)
+  isServed = true
+  t.is(leases.renew('me', fake, generation).termMs, 0, 'others may have changed it')
+  const again = begin('me')
+  leases.grant(key, 'me')
+  t.true(await isOver(leases.withdraw(0)))
+  isServed = false
+  t.is(leases.renew('me', again.fake, again.generation).termMs, leaseTermMs)
+})
+
+test('what was leased before a process began has run out a term later, of a server that is new at once', async t => {
+  const { env, leases, isOver } = setUp({ isNew: false })
+  const former = leases.formerEnded(false)
+  await env.advance(leaseTermMs - 1)
+  t.false(await isOver(former))
+  const byAnother = leases.formerEnded(true)
   await env.advance(1)
-  t.true(done)
-  await change
-  await t.throwsAsync(
-    outwaitLeases(() => {
-      throw new RangeError('something else')
-    }),
-    { instanceOf: RangeError },
-  )
+  t.true(await isOver(former))
+  t.true(await isOver(leases.formerEnded(false)))
+  t.false(await isOver(byAnother))
+  await env.advance(leaseTermMs)
+  t.true(await isOver(byAnother))
+  t.true(await isOver(setUp().leases.formerEnded(false)))
+})
+
+test('leases are bounded, and make room when they have run out', async t => {
+  const { env, leases, begin } = setUp({ limit: 1 })
+  const { fake, ...begun } = begin('me')
+  let { generation } = begun
+  leases.grant(key, 'me')
+  t.is(leases.grant(other, 'me'), 0)
+  t.is(leases.size, 1)
+  for (let passed = 0; passed < readLeaseMs; passed += leaseTermMs / 2) {
+    await env.advance(leaseTermMs / 2)
+    generation = leases.renew('me', fake, generation).generation
+  }
+  t.is(leases.grant(other, 'me'), readLeaseMs)
+})
+
+test('what the server changes by itself waits until nobody has a lease on it', async t => {
+  const { leases, begin, isOver } = setUp()
+  const { fake } = begin('me')
+  const answer = Promise.withResolvers<void>()
+  fake.answers = answer.promise
+  leases.grant(key, 'me')
+  let runs = 0
+  const done = outwaitLeases(() => {
+    runs++
+    leases.check(key, null)
+  })
+  t.false(await isOver(done))
+  answer.resolve()
+  t.true(await isOver(done))
+  t.is(runs, 2)
 })

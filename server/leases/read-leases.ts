@@ -1,71 +1,114 @@
 /**
- * What clients may say of names and inodes without asking again: leases of one short term, which run out and are
- * never called back (Gray and Cheriton, Leases, SOSP 1989).
+ * What clients may say of names and inodes without asking again, until it is called back (Gray and Cheriton, Leases,
+ * SOSP 1989; a client's leases have one term together, as the state of an NFSv4 client has, RFC 8881 8.3).
  *
- * 1. Whoever changes a key waits until the leases of all others on it have run out. A client's own is in nobody's
- *    way: it keeps nothing of what it asks to have changed (client/cluster/read-leases.ts).
- * 2. The term begins here after the client has asked, and there before: no clock is compared.
- * 3. A key that somebody had to wait for rests: what several clients change is leased to none of them.
+ * 1. Whoever changes a key waits until no other client goes by it: each is asked to give it back, and who does not
+ *    answer has its term run out. A client's own lease is in nobody's way: it keeps nothing of what it asks to
+ *    have changed (client/cluster/read-leases.ts).
+ * 2. A key that somebody had to wait for rests: what several clients change is leased to none of them.
+ * 3. What is leased here ends with this server's right to say it: a term is renewed only while every partition that its
+ *    client was granted anything in is served here.
  */
 import type { Env } from '../../network/env/env.ts'
-import { maxReadLeases, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
+import { leaseTermMs, maxReadLeases, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
+import type { Peer } from '../../network/rpc/contract.ts'
+import type { RenewLeasesReply } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
 import { partitionOfKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
+import { LeaseHolder } from './lease-holder.ts'
 
-/** Thrown where others may still rely on a key: `released` resolves when their leases have run out. */
+/** Thrown where others may still rely on a key: `released` resolves when they do not any more. */
 export class LeasedKey extends LockedKey {}
 
 interface Lease {
-  /** null: of more than one. */
-  readonly client: string | null
+  readonly holders: readonly LeaseHolder[]
   readonly endMs: number
+}
+
+export interface ReadLeasesInit {
+  readonly env: Pick<Env, 'clock' | 'timers'>
+  /** Whether this server, and nobody else, serves the partition now. */
+  readonly serves: (partition: number) => boolean
+  /** The server never had a client. */
+  readonly isNew?: boolean
+  readonly limit?: number
 }
 
 export class ReadLeases {
   readonly #env: Pick<Env, 'clock' | 'timers'>
+  readonly #serves: (partition: number) => boolean
   readonly #limit: number
   /** In the order in which they run out. */
   readonly #leases = new Map<Key, Lease>()
+  /** In the order in which their terms end. */
+  readonly #holders = new Map<string, LeaseHolder>()
   /** Until when keys rest, in that order. */
   readonly #resting = new Map<Key, number>()
   /** Partitions that grant none, and how many want it so. */
   readonly #paused = new Map<number, number>()
+  /** Until when clients may go by what was leased before this process began. */
+  readonly #startEndMs: number
+  #generation = 0
 
-  constructor(env: Pick<Env, 'clock' | 'timers'>, limit: number = maxReadLeases) {
+  constructor({ env, serves, isNew = false, limit = maxReadLeases }: ReadLeasesInit) {
     this.#env = env
+    this.#serves = serves
     this.#limit = limit
+    this.#startEndMs = isNew ? Number.NEGATIVE_INFINITY : env.clock.monotonicMs() + leaseTermMs
   }
 
   get size(): number {
     return this.#leases.size
   }
 
-  /** @returns the term in milliseconds; 0 when there is none to be had. */
+  /** Begins a client's term, or renews it. */
+  renew(client: string, peer: Pick<Peer, 'call'>, generation: number): RenewLeasesReply {
+    this.#forgetEnded(this.#env.clock.monotonicMs())
+    const holder = this.#holders.get(client)
+    if (holder?.isCurrent && generation !== 0) {
+      if (holder.generation !== generation || !this.#mayRenew(holder)) {
+        return { generation, termMs: 0 }
+      }
+      holder.renew(peer)
+      this.#holders.delete(client)
+      this.#holders.set(client, holder)
+      return { generation, termMs: leaseTermMs }
+    }
+    holder?.end()
+    return this.#begin(client, peer, generation)
+  }
+
+  /** @returns the lease in milliseconds; 0 when there is none to be had. */
   grant(key: Key, client: string): number {
+    const holder = this.#holders.get(client)
+    if (holder === undefined || !holder.isTrusted || holder.isRecalled(key)) return 0
     const nowMs = this.#env.clock.monotonicMs()
     this.#forgetEnded(nowMs)
     if (this.#resting.has(key) || this.#leases.size >= this.#limit) return 0
-    if (this.#paused.size > 0 && this.#paused.has(partitionOfKey(key))) return 0
-    const before = this.#leases.get(key)
-    const alone = before === undefined || before.client === client
+    const partition = partitionOfKey(key)
+    if (this.#paused.has(partition)) return 0
+    holder.partitions.add(partition)
+    const before = this.#leases.get(key)?.holders ?? []
+    const holders = [holder]
+    for (const other of before) if (other !== holder && other.isCurrent) holders.push(other)
     this.#leases.delete(key)
-    this.#leases.set(key, { client: alone ? client : null, endMs: nowMs + readLeaseMs })
+    this.#leases.set(key, { holders, endMs: nowMs + readLeaseMs })
     return readLeaseMs
   }
 
-  /** @throws LeasedKey while another than `client` has a lease; null: while anybody has. */
+  /** @throws LeasedKey while another than `client` goes by the key; null: while anybody does. */
   check(key: Key, client: string | null): void {
     if (this.#leases.size === 0) return
     const lease = this.#leases.get(key)
-    if (lease === undefined || (client !== null && lease.client === client)) return
-    const nowMs = this.#env.clock.monotonicMs()
-    if (lease.endMs <= nowMs) return
-    this.#rest(key, lease.endMs + readLeaseRestMs)
-    throw new LeasedKey(key, this.#env.timers.sleep(lease.endMs - nowMs))
+    if (lease === undefined) return
+    const recalls = this.#recall(key, lease, client)
+    if (recalls.length === 0) return
+    this.#rest(key, this.#env.clock.monotonicMs() + readLeaseRestMs)
+    throw new LeasedKey(key, allOf(recalls))
   }
 
-  /** Nothing of the partition is leased until the returned function is called; what is leased has to run out. */
+  /** Nothing of the partition is leased until the returned function is called; what is leased stays so. */
   pause(partition: number): () => void {
     this.#paused.set(partition, (this.#paused.get(partition) ?? 0) + 1)
     return () => {
@@ -73,6 +116,69 @@ export class ReadLeases {
       if (left > 0) this.#paused.set(partition, left)
       else this.#paused.delete(partition)
     }
+  }
+
+  /** Calls back all that is leased of the partition, which grants none any more; resolves when nobody goes by any of it. */
+  async withdraw(partition: number): Promise<void> {
+    const recalls: Promise<void>[] = []
+    for (const [key, lease] of this.#leases) {
+      if (partitionOfKey(key) === partition) recalls.push(...this.#recall(key, lease, null))
+    }
+    const holders = [...this.#holders.values()].filter(({ partitions }) =>
+      partitions.has(partition),
+    )
+    for (const holder of holders) holder.partitions.delete(partition)
+    await Promise.all(recalls)
+  }
+
+  /**
+   * Resolves when nobody goes by what was leased of a partition before it is taken up here.
+   * @param byAnother another server may have granted leases up to now.
+   */
+  async formerEnded(byAnother: boolean): Promise<void> {
+    const nowMs = this.#env.clock.monotonicMs()
+    const leftMs = byAnother ? leaseTermMs : this.#startEndMs - nowMs
+    if (leftMs > 0) await this.#env.timers.sleep(leftMs)
+  }
+
+  #begin(client: string, peer: Pick<Peer, 'call'>, former: number): RenewLeasesReply {
+    // Also after a restart: a client would take its own of before for one that goes on.
+    do this.#generation++
+    while (this.#generation === former)
+    const holder = new LeaseHolder({
+      env: this.#env,
+      ...{ client, peer, generation: this.#generation },
+      gaveBack: (key, who) => this.#gaveBack(key, who),
+    })
+    this.#holders.delete(client)
+    this.#holders.set(client, holder)
+    return { generation: holder.generation, termMs: leaseTermMs }
+  }
+
+  #mayRenew(holder: LeaseHolder): boolean {
+    if (!holder.isTrusted) return false
+    for (const partition of holder.partitions) {
+      if (this.#serves(partition)) continue
+      holder.distrust()
+      return false
+    }
+    return true
+  }
+
+  #recall(key: Key, { holders, endMs }: Lease, but: string | null): Promise<void>[] {
+    if (endMs <= this.#env.clock.monotonicMs()) return []
+    return holders
+      .filter(holder => holder.isCurrent && holder.client !== but)
+      .map(holder => holder.recall(key))
+  }
+
+  #gaveBack(key: Key, holder: LeaseHolder): void {
+    const lease = this.#leases.get(key)
+    if (lease === undefined || !lease.holders.includes(holder)) return
+    const holders = lease.holders.filter(other => other !== holder)
+    // In its place: it runs out when it would have.
+    if (holders.length > 0) this.#leases.set(key, { ...lease, holders })
+    else this.#leases.delete(key)
   }
 
   #rest(key: Key, untilMs: number): void {
@@ -92,7 +198,15 @@ export class ReadLeases {
       if (untilMs > nowMs) break
       this.#resting.delete(key)
     }
+    for (const [client, holder] of this.#holders) {
+      if (holder.isCurrent) break
+      this.#holders.delete(client)
+    }
   }
+}
+
+async function allOf(recalls: readonly Promise<void>[]): Promise<void> {
+  await Promise.all(recalls)
 }
 
 /** Runs the step, again as long as what it would change is leased: for what the server changes by itself. */

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { ClusterError } from '../../network/errors.ts'
-import { readLeaseMs, sessionTimeoutMs } from '../../network/limits.ts'
+import { leaseTermMs, sessionTimeoutMs } from '../../network/limits.ts'
 import { clusterRootIno } from '../../network/wire/ids.ts'
 import { inodeKey, orphanKey, slotKey } from '../metadata/keys.ts'
 import { faultsIn } from '../testing/checker.ts'
@@ -52,7 +52,7 @@ test('a file without a name outlives a restart, for those who come back in time'
   const { cluster, server, ino, exists } = await makeWorld()
   cluster.crash(server.id)
   const again = await cluster.startServer(server.id)
-  await cluster.env.advance(sessionTimeoutMs - readLeaseMs - 1)
+  await cluster.env.advance(sessionTimeoutMs - leaseTermMs - 1)
   t.true(exists())
   again.sessions.renew(other, [{ ino, count: 1 }])
   await stay(cluster, 2 * sessionTimeoutMs, other)

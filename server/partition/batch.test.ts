@@ -13,7 +13,7 @@ import { PartitionFacts } from './facts.ts'
 import { KeyLocks, LockedKey } from './key-locks.ts'
 
 const value = Uint8Array.of(1)
-const leases = new ReadLeases(new SimulatedEnv({ seed: 1 }))
+const leases = new ReadLeases({ env: new SimulatedEnv({ seed: 1 }), serves: () => true })
 
 function batchOf(init: Pick<BatchInit, 'store' | 'locks'> & Partial<BatchInit>): Batch {
   return new Batch({ leases, intention: 'change', client: 'me', owner: null, ...init })

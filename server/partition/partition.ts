@@ -89,9 +89,15 @@ export class Partition {
     return new Batch({ store, locks, leases, intention, client, owner })
   }
 
-  /** For who is about to change much that others may have leases on; until the returned function is called. */
-  pauseLeases(): () => void {
-    return this.#init.leases.pause(this.id)
+  /**
+   * For who is about to change much that clients may have leases on: nobody has any until the returned function is
+   * called.
+   */
+  async withdrawLeases(): Promise<() => void> {
+    const { leases } = this.#init
+    const resume = leases.pause(this.id)
+    await leases.withdraw(this.id)
+    return resume
   }
 
   withBatch(client: string, batch: Batch): OperationContext {

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
+import { leaseTermMs } from '../../network/limits.ts'
 import { clusterRootIno } from '../../network/wire/ids.ts'
 import type { View } from '../../network/wire/view.ts'
 import { inodeKey, intentKey, purgeKey } from '../metadata/keys.ts'
@@ -73,7 +74,7 @@ test('a partition that is lost and regained while it starts is taken up once', a
   const { partitions } = cluster.serverOf(0)
   const views = [without(cluster.view, 0, 2), inEpoch(cluster.view, 3)]
   const following = Promise.all(views.map(view => partitions.follow(view)))
-  await Promise.all([starting, cluster.env.during(following)])
+  await Promise.all([starting, cluster.env.during(following, 2 * leaseTermMs)])
   t.is(partitions.get(0, 3), partitions.get(0, 3))
   t.is(partitions.epochOf(0), 3)
 })

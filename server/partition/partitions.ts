@@ -9,12 +9,7 @@
  */
 import { Refusal } from '../../network/admission/refusal.ts'
 import { ClusterError } from '../../network/errors.ts'
-import {
-  defaultBlockBytes,
-  defaultInlineBytes,
-  maxEpochLead,
-  readLeaseMs,
-} from '../../network/limits.ts'
+import { defaultBlockBytes, defaultInlineBytes, maxEpochLead } from '../../network/limits.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Lineage } from '../../network/wire/operations.ts'
 import type { MemberId, PartitionState, View } from '../../network/wire/view.ts'
@@ -105,6 +100,17 @@ export class Partitions {
     return held.partition
   }
 
+  /** Whether this server, and nobody else, serves the partition now. */
+  serves(id: number): boolean {
+    try {
+      this.get(id, this.epochOf(id))
+      return true
+    } catch (error) {
+      if (error instanceof ClusterError) return false
+      throw error
+    }
+  }
+
   epochOf(id: number): number {
     return this.#held.get(id)?.state.epoch ?? 0
   }
@@ -183,12 +189,12 @@ export class Partitions {
   async #leave(id: number, { taking: partition }: Held): Promise<void> {
     await this.#leaving.get(id)
     if (partition === null) return
-    const { coordinator, participant, purger, reports, grants, totals, locks, slots, copies } =
-      this.#init
+    const { coordinator, participant, purger, reports, grants, totals } = this.#init
+    const { leases, locks, slots, copies } = this.#init
     for (const room of [coordinator, participant, purger]) room.forget(partition)
     for (const room of [reports, grants, totals, locks]) room.forget(id)
     slots.forget()
-    await copies.unship(partition)
+    await Promise.all([leases.withdraw(id), copies.unship(partition)])
   }
 
   async #takeUp(id: number, held: Held): Promise<void> {
@@ -206,14 +212,13 @@ export class Partitions {
 
   async #takeUpNow(id: number, held: Held, isWanted: () => boolean): Promise<void> {
     if (!isWanted()) return
-    const { env, copies, boot, sessions, slots } = this.#init
+    const { copies, boot, sessions, slots, leases } = this.#init
     const stateNow = (): PartitionState | null => (isWanted() ? held.state : null)
-    const { inherited, succeeded } = await copies.takeOver(id, stateNow)
+    const { inherited, succeeded, yielded } = await copies.takeOver(id, stateNow)
     if (!isWanted()) return
     // What is remembered of its slots is of before.
     slots.forget()
-    // Whoever served it before, this process or another, may have granted leases up to now.
-    const leasesEnd = env.timers.sleep(readLeaseMs)
+    const leasesEnd = leases.formerEnded(succeeded && !yielded)
     const partition = new Partition(id, this.#init)
     held.taking = partition
     copies.ship(partition, held.state)

@@ -44,7 +44,7 @@ test('who is named in a report is not sent elsewhere before it has been told', a
   const refused = t.throwsAsync(creating, { message: /MISPLACED/ }).then(() => {
     answered = true
   })
-  const found = { body: { ino: 7, attributes: null, leaseMs: 0 }, payload: [] }
+  const found = { body: { ino: 7, attributes: null, nameMs: 0, leaseMs: 0 }, payload: [] }
   const lookup: Handler<'lookup'> = reports.reporting(async () => found)
   const looking = lookup(incoming as unknown as Incoming<'lookup'>)
   await new Promise(setImmediate)

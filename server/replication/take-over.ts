@@ -12,6 +12,8 @@ import { type ClusterCode, ClusterError } from '../../network/errors.ts'
 import {
   damagedRetryMs,
   leaseMs,
+  leaseRecallMs,
+  leaseTermMs,
   pullDeadlineMs,
   retryLongestDelayMs,
 } from '../../network/limits.ts'
@@ -51,6 +53,8 @@ export interface TakenOver {
   readonly inherited: boolean
   /** Another was the primary before. */
   readonly succeeded: boolean
+  /** That one has said that it stopped, and that no client goes by what it had leased. */
+  readonly yielded: boolean
 }
 
 export class TakeOver {
@@ -78,7 +82,7 @@ export class TakeOver {
     const before = fences.primaryOf(partition)
     const isFollower =
       record?.state === copyState.follows || (before !== null && before !== self && record !== null)
-    if (isFollower) await this.#succeed(partition, wanted().epoch)
+    const yielded = isFollower && (await this.#succeed(partition, wanted().epoch))
     fences.raise(partition, wanted().epoch, self)
     await holder.stop(partition)
     wanted()
@@ -86,7 +90,7 @@ export class TakeOver {
     led.add(partition)
     try {
       if (now === null && (others().length === 0 || (await hasNoRows(store, partition)))) {
-        return { inherited: false, succeeded: false }
+        return { inherited: false, succeeded: false, yielded }
       }
       const pulled = await this.#pullIfNeeded(partition, others)
       if (isFollower || pulled) await sync()
@@ -95,7 +99,7 @@ export class TakeOver {
       if (isFollower && !inherited) {
         log(`partition ${partition} may have lost what was not synced: no other copy is in sync`)
       }
-      return { inherited, succeeded: isFollower }
+      return { inherited, succeeded: isFollower, yielded }
     } catch (error) {
       led.delete(partition)
       throw error
@@ -141,15 +145,16 @@ export class TakeOver {
     }
   }
 
-  /** Returns when the primary of before serves no more. */
-  async #succeed(partition: number, epoch: number): Promise<void> {
+  /** Returns when the primary of before serves no more. @returns whether it has said so itself. */
+  async #succeed(partition: number, epoch: number): Promise<boolean> {
     const { env, self, fences, dial, log } = this.#init
     const before = fences.primaryOf(partition)
     if (before !== null && before !== self) {
       try {
         const peer = await dial(before)
-        await peer.call('yieldPartition', {}, { partition, epoch, deadlineMs: leaseMs })
-        return
+        const deadlineMs = leaseMs + leaseRecallMs + leaseTermMs
+        await peer.call('yieldPartition', {}, { partition, epoch, deadlineMs })
+        return true
       } catch (error) {
         log(
           `the server of before does not give partition ${partition} up: waiting for its lease`,
@@ -160,6 +165,7 @@ export class TakeOver {
     for (let left = fences.leftMs(partition); left > 0; left = fences.leftMs(partition)) {
       await env.timers.sleep(left)
     }
+    return false
   }
 
   /**

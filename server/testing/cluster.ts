@@ -4,7 +4,7 @@
  */
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { callDeadlineMs } from '../../network/limits.ts'
+import { callDeadlineMs, leaseTermMs } from '../../network/limits.ts'
 import { partitionOfDirectory } from '../../network/placement/locate.ts'
 import type { CallOptions, Handler, Peer, Reply } from '../../network/rpc/contract.ts'
 import { decodeBody, decodeError, encodeBody, encodeError } from '../../network/wire/codec.ts'
@@ -88,7 +88,7 @@ export class TestCluster {
         : await storesOn(this.env, content, device, partitionCount)
     const server = new TestServer(this, id, stores)
     this.servers.set(id, server)
-    await this.env.during(server.partitions.follow(this.view))
+    await this.env.during(server.partitions.follow(this.view), 2 * leaseTermMs)
     return server
   }
 

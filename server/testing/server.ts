@@ -91,11 +91,12 @@ export class TestServer {
     this.locks = this.#locksOf(env, log)
     const syncPoint = new SyncPoint(this.blocks, this.metadata)
     this.copies = this.#copiesOf(cluster, syncPoint, log)
+    const leases = this.#leasesOf(cluster)
     this.partitions = new Partitions({
       env,
       store: this.metadata,
       sessions: this.sessions,
-      ...{ grants, leases: new ReadLeases(env), touched: () => undefined },
+      ...{ grants, leases, touched: () => undefined },
       ...shards,
       askQuota: this.peers.askQuota,
       purgeQueued: partition => this.purger.wake(partition),
@@ -126,12 +127,11 @@ export class TestServer {
       }),
       ...shards,
       blocks: new BlockService(env, this.blocks, new CopySources(this.peers, partitionCount)),
+      ...{ leases, heard: peer => this.sessions.heard(peer.hello.id) },
       locks: this.locks,
       quotas: new QuotaHome(this.peers, partitionCount),
       slots: this.slots,
-      coordinator: this.coordinator,
-      participant: this.participant,
-      syncPoint,
+      ...{ coordinator: this.coordinator, participant: this.participant, syncPoint },
       status: this.#status(env),
       checking: new Checking({ partitionCount, blocks: this.blocks }),
       boot: cluster.bootOf(id),
@@ -195,6 +195,11 @@ export class TestServer {
   #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
     if (peer.hello.role === 'client') this.sessions.heard(peer.hello.id)
     return this.partitions.get(partition, epoch)
+  }
+
+  #leasesOf({ env, contents }: TestCluster): ReadLeases {
+    const isNew = contents.get(this.id)?.size === 0
+    return new ReadLeases({ env, isNew, serves: partition => this.partitions.serves(partition) })
   }
 
   #sessionsOf(env: Env, grants: AppendGrants, log: LogLine): Sessions {

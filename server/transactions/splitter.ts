@@ -8,7 +8,6 @@ import {
   maxMoveBytes,
   maxSplitsQueued,
   operationDeadlineMs,
-  readLeaseMs,
   recoveryIntervalMs,
 } from '../../network/limits.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
@@ -84,13 +83,12 @@ export class Splitter implements SplitsShards {
     }
   }
 
-  /** Entries that move are known elsewhere, where nobody knows of their leases: these have run out by then. */
+  /** Entries that move are known elsewhere, where nobody knows of their leases: these are called back before. */
   async #split({ partition, ino }: Wanted): Promise<boolean> {
-    const { coordinator, splitEntries, env } = this.#init
+    const { coordinator, splitEntries } = this.#init
     const request = { ino, limit: splitEntries, moveBytes: maxMoveBytes }
-    const resume = partition.pauseLeases()
+    const resume = await partition.withdrawLeases()
     try {
-      await env.timers.sleep(readLeaseMs, this.#ending.signal).catch(() => undefined)
       return await coordinator.execute(
         partition,
         '',

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { readLeaseMs, sessionTimeoutMs } from '../../network/limits.ts'
+import { sessionTimeoutMs } from '../../network/limits.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
@@ -20,8 +20,6 @@ async function makeWorld(seed = 1, slowestMs = 0) {
   const b = await makeDirectory(cluster, clusterRootIno, cluster.nameIn(clusterRootIno, 2, 'b'))
   const f = await makeFile(cluster, a, 'f')
   const g = await makeFile(cluster, b, 'g')
-  // Nobody has a lease on any of it by now.
-  await cluster.env.advance(readLeaseMs)
   return { cluster, a, b, f, g }
 }
 

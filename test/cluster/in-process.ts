@@ -112,7 +112,7 @@ export class InProcessCluster implements AsyncDisposable {
 
   /** The volume as its surfaces see it, through a client of its own; closed with the cluster. */
   async openFileSystem(): Promise<FileSystem> {
-    return await openVolume(await this.client(), volume)
+    return await openVolume(await this.client(), volume, { isSole: true })
   }
 
   /** What is below a volume: calls that find their server. Closed with the cluster. */

@@ -181,13 +181,13 @@ export class SimulatedCluster {
         adopt: () => undefined,
         close: async () => undefined,
       },
-      dial: server =>
+      dial: (server, service) =>
         connect({
           env,
           transport,
           address: `memory:${server}`,
           hello: { ...hello, role: 'client' },
-          service: {},
+          service,
           log: () => undefined,
         }),
     })

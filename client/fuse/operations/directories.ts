@@ -39,8 +39,7 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
   const offset = request.u64(8)
   const limit = outHeaderBytes + Math.min(request.u32(16), readdirLimitBytes)
   const cookie = offset <= 2 ? 0 : offset
-  /** Attributes that the kernel may not keep are not worth fetching: it would ask again. */
-  const wanted = plus && session.fileSystem.cache.attributesMs(directory.ino) > 0
+  const wanted = plus && session.fileSystem.cache.keepsListed
   if (offset === 0 || !seek(directory, cookie)) {
     const quiet = (request.u32(32) & openFlag.quiet) !== 0
     const options = { plus: wanted, limitBytes: readdirLimitBytes, quiet }
@@ -52,7 +51,8 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
   let at = writeDots(session, directory, { offset, limit, plus })
   while (directory.next < directory.entries.length) {
     const entry = directory.entries[directory.next]!
-    const after = writeEntry(session, at, { entry, directory, limit, plus })
+    const place = { thread: request.thread, entry, directory, limit, plus }
+    const after = writeEntry(session, at, place)
     if (after === at) break
     at = after
     directory.next += 1
@@ -95,6 +95,7 @@ function writeDots(session: Session, { ino, parent }: OpenDirectory, room: Room)
 }
 
 interface Place {
+  readonly thread: number
   readonly entry: DirectoryEntry
   readonly directory: OpenDirectory
   readonly limit: number
@@ -106,10 +107,14 @@ function writeEntry(session: Session, at: number, place: Place): number {
   const { entry, directory, plus } = place
   const size = ((recordBytes + entry.name.length + 7) & ~7) + (plus ? entryBytes : 0)
   if (at + size > place.limit) return at
-  /** Attributes of an earlier moment must not be told as if they were of now. */
-  if (!plus || entry.attributes === null || !directory.fresh)
-    return writeRecord(session, at, entry, plus)
-  session.writeEntry(at, directory.ino, entry.name, entry.attributes)
+  const { attributes } = entry
+  if (!plus || attributes === null) return writeRecord(session, at, entry, plus)
+  /** Those of an earlier moment must not be told as if they were of now, unless they are leased. */
+  const { cache } = session.fileSystem
+  const isTrue = (): boolean =>
+    cache.entryMs(directory.ino, entry.name, entry.ino) > 0 && cache.attributesMs(attributes) > 0
+  if (!directory.fresh && !isTrue()) return writeRecord(session, at, entry, plus)
+  session.writeEntry(at, place.thread, directory.ino, entry.name, attributes)
   return session.reply.directoryEntry(at + entryBytes, entry)
 }
 

@@ -22,7 +22,7 @@ export async function lookup(session: Session, request: Request): Promise<void> 
   } catch (error) {
     if (posixCodeOf(error) !== 'ENOENT') throw error
     session.handles.toldDirectories.tell(parent, name, null)
-    missing(session, request, session.fileSystem.cache.entryMs(parent, name))
+    missing(session, request, session.entryMs(parent, name, 0))
   }
 }
 
@@ -48,6 +48,7 @@ export async function create(session: Session, request: Request): Promise<void> 
   const mode = fileType.regular | (request.u32(4) & 0o7777)
   const caller = callerOf(request, 8)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
+  await session.settle(parent)
   sendOpened(session, request, parent, name, opened)
 }
 
@@ -61,7 +62,7 @@ function sendOpened(
 ): void {
   const replyFlags = openFlagsOf(session, opened.file, request.u32(0))
   const handle = session.opened(opened.file, request.u32(0), replyFlags)
-  session.writeEntry(outHeaderBytes, parent, name, opened.attributes)
+  session.writeEntry(outHeaderBytes, request.thread, parent, name, opened.attributes)
   session.reply.opened(outHeaderBytes + entryBytes, handle, replyFlags)
   session.send(request, outHeaderBytes + entryBytes + openReplyBytes)
 }
@@ -84,6 +85,7 @@ export async function mknod(session: Session, request: Request): Promise<void> {
   const name = request.name(16)
   const caller = callerOf(request, 8)
   const attributes = await session.fileSystem.mknod(parent, name, mode, rdev, caller)
+  await session.settle(parent)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -93,6 +95,7 @@ export async function mkdir(session: Session, request: Request): Promise<void> {
   const mode = request.u32(0) & 0o7777
   const caller = callerOf(request, 4)
   const attributes = await session.fileSystem.mkdir(parent, name, mode, caller)
+  await session.settle(parent)
   session.handles.nodes.placed(attributes.ino, parent)
   session.sendEntry(request, parent, name, attributes)
 }
@@ -104,6 +107,7 @@ export async function symlink(session: Session, request: Request): Promise<void>
   const target = request.text(end + 1, request.textEnd(end + 1))
   const { uid, gid } = request
   const attributes = await session.fileSystem.symlink(parent, name, target, { uid, gid })
+  await session.settle(parent)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -111,11 +115,14 @@ export async function link(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const name = request.name(8)
   const attributes = await session.fileSystem.link(session.inoOf(request.nodeAt(0)), parent, name)
+  await session.settle(parent)
   session.sendEntry(request, parent, name, attributes)
 }
 
 export async function unlink(session: Session, request: Request): Promise<void> {
-  await session.fileSystem.unlink(session.inoOf(request.node), request.name(0))
+  const parent = session.inoOf(request.node)
+  await session.fileSystem.unlink(parent, request.name(0))
+  await session.settle(parent)
   session.done(request)
 }
 
@@ -126,6 +133,7 @@ export async function rmdir(session: Session, request: Request): Promise<void> {
   await onDirectoryMeant(session, request, told, meant =>
     session.fileSystem.rmdir(parent, name, meant),
   )
+  await session.settle(parent)
   session.done(request)
 }
 
@@ -158,8 +166,10 @@ async function renameNames(
   )
   if (moved !== undefined) nodes.placed(moved, newParent)
   if (exchanges && there !== undefined) nodes.placed(there, parent)
-  told.tell(parent, name, null)
-  told.tell(newParent, newName, null)
+  told.renamed({ parent, name }, { parent: newParent, name: newName }, exchanges)
+  await session.settle(parent)
+  await session.settle(newParent)
+  await session.renamed()
   session.done(request)
 }
 

@@ -105,17 +105,20 @@ export async function setxattr(session: Session, request: Request): Promise<void
     session.handles.told.takeNoCapability(ino)
     if (accessAcl.equals(name)) session.lastChecks.aclChanged()
   }
+  await session.settle(ino)
   session.done(request)
 }
 
 export async function removexattr(session: Session, request: Request): Promise<void> {
   const name = request.name(0)
   if (isRefused(session, name)) throw new PosixError('ENODATA')
+  const ino = session.inoOf(request.node)
   try {
-    await session.fileSystem.removexattr(session.inoOf(request.node), name)
+    await session.fileSystem.removexattr(ino, name)
   } finally {
     if (accessAcl.equals(name)) session.lastChecks.aclChanged()
   }
+  await session.settle(ino)
   session.done(request)
 }
 

@@ -35,8 +35,11 @@ export const setattr: Operation<'setattr'> = (context, request) => {
     ...times(context, request),
   }
   if (request.mode !== undefined) chmodAcl(context.batch, inode, request.mode)
-  const changed = changeInode(context, inode, changes)
-  return { body: { attributes: attributesOf(changed) }, payload: noPayload }
+  const attributes = attributesOf(changeInode(context, inode, changes))
+  // What blocks give back is added when they are cut; and a directory that is split counts more than its inode.
+  const isWhole = size === undefined && inode.shards.length === 0
+  const leaseMs = isWhole ? leaseInode(context.batch, inode.ino) : 0
+  return { body: { attributes, leaseMs }, payload: noPayload }
 }
 
 /** Peers are not trusted: a record that cannot be written, or read again, is refused. */

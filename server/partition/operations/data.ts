@@ -14,7 +14,7 @@ import {
   readVerifiedInlineData,
   writeInlineData,
 } from '../inline-data.ts'
-import { changeInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
+import { changeInode, leaseInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { hasPendingCut, resize, withoutBlocks } from '../resize.ts'
 import type { Amount } from '../usage.ts'
@@ -228,11 +228,12 @@ function written(
     ...withoutCapability(context.batch, inode),
   })
   const attributes = attributesOf(changed)
+  const leaseMs = leaseInode(context.batch, inode.ino)
   const quota = quotaShown(context, inode)
-  return { written: true, offset, attributes, previousChange: inode.change, ...quota }
+  return { written: true, offset, attributes, previousChange: inode.change, leaseMs, ...quota }
 }
 
 function notWritten(inode: Inode, offset: number): WriteReply {
   const attributes = attributesOf(inode)
-  return { written: false, offset, attributes, previousChange: inode.change }
+  return { written: false, offset, attributes, previousChange: inode.change, leaseMs: 0 }
 }

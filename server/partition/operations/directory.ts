@@ -1,4 +1,5 @@
 /** readdir, which has to wait for its store, and the way up from a directory. */
+import { isDeepStrictEqual } from 'node:util'
 import { PosixError } from '../../../network/errors.ts'
 import { readdirLimitBytes, shardSlots } from '../../../network/limits.ts'
 import {
@@ -8,13 +9,9 @@ import {
   hashOfCookie,
   slotOf,
 } from '../../../network/placement/shards.ts'
-import { fileType } from '../../../network/wire/attributes.ts'
+import { type Attributes, fileType } from '../../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../../network/wire/ids.ts'
-import type {
-  DirectoryEntry,
-  ReaddirReply,
-  ReaddirRequest,
-} from '../../../network/wire/operations.ts'
+import type { ListedEntry, ReaddirReply, ReaddirRequest } from '../../../network/wire/operations.ts'
 import type { Key } from '../../metadata/contract.ts'
 import { cookieOf, decodeEntries, type Entry } from '../../metadata/entries.ts'
 import { attributesOf, decodeInode } from '../../metadata/inode.ts'
@@ -27,7 +24,7 @@ import {
   keyKind,
 } from '../../metadata/keys.ts'
 import { readDirectory } from '../directories.ts'
-import { readInode } from '../inodes.ts'
+import { leaseInode, readInode } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
 import { heldShard } from '../shards.ts'
@@ -53,7 +50,7 @@ export async function readdir(
   // What it fails with is told at the end.
   noting?.catch(() => undefined)
   try {
-    return await list(partition, request, span)
+    return await list(partition, request, span, client)
   } finally {
     await noting
   }
@@ -63,13 +60,18 @@ async function list(
   partition: Partition,
   request: ReaddirRequest,
   { from, to, next, parent }: Span,
+  client: string,
 ): Promise<ReaddirReply> {
   partition.locks.checkPrefix(inoPrefix(partition.id, keyKind.entries, request.ino))
   const limit = Math.min(request.limitBytes, readdirLimitBytes)
-  const entries: DirectoryEntry[] = []
+  const { batch } = partition.contextFor(client, null, 'look')
+  const entries: ListedEntry[] = []
   let bytes = 0
   for await (const [key, value] of partition.store.range(from, to)) {
     const hash = hashOfEntriesKey(key)
+    // What is listed may have been changed since, and then is not what would be leased.
+    const isNow = request.plus && isDeepStrictEqual(partition.store.get(key), value)
+    const nameMs = isNow ? batch.lease(key) : 0
     for (const entry of decodeEntries(value).sort((a, b) => a.place - b.place)) {
       const cookie = cookieOf(hash, entry.place)
       if (cookie <= request.cookie) continue
@@ -77,7 +79,10 @@ async function list(
       if (last !== undefined && !(bytes < limit)) {
         return { entries, end: false, parent, next: last.cookie }
       }
-      entries.push(describe(partition, entry, cookie, request.plus))
+      const attributes = request.plus ? attributesAtHand(partition, entry) : null
+      const leaseMs = attributes === null ? 0 : leaseInode(batch, entry.ino)
+      const { name, ino, type } = entry
+      entries.push({ name, ino, type, cookie, attributes, nameMs, leaseMs })
       bytes += entry.name.length + entryBytes + (request.plus ? attributesBytes : 0)
     }
   }
@@ -108,21 +113,13 @@ function spanBehind(partition: Partition, { ino, cookie }: ReaddirRequest): Span
   return { from, to: entriesKey(partition.id, ino, hash), next: cookieBefore(hash), parent }
 }
 
-/** With attributes where they are at hand: not for other partitions' inodes nor for promised ones. */
-function describe(
-  partition: Partition,
-  { name, ino, type }: Entry,
-  cookie: number,
-  plus: boolean,
-): DirectoryEntry {
-  if (!plus || partitionOfIno(ino) !== partition.id) {
-    return { name, ino, type, cookie, attributes: null }
-  }
+/** null for other partitions' inodes, and for promised ones. */
+function attributesAtHand(partition: Partition, { ino }: Entry): Attributes | null {
+  if (partitionOfIno(ino) !== partition.id) return null
   const key = inodeKey(partition.id, ino)
   const record = partition.locks.isPromised(key) ? undefined : partition.store.get(key)
   const inode = record === undefined ? null : decodeInode(record)
-  const known = inode !== null && inode.shards.length === 0
-  return { name, ino, type, cookie, attributes: known ? attributesOf(inode) : null }
+  return inode !== null && inode.shards.length === 0 ? attributesOf(inode) : null
 }
 
 export const parent: Operation<'parent'> = ({ batch }, request) => {

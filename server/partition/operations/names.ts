@@ -6,7 +6,7 @@ import { partitionOfIno } from '../../../network/wire/ids.ts'
 import type { CreateReply, CreateRequest } from '../../../network/wire/operations.ts'
 import type { Entry } from '../../metadata/entries.ts'
 import { attributesOf } from '../../metadata/inode.ts'
-import { checkNewName, findChild, leaseChild, putChild, readChild } from '../directories.ts'
+import { checkNewName, findChild, leaseChild, putChild } from '../directories.ts'
 import { findInode, leaseInode, readInode } from '../inodes.ts'
 import { addInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
@@ -17,15 +17,18 @@ import { checkAttributes } from './attributes.ts'
 export const lookup: Operation<'lookup'> = (context, request) => {
   const { batch } = context
   const shard = shardOf(context, request.parent, request.name)
-  const { ino } = readChild(batch, shard, request.name)
+  const child = findChild(batch, shard, request.name)
+  const nameMs = leaseChild(batch, shard, request.name)
+  if (child === undefined) {
+    return { body: { ino: 0, attributes: null, nameMs, leaseMs: 0 }, payload: noPayload }
+  }
+  const { ino } = child
   const inode = partitionOfIno(ino) === shard.partition ? findInode(batch, ino) : undefined
   // What a split directory says of itself takes all its shards: to be asked for by its number.
   const known = inode !== undefined && inode.shards.length === 0
   const attributes = known ? attributesOf(inode) : null
-  const entryMs = leaseChild(batch, shard, request.name)
-  // One without the other would be in the way of the caller alone.
-  const leaseMs = known && entryMs > 0 ? leaseInode(batch, ino) : entryMs
-  return { body: { ino, attributes, leaseMs }, payload: noPayload }
+  const leaseMs = known ? leaseInode(batch, ino) : 0
+  return { body: { ino, attributes, nameMs, leaseMs }, payload: noPayload }
 }
 
 /** open(2) with O_CREAT, mknod(2), symlink(2). */
@@ -52,8 +55,9 @@ export const create: Operation<'create'> = (context, request) => {
   if (request.open) context.sessions.opened(context.client, ino)
   const quota = context.usage.isLimited(inode.volume) ? ({ limited: true } as const) : {}
   const attributes = attributesOf(inode)
+  const nameMs = leaseChild(batch, shard, request.name)
   const leaseMs = leaseInode(batch, ino)
-  const body = { attributes, created: true, leaseMs, parent: null, ...quota }
+  const body = { attributes, created: true, nameMs, leaseMs, parent: null, ...quota }
   return { body, payload: noPayload }
 }
 
@@ -72,8 +76,10 @@ function openExisting(
   if (entry.type !== fileType.regular || !local) throw new PosixError('EEXIST')
   const inode = readInode(context.batch, entry.ino)
   if (request.open) context.sessions.opened(context.client, inode.ino)
-  return { attributes: attributesOf(inode), created: false, leaseMs: 0, parent: null }
+  return { attributes: attributesOf(inode), created: false, ...unleased, parent: null }
 }
+
+const unleased = { nameMs: 0, leaseMs: 0 }
 
 export const readlink: Operation<'readlink'> = ({ batch }, request) => {
   const inode = readInode(batch, request.ino)

@@ -1,0 +1,134 @@
+import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import { ClusterError } from '../../network/errors.ts'
+import { leaseIdleMs, leaseRenewalMs, leaseTermMs } from '../../network/limits.ts'
+import type { Peer } from '../../network/rpc/contract.ts'
+import type { RenewLeasesReply } from '../../network/wire/operations.ts'
+import { LeaseTerms } from './lease-term.ts'
+
+function setUp() {
+  const env = new SimulatedEnv({ seed: 1 })
+  const terms = new LeaseTerms(env.clock)
+  const asked: number[] = []
+  const server = {
+    reply: async (generation: number): Promise<RenewLeasesReply> => ({
+      generation: generation === 0 ? 1 : generation,
+      termMs: leaseTermMs,
+    }),
+  }
+  const peer = {
+    call: async (_: string, { generation }: { generation: number }) => {
+      asked.push(generation)
+      return { body: await server.reply(generation), payload: [] }
+    },
+  } as unknown as Peer
+  const renew = () => terms.renew(peer)
+  return { env, terms, asked, server, renew }
+}
+
+test('a term begins when one is wanted, and is over when nobody renews it', async t => {
+  const { env, terms, asked, renew } = setUp()
+  await renew()
+  t.deepEqual(asked, [], 'nobody wants one')
+  t.is(terms.current, null)
+  await renew()
+  t.is(terms.current?.generation, 1)
+  await env.advance(leaseTermMs - 1)
+  t.is(terms.current?.generation, 1)
+  await env.advance(1)
+  t.is(terms.current, null)
+})
+
+test('a term that is renewed goes on, as long as it is used', async t => {
+  const { env, terms, asked, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  const term = terms.current
+  for (let passed = 0; passed < 3 * leaseIdleMs; passed += leaseRenewalMs) {
+    await env.advance(leaseRenewalMs)
+    await renew()
+    if (passed < leaseIdleMs) t.is(terms.current, term)
+  }
+  const renewals = asked.length
+  t.true(renewals < (2.2 * leaseIdleMs) / leaseRenewalMs, `${renewals} renewals`)
+  t.is(terms.current, null)
+  await renew()
+  t.is(asked.at(-1), 0)
+})
+
+test('a term counts from when its renewal was asked for', async t => {
+  const { env, terms, server, renew } = setUp()
+  const { reply } = server
+  server.reply = async generation => {
+    await env.timers.sleep(100)
+    return await reply(generation)
+  }
+  t.is(terms.current, null)
+  const renewal = renew()
+  await env.advance(100)
+  await renewal
+  await env.advance(leaseTermMs - 101)
+  t.is(terms.current?.generation, 1)
+  await env.advance(1)
+  t.is(terms.current, null)
+})
+
+test('a term that was given up is followed by another one when it has run out', async t => {
+  const { env, terms, asked, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  const before = terms.current!
+  await env.advance(100)
+  terms.end()
+  t.true(before.untilMs < 0, 'nothing is said by it any more')
+  t.is(terms.current, null)
+  await env.advance(leaseTermMs - 101)
+  await renew()
+  t.deepEqual(asked, [0])
+  await env.advance(1)
+  await renew()
+  t.deepEqual(asked, [0, 0])
+})
+
+test('a server that does not renew a term, or begins another one, ends it', async t => {
+  for (const answer of [
+    { generation: 1, termMs: 0 },
+    { generation: 2, termMs: leaseTermMs },
+  ]) {
+    const { env, terms, server, renew } = setUp()
+    t.is(terms.current, null)
+    await renew()
+    const before = terms.current!
+    await env.advance(1)
+    server.reply = async () => answer
+    await renew()
+    t.true(before.untilMs < 0)
+    t.is(terms.current?.generation ?? 0, answer.termMs === 0 ? 0 : 2)
+  }
+})
+
+test('a reply that was asked for before a term ended is of no use', async t => {
+  const { terms, server, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  const answer = Promise.withResolvers<RenewLeasesReply>()
+  server.reply = () => answer.promise
+  const renewal = renew()
+  terms.end()
+  answer.resolve({ generation: 1, termMs: leaseTermMs })
+  await renewal
+  t.is(terms.current, null)
+})
+
+test('a renewal that fails leaves the term as it was', async t => {
+  const { env, terms, server, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  await env.advance(1)
+  server.reply = () => Promise.reject(new ClusterError('TIMEOUT', 'no answer'))
+  await renew()
+  await env.advance(leaseTermMs - 2)
+  t.is(terms.current?.generation, 1)
+  await env.advance(1)
+  t.is(terms.current, null)
+})

@@ -1,0 +1,79 @@
+/**
+ * The terms of this client's leases at one server: as long as one is renewed, what was leased in it holds.
+ *
+ * 1. A term counts from when its last renewal was asked for, so it ends here before it does there.
+ * 2. The next one begins when the one before has run out, also where this client gave it up: until then the kernel may
+ *    go by it, and beginning another tells the server that nobody does.
+ */
+import type { Clock } from '../../network/env/env.ts'
+import { leaseIdleMs, leaseTermMs } from '../../network/limits.ts'
+import type { Peer } from '../../network/rpc/contract.ts'
+
+export interface LeaseTerm {
+  readonly generation: number
+  untilMs: number
+  /** When something was last said by it. */
+  usedMs: number
+}
+
+export class LeaseTerms {
+  readonly #clock: Clock
+  #current: LeaseTerm | null = null
+  #wantedMs = Number.NEGATIVE_INFINITY
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+  /** Rises when a term ends: a reply that was asked for before is of no use. */
+  #ends = 0
+  #asking = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** For what is about to be asked for; null: it cannot be kept. */
+  get current(): LeaseTerm | null {
+    const nowMs = this.#clock.monotonicMs()
+    this.#wantedMs = nowMs
+    const term = this.#current
+    return term !== null && nowMs < term.untilMs ? term : null
+  }
+
+  /** Nothing that was leased is said any more: the connection is gone, or the server has let go of it. */
+  end(): void {
+    this.#ends++
+    const term = this.#current
+    if (term === null) return
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, term.untilMs)
+    term.untilMs = Number.NEGATIVE_INFINITY
+    this.#current = null
+  }
+
+  /** To be called every `leaseRenewalMs`, and when there is no term and one is wanted. */
+  async renew(peer: Peer): Promise<void> {
+    const sentMs = this.#clock.monotonicMs()
+    const usedMs = Math.max(this.#wantedMs, this.#current?.usedMs ?? this.#wantedMs)
+    if (this.#asking || sentMs - usedMs > leaseIdleMs) return
+    if (this.#current !== null && this.#current.untilMs <= sentMs) this.end()
+    if (this.#current === null && sentMs < this.#notBeforeMs) return
+    const generation = this.#current?.generation ?? 0
+    const ends = this.#ends
+    this.#asking = true
+    try {
+      const { body } = await peer.call('renewLeases', { generation }, { deadlineMs: leaseTermMs })
+      if (ends === this.#ends) this.#renewed(body.generation, sentMs, body.termMs)
+    } catch {
+      // It ends when it would have; the next attempt is not far.
+    } finally {
+      this.#asking = false
+    }
+  }
+
+  #renewed(generation: number, sentMs: number, termMs: number): void {
+    const untilMs = sentMs + termMs
+    if (termMs > 0 && this.#current?.generation === generation) {
+      this.#current.untilMs = Math.max(this.#current.untilMs, untilMs)
+      return
+    }
+    this.end()
+    if (termMs > 0) this.#current = { generation, untilMs, usedMs: sentMs }
+  }
+}

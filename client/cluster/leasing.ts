@@ -1,0 +1,48 @@
+/** What this client was leased by all its servers, and what it answers to them: their terms, renewed while they are used. */
+import type { Env, Timer } from '../../network/env/env.ts'
+import { leaseRenewalMs } from '../../network/limits.ts'
+import type { Service } from '../../network/rpc/contract.ts'
+import type { Partition } from '../../network/wire/ids.ts'
+import type { LeaseTerm } from './lease-term.ts'
+import { ReadLeases } from './read-leases.ts'
+import type { ServerLink } from './server-link.ts'
+
+export interface LeasingInit {
+  readonly env: Env
+  /** To the partition's primary; undefined where it was never called. */
+  readonly linkOf: (partition: Partition) => ServerLink | undefined
+  readonly links: () => Iterable<ServerLink>
+  readonly viewEpoch: () => number
+}
+
+export class Leasing {
+  readonly leases: ReadLeases
+  readonly service: Service
+  readonly #timer: Timer
+
+  constructor({ env, linkOf, links, viewEpoch }: LeasingInit) {
+    const termAt = (partition: Partition): LeaseTerm | null => termOf(linkOf(partition))
+    this.leases = new ReadLeases({ clock: env.clock, termAt, viewEpoch })
+    this.service = {
+      recallLeases: async ({ body }) => {
+        await this.leases.recall(body)
+        return { body: {}, payload: [] }
+      },
+    }
+    this.#timer = env.timers.every(leaseRenewalMs, () => {
+      for (const link of links()) link.renewLeases()
+    })
+  }
+
+  close(): void {
+    this.#timer.cancel()
+  }
+}
+
+/** One begins as soon as it is wanted: what is asked for next can be kept. */
+function termOf(link: ServerLink | undefined): LeaseTerm | null {
+  if (link === undefined) return null
+  const term = link.leases.current
+  if (term === null) link.renewLeases()
+  return term
+}
