@@ -113,7 +113,7 @@ test('what is called back is said no more, also where it was asked for before an
   t.is(leases.attributes(8)?.ino, 8)
   await env.advance(1)
   t.false(isDone, 'the kernel goes by it')
-  t.deepEqual(heard, [{ inodes: [7], names: true }])
+  t.deepEqual(heard, [recalled])
   keep(7, asked)
   keepName(asked)
   t.is(leases.attributes(7), undefined)
@@ -127,16 +127,6 @@ test('what is called back is said no more, also where it was asked for before an
   stop()
   await leases.recall(recalled)
   t.is(heard.length, 1)
-})
-
-test('of an inode that is no directory no names are called back', async t => {
-  const { leases, keep } = setUp()
-  const heard: unknown[] = []
-  leases.onRecall(async ({ names }) => void heard.push(names))
-  keep(7)
-  await leases.recall({ inodes: [7], names: [] })
-  await leases.recall({ inodes: [8], names: [] })
-  t.deepEqual(heard, [false, true], 'what is not known may be one')
 })
 
 test('what a change is answered with is not kept when it was called back meanwhile', async t => {

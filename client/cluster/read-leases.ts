@@ -18,7 +18,7 @@ import {
 } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import { RecentMap } from '../../network/recent-map.ts'
-import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino, Partition } from '../../network/wire/ids.ts'
 import type { Name, RecallLeasesRequest } from '../../network/wire/operations.ts'
 import type { LeaseTerm } from './lease-term.ts'
@@ -35,12 +35,8 @@ export interface Asked {
   readonly viewEpoch: number
 }
 
-/** What may be said no longer. */
-export interface Recalled {
-  readonly inodes: readonly Ino[]
-  /** Of any name: what it leads to, or that it is not there. */
-  readonly names: boolean
-}
+/** What may be said no longer: also, for a directory, that a name is not in it. */
+export type Recalled = RecallLeasesRequest
 
 /** Resolves when nobody goes by it any more. */
 export type RecallListener = (recalled: Recalled) => Promise<void>
@@ -172,12 +168,6 @@ export class ReadLeases {
 
   /** Others are about to change these. Resolves when nobody here goes by them. */
   async recall({ inodes, names }: RecallLeasesRequest): Promise<void> {
-    // Which names a directory does not have is known by its attributes.
-    const mayBeDirectory = (ino: Ino) => {
-      const kept = this.#attributes.get(ino)
-      return kept === undefined || isDirectory(kept.attributes.mode)
-    }
-    const recalled = { inodes, names: names.length > 0 || inodes.some(mayBeDirectory) }
     for (const ino of inodes) {
       this.#attributes.delete(ino)
       this.#noteRecall(ino)
@@ -188,7 +178,7 @@ export class ReadLeases {
       this.#noteRecall(key)
     }
     if (this.#changes.size >= this.#sweepSize) this.#sweep(this.nowMs())
-    await Promise.all([...this.#listeners].map(listener => listener(recalled)))
+    await Promise.all([...this.#listeners].map(listener => listener({ inodes, names })))
   }
 
   /** @returns to be called when it is to hear no more. */
@@ -341,6 +331,6 @@ export function nameKey(parent: Ino, name: Name): string {
   return hashKey(parent, entryHash(name))
 }
 
-function hashKey(parent: Ino, hash: number): string {
+export function hashKey(parent: Ino, hash: number): string {
   return `${parent}/${hash}`
 }

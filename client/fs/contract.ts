@@ -8,6 +8,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
 import type { RecallListener } from '../cluster/read-leases.ts'
+import type { Place } from './kernel-names.ts'
 
 /** On whose behalf: new inodes belong to them. */
 export interface Caller {
@@ -256,8 +257,13 @@ export interface FileSystem {
  * they are leased, pages while the file's change counter is the one they were read under.
  */
 export interface CacheAuthority {
-  /** Milliseconds that a name that leads to `ino` may be kept; 0: that there is no such name. */
+  /**
+   * Milliseconds that a name that leads to `ino` may be kept; 0: that there is no such name. To be asked when it is about to
+   * be told: who calls it back waits for that time.
+   */
   entryMs(parent: Ino, name: Name, ino: Ino): number
+  /** Names were moved by whoever keeps them. Resolves when what is kept of them is true where they are now. */
+  renamed(moves: readonly { readonly from: Place; readonly to: Place }[]): Promise<void>
   /** Milliseconds that these attributes may be kept. */
   attributesMs(attributes: Attributes): number
   /** Whether attributes that come with a listing may be kept: they are not worth fetching otherwise. */

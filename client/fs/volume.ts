@@ -10,6 +10,7 @@ import { type Context, contextOf } from './context.ts'
 import type { CacheAuthority, FileSystem, OpenFile } from './contract.ts'
 import { copyRange } from './copy-range.ts'
 import { readdir } from './directory.ts'
+import { KernelNames } from './kernel-names.ts'
 import { assured, locksOf } from './locks.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, createTemporary, open, release } from './open-files.ts'
@@ -48,20 +49,31 @@ export async function openVolume(
 function cacheOf(context: Context, isSole: boolean): CacheAuthority {
   const { pages, names, shards } = context
   const { leases } = context.cluster
-  const absentMs = (parent: Ino, name: Name): number => {
-    const ms = leases.kernelMsOfName(parent, name, 0)
-    const directory = ms > 0 || shards.has(parent) ? undefined : leases.attributes(parent)
-    if (directory === undefined || !names.lacks(directory, name)) return ms
+  const kernelNames = new KernelNames(context.cluster.env)
+  const lackedMs = (parent: Ino, name: Name): number => {
+    const directory = shards.has(parent) ? undefined : leases.attributes(parent)
+    if (directory === undefined || !names.lacks(directory, name)) return 0
     return leases.kernelMsOfAttributes(directory)
   }
   return {
     entryMs(parent, name, ino) {
       if (!isSole) return 0
-      return ino === 0 ? absentMs(parent, name) : leases.kernelMsOfName(parent, name, ino)
+      const ms = leases.kernelMsOfName(parent, name, ino)
+      if (ms > 0 || ino !== 0) return kernelNames.tell(parent, name, ino, ms)
+      return kernelNames.tell(parent, name, ino, lackedMs(parent, name), true)
     },
+    renamed: moves =>
+      kernelNames.moved(moves, async ({ parent, name }, ino) => {
+        // Without an answer nothing is leased.
+        await lookup(context, parent, name).catch(() => undefined)
+        return leases.kernelMsOfName(parent, name, ino)
+      }),
     attributesMs: attributes => (isSole ? leases.kernelMsOfAttributes(attributes) : 0),
     keepsListed: isSole,
-    onRecall: listener => leases.onRecall(listener),
+    onRecall: listener =>
+      leases.onRecall(async recalled => {
+        await Promise.all([listener(recalled), kernelNames.outwait(recalled)])
+      }),
     mayKeepPages: attributes => pages.mayKeep(attributes),
     arePagesTrue: attributes => pages.areTrue(attributes),
     invalidatedPages: attributes => pages.invalidated(attributes),

@@ -1,7 +1,6 @@
 /** Extended attributes: xattr(7). */
 import { PosixError } from '../../network/errors.ts'
 import { maxXattrValueBytes } from '../../network/limits.ts'
-import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 import { flagOfXattr, xattrNameOf } from '../../network/wire/xattr-names.ts'
@@ -15,9 +14,7 @@ export async function getxattr(context: Context, ino: Ino, name: Name): Promise<
   const flag = flagOfXattr(xattrNameOf(name))
   const { cluster } = context
   const leased = flag === 0 ? undefined : cluster.leases.attributes(ino)
-  // A link or a device cannot have an ACL at all, and its server says so.
-  const mayHave = leased !== undefined && (isRegular(leased.mode) || isDirectory(leased.mode))
-  if (mayHave && (leased.xattrFlags & flag) === 0) throw new PosixError('ENODATA')
+  if (leased !== undefined && (leased.xattrFlags & flag) === 0) throw new PosixError('ENODATA')
   return (await cluster.query('getxattr', partitionOfIno(ino), { ino, name })).body.value
 }
 

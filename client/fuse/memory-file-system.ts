@@ -35,6 +35,7 @@ const replaceOnly = 2
 /** Nothing may be kept; replace it to try what keeping would do. */
 export const noCaching: CacheAuthority = {
   entryMs: () => 0,
+  renamed: async () => undefined,
   attributesMs: () => 0,
   keepsListed: false,
   onRecall: () => () => undefined,

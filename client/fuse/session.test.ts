@@ -221,7 +221,6 @@ test('a miss is ENOENT without authority, and a negative entry with it', async t
   const plain = start()
   t.is((await plain.channel.ask(plain.session, opcode.lookup, 1, [text('x')])).error, enoent)
   const cached = start({ cache: { ...noCaching, entryMs: () => 1500 } })
-  cached.session.keepsNames = true
   const reply = await cached.channel.ask(cached.session, opcode.lookup, 1, [text('x')])
   t.is(reply.error, 0)
   t.is(reply.body.readBigUInt64LE(0), 0n)

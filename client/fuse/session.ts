@@ -18,7 +18,7 @@ import { Handles } from './handles.ts'
 import { KernelCopies } from './kernel-copies.ts'
 import { LastChecks } from './last-checks.ts'
 import { handlers } from './operations/table.ts'
-import { attributesNotice, entryNotice, epochNotice, inodeNotice } from './protocol/notice.ts'
+import { attributesNotice, entryNotice, inodeNotice } from './protocol/notice.ts'
 import {
   inHeaderBytes,
   opcode,
@@ -61,8 +61,6 @@ export class Session {
   agreed = 0
   /** Likewise, bits of `initFlag2`. */
   agreed2 = 0
-  /** The kernel may keep names: it can be told that one of them is not true any more. */
-  keepsNames = false
   readonly #channel: Channel
   readonly #tally: FuseTally | null
   readonly #requests: Request[] = []
@@ -179,16 +177,11 @@ export class Session {
     const { ino } = attributes
     const node = this.nodeOf(ino)
     this.reply.entry(at, node, attributes, {
-      entryMs: this.entryMs(parent, name, ino),
+      entryMs: this.fileSystem.cache.entryMs(parent, name, ino),
       attributesMs: this.#attributesMs(thread, attributes),
     })
     const alias = isDirectory(attributes.mode) ? this.handles.nodes.aliasOf(ino) : 0
     if (alias > 0) this.reply.node(at, node, alias)
-  }
-
-  /** For how long the kernel may keep a name; `ino` 0: that there is none. */
-  entryMs(parent: Ino, name: Uint8Array, ino: Ino): number {
-    return this.keepsNames ? this.fileSystem.cache.entryMs(parent, name, ino) : 0
   }
 
   /**
@@ -197,11 +190,6 @@ export class Session {
    */
   settle(ino: Ino): Promise<void> | undefined {
     return this.#copies.isOnTheWay(ino) ? this.#dropAttributes(ino) : undefined
-  }
-
-  /** The kernel takes a name's time along to the new one, of which nothing is leased: to be called before it is answered. */
-  async renamed(): Promise<void> {
-    if (this.keepsNames) await this.#notify(epochNotice(), 'call names in question')
   }
 
   #attributesMs(thread: number, attributes: Attributes): number {
@@ -252,9 +240,8 @@ export class Session {
     await this.#notify(entryNotice(this.nodeOf(parent), name), 'invalidate entry')
   }
 
-  async #recalled({ inodes, names }: Recalled): Promise<void> {
+  async #recalled({ inodes }: Recalled): Promise<void> {
     for (const ino of inodes) this.#copies.outdate(ino)
-    if (names && this.keepsNames) await this.#notify(epochNotice(), 'call names in question')
     for (const ino of inodes) if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
   }
 

@@ -2,7 +2,6 @@
 import { errnoByCode, PosixError } from '../../../network/errors.ts'
 import { maxFuseBackground, maxFuseDataBytes } from '../../../network/limits.ts'
 import {
-  epochMinor,
   initFlag,
   initFlag2,
   initReplyBytes,
@@ -57,7 +56,6 @@ export function init(session: Session, request: Request): undefined {
     session.events.onReady(new PosixError('EPROTO', message))
     return
   }
-  session.keepsNames = minor >= epochMinor
   const extended = (request.u32(12) & initFlag.extended) !== 0
   session.agreed2 = extended ? request.u32(16) & wanted2 : 0
   writeInit(session, Math.min(minor, newestMinor), readahead, request.u32(12))

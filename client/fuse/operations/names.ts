@@ -22,7 +22,7 @@ export async function lookup(session: Session, request: Request): Promise<void> 
   } catch (error) {
     if (posixCodeOf(error) !== 'ENOENT') throw error
     session.handles.toldDirectories.tell(parent, name, null)
-    missing(session, request, session.entryMs(parent, name, 0))
+    missing(session, request, session.fileSystem.cache.entryMs(parent, name, 0))
   }
 }
 
@@ -169,7 +169,14 @@ async function renameNames(
   told.renamed({ parent, name }, { parent: newParent, name: newName }, exchanges)
   await session.settle(parent)
   await session.settle(newParent)
-  await session.renamed()
+  const [from, to] = [
+    { parent, name },
+    { parent: newParent, name: newName },
+  ]
+  const moves = [{ from, to }]
+  if (exchanges) moves.push({ from: to, to: from })
+  // The kernel takes the time of a name along to the new one.
+  await session.fileSystem.cache.renamed(moves)
   session.done(request)
 }
 

@@ -17,11 +17,6 @@ export function attributesNotice(node: number): Uint8Array {
   return message
 }
 
-/** Every name that it keeps it asks for again: FUSE_NOTIFY_INC_EPOCH, which has no body. */
-export function epochNotice(): Uint8Array {
-  return begin(outHeaderBytes, notice.nextEpoch)
-}
-
 /** fuse_notify_inval_entry_out, and the name closed by a NUL. */
 export function entryNotice(parent: number, name: Uint8Array): Uint8Array {
   const message = begin(outHeaderBytes + 16 + name.length + 1, notice.invalidateEntry)

@@ -54,8 +54,6 @@ export const protocolMajor = 7
 /** The oldest minor version whose structures are the ones read here, and the newest we know. */
 export const oldestMinor = 31
 export const newestMinor = 38
-/** From this minor version on (Linux 6.16) all names that the kernel keeps can be called in question by one notice. */
-export const epochMinor = 44
 
 /** The node id of the directory at the top of a mount. */
 export const rootNode = 1
@@ -133,7 +131,7 @@ export const fallocateMode = { keepSize: 1, punchHole: 2, zeroRange: 0x10 } as c
 /** Of lseek(2); the kernel does the others itself. */
 export const whence = { data: 3, hole: 4 } as const
 
-export const notice = { invalidateInode: 2, invalidateEntry: 3, nextEpoch: 8 } as const
+export const notice = { invalidateInode: 2, invalidateEntry: 3 } as const
 
 /** Sizes of structures, bytes. */
 export const inHeaderBytes = 40
