@@ -35,7 +35,7 @@ import type { ShardReports } from './partition/shard-reports.ts'
 import {
   type ChangesName,
   doubtTotals,
-  learnTotals,
+  shardChanged,
   showingParent,
 } from './partition/shown-parents.ts'
 import type { Slots } from './partition/slots.ts'
@@ -211,11 +211,11 @@ function quotaOperations({ admit, quotas }: ServiceInit): Service {
 }
 
 /** What servers tell each other of split directories. */
-function shardOperations({ admit, metadata, partitionCount }: ServiceInit): Service {
+function shardOperations({ admit, metadata, reports, partitionCount }: ServiceInit): Service {
   return {
-    shardTotals: metadata.lookAtShard(shardTotals),
+    shardTotals: reports.reliedUpon(metadata.lookAtShard(shardTotals)),
     shardChanged(incoming) {
-      return learnTotals(admit(incoming), checkShardChanged(incoming.body))
+      return shardChanged(admit(incoming), checkShardChanged(incoming.body))
     },
     async countShards(incoming) {
       const body = await countShards(admit(incoming), partitionCount, incoming.body.ino)

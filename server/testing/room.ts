@@ -1,4 +1,5 @@
 /** One partition over a store in memory, with its operations called as pure functions over a batch. */
+import type { Env } from '../../network/env/env.ts'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { sessionTimeoutMs } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
@@ -56,7 +57,7 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
     touched: () => undefined,
     purgeQueued: () => undefined,
     splitter: { splitEntries: Infinity, overgrown: () => undefined },
-    totals: noTotals(),
+    totals: noTotals(env),
     askQuota: () => Promise.reject(new Error('nobody is asked')),
   }
   const partition = new Partition(0, { env, store, sessions, grants, ...told })
@@ -78,9 +79,9 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
 }
 
 /** For one server, where nobody has to be asked. */
-export function noTotals(): DirectoryTotals {
+export function noTotals(env: Pick<Env, 'timers'>): DirectoryTotals {
   const call = () => Promise.reject(new Error('nobody is asked'))
-  return new DirectoryTotals({ incarnation: 'test', peers: { call }, partitionCount: 1 })
+  return new DirectoryTotals({ incarnation: 'test', env, peers: { call }, partitionCount: 1 })
 }
 
 export function creation(name: string): CreateRequest {
