@@ -139,7 +139,8 @@ class Actor {
       entries.delete(name)
       entries.set(newName, type!)
     } else {
-      await this.routes.lookup(parent, named.name)
+      const { body } = await this.routes.lookup(parent, named.name)
+      if (body.ino === 0) return 'ENOENT'
     }
     return 'done'
   }
