@@ -212,17 +212,29 @@ test('a term is not renewed while a partition that its client was granted anythi
 
 test('what was leased before a process began has run out a term later, of a server that is new at once', async t => {
   const { env, leases, isOver } = setUp({ isNew: false })
-  const former = leases.formerEnded(false)
+  const former = leases.formerEnded(0, false)
   await env.advance(leaseTermMs - 1)
   t.false(await isOver(former))
-  const byAnother = leases.formerEnded(true)
+  const byAnother = leases.formerEnded(1, true)
   await env.advance(1)
   t.true(await isOver(former))
-  t.true(await isOver(leases.formerEnded(false)))
+  t.true(await isOver(leases.formerEnded(0, false)))
   t.false(await isOver(byAnother))
   await env.advance(leaseTermMs)
   t.true(await isOver(byAnother))
-  t.true(await isOver(setUp().leases.formerEnded(false)))
+  t.true(await isOver(setUp().leases.formerEnded(0, false)))
+})
+
+test('a partition that is given up at once is so when nobody goes by what others had leased of it', async t => {
+  const { env, leases, isOver } = setUp()
+  void leases.formerEnded(0, true)
+  const withdrawn = leases.withdraw(0)
+  t.true(await isOver(leases.withdraw(1)))
+  await env.advance(leaseTermMs - 1)
+  t.false(await isOver(withdrawn))
+  await env.advance(1)
+  t.true(await isOver(withdrawn))
+  t.true(await isOver(leases.withdraw(0)))
 })
 
 test('leases are bounded, and make room when they have run out', async t => {

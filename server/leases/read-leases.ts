@@ -49,6 +49,8 @@ export class ReadLeases {
   readonly #paused = new Map<number, number>()
   /** Until when clients may go by what was leased before this process began. */
   readonly #startEndMs: number
+  /** Likewise by what other servers had leased of partitions that were taken up here. */
+  readonly #formerEndMs = new Map<number, number>()
   #generation = 0
 
   constructor({ env, serves, isNew = false, limit = maxReadLeases }: ReadLeasesInit) {
@@ -118,7 +120,10 @@ export class ReadLeases {
     }
   }
 
-  /** Calls back all that is leased of the partition, which grants none any more; resolves when nobody goes by any of it. */
+  /**
+   * Calls back all that is leased of the partition, which grants none any more; resolves when nobody goes by any of it,
+   * nor by what was leased of it before it was taken up here.
+   */
   async withdraw(partition: number): Promise<void> {
     const recalls: Promise<void>[] = []
     for (const [key, lease] of this.#leases) {
@@ -128,16 +133,24 @@ export class ReadLeases {
       partitions.has(partition),
     )
     for (const holder of holders) holder.partitions.delete(partition)
-    await Promise.all(recalls)
+    await Promise.all([...recalls, this.#untilFormerEnded(partition)])
   }
 
   /**
    * Resolves when nobody goes by what was leased of a partition before it is taken up here.
    * @param byAnother another server may have granted leases up to now.
    */
-  async formerEnded(byAnother: boolean): Promise<void> {
+  formerEnded(partition: number, byAnother: boolean): Promise<void> {
     const nowMs = this.#env.clock.monotonicMs()
-    const leftMs = byAnother ? leaseTermMs : this.#startEndMs - nowMs
+    if (byAnother) this.#formerEndMs.set(partition, nowMs + leaseTermMs)
+    return this.#untilFormerEnded(partition)
+  }
+
+  async #untilFormerEnded(partition: number): Promise<void> {
+    const nowMs = this.#env.clock.monotonicMs()
+    const formerEndMs = this.#formerEndMs.get(partition) ?? this.#startEndMs
+    if (formerEndMs <= nowMs) this.#formerEndMs.delete(partition)
+    const leftMs = Math.max(formerEndMs, this.#startEndMs) - nowMs
     if (leftMs > 0) await this.#env.timers.sleep(leftMs)
   }
 

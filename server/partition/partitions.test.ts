@@ -67,6 +67,23 @@ test('a partition that is lost is closed, and taken up anew when it comes back',
   t.deepEqual(faultsIn(cluster.contents.values()), [])
 })
 
+test('who has been started again does not say that it stopped while clients may go by what it leased before', async t => {
+  const { cluster, server } = await makeWorld()
+  cluster.crash(server.id)
+  const starting = cluster.startServer(server.id)
+  const { partitions } = cluster.serverOf(0)
+  let stopped = 0
+  const stops = [0, 1].map(async id => {
+    await partitions.letGo(id)
+    stopped++
+  })
+  await cluster.env.advance(leaseTermMs - 1)
+  t.is(stopped, 0)
+  await cluster.env.advance(1)
+  await Promise.all([...stops, partitions.letGo(0), starting])
+  t.is(stopped, 2)
+})
+
 test('a partition that is lost and regained while it starts is taken up once', async t => {
   const { cluster, server } = await makeWorld()
   cluster.crash(server.id)

@@ -151,6 +151,7 @@ export class Partitions {
     const taken: Promise<void>[] = []
     view.partitions.forEach((state, id) => {
       if (state.primary !== self) {
+        if (!this.#held.has(id)) return
         this.letGo(id).catch(error => this.#init.log(`cannot let go of partition ${id}`, error))
         return
       }
@@ -173,10 +174,11 @@ export class Partitions {
     await Promise.all([copies.follow(view), ...taken])
   }
 
-  /** Serves the partition no more; resolves when nothing of it goes on here. */
+  /** Serves the partition no more; resolves when nothing of it goes on here, and no client goes by what it was leased. */
   letGo(id: number): Promise<void> {
     const held = this.#held.get(id)
-    if (held === undefined) return this.#leaving.get(id) ?? Promise.resolve()
+    // A process before this one may have served it.
+    if (held === undefined) return this.#leaving.get(id) ?? this.#init.leases.withdraw(id)
     this.#held.delete(id)
     held.taking?.close()
     const leaving = this.#leave(id, held).finally(() => {
@@ -188,7 +190,7 @@ export class Partitions {
 
   async #leave(id: number, { taking: partition }: Held): Promise<void> {
     await this.#leaving.get(id)
-    if (partition === null) return
+    if (partition === null) return await this.#init.leases.withdraw(id)
     const { coordinator, participant, purger, reports, grants, totals } = this.#init
     const { leases, locks, slots, copies } = this.#init
     for (const room of [coordinator, participant, purger]) room.forget(partition)
@@ -218,7 +220,7 @@ export class Partitions {
     if (!isWanted()) return
     // What is remembered of its slots is of before.
     slots.forget()
-    const leasesEnd = leases.formerEnded(succeeded && !yielded)
+    const leasesEnd = leases.formerEnded(id, succeeded && !yielded)
     const partition = new Partition(id, this.#init)
     held.taking = partition
     copies.ship(partition, held.state)
