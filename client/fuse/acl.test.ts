@@ -140,6 +140,31 @@ test('attributes asked for before an ACL was changed here say nothing of it', as
   t.is((await channel.ask(session, opcode.getxattr, 1, check.acl)).error, 0)
 })
 
+test('what a thread was told is no answer when the kernel has been told of an ACL since', async t => {
+  const { acls, channel, session } = await start()
+  const { getattr } = acls
+  let xattrFlags = 0
+  acls.getattr = async ino => ({ ...(await getattr.call(acls, ino)), xattrFlags })
+  const ask = (thread: number, what: keyof typeof check) => {
+    channel.thread = thread
+    const operation = what === 'acl' ? opcode.getxattr : opcode.getattr
+    return channel.ask(session, operation, 1, check[what])
+  }
+  await ask(7, 'attributes')
+  xattrFlags = 1
+  await ask(8, 'attributes')
+  await ask(7, 'acl')
+  t.is(acls.asked.length, 1)
+  const after = await acls.getattr(acls.root)
+  acls.getattr = async () => {
+    session.lastChecks.saw(after)
+    return { ...after, xattrFlags: 0 }
+  }
+  await ask(7, 'attributes')
+  await ask(7, 'acl')
+  t.is(acls.asked.length, 2, 'told meanwhile')
+})
+
 test('SETXATTR says whether setgid goes, where that was agreed upon', async t => {
   const value = Buffer.from('list')
   const name = text(accessAclName)

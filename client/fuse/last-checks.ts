@@ -3,8 +3,8 @@
  * of somebody who is not the owner, the kernel asks for attributes and then, from the same thread, for the
  * access ACL (fuse_permission). Attributes say whether there is one.
  *
- * 1. An answer is given to the thread that asked for the attributes, once, and not after it asked for others:
- *    it is as new as the check.
+ * 1. An answer is given to the thread that asked for the attributes, once, and not after it asked for others, or anybody was
+ *    told that there is an ACL: it is as new as the attributes that the kernel goes by.
  * 2. None is given when an ACL was changed through this mount after those attributes were asked for.
  */
 import { maxLastChecks } from '../../network/limits.ts'
@@ -29,6 +29,15 @@ export class LastChecks {
     if ((xattrFlags & xattrFlag.accessAcl) !== 0) return
     if (this.#withoutAcl.size >= maxLastChecks) this.#withoutAcl.clear()
     this.#withoutAcl.set(thread, ino)
+  }
+
+  /** To be called with all attributes that the kernel gets. */
+  saw({ ino, xattrFlags }: Attributes): void {
+    if ((xattrFlags & xattrFlag.accessAcl) === 0) return
+    this.#aclChanges += 1
+    for (const [thread, told] of this.#withoutAcl) {
+      if (told === ino) this.#withoutAcl.delete(thread)
+    }
   }
 
   /** Whether this thread has just been told that the inode has no access ACL; true once. */

@@ -156,8 +156,7 @@ export class Session {
   }
 
   sendAttributes(request: Request, attributes: Attributes): void {
-    this.handles.told.tell(attributes)
-    this.handles.last.tell(attributes)
+    this.#tell(attributes)
     const attributesMs = this.#attributesMs(request.thread, attributes)
     this.reply.attributesReply(outHeaderBytes, attributes, attributesMs)
     this.send(request, outHeaderBytes + 104)
@@ -171,8 +170,7 @@ export class Session {
     name: Uint8Array,
     attributes: Attributes,
   ): void {
-    this.handles.told.tell(attributes)
-    this.handles.last.tell(attributes)
+    this.#tell(attributes)
     this.handles.toldDirectories.tell(parent, name, attributes)
     const { ino } = attributes
     const node = this.nodeOf(ino)
@@ -190,6 +188,12 @@ export class Session {
    */
   settle(ino: Ino): Promise<void> | undefined {
     return this.#copies.isOnTheWay(ino) ? this.#dropAttributes(ino) : undefined
+  }
+
+  #tell(attributes: Attributes): void {
+    this.handles.told.tell(attributes)
+    this.handles.last.tell(attributes)
+    this.lastChecks.saw(attributes)
   }
 
   #attributesMs(thread: number, attributes: Attributes): number {
