@@ -6,10 +6,12 @@
  *    before (fuse_change_attributes). So what it is told first of an inode that others have changed it may not
  *    keep: then there is nothing to call in question before it has them.
  * 2. Of an inode that it does not have yet it takes the attributes that are on their way, whatever the notice said: so that
- *    has to be said again, until it has the inode, or its thread has asked for something else.
+ *    has to be said again, until it has the inode, or its thread has asked for something else, or has had the time: one that
+ *    asks for nothing more would be waited for in vain when the kernel has evicted the inode.
  * 3. All that is remembered is bounded. Of what is forgotten the kernel is taken to go by it.
  */
-import { maxLastAttributes, maxLastChecks } from '../../network/limits.ts'
+import type { Clock } from '../../network/env/env.ts'
+import { kernelSpareMs, maxLastAttributes, maxLastChecks } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 
@@ -25,17 +27,29 @@ const current: Copy = { isKept: false, isOutdated: false }
 const dropped: Copy = { isKept: false, isOutdated: true }
 const outdated: Copy = { isKept: true, isOutdated: true }
 
+/** What a thread was told since it last asked. */
+interface OnTheWay {
+  readonly inos: Set<Ino>
+  toldMs: number
+}
+
 export class KernelCopies {
+  readonly #clock: Clock
   readonly #copies = new RecentMap<Ino, Copy>(maxLastAttributes)
-  /** What each thread was told since it last asked, in the order in which they were told. */
-  readonly #onTheWay = new Map<number, Set<Ino>>()
+  /** By thread, in the order in which they were told. */
+  readonly #onTheWay = new Map<number, OnTheWay>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** The thread asks: it has what it was told before. */
   served(thread: number): void {
     const told = this.#onTheWay.get(thread)
     if (told === undefined) return
     this.#onTheWay.delete(thread)
-    for (const ino of told) if (this.#copies.get(ino) === dropped) this.#copies.set(ino, current)
+    for (const ino of told.inos)
+      if (this.#copies.get(ino) === dropped) this.#copies.set(ino, current)
   }
 
   /** The thread is about to be told attributes. @returns for how many milliseconds the kernel may keep them: `ms`, or 0. */
@@ -54,7 +68,10 @@ export class KernelCopies {
   }
 
   isOnTheWay(ino: Ino): boolean {
-    for (const told of this.#onTheWay.values()) if (told.has(ino)) return true
+    const sinceMs = this.#clock.monotonicMs() - kernelSpareMs
+    for (const { inos, toldMs } of this.#onTheWay.values()) {
+      if (toldMs > sinceMs && inos.has(ino)) return true
+    }
     return false
   }
 
@@ -71,11 +88,13 @@ export class KernelCopies {
 
   #noteTold(thread: number, ino: Ino): void {
     const told = this.#onTheWay.get(thread)
+    const toldMs = this.#clock.monotonicMs()
     if (told !== undefined) {
-      told.add(ino)
+      told.inos.add(ino)
+      told.toldMs = toldMs
       return
     }
-    this.#onTheWay.set(thread, new Set([ino]))
+    this.#onTheWay.set(thread, { inos: new Set([ino]), toldMs })
     if (this.#onTheWay.size <= maxLastChecks) return
     const [oldest] = this.#onTheWay.keys()
     this.#onTheWay.delete(oldest!)

@@ -7,6 +7,8 @@
  *    numbers are never used again, so that the kernel's counts of lookups need not be kept.
  * 3. What the kernel may keep, it is told only on the word of FileSystem.cache.
  */
+import type { Clock } from '../../network/env/env.ts'
+import { realEnv } from '../../network/env/real.ts'
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import { maxFuseRequests, maxNoticeTries } from '../../network/limits.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
@@ -64,7 +66,7 @@ export class Session {
   readonly #channel: Channel
   readonly #tally: FuseTally | null
   readonly #requests: Request[] = []
-  readonly #copies = new KernelCopies()
+  readonly #copies: KernelCopies
   readonly #stopRecalls: () => void
   #ended = false
 
@@ -74,7 +76,9 @@ export class Session {
     events: SessionEvents,
     permissionsChecked = true,
     tally: FuseTally | null = null,
+    clock: Clock = realEnv().clock,
   ) {
+    this.#copies = new KernelCopies(clock)
     this.#tally = tally
     this.permissionsChecked = permissionsChecked
     this.fileSystem = fileSystem
