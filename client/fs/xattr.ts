@@ -1,9 +1,10 @@
 /** Extended attributes: xattr(7). */
 import { PosixError } from '../../network/errors.ts'
 import { maxXattrValueBytes } from '../../network/limits.ts'
+import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
-import { flagOfXattr, xattrNameOf } from '../../network/wire/xattr-names.ts'
+import { lacksXattr, xattrFlag, xattrNameOf } from '../../network/wire/xattr-names.ts'
 import type { Context } from './context.ts'
 import type { SetXattrOptions } from './contract.ts'
 
@@ -11,10 +12,12 @@ import type { SetXattrOptions } from './contract.ts'
 const flagsKnown = 1 | 2
 
 export async function getxattr(context: Context, ino: Ino, name: Name): Promise<Uint8Array> {
-  const flag = flagOfXattr(xattrNameOf(name))
+  const text = xattrNameOf(name)
   const { cluster } = context
-  const leased = flag === 0 ? undefined : cluster.leases.attributes(ino)
-  if (leased !== undefined && (leased.xattrFlags & flag) === 0) throw new PosixError('ENODATA')
+  const leased = cluster.leases.attributes(ino)
+  // A link or a device cannot have an ACL at all, and its server says so.
+  const mayHave = leased !== undefined && (isRegular(leased.mode) || isDirectory(leased.mode))
+  if (mayHave && lacksXattr(leased.xattrFlags, text)) throw new PosixError('ENODATA')
   return (await cluster.query('getxattr', partitionOfIno(ino), { ino, name })).body.value
 }
 
@@ -37,6 +40,8 @@ export async function setxattr(
 }
 
 export async function listxattr(context: Context, ino: Ino): Promise<Uint8Array> {
+  const { xattrFlags = 0 } = context.cluster.leases.attributes(ino) ?? {}
+  if ((xattrFlags & xattrFlag.none) !== 0) return new Uint8Array(0)
   return (await context.cluster.query('listxattr', partitionOfIno(ino), { ino })).body.value
 }
 

@@ -39,7 +39,7 @@ export interface Attributes {
   readonly blockBytes: number
   /** Longest file that is kept inline; of a directory, what its new files get. */
   readonly inlineBytes: number
-  /** Which extended attributes that the system obeys are there: bits of `xattrFlag` (xattr-names.ts). */
+  /** Which extended attributes that the system obeys are there, or that there are none: bits of `xattrFlag` (xattr-names.ts). */
   readonly xattrFlags: number
   /**
    * Of a regular file: bytes of data disks that its blocks take, as their servers told when they were

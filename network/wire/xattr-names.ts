@@ -7,14 +7,20 @@ export const accessAclName = 'system.posix_acl_access'
 export const defaultAclName = 'system.posix_acl_default'
 export const capabilityName = 'security.capability'
 
-/** Bits of `Attributes.xattrFlags`: the inode has the attribute of this name. */
-export const xattrFlag = { accessAcl: 1, defaultAcl: 2, capability: 4 } as const
+/** Bits of `Attributes.xattrFlags`: the inode has the attribute of this name; or `none` at all, which not all replies say. */
+export const xattrFlag = { accessAcl: 1, defaultAcl: 2, capability: 4, none: 8 } as const
 
 const flagByName: ReadonlyMap<string, number> = new Map([
   [accessAclName, xattrFlag.accessAcl],
   [defaultAclName, xattrFlag.defaultAcl],
   [capabilityName, xattrFlag.capability],
 ])
+
+/** Whether an inode with these flags is known not to have the attribute. */
+export function lacksXattr(flags: number, name: string): boolean {
+  const flag = flagOfXattr(name)
+  return (flags & xattrFlag.none) !== 0 || (flag !== 0 && (flags & flag) === 0)
+}
 
 /** The bit of this name, or 0. */
 export function flagOfXattr(name: string): number {

@@ -1,9 +1,10 @@
 /** Reading and changing inodes inside an operation. */
-import { PosixError } from '../../network/errors.ts'
+import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxLinkCount } from '../../network/limits.ts'
-import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
+import { type Attributes, isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import { decodeInode, encodeInode, type Inode } from '../metadata/inode.ts'
+import { xattrFlag } from '../../network/wire/xattr-names.ts'
+import { attributesOf, decodeInode, encodeInode, type Inode } from '../metadata/inode.ts'
 import { inlineKey, inodeKey, orphanKey, purgeKey, quotaKey, xattrsKey } from '../metadata/keys.ts'
 import type { Batch } from './batch.ts'
 import type { OperationContext } from './operation.ts'
@@ -20,6 +21,23 @@ export function findInode(batch: Batch, ino: Ino): Inode | undefined {
 /** What the inode says of itself stays so for the caller. @returns for how long, milliseconds. */
 export function leaseInode(batch: Batch, ino: Ino): number {
   return batch.lease(inodeKey(partitionOfIno(ino), ino))
+}
+
+/** What the inode says of itself, and whether it has no extended attributes. */
+export function toldAttributes(batch: Batch, inode: Inode): Attributes {
+  const attributes = attributesOf(inode)
+  const hasNone = inode.xattrFlags === 0 && !hasXattrs(batch, inode.ino)
+  return hasNone ? { ...attributes, xattrFlags: xattrFlag.none } : attributes
+}
+
+/** Also where the record has decayed: that is for who reads it. */
+function hasXattrs(batch: Batch, ino: Ino): boolean {
+  try {
+    return batch.get(xattrsKey(partitionOfIno(ino), ino)) !== undefined
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === 'CHECKSUM') return true
+    throw error
+  }
 }
 
 /** @throws PosixError ESTALE when it is gone. */

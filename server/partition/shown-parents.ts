@@ -16,9 +16,8 @@ import type {
   ShardChangedRequest,
 } from '../../network/wire/operations.ts'
 import { outwaitLeases } from '../leases/read-leases.ts'
-import { attributesOf } from '../metadata/inode.ts'
 import { inodeKey } from '../metadata/keys.ts'
-import { leaseInode, readInode } from './inodes.ts'
+import { leaseInode, readInode, toldAttributes } from './inodes.ts'
 import { LockedKey } from './key-locks.ts'
 import { noPayload, type OperationContext } from './operation.ts'
 import type { Partition } from './partition.ts'
@@ -99,7 +98,7 @@ function attributesNow(partition: Partition, client: string, ino: Ino): GetattrR
     const inode = readInode(batch, ino)
     const shown = inode.shards.length === 0 ? inode : totals.mergedIfKnown(batch, inode)
     if (shown === null || batch.sawStaged) return null
-    return { attributes: attributesOf(shown), leaseMs: leaseInode(batch, ino) }
+    return { attributes: toldAttributes(batch, shown), leaseMs: leaseInode(batch, ino) }
   } catch (error) {
     const passes =
       error instanceof LockedKey || error instanceof PosixError || error instanceof ClusterError

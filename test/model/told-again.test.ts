@@ -198,6 +198,51 @@ test('who looks at a directory that is split comes to an end, however many make 
   t.true(asked.filter(name => name === 'shardTotals').length > 20)
 })
 
+test('that an inode has no extended attributes is said without asking, until another client sets one', async t => {
+  const { cluster, here, there, ino, wait } = await setUp(1)
+  const file = await wait(here.lookup(ino, nameOf('f0')))
+  const [user, security] = [nameOf('user.a'), nameOf('security.selinux')]
+  const asked = listen(cluster)
+  for (const name of [user, security]) {
+    await t.throwsAsync(wait(here.getxattr(file.ino, name)), { message: /ENODATA/ })
+  }
+  t.is((await wait(here.listxattr(file.ino))).length, 0)
+  t.deepEqual(asked, [])
+  await wait(there.setxattr(file.ino, user, nameOf('x'), 0))
+  t.is(`${Buffer.from(await wait(here.getxattr(file.ino, user)))}`, 'x')
+  await cluster.env.advance(5_000)
+  await wait(here.getattr(file.ino))
+  t.is(`${Buffer.from(await wait(here.getxattr(file.ino, user)))}`, 'x')
+  await t.throwsAsync(wait(here.getxattr(file.ino, security)), { message: /ENODATA/ })
+  await wait(there.removexattr(file.ino, user))
+  await t.throwsAsync(wait(here.getxattr(file.ino, user)), { message: /ENODATA/ })
+})
+
+test('a listing with attributes, and names that are not there, are said again without asking', async t => {
+  const { cluster, here, there, ino, wait, make, has } = await setUp(3)
+  const other = (await cluster.connect()).fileSystem
+  const options = { plus: true, limitBytes: 65_536 }
+  await wait(other.getattr(ino))
+  await cluster.env.advance(100)
+  const { entries } = await wait(other.readdir(ino, 0, options))
+  t.is(entries.length, 3)
+  t.false(await has(other, 'g'))
+  const asked = listen(cluster)
+  for (const { name, attributes } of entries) {
+    t.deepEqual(await wait(other.lookup(ino, name)), attributes)
+  }
+  t.false(await has(other, 'g'))
+  t.deepEqual(asked, [])
+  await make(there, 'g')
+  await wait(here.unlink(ino, nameOf('f0')))
+  await wait(
+    here.setattr(entries.find(({ name }) => `${Buffer.from(name)}` === 'f1')!.ino, { mode: 0o600 }),
+  )
+  t.true(await has(other, 'g'))
+  t.false(await has(other, 'f0'))
+  t.is((await wait(other.lookup(ino, nameOf('f1')))).mode & 0o777, 0o600)
+})
+
 test('an answer that comes late does not have another client’s name taken for the own change', async t => {
   const { cluster, here, there, ino, wait, make, has, size } = await setUp(1)
   let asked = 0

@@ -3,8 +3,7 @@ import { PosixError } from '../../../network/errors.ts'
 import { isAccessTimeDue } from '../../../network/wire/access-time.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import { LeasedKey, outwaitLeases } from '../../leases/read-leases.ts'
-import { attributesOf } from '../../metadata/inode.ts'
-import { readInode, writeInode } from '../inodes.ts'
+import { readInode, toldAttributes, writeInode } from '../inodes.ts'
 import { LockedKey } from '../key-locks.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
@@ -15,7 +14,7 @@ export const accessed: Operation<'accessed'> = ({ batch, totals, nowNs }, { ino 
   const whole = inode.shards.length === 0 ? inode : totals.merged(batch, inode)
   const atimeNs = isAccessTimeDue(whole, nowNs) ? nowNs : inode.atimeNs
   if (atimeNs !== inode.atimeNs) writeInode(batch, { ...inode, atimeNs })
-  return { body: { attributes: attributesOf({ ...whole, atimeNs }) }, payload: noPayload }
+  return { body: { attributes: toldAttributes(batch, { ...whole, atimeNs }) }, payload: noPayload }
 }
 
 /**

@@ -4,7 +4,12 @@ import { fileType } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { CreateRequest } from '../../../network/wire/operations.ts'
 import { type Acl, aclTag, decodeAcl, encodeAcl, noId } from '../../../network/wire/posix-acl.ts'
-import { accessAclName, capabilityName, defaultAclName } from '../../../network/wire/xattr-names.ts'
+import {
+  accessAclName,
+  capabilityName,
+  defaultAclName,
+  xattrFlag,
+} from '../../../network/wire/xattr-names.ts'
 import { codeOf, openRoom, type Room, root, slot } from '../../testing/room.ts'
 import { getattr, setattr } from './attributes.ts'
 import { commitWrite, open, reserve, writeInline } from './data.ts'
@@ -68,7 +73,7 @@ test('an ACL that says no more than the mode is not kept', async t => {
   set(room, ino, accessAclName, minimal(7, 5, 1))
   t.deepEqual(list(room, ino), [])
   t.is(permissionsOf(room, ino), 0o751)
-  t.is(room.run(getattr, { ino }).body.attributes.xattrFlags, 0)
+  t.is(room.run(getattr, { ino }).body.attributes.xattrFlags, xattrFlag.none)
   t.is(
     refused(t, () => get(room, ino, accessAclName)),
     'ENODATA',
@@ -153,7 +158,7 @@ test('the umask counts where there is no default ACL, and never for a symbolic l
   t.is(room.file('l', link).mode & 0o7777, 0o777)
   set(room, root, defaultAclName, acl(7, 7, 5, 7, 0))
   const second = room.file('m', link)
-  t.like(second, { mode: fileType.symlink | 0o777, xattrFlags: 0 })
+  t.like(second, { mode: fileType.symlink | 0o777, xattrFlags: xattrFlag.none })
   t.is(
     refused(t, () => room.file('g', { umask: 0o1000 })),
     'EINVAL',
@@ -163,7 +168,7 @@ test('the umask counts where there is no default ACL, and never for a symbolic l
 test('a default ACL that says no more than a mode leaves no ACL on a file', async t => {
   const room = await withDefault(minimal(7, 5, 0))
   const file = room.file('f', { mode: fileType.regular | 0o666, umask: 0 })
-  t.like(file, { mode: fileType.regular | 0o640, xattrFlags: 0 })
+  t.like(file, { mode: fileType.regular | 0o640, xattrFlags: xattrFlag.none })
   t.deepEqual(list(room, file.ino), [])
 })
 
@@ -172,7 +177,7 @@ test('a removed file takes its ACL along', async t => {
   const { ino } = room.file('f')
   t.is(list(room, ino).length, 1)
   room.run(removexattr, { ino: root, name: Buffer.from(defaultAclName), ...slot })
-  t.is(room.file('g').xattrFlags, 0)
+  t.is(room.file('g').xattrFlags, xattrFlag.none)
 })
 
 const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex')

@@ -3,9 +3,16 @@
 import { PosixError } from '../../../network/errors.ts'
 import { fileType, isDirectory } from '../../../network/wire/attributes.ts'
 import type { Mutation, SetattrRequest } from '../../../network/wire/operations.ts'
-import { attributesOf, type Inode } from '../../metadata/inode.ts'
+import type { Inode } from '../../metadata/inode.ts'
 import { chmodAcl } from '../acls.ts'
-import { changeInode, leaseInode, readInode, readRegular, withoutPrivileges } from '../inodes.ts'
+import {
+  changeInode,
+  leaseInode,
+  readInode,
+  readRegular,
+  toldAttributes,
+  withoutPrivileges,
+} from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { resize } from '../resize.ts'
 import { withoutCapability } from '../xattrs.ts'
@@ -17,7 +24,7 @@ const maxOwner = 2 ** 32 - 2
 export const getattr: Operation<'getattr'> = ({ batch, totals }, request) => {
   const inode = readInode(batch, request.ino)
   const isWhole = inode.shards.length === 0
-  const attributes = attributesOf(isWhole ? inode : totals.merged(batch, inode))
+  const attributes = toldAttributes(batch, isWhole ? inode : totals.merged(batch, inode))
   return { body: { attributes, leaseMs: leaseInode(batch, inode.ino) }, payload: noPayload }
 }
 
@@ -35,7 +42,7 @@ export const setattr: Operation<'setattr'> = (context, request) => {
     ...times(context, request),
   }
   if (request.mode !== undefined) chmodAcl(context.batch, inode, request.mode)
-  const attributes = attributesOf(changeInode(context, inode, changes))
+  const attributes = toldAttributes(context.batch, changeInode(context, inode, changes))
   // What blocks give back is added when they are cut; and a directory that is split counts more than its inode.
   const isWhole = size === undefined && inode.shards.length === 0
   const leaseMs = isWhole ? leaseInode(context.batch, inode.ino) : 0

@@ -14,7 +14,14 @@ import {
   readVerifiedInlineData,
   writeInlineData,
 } from '../inline-data.ts'
-import { changeInode, leaseInode, readRegular, withoutPrivileges, writeInode } from '../inodes.ts'
+import {
+  changeInode,
+  leaseInode,
+  readRegular,
+  toldAttributes,
+  withoutPrivileges,
+  writeInode,
+} from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { hasPendingCut, resize, withoutBlocks } from '../resize.ts'
 import type { Amount } from '../usage.ts'
@@ -227,7 +234,7 @@ function written(
     mode: request.killPrivileges ? withoutPrivileges(inode.mode) : inode.mode,
     ...withoutCapability(context.batch, inode),
   })
-  const attributes = attributesOf(changed)
+  const attributes = toldAttributes(context.batch, changed)
   const leaseMs = leaseInode(context.batch, inode.ino)
   const quota = quotaShown(context, inode)
   return { written: true, offset, attributes, previousChange: inode.change, leaseMs, ...quota }

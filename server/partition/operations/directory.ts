@@ -14,7 +14,7 @@ import { type Ino, partitionOfIno } from '../../../network/wire/ids.ts'
 import type { ListedEntry, ReaddirReply, ReaddirRequest } from '../../../network/wire/operations.ts'
 import type { Key } from '../../metadata/contract.ts'
 import { cookieOf, decodeEntries, type Entry } from '../../metadata/entries.ts'
-import { attributesOf, decodeInode } from '../../metadata/inode.ts'
+import { decodeInode } from '../../metadata/inode.ts'
 import {
   endOf,
   entriesKey,
@@ -23,8 +23,9 @@ import {
   inoPrefix,
   keyKind,
 } from '../../metadata/keys.ts'
+import type { Batch } from '../batch.ts'
 import { readDirectory } from '../directories.ts'
-import { leaseInode, readInode } from '../inodes.ts'
+import { leaseInode, readInode, toldAttributes } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
 import { heldShard } from '../shards.ts'
@@ -79,7 +80,7 @@ async function list(
       if (last !== undefined && !(bytes < limit)) {
         return { entries, end: false, parent, next: last.cookie }
       }
-      const attributes = request.plus ? attributesAtHand(partition, entry) : null
+      const attributes = request.plus ? attributesAtHand(partition, batch, entry) : null
       const leaseMs = attributes === null ? 0 : leaseInode(batch, entry.ino)
       const { name, ino, type } = entry
       entries.push({ name, ino, type, cookie, attributes, nameMs, leaseMs })
@@ -114,12 +115,12 @@ function spanBehind(partition: Partition, { ino, cookie }: ReaddirRequest): Span
 }
 
 /** null for other partitions' inodes, and for promised ones. */
-function attributesAtHand(partition: Partition, { ino }: Entry): Attributes | null {
+function attributesAtHand(partition: Partition, batch: Batch, { ino }: Entry): Attributes | null {
   if (partitionOfIno(ino) !== partition.id) return null
   const key = inodeKey(partition.id, ino)
   const record = partition.locks.isPromised(key) ? undefined : partition.store.get(key)
   const inode = record === undefined ? null : decodeInode(record)
-  return inode !== null && inode.shards.length === 0 ? attributesOf(inode) : null
+  return inode !== null && inode.shards.length === 0 ? toldAttributes(batch, inode) : null
 }
 
 export const parent: Operation<'parent'> = ({ batch }, request) => {

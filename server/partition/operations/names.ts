@@ -5,9 +5,8 @@ import { fileType } from '../../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../../network/wire/ids.ts'
 import type { CreateReply, CreateRequest } from '../../../network/wire/operations.ts'
 import type { Entry } from '../../metadata/entries.ts'
-import { attributesOf } from '../../metadata/inode.ts'
 import { checkNewName, findChild, leaseChild, putChild } from '../directories.ts'
-import { findInode, leaseInode, readInode } from '../inodes.ts'
+import { findInode, leaseInode, readInode, toldAttributes } from '../inodes.ts'
 import { addInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { shardOf, touchShard } from '../shards.ts'
@@ -26,7 +25,7 @@ export const lookup: Operation<'lookup'> = (context, request) => {
   const inode = partitionOfIno(ino) === shard.partition ? findInode(batch, ino) : undefined
   // What a split directory says of itself takes all its shards: to be asked for by its number.
   const known = inode !== undefined && inode.shards.length === 0
-  const attributes = known ? attributesOf(inode) : null
+  const attributes = known ? toldAttributes(batch, inode) : null
   const leaseMs = known ? leaseInode(batch, ino) : 0
   return { body: { ino, attributes, nameMs, leaseMs }, payload: noPayload }
 }
@@ -54,7 +53,7 @@ export const create: Operation<'create'> = (context, request) => {
   touchShard(context, shard, { entries: 1, subdirectories: 0 })
   if (request.open) context.sessions.opened(context.client, ino)
   const quota = context.usage.isLimited(inode.volume) ? ({ limited: true } as const) : {}
-  const attributes = attributesOf(inode)
+  const attributes = toldAttributes(batch, inode)
   const nameMs = leaseChild(batch, shard, request.name)
   const leaseMs = leaseInode(batch, ino)
   const body = { attributes, created: true, nameMs, leaseMs, parent: null, ...quota }
@@ -76,7 +75,12 @@ function openExisting(
   if (entry.type !== fileType.regular || !local) throw new PosixError('EEXIST')
   const inode = readInode(context.batch, entry.ino)
   if (request.open) context.sessions.opened(context.client, inode.ino)
-  return { attributes: attributesOf(inode), created: false, ...unleased, parent: null }
+  return {
+    attributes: toldAttributes(context.batch, inode),
+    created: false,
+    ...unleased,
+    parent: null,
+  }
 }
 
 const unleased = { nameMs: 0, leaseMs: 0 }
