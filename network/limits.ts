@@ -177,12 +177,8 @@ export const maxMoveBytes = 256 * KiB
 export const maxSplitsQueued = 1024
 /** Split directories of which a server remembers what their shards count, at some 10 KiB each. */
 export const maxTotalsRemembered = 2048
-/** Shards of which a server remembers what their directory's home relies on, at some 100 bytes each. Of what was
- * forgotten it is told once more. */
-export const maxTotalsRelied = 16_384
-/** How long a change in a shard waits for those who are asking what all shards count: they come to an end however much is
- * changed meanwhile, if all shards answer in that time; and where one does not, nobody waits long for them. */
-export const gatherHoldMs = 100
+/** Shards of which a server remembers what it told their directory's home, at some 100 bytes each. */
+export const maxTotalsTold = 16_384
 
 /** Purging: blocks deleted in one batch, so that foreground operations are not held up. */
 export const purgeBatchBlocks = 256

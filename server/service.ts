@@ -35,7 +35,7 @@ import type { ShardReports } from './partition/shard-reports.ts'
 import {
   type ChangesName,
   doubtTotals,
-  shardChanged,
+  learnTotals,
   showingParent,
 } from './partition/shown-parents.ts'
 import type { Slots } from './partition/slots.ts'
@@ -211,11 +211,11 @@ function quotaOperations({ admit, quotas }: ServiceInit): Service {
 }
 
 /** What servers tell each other of split directories. */
-function shardOperations({ admit, metadata, reports, partitionCount }: ServiceInit): Service {
+function shardOperations({ admit, metadata, partitionCount }: ServiceInit): Service {
   return {
-    shardTotals: reports.reliedUpon(metadata.lookAtShard(shardTotals)),
+    shardTotals: metadata.lookAtShard(shardTotals),
     shardChanged(incoming) {
-      return shardChanged(admit(incoming), checkShardChanged(incoming.body))
+      return learnTotals(admit(incoming), checkShardChanged(incoming.body))
     },
     async countShards(incoming) {
       const body = await countShards(admit(incoming), partitionCount, incoming.body.ino)

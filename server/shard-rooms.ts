@@ -23,7 +23,7 @@ export interface ShardRooms {
 export function openShardRooms(init: ShardRoomsInit): ShardRooms {
   const { env, peers, storeOf, partitionCount, splitEntries = defaultSplitEntries } = init
   const incarnation = env.random.id()
-  const totals = new DirectoryTotals({ incarnation, env, peers, partitionCount })
+  const totals = new DirectoryTotals({ incarnation, peers, partitionCount })
   const reports = new ShardReports({ incarnation, storeOf, peers })
   const splitter = new Splitter({ ...init, splitEntries })
   return { totals, reports, splitter, partitionCount }

@@ -63,6 +63,7 @@ import type {
   OpenRequest,
   ParentReply,
   ParentRequest,
+  ParentShown,
   PunchInlineRequest,
   ReaddirReply,
   ReaddirRequest,
@@ -147,7 +148,6 @@ import type {
 import type {
   CountShardsReply,
   DoubtTotalsRequest,
-  ShardChangedReply,
   ShardChangedRequest,
   ShardsReply,
   ShardTotalsReply,
@@ -188,7 +188,7 @@ export interface Operations {
   readdir: { request: ReaddirRequest; reply: ReaddirReply }
   shards: { request: InoRequest; reply: ShardsReply }
   shardTotals: { request: InoRequest; reply: ShardTotalsReply }
-  shardChanged: { request: ShardChangedRequest; reply: ShardChangedReply }
+  shardChanged: { request: ShardChangedRequest; reply: ParentShown }
   doubtTotals: { request: DoubtTotalsRequest; reply: Empty }
   countShards: { request: InoRequest; reply: CountShardsReply }
   open: { request: OpenRequest; reply: OpenReply }

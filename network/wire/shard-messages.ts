@@ -1,6 +1,5 @@
 /** Requests and replies about directories that are split: where their shards are, and what these count. */
 import type { ShardMap } from '../placement/shards.ts'
-import type { ParentShown } from './file-messages.ts'
 import type { Ino, Partition } from './ids.ts'
 
 export interface ShardsReply {
@@ -17,7 +16,6 @@ export interface ShardTotals {
   readonly entries: number
   readonly subdirectories: number
 }
-/** From then on the directory's own partition may rely on it, until it is told of a change. */
 export interface ShardTotalsReply {
   /** Of the server: with another one, it may have lost what it had told before. */
   readonly incarnation: string
@@ -29,10 +27,6 @@ export interface ShardChangedRequest extends ShardTotalsReply {
   readonly partition: Partition
   /** Who changed it, and keeps nothing of the directory meanwhile; null when there are several, or nobody knows. */
   readonly client: string | null
-}
-export interface ShardChangedReply extends ParentShown {
-  /** Whether the directory's partition relies on this from now on; else it knows nothing of the shard, until it asks. */
-  readonly relies: boolean
 }
 /** Server to server: a transaction is about to change what this partition counts. Ask it again. */
 export interface DoubtTotalsRequest {

@@ -62,7 +62,7 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     purgeQueued: () => undefined,
     askQuota: () => Promise.reject(new Error('nobody is asked')),
     splitter: { splitEntries: Infinity, overgrown: () => undefined },
-    totals: noTotals(env),
+    totals: noTotals(),
   })
   /** Sources are blocks of this partition, asked for as those of another server are. */
   const call = async (_: string, __: number, request: object) => {

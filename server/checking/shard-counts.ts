@@ -39,8 +39,8 @@ export async function splitDirectoryCount(scene: Scene, inode: Inode): Promise<E
   if (wrong.length === 0) return sound
   if (!request.repair) return faulty(wrong.join(', '))
   transaction.local(({ batch, totals }) => {
-    writeInode(batch, { ...inode, size: 0, nlink: 2, change: inode.change + 1 })
     totals.doubt(ino, holders)
+    writeInode(batch, { ...inode, size: 0, nlink: 2, change: inode.change + 1 })
   })
   return repaired(`counted again: ${wrong.join(', ')}`)
 }

@@ -1,25 +1,19 @@
 /**
- * A shard's side of its directory's totals. What the directory's own partition, its home, has been told of a shard it relies
- * on until the shard tells it of a change. When nobody has wanted to know meanwhile, it knows nothing of the shard from
- * then on, and has to be told of no other change until it asks again.
+ * A shard's side of its directory's totals: whoever learns anything of a shard, by an answer or a refusal,
+ * learns it after the directory's own partition does.
  *
- * 1. Whoever learns anything of a shard, by an answer or a refusal, learns it when home does not rely any more on what
- *    was before. What home may rely on is not known after a start, and of what was forgotten: it is told.
- * 2. What home is answered it uses only if the shard has not told it of a change since it asked (totals.ts). So it may
- *    rely on what the shard counted when the question came, or on something newer.
- * 3. What is told is committed.
- * 4. One message of a directory and partition is on its way at a time: a question that comes meanwhile may be from
- *    behind it.
+ * 1. What is told is committed.
+ * 2. One message of a directory and partition is on its way at a time; what changes meanwhile goes with the
+ *    next, whoever changed it.
  */
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { maxTotalsRelied } from '../../network/limits.ts'
+import { maxTotalsTold } from '../../network/limits.ts'
 import type { Handler, Incoming, Reply } from '../../network/rpc/contract.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type {
   GetattrReply,
   OperationName,
   RequestOf,
-  ShardChangedReply,
   ShardChangedRequest,
 } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
@@ -33,16 +27,9 @@ import { totalsOf } from './totals.ts'
 /** What the directory says of itself then, to whoever alone had changed it. */
 type Shown = GetattrReply | null
 
-/** In place of a change: home relies on nothing. */
-const nothing = Infinity
-/** In place of a change: nobody knows on what home relies. */
-const unknown = -Infinity
-
-/** A message on its way to home. */
 interface Telling {
-  done: Promise<Shown>
-  /** What home may rely on when it has arrived. */
-  relied: number
+  readonly running: Promise<Shown>
+  next: Promise<Shown> | null
 }
 
 /** Requests under way that change a name. */
@@ -57,36 +44,35 @@ export interface ShardReportsInit {
   /** Of a partition that is served here. @throws ClusterError NOT_PRIMARY when it is not. */
   readonly storeOf: (partition: number) => Pick<PartitionStore, 'get' | 'isStaged' | 'settled'>
   readonly peers: Pick<Peers, 'call' | 'callUntilDone'>
-  readonly limit?: number
 }
 
 export class ShardReports {
   readonly #init: ShardReportsInit
-  readonly #limit: number
   readonly #telling = new Map<Key, Telling>()
   readonly #changing = new Map<Key, Changing>()
-  /** The oldest change that home may rely on, or `nothing`; in the order of their last message. */
-  readonly #relied = new Map<Key, number>()
+  /** Up to which change each was told; in the order of their last use. */
+  readonly #told = new Map<Key, number>()
 
   constructor(init: ShardReportsInit) {
     this.#init = init
-    this.#limit = init.limit ?? maxTotalsRelied
   }
 
   /**
-   * Tells home what this partition counts.
-   * @returns null when home does not rely on anything older.
-   * @throws ClusterError CLOSED when it could not be told: what was done is done.
+   * Tells what this partition counts of a directory of another one.
+   * @returns null when there is nothing new.
+   * @throws ClusterError CLOSED when nobody could be told: what was done is done.
    */
   tell(partition: number, ino: Ino): Promise<Shown> | null {
     const key = holdingKey(partition, ino)
-    if (this.#relied.get(key) === nothing) return null
-    const change = this.#changeOf(key, partition, ino)
-    if (change === null || this.#hasHeard(key, change)) return null
-    return this.#tell(key, partition, ino, change)
+    if (!this.#hasNews(key, partition, ino)) return null
+    const telling = this.#telling.get(key)
+    if (telling === undefined) return this.#start(key, partition, ino)
+    const again = () => this.#start(key, partition, ino)
+    telling.next ??= telling.running.then(again, again)
+    return telling.next
   }
 
-  /** After a start: home may rely on what was lost here. Tries until it is told. */
+  /** After a start: the directory's partition may remember what was lost here. Tries until it is told. */
   async announce(partition: number, ino: Ino): Promise<void> {
     const request = await this.#reportOf(partition, ino)
     if (request === null) return
@@ -95,15 +81,7 @@ export class ShardReports {
     await this.#init.peers.callUntilDone('shardChanged', partitionOfIno(ino), unnamed)
   }
 
-  /** The same handler, by whose answer home may rely on what this partition counts. */
-  reliedUpon(handler: Handler<'shardTotals'>): Handler<'shardTotals'> {
-    return incoming => {
-      this.#asked(incoming.partition, incoming.body.ino)
-      return handler(incoming)
-    }
-  }
-
-  /** The same handler, whose answers and refusals come when nobody is told any more what was before them. */
+  /** The same handler, whose answers and refusals come after what they show was told. */
   reporting<N extends OperationName>(handler: Handler<N>): Handler<N> {
     return incoming => {
       const away = directoriesAway(incoming.partition, incoming.body)
@@ -112,24 +90,22 @@ export class ShardReports {
     }
   }
 
-  /** As `reporting`, for what changes a name, and shows the directory when it is at hand. */
+  /** As `reporting`, for what changes a name, and shows the directory when it is the only one to do so. */
   reportingChange<N extends ChangesName>(handler: Handler<N>): Handler<N> {
     return async incoming => {
       const away = directoriesAway(incoming.partition, incoming.body)
       if (away.length === 0) return await handler(incoming)
       const keys = away.map(ino => holdingKey(incoming.partition, ino))
       this.#begin(keys, incoming.peer.hello.id)
-      let goesElsewhere = false
       try {
         const [reply, shown] = await this.#reported(handler, incoming, away)
         return withParent(reply, shown.get(incoming.body.parent) ?? null)
       } catch (error) {
-        goesElsewhere = error instanceof ClusterError && error.code === 'MISPLACED'
+        // A report may name this client, on the word that it keeps nothing: it asks for the directory next.
+        if (error instanceof ClusterError && error.code === 'MISPLACED') await this.#reportsOf(keys)
         throw error
       } finally {
         this.#end(keys)
-        // One may name this client, on the word that it keeps nothing: it asks for the directory next.
-        if (goesElsewhere) await this.#tellingsOf(keys)
       }
     }
   }
@@ -172,17 +148,16 @@ export class ShardReports {
     return shown
   }
 
-  /** Resolves when those that are on their way have arrived, or were lost. */
-  async #tellingsOf(keys: readonly Key[]): Promise<void> {
-    await Promise.allSettled(keys.map(key => this.#telling.get(key)?.done))
+  /** Resolves when what is being told of these has been told, or could not be. */
+  async #reportsOf(keys: readonly Key[]): Promise<void> {
+    const tellings = keys.map(key => this.#telling.get(key))
+    await Promise.allSettled(tellings.map(telling => telling?.next ?? telling?.running))
   }
 
-  /** The partition is served elsewhere: what is known of it here says nothing any more. */
+  /** The partition is served elsewhere: what was told of it says nothing any more. */
   forget(partition: number): void {
-    for (const key of this.#relied.keys())
-      if (partitionOfKey(key) === partition) this.#relied.delete(key)
-    for (const [key, telling] of this.#telling)
-      if (partitionOfKey(key) === partition) telling.relied = unknown
+    for (const key of this.#told.keys())
+      if (partitionOfKey(key) === partition) this.#told.delete(key)
   }
 
   #begin(keys: readonly Key[], client: string): void {
@@ -203,66 +178,40 @@ export class ShardReports {
     }
   }
 
-  /** null: there is no such shard. */
-  #changeOf(key: Key, partition: number, ino: Ino): number | null {
+  #hasNews(key: Key, partition: number, ino: Ino): boolean {
     const record = this.#init.storeOf(partition).get(key)
-    return record === undefined ? null : decodeHolding(ino, record).change
-  }
-
-  #hasHeard(key: Key, change: number): boolean {
-    return (this.#relied.get(key) ?? unknown) >= change
-  }
-
-  /** What it is answered is this, or newer. */
-  #asked(partition: number, ino: Ino): void {
-    const key = holdingKey(partition, ino)
-    const change = this.#changeOf(key, partition, ino)
-    if (change === null) return
-    const relied = this.#relied.get(key)
-    if (relied !== undefined && relied > change) this.#relied.set(key, change)
-    const telling = this.#telling.get(key)
-    if (telling !== undefined && telling.relied > change) telling.relied = change
-  }
-
-  async #tell(key: Key, partition: number, ino: Ino, change: number): Promise<Shown> {
-    const before = this.#telling.get(key)
-    if (before !== undefined) {
-      await before.done.catch(() => undefined)
-      if (this.#hasHeard(key, change)) return null
-    }
-    // One that is under way by now was begun after the change.
-    return await (this.#telling.get(key)?.done ?? this.#start(key, partition, ino))
+    if (record === undefined) return false
+    const told = this.#told.get(key)
+    return told === undefined || told < decodeHolding(ino, record).change
   }
 
   #start(key: Key, partition: number, ino: Ino): Promise<Shown> {
-    const telling: Telling = { done: Promise.resolve(null), relied: nothing }
-    this.#telling.set(key, telling)
-    telling.done = this.#send(key, telling, partition, ino).finally(() => this.#telling.delete(key))
-    return telling.done
+    const running = this.#run(key, partition, ino).finally(() => {
+      if (this.#telling.get(key)?.next === null) this.#telling.delete(key)
+    })
+    this.#telling.set(key, { running, next: null })
+    return running
   }
 
-  async #send(key: Key, telling: Telling, partition: number, ino: Ino): Promise<Shown> {
+  async #run(key: Key, partition: number, ino: Ino): Promise<Shown> {
+    if (!this.#hasNews(key, partition, ino)) return null
     const request = await this.#reportOf(partition, ino)
     if (request === null) return null
-    const { relies, parent } = await this.#call(request)
-    if (telling.relied === unknown) return null
-    this.#relied.delete(key)
-    this.#relied.set(key, Math.min(telling.relied, relies ? request.totals.change : nothing))
-    if (this.#relied.size > this.#limit) {
-      const [oldest] = this.#relied.keys()
-      this.#relied.delete(oldest!)
-    }
-    return parent
-  }
-
-  async #call(request: ShardChangedRequest): Promise<ShardChangedReply> {
-    const { ino } = request
+    let shown: Shown
     try {
-      return (await this.#init.peers.call('shardChanged', partitionOfIno(ino), request)).body
+      const { body } = await this.#init.peers.call('shardChanged', partitionOfIno(ino), request)
+      shown = body.parent
     } catch (cause) {
       const text = `cannot tell partition ${partitionOfIno(ino)} of a change in directory ${ino}`
       throw new ClusterError('CLOSED', text, { cause })
     }
+    this.#told.delete(key)
+    this.#told.set(key, request.totals.change)
+    if (this.#told.size > maxTotalsTold) {
+      const [oldest] = this.#told.keys()
+      this.#told.delete(oldest!)
+    }
+    return shown
   }
 
   async #reportOf(partition: number, ino: Ino): Promise<ShardChangedRequest | null> {

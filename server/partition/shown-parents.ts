@@ -19,7 +19,7 @@ import { outwaitLeases } from '../leases/read-leases.ts'
 import { inodeKey } from '../metadata/keys.ts'
 import { leaseInode, readInode, toldAttributes } from './inodes.ts'
 import { LockedKey } from './key-locks.ts'
-import { noPayload, type OperationContext } from './operation.ts'
+import { noPayload } from './operation.ts'
 import type { Partition } from './partition.ts'
 
 /** Operations on a name whose answers show the directory that has it. */
@@ -52,43 +52,36 @@ export function withParent<N extends ChangesName>(
   return parent === null ? reply : { ...reply, body: { ...reply.body, parent } }
 }
 
-/** A shard in another partition has changed. Who is asking what all count sees yet what that was. */
-export async function shardChanged(
+/** A shard in another partition has changed: the directory shows it from now on. */
+export async function learnTotals(
   partition: Partition,
   request: ShardChangedRequest,
 ): Promise<Reply<'shardChanged'>> {
   const { ino, client, incarnation } = request
   const told = { incarnation, totals: request.totals }
-  const relies = await outwaitLeases(async () => {
-    const context = partition.contextFor(client ?? nobody)
-    const { totals } = context
-    await totals.gathered(ino)
-    if (!totals.isNews(ino, request.partition, told)) return true
-    assertLeasedToNoOther(context, ino)
-    return totals.learn(ino, request.partition, told)
+  await outwaitLeases(() => {
+    const { batch, totals } = partition.contextFor(client ?? nobody)
+    if (totals.isNews(ino, request.partition, told)) batch.assertLeasedToNoOther(keyOf(ino))
+    totals.learn(ino, request.partition, told)
   })
-  const parent = client === null || !relies ? null : attributesNow(partition, client, ino)
-  return { body: { parent, relies }, payload: noPayload }
+  const parent = client === null ? null : attributesNow(partition, client, ino)
+  return { body: { parent }, payload: noPayload }
 }
 
-/**
- * A transaction is about to change a shard in another partition: until it is decided, nobody is told what was. It waits for
- * nobody who may wait for its end.
- */
+/** A transaction is about to change a shard in another partition: until it is decided, nobody is told what was. */
 export async function doubtTotals(
   partition: Partition,
   { ino, client, partition: shard }: DoubtTotalsRequest,
 ): Promise<void> {
   await outwaitLeases(() => {
-    const context = partition.contextFor(client)
-    assertLeasedToNoOther(context, ino)
-    context.totals.doubt(ino, [shard])
+    const { batch, totals } = partition.contextFor(client)
+    batch.assertLeasedToNoOther(keyOf(ino))
+    totals.doubt(ino, [shard])
   })
 }
 
-/** @throws LeasedKey while another than the client may say what the directory said. */
-function assertLeasedToNoOther({ batch, totals }: OperationContext, ino: Ino): void {
-  if (totals.mayBeLeased(ino)) batch.assertLeasedToNoOther(inodeKey(partitionOfIno(ino), ino))
+function keyOf(ino: Ino): string {
+  return inodeKey(partitionOfIno(ino), ino)
 }
 
 /** As `getattr`; null where that would wait, or fail: whoever asks for it waits, or is told why. */

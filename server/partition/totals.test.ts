@@ -1,11 +1,9 @@
 /** What the directory's own partition knows of its shards, message by message. */
 import test from 'ava'
 import { ClusterError } from '../../network/errors.ts'
-import { gatherHoldMs } from '../../network/limits.ts'
 import { partitionsOf } from '../../network/placement/shards.ts'
 import { makeIno } from '../../network/wire/ids.ts'
 import type { ShardTotalsReply } from '../../network/wire/operations.ts'
-import { LeasedKey } from '../leases/read-leases.ts'
 import { never } from '../metadata/holding.ts'
 import type { Inode } from '../metadata/inode.ts'
 import type { Peers } from '../peers.ts'
@@ -41,10 +39,10 @@ async function makeHome(limit?: number) {
     return { body: await answer.promise, payload: [] }
   }
   const peers = { call } as unknown as Pick<Peers, 'call'>
-  const init = { incarnation: 'home', env: room.env, peers, partitionCount }
+  const init = { incarnation: 'home', peers, partitionCount }
   const totals = new DirectoryTotals(limit === undefined ? init : { ...init, limit })
-  const batch = () => room.partition.contextFor('', null, 'look').batch
-  const size = (of = inode()) => totals.merged(batch(), of).size
+  const size = (of = inode()) =>
+    totals.merged(room.partition.contextFor('', null, 'look').batch, of).size
   /** Resolves when what was asked has been answered. */
   const waiting = (of = inode()) => {
     try {
@@ -55,14 +53,11 @@ async function makeHome(limit?: number) {
     }
     throw new Error('nothing has to be asked')
   }
-  /** As a shard tells it. */
-  const tell = (news: ShardTotalsReply) =>
-    totals.isNews(ino, away!, news) ? totals.learn(ino, away!, news) : true
-  return { env: room.env, totals, batch, asked, size, waiting, tell }
+  return { totals, asked, size, waiting }
 }
 
 test('shards are asked once, and then told of', async t => {
-  const { asked, size, waiting, tell } = await makeHome()
+  const { totals, asked, size, waiting } = await makeHome()
   const first = waiting()
   const second = waiting()
   t.deepEqual(
@@ -72,163 +67,62 @@ test('shards are asked once, and then told of', async t => {
   asked[0]!.answer.resolve(told(7, 3))
   await Promise.all([first, second])
   t.is(size(), 3)
-  t.is(size(), 3)
-  t.true(tell(told(8, 4)))
+  totals.learn(ino, away!, told(8, 4))
   t.is(size(), 4)
-  t.true(tell(told(8, 4)))
-  t.is(size(), 4)
-  t.is(asked.length, 1)
+  totals.learn(ino, away!, told(6, 2))
+  t.is(size(), 4, 'an older message that comes late changes nothing')
 })
 
-test('an older message has a shard asked: what was newer may have been lost', async t => {
-  const { asked, size, waiting, tell } = await makeHome()
+test('what is told while a shard is asked counts when it is newer', async t => {
+  const { totals, asked, size, waiting } = await makeHome()
   const asking = waiting()
+  totals.learn(ino, away!, told(9, 5))
+  totals.learn(ino, away!, told(8, 4))
   asked[0]!.answer.resolve(told(7, 3))
   await asking
-  t.is(size(), 3)
-  t.is(size(), 3)
-  t.false(tell(told(6, 2)))
-  const again = waiting()
-  asked[1]!.answer.resolve(told(6, 2))
-  await again
-  t.is(size(), 2)
-})
-
-test('a shard that changes while nobody wants to know is asked by the next who does', async t => {
-  const { asked, size, waiting, tell } = await makeHome()
-  const asking = waiting()
-  asked[0]!.answer.resolve(told(7, 3))
-  await asking
-  t.is(size(), 3)
-  t.false(tell(told(8, 4)), 'only who had it asked has wanted to know')
-  t.false(tell(told(9, 5)))
-  const again = waiting()
-  asked[1]!.answer.resolve(told(9, 5))
-  await again
   t.is(size(), 5)
-  t.is(size(), 5)
-  t.true(tell(told(10, 6)))
-  t.false(tell(told(11, 7)))
-  void waiting().catch(() => undefined)
-  t.is(asked.length, 3)
-})
-
-test('what is answered does not count when the shard has told of a change meanwhile', async t => {
-  const { asked, size, waiting, tell } = await makeHome()
-  const asking = waiting()
-  t.false(tell(told(8, 4)))
-  asked[0]!.answer.resolve(told(7, 3))
-  await asking
-  const again = waiting()
-  asked[1]!.answer.resolve(told(8, 4))
-  await again
-  t.is(size(), 4)
 })
 
 test('an answer from before a doubt does not count', async t => {
-  const { totals, asked, size, waiting, tell } = await makeHome()
+  const { totals, asked, size, waiting } = await makeHome()
   const asking = waiting()
   totals.doubt(ino, [away!])
   asked[0]!.answer.resolve(told(7, 3))
   await asking
   const again = waiting()
+  totals.learn(ino, away!, told(7, 3))
   asked[1]!.answer.resolve(told(8, 9))
   await again
-  t.is(size() + size(), 18)
-  totals.doubt(ino, [away!])
-  t.false(tell(told(9, 10)), 'not kept by itself')
-  void waiting().catch(() => undefined)
-  t.is(asked.length, 3)
+  t.is(size(), 9)
 })
 
 test('a message of another life of the server has it asked', async t => {
-  for (const change of [5, 900]) {
-    const { asked, size, waiting, tell } = await makeHome()
-    const asking = waiting()
-    asked[0]!.answer.resolve(told(700, 3))
-    await asking
-    t.is(size() + size(), 6)
-    t.false(tell(told(change, 2, { incarnation: 'second' })))
-    const again = waiting()
-    asked[1]!.answer.resolve(told(change, 2, { incarnation: 'second' }))
-    await again
-    t.is(size() + size(), 4)
-    t.false(tell(told(change, 1)))
-    const third = waiting()
-    asked[2]!.answer.resolve(told(change + 1, 1, { incarnation: 'second' }))
-    await third
-    t.is(size(), 1)
-  }
-})
-
-test('who tells of a change waits for those who are asking what all count, and they see what was', async t => {
-  const { env, totals, asked, size, waiting, tell } = await makeHome()
-  await env.during(totals.gathered(ino))
-  const seen: number[] = []
-  const looking = waiting().then(async () => {
-    // However many promises lie between.
-    for (let index = 0; index < 20; index++) await null
-    seen.push(size(), size())
-  })
-  const gathered = totals.gathered(ino).then(() => tell(told(8, 4)))
-  asked[0]!.answer.resolve(told(7, 3))
-  await looking
-  t.deepEqual(seen, [3, 3])
-  await env.advance(0)
-  t.true(await gathered)
-  t.is(size(), 4)
-})
-
-test('nobody waits long for who is asking a shard that is silent', async t => {
-  const { env, totals, waiting } = await makeHome()
-  void waiting().catch(() => undefined)
-  let ended = false
-  const gathered = totals.gathered(ino).then(() => {
-    ended = true
-  })
-  await env.advance(gatherHoldMs - 1)
-  t.false(ended)
-  await env.advance(1)
-  await gathered
-  t.true(ended)
-})
-
-test('what was forgotten is not asked again while somebody has a lease on what it was', async t => {
-  const { env, totals, asked, batch } = await makeHome()
-  const leased = Object.assign(batch(), {
-    assertUnleased: (key: string) => {
-      throw new LeasedKey(key, env.timers.sleep(10))
-    },
-  })
-  t.throws(() => totals.merged(leased, inode()), { instanceOf: LeasedKey })
-  t.is(asked.length, 0)
-  void t.throws(() => totals.merged(batch(), inode()), { instanceOf: LockedKey })
-  totals.doubt(ino, [away!])
-  const locked = t.throws(() => totals.merged(leased, inode()))
-  t.false(locked instanceof LeasedKey, 'it was doubted when nobody had one')
-})
-
-test('nobody can have a lease on what all shards count between a doubt and the next who is shown it', async t => {
-  const { totals, asked, size, waiting, tell } = await makeHome(1)
-  t.true(totals.mayBeLeased(ino), 'nothing is known')
+  const { totals, asked, size, waiting } = await makeHome()
   const asking = waiting()
-  asked[0]!.answer.resolve(told(7, 3))
+  asked[0]!.answer.resolve(told(700, 3))
   await asking
-  t.is(size(), 3)
-  t.true(totals.mayBeLeased(ino))
-  tell(told(8, 4))
-  t.false(totals.mayBeLeased(ino))
-  tell(told(9, 5))
+  totals.learn(ino, away!, told(5, 2, { incarnation: 'second' }))
   const again = waiting()
-  t.false(totals.mayBeLeased(ino))
-  asked[1]!.answer.resolve(told(9, 5))
+  asked[1]!.answer.resolve(told(5, 2, { incarnation: 'second' }))
   await again
-  t.is(size(), 5)
-  t.true(totals.mayBeLeased(ino))
-  totals.doubt(ino, [away!])
-  t.false(totals.mayBeLeased(ino))
-  void waiting(inode({ ino: makeIno(0, 501) })).catch(() => undefined)
-  t.true(totals.mayBeLeased(ino), 'it was forgotten')
+  t.is(size(), 2)
+  totals.learn(ino, away!, told(800, 1))
+  const third = waiting()
+  asked[2]!.answer.resolve(told(6, 1, { incarnation: 'second' }))
+  await third
+  t.is(size(), 1)
+})
+
+test('an answer that comes later than a message of another life of the server does not count', async t => {
+  const { totals, asked, size, waiting } = await makeHome()
+  const asking = waiting()
+  totals.learn(ino, away!, told(5, 2, { incarnation: 'second' }))
+  asked[0]!.answer.resolve(told(700, 3))
+  await asking
+  const again = waiting()
+  asked[1]!.answer.resolve(told(5, 2, { incarnation: 'second' }))
+  await again
+  t.is(size(), 2)
 })
 
 test('news are what was not told yet, of any life of the server', async t => {
@@ -258,13 +152,13 @@ test('a shard that cannot be asked is asked again by the next who wants to know'
 })
 
 test('what is forgotten for want of room is asked again', async t => {
-  const { asked, waiting, tell } = await makeHome(1)
+  const { totals, asked, waiting } = await makeHome(1)
   const asking = waiting()
   asked[0]!.answer.resolve(told(7, 3))
   await asking
   const other = inode({ ino: makeIno(0, 501) })
   void waiting(other).catch(() => undefined)
-  t.false(tell(told(8, 4)))
+  totals.learn(ino, away!, told(8, 4))
   void waiting().catch(() => undefined)
   t.is(asked.length, 3)
 })

@@ -1,20 +1,15 @@
 /**
  * What the shards of split directories count, as the directory's own partition knows it: in memory only, so
- * that asking a directory for its attributes again is one request, however many shards it has.
+ * that asking a directory for its attributes is one request, however many shards it has.
  *
- * 1. What a shard has told counts until the shard tells of a change, before anyone hears of that (shard-reports.ts), or it
- *    is doubted: what a transaction changes in a shard by a promise is doubted before that is decided. A shard of which
- *    nothing is known is asked when somebody wants to know, and answers when it knows.
- * 2. What a shard answers counts if it has neither told of a change nor been doubted since it was asked. So of all that
- *    is known in one tick nobody has been told anything newer, and it may be added up.
- * 3. What a shard tells of a change is kept where somebody has wanted to know since it told last, beside whom it was asked
- *    for. Else nothing is known of it any more, and it need not tell of the next.
- * 4. A server that was started again may have lost what it had told: what it tells under another incarnation is not
- *    newer than what it told before, nor older.
+ * 1. A shard tells what changed before anyone hears of the change (shard-reports.ts). What a transaction
+ *    changes in a shard by a promise is doubted before it is decided: the shard is asked again, and answers
+ *    when it knows.
+ * 2. A server that was started again may have lost what it had told: under another incarnation nothing that
+ *    it told before counts, and it is asked.
  */
-import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { gatherHoldMs, maxTotalsRemembered } from '../../network/limits.ts'
+import { maxTotalsRemembered } from '../../network/limits.ts'
 import { partitionsOf, type ShardMap } from '../../network/placement/shards.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { ShardTotals, ShardTotalsReply } from '../../network/wire/operations.ts'
@@ -29,10 +24,9 @@ import { findHolding } from './shards.ts'
 /** What is known of the shards that one partition holds of one directory. */
 interface Known {
   told: ShardTotalsReply | null
-  /** How often somebody has wanted to know since it was told; the one whom it was asked for does not count. */
-  wanted: number
-  /** While it is being asked. */
+  /** While it is being asked; and the newest that it has told meanwhile. */
   asked: Promise<void> | null
+  meanwhile: ShardTotalsReply | null
   doubts: number
 }
 
@@ -41,31 +35,26 @@ interface OfDirectory {
   shardCount: number
   partitions: readonly Partition[]
   readonly known: Map<Partition, Known>
-  /** While some want to know what all count. */
-  gathering: Promise<void> | null
-  /** Nobody has been shown the whole since the last doubt, when nobody had a lease on it. */
-  unleased: boolean
-}
-
-export interface DirectoryTotalsInit {
-  readonly incarnation: string
-  readonly env: Pick<Env, 'timers'>
-  readonly peers: Pick<Peers, 'call'>
-  readonly partitionCount: number
-  readonly limit?: number
 }
 
 export class DirectoryTotals {
   /** Names this life of the server. */
   readonly incarnation: string
-  readonly #init: DirectoryTotalsInit
+  readonly #peers: Pick<Peers, 'call'>
+  readonly #partitionCount: number
   readonly #limit: number
   /** In the order of their last use. */
   readonly #directories = new Map<Ino, OfDirectory>()
 
-  constructor(init: DirectoryTotalsInit) {
-    this.#init = init
+  constructor(init: {
+    readonly incarnation: string
+    readonly peers: Pick<Peers, 'call'>
+    readonly partitionCount: number
+    readonly limit?: number
+  }) {
     this.incarnation = init.incarnation
+    this.#peers = init.peers
+    this.#partitionCount = init.partitionCount
     this.#limit = init.limit ?? maxTotalsRemembered
   }
 
@@ -76,24 +65,26 @@ export class DirectoryTotals {
 
   /** The inode with what its shards count. @throws LockedKey until all of them have been asked. */
   merged(batch: Batch, inode: Inode): Inode {
-    const { totals, unknown } = this.#counted(batch, inode, 1)
+    const { totals, unknown } = this.#counted(batch, inode)
     if (unknown.length === 0) return withTotals(inode, totals)
     const key = inodeKey(partitionOfIno(inode.ino), inode.ino)
     // Who has a lease from before this was forgotten says what it was told then.
-    if (this.mayBeLeased(inode.ino)) batch.assertUnleased(key)
-    throw new LockedKey(key, this.#gather(inode.ino, unknown))
+    batch.assertUnleased(key)
+    const asked = unknown.map(([partition, known]) => this.#ask(inode.ino, partition, known))
+    const all = Promise.all(asked).then(() => undefined)
+    all.catch(() => undefined)
+    throw new LockedKey(key, all)
   }
 
   /** As `merged`; null when shards would have to be asked. */
   mergedIfKnown(batch: Batch, inode: Inode): Inode | null {
-    const { totals, unknown } = this.#counted(batch, inode, 0)
+    const { totals, unknown } = this.#counted(batch, inode)
     return unknown.length === 0 ? withTotals(inode, totals) : null
   }
 
   #counted(
     batch: Batch,
     inode: Inode,
-    wanted: 0 | 1,
   ): { readonly totals: ShardTotals[]; readonly unknown: [Partition, Known][] } {
     const home = partitionOfIno(inode.ino)
     const directory = this.#of(inode.ino)
@@ -107,70 +98,42 @@ export class DirectoryTotals {
       }
       const known = knownOf(directory, partition)
       if (known.told === null) unknown.push([partition, known])
-      else {
-        known.wanted += wanted
-        totals.push(known.told.totals)
-      }
+      else totals.push(known.told.totals)
     }
-    if (unknown.length === 0) directory.unleased = false
     return { totals, unknown }
-  }
-
-  /** Whether anybody, but whose change it is, may have a lease on what all shards counted. */
-  mayBeLeased(ino: Ino): boolean {
-    return this.#directories.get(ino)?.unleased !== true
   }
 
   /** Whether the shard is not known to have counted so already. */
   isNews(ino: Ino, partition: Partition, told: ShardTotalsReply): boolean {
     const before = this.#directories.get(ino)?.known.get(partition)?.told ?? null
-    if (before === null || isOtherLife(before, told)) return true
-    return before.totals.change !== told.totals.change
+    return (
+      before === null ||
+      before.incarnation !== told.incarnation ||
+      before.totals.change < told.totals.change
+    )
   }
 
-  /**
-   * A shard has changed: to be called with news, and as `doubt`.
-   * @returns whether that is known from now on; else nothing is.
-   */
-  learn(ino: Ino, partition: Partition, told: ShardTotalsReply): boolean {
+  /** A shard has changed. */
+  learn(ino: Ino, partition: Partition, told: ShardTotalsReply): void {
     const known = this.#directories.get(ino)?.known.get(partition)
-    const before = known?.told ?? null
-    this.doubt(ino, [partition])
-    if (known === undefined || before === null || known.wanted <= 0) return false
-    // An older one may have come late; or what is known was told before a loss of power, and nobody else has said so.
-    if (isOtherLife(before, told) || before.totals.change > told.totals.change) return false
-    known.told = told
-    known.wanted = 0
-    return true
-  }
-
-  /**
-   * What these shards counted is not true any more, or not for long. To be called where nobody has a lease on it, but for
-   * the client that changes it and keeps nothing meanwhile.
-   */
-  doubt(ino: Ino, partitions: Iterable<Partition>): void {
-    const directory = this.#directories.get(ino)
-    if (directory === undefined) return
-    directory.unleased = true
-    for (const partition of partitions) {
-      const known = directory.known.get(partition)
-      if (known === undefined) continue
-      known.told = null
-      known.doubts++
+    if (known === undefined) return
+    if (known.told === null) {
+      if (known.asked !== null) this.#learnMeanwhile(known, told)
+    } else if (known.told.incarnation !== told.incarnation) {
+      doubtOne(known)
+    } else if (told.totals.change > known.told.totals.change) {
+      known.told = told
     }
   }
 
-  /** Resolves when those who want to know what all shards count have seen it, or it takes too long. */
-  async gathered(ino: Ino): Promise<void> {
-    const gathering = this.#directories.get(ino)?.gathering ?? null
-    if (gathering === null) return
-    const { timers } = this.#init.env
-    const late = new AbortController()
-    const pause = timers.sleep(gatherHoldMs, late.signal).catch(() => undefined)
-    await Promise.race([gathering, pause])
-    late.abort()
-    // Who has waited for it looks first.
-    await new Promise<void>(resolve => timers.soon(resolve))
+  /** What these shards count is about to change by a promise. */
+  doubt(ino: Ino, partitions: Iterable<Partition>): void {
+    const directory = this.#directories.get(ino)
+    if (directory === undefined) return
+    for (const partition of partitions) {
+      const known = directory.known.get(partition)
+      if (known !== undefined) doubtOne(known)
+    }
   }
 
   /** The partition is served elsewhere, with the directories that are at home in it. */
@@ -180,36 +143,33 @@ export class DirectoryTotals {
     }
   }
 
-  #gather(ino: Ino, unknown: readonly [Partition, Known][]): Promise<void> {
-    const directory = this.#of(ino)
-    const asked = unknown.map(([partition, known]) => this.#ask(ino, partition, known))
-    const all = Promise.all(asked).then(() => undefined)
-    const ended = Promise.allSettled([directory.gathering, all]).then(() => {
-      if (directory.gathering === ended) directory.gathering = null
-    })
-    directory.gathering = ended
-    return all
+  #learnMeanwhile(known: Known, told: ShardTotalsReply): void {
+    const { meanwhile } = known
+    if (meanwhile !== null && meanwhile.incarnation !== told.incarnation) doubtOne(known)
+    known.meanwhile = newer(told, meanwhile)
   }
 
   #ask(ino: Ino, partition: Partition, known: Known): Promise<void> {
-    known.asked ??= this.#askNow(ino, partition, known).finally(() => {
-      known.asked = null
-    })
+    known.asked ??= this.#askNow(ino, partition, known)
     return known.asked
   }
 
   async #askNow(ino: Ino, partition: Partition, known: Known): Promise<void> {
     const { doubts } = known
     try {
-      const { body } = await this.#init.peers.call('shardTotals', partition, { ino })
-      if (known.doubts !== doubts) return
-      known.told = body
-      known.wanted = -1
+      const { body } = await this.#peers.call('shardTotals', partition, { ino })
+      const { meanwhile } = known
+      // Which of two lives of the server came later, an answer does not say.
+      const mixed = meanwhile !== null && meanwhile.incarnation !== body.incarnation
+      if (known.doubts === doubts && !mixed) known.told = newer(body, meanwhile)
     } catch (cause) {
       if (!isPassing(cause) || isAbsent(cause)) throw cause
       // Whoever asked here is not to take its way to this server for the one that is silent.
       const text = `partition ${partition} does not tell what it counts of directory ${ino}`
       throw new ClusterError('NOT_READY', text, { cause })
+    } finally {
+      known.asked = null
+      known.meanwhile = null
     }
   }
 
@@ -220,8 +180,7 @@ export class DirectoryTotals {
       this.#directories.set(ino, found)
       return found
     }
-    const nothing = { shardCount: 0, partitions: [], gathering: null, unleased: false }
-    const directory: OfDirectory = { ...nothing, known: new Map() }
+    const directory = { shardCount: 0, partitions: [], known: new Map() }
     this.#directories.set(ino, directory)
     if (this.#directories.size > this.#limit) {
       const [oldest] = this.#directories.keys()
@@ -233,7 +192,7 @@ export class DirectoryTotals {
   #partitionsOf(directory: OfDirectory, ino: Ino, map: ShardMap): readonly Partition[] {
     if (directory.shardCount !== map.length) {
       directory.shardCount = map.length
-      directory.partitions = [...partitionsOf(ino, map, this.#init.partitionCount)]
+      directory.partitions = [...partitionsOf(ino, map, this.#partitionCount)]
     }
     return directory.partitions
   }
@@ -242,13 +201,18 @@ export class DirectoryTotals {
 function knownOf({ known }: OfDirectory, partition: Partition): Known {
   const found = known.get(partition)
   if (found !== undefined) return found
-  const fresh = { told: null, wanted: 0, asked: null, doubts: 0 }
+  const fresh = { told: null, asked: null, meanwhile: null, doubts: 0 }
   known.set(partition, fresh)
   return fresh
 }
 
-function isOtherLife(one: ShardTotalsReply, other: ShardTotalsReply): boolean {
-  return one.incarnation !== other.incarnation
+function doubtOne(known: Known): void {
+  known.told = null
+  known.doubts++
+}
+
+function newer(one: ShardTotalsReply, other: ShardTotalsReply | null): ShardTotalsReply {
+  return other !== null && other.totals.change > one.totals.change ? other : one
 }
 
 export function totalsOf({

@@ -1,5 +1,4 @@
 /** One partition over a store in memory, with its operations called as pure functions over a batch. */
-import type { Env } from '../../network/env/env.ts'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { sessionTimeoutMs } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
@@ -57,7 +56,7 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
     touched: () => undefined,
     purgeQueued: () => undefined,
     splitter: { splitEntries: Infinity, overgrown: () => undefined },
-    totals: noTotals(env),
+    totals: noTotals(),
     askQuota: () => Promise.reject(new Error('nobody is asked')),
   }
   const partition = new Partition(0, { env, store, sessions, grants, ...told })
@@ -79,9 +78,9 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
 }
 
 /** For one server, where nobody has to be asked. */
-export function noTotals(env: Pick<Env, 'timers'>): DirectoryTotals {
+export function noTotals(): DirectoryTotals {
   const call = () => Promise.reject(new Error('nobody is asked'))
-  return new DirectoryTotals({ incarnation: 'test', env, peers: { call }, partitionCount: 1 })
+  return new DirectoryTotals({ incarnation: 'test', peers: { call }, partitionCount: 1 })
 }
 
 export function creation(name: string): CreateRequest {

@@ -58,10 +58,8 @@ async function fold(
   const folding = holders.map(each => transaction.run(each, 'foldShards', { directory }))
   const totals = await Promise.all(folding)
   const inode = transaction.local(context => {
-    const { batch } = context
-    const folded = writeInode(batch, withTimes(readDirectory(batch, ino), request, totals))
     context.totals.doubt(ino, holders)
-    return folded
+    return writeInode(context.batch, withTimes(readDirectory(context.batch, ino), request, totals))
   })
   const counts = totals.map(each => ({ ...each, mtimeNs: never, ctimeNs: never }))
   return withTotals(inode, counts)

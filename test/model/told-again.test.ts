@@ -138,17 +138,7 @@ test('a directory that is split is told as it is, whoever has changed a shard', 
   }
 })
 
-/** What servers ask each other from now on about what shards count. */
-function listenToShards(cluster: SimulatedCluster): string[] {
-  const asked: string[] = []
-  cluster.servers.onStep = ({ what }) => {
-    const [, name] = /^sends (shard(?:Changed|Totals))$/.exec(what) ?? []
-    if (name !== undefined) asked.push(name)
-  }
-  return asked
-}
-
-test('who makes names in a directory that is split and looks at it each time is told how it is', async t => {
+test('who makes names in a directory that is split is told its attributes with the answer', async t => {
   const { cluster, here, make, size } = await setUp(16, 2)
   await cluster.env.advance(5_000)
   await size(here)
@@ -157,45 +147,7 @@ test('who makes names in a directory that is split and looks at it each time is 
     await make(here, `g${index}`)
     t.is(await size(here), 17 + index)
   }
-  const looked = asked.filter(name => name === 'getattr').length
-  t.true(looked < 8, 'some answers have told of it')
-})
-
-test('names that are made in a directory that is split, at which nobody looks, cost its home nothing', async t => {
-  const { cluster, here, make, size } = await setUp(16, 2)
-  await cluster.env.advance(5_000)
-  await size(here)
-  for (let index = 0; index < 32; index++) await make(here, `g${index}`)
-  const asked = listenToShards(cluster)
-  for (let index = 0; index < 32; index++) await make(here, `h${index}`)
-  t.deepEqual(asked, [])
-  t.is(await size(here), 80)
-  t.true(asked.includes('shardTotals'))
-})
-
-test('who looks at a directory that is split comes to an end, however many make names in it all the time', async t => {
-  const { cluster, here, there, ino, wait, make, size } = await setUp(16, 2)
-  const third = (await cluster.connect()).fileSystem
-  for (let index = 0; index < 16; index++) await make(there, `g${index}`)
-  let ended = false
-  const making = [there, third].flatMap((fileSystem, who) =>
-    Array.from({ length: 8 }, async (_, lane) => {
-      for (let index = 0; !ended; index++) {
-        await fileSystem.mknod(ino, nameOf(`${who}.${lane}.${index}`), 0o100644, 0, owner)
-      }
-    }),
-  )
-  const asked = listenToShards(cluster)
-  for (let index = 0; index < 20; index++) {
-    const startMs = cluster.env.clock.monotonicMs()
-    await size(here)
-    // Each message takes up to two.
-    t.true(cluster.env.clock.monotonicMs() - startMs < 100)
-    await cluster.env.advance(index)
-  }
-  ended = true
-  await wait(Promise.all(making))
-  t.true(asked.filter(name => name === 'shardTotals').length > 20)
+  t.false(asked.includes('getattr'))
 })
 
 test('that an inode has no extended attributes is said without asking, until another client sets one', async t => {

@@ -36,11 +36,10 @@ function note(partition: Partition, ino: Ino, client: string): void {
   const context = partition.contextFor(client)
   try {
     if (!isDue(partition, ino)) return
-    const { batch, nowNs } = context
-    writeInode(batch, { ...readInode(batch, ino), atimeNs: nowNs })
+    accessed(context, { ino }, noPayload)
   } catch (error) {
     if (error instanceof LeasedKey) throw error
-    // A transaction is changing the inode, and what it writes counts.
+    // A transaction is changing the inode, and what it writes counts; or shards have to be asked first.
     if (error instanceof LockedKey) return
     // It went after it was read.
     if (error instanceof PosixError && error.code === 'ESTALE') return
@@ -55,7 +54,5 @@ function note(partition: Partition, ino: Ino, client: string): void {
 function isDue(partition: Partition, ino: Ino): boolean {
   const { batch, totals, nowNs } = partition.contextFor('', null, 'look')
   const inode = readInode(batch, ino)
-  // Shards that would have to be asked have been changed since they were.
-  const whole = inode.shards.length === 0 ? inode : totals.mergedIfKnown(batch, inode)
-  return whole === null || isAccessTimeDue(whole, nowNs)
+  return isAccessTimeDue(inode.shards.length === 0 ? inode : totals.merged(batch, inode), nowNs)
 }
