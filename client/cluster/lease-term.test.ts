@@ -14,6 +14,7 @@ function setUp() {
     reply: async (generation: number): Promise<RenewLeasesReply> => ({
       generation: generation === 0 ? 1 : generation,
       termMs: leaseTermMs,
+      alone: true,
     }),
   }
   const peer = {
@@ -73,6 +74,16 @@ test('a term counts from when its renewal was asked for', async t => {
   t.is(terms.current, null)
 })
 
+test('a term knows as of its last renewal whether others have one', async t => {
+  const { terms, server, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  t.true(terms.current?.isAlone)
+  server.reply = async generation => ({ generation, termMs: leaseTermMs, alone: false })
+  await renew()
+  t.false(terms.current?.isAlone)
+})
+
 test('a term that was given up is followed by another one when it has run out', async t => {
   const { env, terms, asked, renew } = setUp()
   t.is(terms.current, null)
@@ -92,8 +103,8 @@ test('a term that was given up is followed by another one when it has run out', 
 
 test('a server that does not renew a term, or begins another one, ends it', async t => {
   for (const answer of [
-    { generation: 1, termMs: 0 },
-    { generation: 2, termMs: leaseTermMs },
+    { generation: 1, termMs: 0, alone: false },
+    { generation: 2, termMs: leaseTermMs, alone: true },
   ]) {
     const { env, terms, server, renew } = setUp()
     t.is(terms.current, null)
@@ -115,7 +126,7 @@ test('a reply that was asked for before a term ended is of no use', async t => {
   server.reply = () => answer.promise
   const renewal = renew()
   terms.end()
-  answer.resolve({ generation: 1, termMs: leaseTermMs })
+  answer.resolve({ generation: 1, termMs: leaseTermMs, alone: true })
   await renewal
   t.is(terms.current, null)
 })

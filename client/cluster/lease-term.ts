@@ -8,10 +8,13 @@
 import type { Clock } from '../../network/env/env.ts'
 import { leaseIdleMs, leaseTermMs } from '../../network/limits.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
+import type { RenewLeasesReply } from '../../network/wire/operations.ts'
 
 export interface LeaseTerm {
   readonly generation: number
   untilMs: number
+  /** As its server said last, no other client had one there. */
+  isAlone: boolean
   /** When something was last said by it. */
   usedMs: number
 }
@@ -59,7 +62,7 @@ export class LeaseTerms {
     this.#asking = true
     try {
       const { body } = await peer.call('renewLeases', { generation }, { deadlineMs: leaseTermMs })
-      if (ends === this.#ends) this.#renewed(body.generation, sentMs, body.termMs)
+      if (ends === this.#ends) this.#renewed(body, sentMs)
     } catch {
       // It ends when it would have; the next attempt is not far.
     } finally {
@@ -67,13 +70,14 @@ export class LeaseTerms {
     }
   }
 
-  #renewed(generation: number, sentMs: number, termMs: number): void {
+  #renewed({ generation, termMs, alone }: RenewLeasesReply, sentMs: number): void {
     const untilMs = sentMs + termMs
     if (termMs > 0 && this.#current?.generation === generation) {
       this.#current.untilMs = Math.max(this.#current.untilMs, untilMs)
+      this.#current.isAlone = alone
       return
     }
     this.end()
-    if (termMs > 0) this.#current = { generation, untilMs, usedMs: sentMs }
+    if (termMs > 0) this.#current = { generation, untilMs, isAlone: alone, usedMs: sentMs }
   }
 }

@@ -19,7 +19,7 @@ const slots = { slot: 0, sequence: 1 }
 
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
-  const term: LeaseTerm = { generation: 1, untilMs: Infinity, usedMs: 0 }
+  const term: LeaseTerm = { generation: 1, untilMs: Infinity, isAlone: true, usedMs: 0 }
   const at = { term: term as LeaseTerm | null, viewEpoch: 1 }
   const leases = new ReadLeases({
     clock: env.clock,
@@ -63,7 +63,7 @@ test('what was leased in a term is over with it', async t => {
   await env.advance(1)
   t.is(leases.attributes(7), undefined)
   t.is(leases.named(1, name), undefined)
-  at.term = { generation: 2, untilMs: Infinity, usedMs: 0 }
+  at.term = { generation: 2, untilMs: Infinity, isAlone: true, usedMs: 0 }
   keep(8, asked)
   t.is(leases.attributes(8), undefined, 'it was asked for in the term before')
   keep(8)
@@ -173,6 +173,9 @@ test('the kernel may keep what is leased, as it is leased, and for less long tha
   t.is(leases.kernelMsOfAttributes({ ...attributes, change: 2 }), 0)
   t.is(leases.kernelMsOfAttributes({ ...attributes, ino: 8 }), 0)
   t.is(leases.kernelMsOfName(1, name, 8), 0)
+  term.isAlone = false
+  t.deepEqual(kernelMs(), [kernelKeepsMs, 0], 'who calls a name back would wait')
+  term.isAlone = true
   term.untilMs = leases.nowMs() + kernelSpareMs + 100
   t.deepEqual(kernelMs(), [100, 100])
   await env.advance(100)

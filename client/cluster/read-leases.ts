@@ -129,10 +129,21 @@ export class ReadLeases {
     return rests && kept?.attributes.change === change ? this.#kernelMs(kept) : 0
   }
 
-  /** The same of a name that leads to `ino`. */
+  /**
+   * The same of a name that leads to `ino`; 0: that is not there. Only where no other client is at its server: who calls a
+   * name back waits for the kernel's time.
+   */
   kernelMsOfName(parent: Ino, name: Name, ino: Ino): number {
     const kept = this.#keptName(parent, name)
-    return kept?.lease && kept.ino === ino ? this.#kernelMs(kept.lease) : 0
+    if (kept?.lease && kept.ino === ino)
+      return kept.lease.term.isAlone ? this.#kernelMs(kept.lease) : 0
+    return 0
+  }
+
+  /** The same of names that a directory with these attributes is known to lack. */
+  kernelMsOfLack(directory: Attributes): number {
+    const isAlone = this.#attributes.get(directory.ino)?.term.isAlone === true
+    return isAlone ? this.kernelMsOfAttributes(directory) : 0
   }
 
   /** @param leaseMs as the server granted it. */

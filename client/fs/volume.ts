@@ -53,7 +53,7 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
   const lackedMs = (parent: Ino, name: Name): number => {
     const directory = shards.has(parent) ? undefined : leases.attributes(parent)
     if (directory === undefined || !names.lacks(directory, name)) return 0
-    return leases.kernelMsOfAttributes(directory)
+    return leases.kernelMsOfLack(directory)
   }
   return {
     entryMs(parent, name, ino) {

@@ -10,6 +10,8 @@ export interface RenewLeasesReply {
   readonly generation: number
   /** Milliseconds from when it was asked for; 0: it is not renewed, and ends when it would have. */
   readonly termMs: number
+  /** No other client has a term at this server. */
+  readonly alone: boolean
 }
 /** An entry of a directory, by the hash of its name. */
 export interface LeasedName {

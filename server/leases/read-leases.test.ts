@@ -98,7 +98,7 @@ test('without a term nothing is leased, and what a term had ends with it', async
   const { generation } = begin('me')
   leases.grant(key, 'me')
   await env.advance(leaseTermMs - 1)
-  t.deepEqual(leases.renew('me', new FakeClient(), generation), { generation, termMs: leaseTermMs })
+  t.like(leases.renew('me', new FakeClient(), generation), { generation, termMs: leaseTermMs })
   await env.advance(leaseTermMs - 1)
   t.not(met(key, 'you'), null)
   await env.advance(1)
@@ -122,7 +122,7 @@ test('who does not give back what it is asked for has its term renewed no more, 
   await env.advance(leaseRecallMs - 1)
   t.is(leases.renew('me', fake, generation).termMs, leaseTermMs)
   await env.advance(1)
-  t.deepEqual(leases.renew('me', fake, generation), { generation, termMs: 0 })
+  t.like(leases.renew('me', fake, generation), { generation, termMs: 0 })
   t.is(leases.grant(other, 'me'), 0)
   await env.advance(leaseTermMs - 2)
   t.false(await isOver(released))
@@ -141,11 +141,24 @@ test('who begins another term has given back all that it had', async t => {
   const second = begin('me')
   t.true(await isOver(released))
   t.is(met(other, 'you'), null)
-  t.deepEqual(leases.renew('me', first.fake, first.generation), {
+  t.like(leases.renew('me', first.fake, first.generation), {
     generation: first.generation,
     termMs: 0,
   })
   t.is(leases.renew('me', second.fake, second.generation).termMs, leaseTermMs)
+})
+
+test('a client is told whether another one has a term', async t => {
+  const { env, leases, begin } = setUp()
+  const { fake, generation } = begin('me')
+  t.true(leases.renew('me', fake, generation).alone)
+  const you = begin('you')
+  t.false(leases.renew('me', fake, generation).alone)
+  t.false(leases.renew('you', you.fake, you.generation).alone)
+  await env.advance(leaseTermMs / 2)
+  leases.renew('me', fake, generation)
+  await env.advance(leaseTermMs / 2)
+  t.true(leases.renew('me', fake, generation).alone)
 })
 
 test('a process that knows nothing of a term begins another one, with another number', t => {

@@ -70,12 +70,12 @@ export class ReadLeases {
     const holder = this.#holders.get(client)
     if (holder?.isCurrent && generation !== 0) {
       if (holder.generation !== generation || !this.#mayRenew(holder)) {
-        return { generation, termMs: 0 }
+        return { generation, termMs: 0, alone: false }
       }
       holder.renew(peer)
       this.#holders.delete(client)
       this.#holders.set(client, holder)
-      return { generation, termMs: leaseTermMs }
+      return this.#renewed(holder)
     }
     holder?.end()
     return this.#begin(client, peer, generation)
@@ -165,7 +165,11 @@ export class ReadLeases {
     })
     this.#holders.delete(client)
     this.#holders.set(client, holder)
-    return { generation: holder.generation, termMs: leaseTermMs }
+    return this.#renewed(holder)
+  }
+
+  #renewed({ generation }: LeaseHolder): RenewLeasesReply {
+    return { generation, termMs: leaseTermMs, alone: this.#holders.size === 1 }
   }
 
   #mayRenew(holder: LeaseHolder): boolean {
