@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosixError } from '../../network/errors.ts'
+import type { RecallListener } from '../cluster/read-leases.ts'
 import type { CacheAuthority, FileSystem, OpenFile, ReadOptions } from '../fs/contract.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
@@ -459,4 +460,22 @@ test('any bytes get exactly one answer, or are dropped', async t => {
     { numRuns: 2000 },
   )
   t.pass()
+})
+
+test('a recall waits for its turn behind other notices, and is answered when the kernel has dropped what it kept', async t => {
+  let recall: RecallListener = () => Promise.reject(new Error('nobody listens'))
+  const onRecall = (listener: RecallListener) => {
+    recall = listener
+    return () => undefined
+  }
+  const { channel, session, fileSystem } = start({
+    cache: { ...noCaching, attributesMs: () => 1000, onRecall },
+  })
+  channel.thread = 7
+  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  const { notify } = channel
+  channel.notify = async () => 11
+  setImmediate(() => setImmediate(() => Object.assign(channel, { notify })))
+  await recall({ inodes: [fileSystem.root], names: [] })
+  t.is(channel.notices.length, 1)
 })

@@ -7,7 +7,7 @@
  *    numbers are never used again, so that the kernel's counts of lookups need not be kept.
  * 3. What the kernel may keep, it is told only on the word of FileSystem.cache.
  */
-import type { Clock } from '../../network/env/env.ts'
+import type { Env, Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import { maxFuseRequests, maxNoticeTries } from '../../network/limits.ts'
@@ -67,6 +67,7 @@ export class Session {
   readonly #tally: FuseTally | null
   readonly #requests: Request[] = []
   readonly #copies: KernelCopies
+  readonly #timers: Timers
   readonly #stopRecalls: () => void
   #ended = false
 
@@ -76,9 +77,10 @@ export class Session {
     events: SessionEvents,
     permissionsChecked = true,
     tally: FuseTally | null = null,
-    clock: Clock = realEnv().clock,
+    env: Pick<Env, 'clock' | 'timers'> = realEnv(),
   ) {
-    this.#copies = new KernelCopies(clock)
+    this.#copies = new KernelCopies(env.clock)
+    this.#timers = env.timers
     this.#tally = tally
     this.permissionsChecked = permissionsChecked
     this.fileSystem = fileSystem
@@ -263,6 +265,8 @@ export class Session {
         this.#checkNotice(errno, 'call attributes in question')
         break
       }
+      // Those that are on their way end on other turns.
+      await new Promise<void>(resolve => this.#timers.soon(resolve))
       if (tries === maxNoticeTries) {
         throw new PosixError('EIO', `the kernel does not take what it was told of inode ${ino}`)
       }
