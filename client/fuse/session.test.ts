@@ -432,6 +432,21 @@ test('a file whose open ends after the mount is closed again', async t => {
   await t.throwsAsync(fileSystem.getattr(node), { code: 'ESTALE' })
 })
 
+test('a file that was made, and cannot be told of, is closed again', async t => {
+  const { channel, session, fileSystem } = start({
+    cache: { ...noCaching, attributesMs: () => 1000 },
+  })
+  channel.thread = 7
+  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  channel.thread = 8
+  channel.notify = async () => 22
+  const body = [u32(0o102), u32(0o100644), u32(0o022), u32(0), text('f')]
+  t.is((await channel.ask(session, opcode.create, 1, body)).error, eio)
+  const { ino } = await fileSystem.lookup(fileSystem.root, Buffer.from('f'))
+  await fileSystem.unlink(fileSystem.root, Buffer.from('f'))
+  await t.throwsAsync(fileSystem.getattr(ino), { code: 'ESTALE' })
+})
+
 test('the end of the mount lets go of files that are still open', async t => {
   const { channel, session, fileSystem } = start()
   const { node } = await createFile(channel, session, 'f')

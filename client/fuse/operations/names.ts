@@ -48,7 +48,12 @@ export async function create(session: Session, request: Request): Promise<void> 
   const mode = fileType.regular | (request.u32(4) & 0o7777)
   const caller = callerOf(request, 8)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
-  await session.settle(parent)
+  try {
+    await session.settle(parent)
+  } catch (error) {
+    session.fileSystem.release(opened.file)
+    throw error
+  }
   sendOpened(session, request, parent, name, opened)
 }
 
