@@ -477,20 +477,33 @@ test('any bytes get exactly one answer, or are dropped', async t => {
   t.pass()
 })
 
-test('a recall waits for its turn behind other notices, and is answered when the kernel has dropped what it kept', async t => {
-  let recall: RecallListener = () => Promise.reject(new Error('nobody listens'))
-  const onRecall = (listener: RecallListener) => {
-    recall = listener
+/** What a thread was told of the top is kept; `recall` calls it back. */
+async function startKept() {
+  let listener: RecallListener = () => Promise.reject(new Error('nobody listens'))
+  const onRecall = (heard: RecallListener) => {
+    listener = heard
     return () => undefined
   }
-  const { channel, session, fileSystem } = start({
-    cache: { ...noCaching, attributesMs: () => 1000, onRecall },
-  })
+  const cache = { ...noCaching, attributesMs: () => 1000, onRecall }
+  const started = start({ cache })
+  const { channel, session, fileSystem } = started
   channel.thread = 7
   await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  return { ...started, recall: () => listener({ inodes: [fileSystem.root], names: [] }) }
+}
+
+test('a recall waits for its turn behind other notices, and is answered when the kernel has dropped what it kept', async t => {
+  const { channel, recall } = await startKept()
   const { notify } = channel
   channel.notify = async () => 11
   setImmediate(() => setImmediate(() => Object.assign(channel, { notify })))
-  await recall({ inodes: [fileSystem.root], names: [] })
+  await recall()
   t.is(channel.notices.length, 1)
+})
+
+test('that the kernel refuses to drop what it kept is told to its server, and to a person', async t => {
+  const { channel, recall, unexpected } = await startKept()
+  channel.notify = async () => 22
+  await t.throwsAsync(recall(), { code: 'EIO' })
+  t.is(unexpected.length, 1)
 })

@@ -252,7 +252,13 @@ export class Session {
 
   async #recalled({ inodes }: Recalled): Promise<void> {
     for (const ino of inodes) this.#copies.outdate(ino)
-    for (const ino of inodes) if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
+    try {
+      for (const ino of inodes) if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
+    } catch (error) {
+      // The server only lets the term of this client's leases run out.
+      this.events.onUnexpected(error, 'recall')
+      throw error
+    }
   }
 
   /** Resolves when the kernel goes by no attributes that it was told of this inode before. */
