@@ -91,9 +91,7 @@ export class ReadLeases {
     const partition = partitionOfKey(key)
     if (this.#paused.has(partition)) return 0
     holder.partitions.add(partition)
-    const before = this.#leases.get(key)?.holders ?? []
-    const holders = [holder]
-    for (const other of before) if (other !== holder && other.isCurrent) holders.push(other)
+    const holders = withHolder(this.#leases.get(key)?.holders ?? [], holder)
     this.#leases.delete(key)
     this.#leases.set(key, { holders, endMs: nowMs + readLeaseMs })
     return readLeaseMs
@@ -104,6 +102,8 @@ export class ReadLeases {
     if (this.#leases.size === 0) return
     const lease = this.#leases.get(key)
     if (lease === undefined) return
+    // As a rule who changes something is who was told of it.
+    if (lease.holders.length === 1 && lease.holders[0]!.client === client) return
     const recalls = this.#recall(key, lease, client)
     if (recalls.length === 0) return
     this.#rest(key, this.#env.clock.monotonicMs() + readLeaseRestMs)
@@ -220,6 +220,11 @@ export class ReadLeases {
       this.#holders.delete(client)
     }
   }
+}
+
+function withHolder(before: readonly LeaseHolder[], holder: LeaseHolder): readonly LeaseHolder[] {
+  if (before.length === 1 && before[0] === holder) return before
+  return [holder, ...before.filter(other => other !== holder && other.isCurrent)]
 }
 
 async function allOf(recalls: readonly Promise<void>[]): Promise<void> {
