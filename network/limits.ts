@@ -163,9 +163,16 @@ export const maxToldTransactions = 4096
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
 
-/** A directory with more entries is split, and each shard of it: most of so many move in one transaction, and
- * only few directories are worth the further requests that a split one costs. */
+/** A directory in which several clients make names is split when it has more entries, and each shard of it: most of so many
+ * move in one transaction, and only few directories are worth the further requests that a split one costs. */
 export const splitEntries = 4096
+/** One that a single client fills gains nothing by more servers, as that client is as busy as its server is: it is split
+ * before it is too much of what a server keeps. */
+export const splitEntriesOfOne = 1_048_576
+/** Two clients that make names in one directory so shortly one after the other share it. */
+export const makersMs = 10_000
+/** Large directories of one partition of which is remembered who makes names there. */
+export const maxMakersRemembered = 64
 /** How much of a shard stays when it is split: little, as the name of a file whose entry has moved is removed by
  * a transaction, and so is best moved while there are few. */
 export const shardKeptShare = 1 / 8
@@ -209,7 +216,7 @@ export const maxPageRecords = 65_536
 export const maxEntryHints = 65_536
 /** Client: directories of which all names are known, and names of all these together, at some 40 bytes each. */
 export const maxKnownDirectories = 4096
-export const maxKnownNames = 262_144
+export const maxKnownNames = 1_048_576
 /** Client: split directories whose shard map is remembered, at some 200 bytes each. */
 export const maxShardMaps = 4096
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by

@@ -61,7 +61,7 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     touched: () => undefined,
     purgeQueued: () => undefined,
     askQuota: () => Promise.reject(new Error('nobody is asked')),
-    splitter: { splitEntries: Infinity, overgrown: () => undefined },
+    splitter: { splitEntries: Infinity, splitEntriesOfOne: Infinity, overgrown: () => undefined },
     totals: noTotals(),
   })
   /** Sources are blocks of this partition, asked for as those of another server are. */

@@ -24,8 +24,8 @@ export interface OperationContext {
   readonly client: string
   /** The server's wall clock, once for the whole operation: its time stamps agree. */
   readonly nowNs: bigint
-  /** A shard of a directory has so many entries now, more than before. */
-  readonly grew: (directory: Ino, entries: number) => void
+  /** A shard of a directory has so many entries now, more than before, made by the client. */
+  readonly grew: (directory: Ino, entries: number, client: string) => void
 }
 
 /** Throws PosixError or ClusterError; nothing is changed then. */

@@ -16,6 +16,7 @@ import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { Batch, type Intention } from './batch.ts'
 import { PartitionFacts } from './facts.ts'
 import { KeyLocks } from './key-locks.ts'
+import { Makers } from './makers.ts'
 import type { OperationContext } from './operation.ts'
 import { PartitionStore, type ShippedBlock } from './partition-store.ts'
 import type { DirectoryTotals } from './totals.ts'
@@ -40,7 +41,9 @@ export interface PartitionInit {
 /** Who splits what has become too large. */
 export interface SplitsShards {
   /** Entries that make a shard too large. */
+  /** Entries that make a shard too large in which several clients make names; and where one does. */
   readonly splitEntries: number
+  readonly splitEntriesOfOne: number
   overgrown(partition: Partition, directory: Ino): void
 }
 
@@ -52,12 +55,15 @@ export class Partition {
   readonly store: PartitionStore
   readonly #init: PartitionInit
 
+  readonly #makers: Makers
+
   constructor(id: number, init: PartitionInit) {
     this.id = id
     this.#init = init
     const { env, askQuota } = init
     const store = new PartitionStore(id, init.store)
     this.store = store
+    this.#makers = new Makers(env.clock)
     this.facts = new PartitionFacts(id, store)
     this.usage = new PartitionUsage({
       partition: id,
@@ -69,9 +75,11 @@ export class Partition {
   }
 
   /** A shard of a directory has so many entries now, more than before. */
-  readonly grew = (directory: Ino, entries: number): void => {
+  readonly grew = (directory: Ino, entries: number, client: string): void => {
     const { splitter } = this.#init
-    if (entries > splitter.splitEntries) splitter.overgrown(this, directory)
+    if (entries <= splitter.splitEntries) return
+    const isShared = this.#makers.made(directory, client)
+    if (isShared || entries > splitter.splitEntriesOfOne) splitter.overgrown(this, directory)
   }
 
   /** @param owner the transaction that the operation is a part of, if any. */

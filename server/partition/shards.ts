@@ -113,7 +113,7 @@ export function touchShard(context: OperationContext, shard: Shard, delta: Delta
   const { counted } = shard
   const entries =
     'held' in counted ? touchHeld(context, counted, delta) : touchWhole(context, counted, delta)
-  if (delta.entries > 0) context.grew(shard.directory, entries)
+  if (delta.entries > 0) context.grew(shard.directory, entries, context.client)
 }
 
 function touchWhole(context: OperationContext, inode: Inode, delta: Delta): number {

@@ -15,7 +15,7 @@ import { MetadataStore } from '../metadata/metadata-store.ts'
 import { newInode } from '../partition/new-inode.ts'
 import type { Operation } from '../partition/operation.ts'
 import { create } from '../partition/operations/names.ts'
-import { Partition } from '../partition/partition.ts'
+import { Partition, type SplitsShards } from '../partition/partition.ts'
 import { DirectoryTotals } from '../partition/totals.ts'
 import { StoreDouble } from './store-double.ts'
 
@@ -40,8 +40,17 @@ export interface Room {
   file(name: string, more?: Partial<CreateRequest>): Attributes
 }
 
+const unsplit: SplitsShards = {
+  splitEntries: Infinity,
+  splitEntriesOfOne: Infinity,
+  overgrown: () => undefined,
+}
+
 /** Behind its grace, with an empty root directory of small blocks and few inline bytes. */
-export async function openRoom(rootMode = fileType.directory | 0o755): Promise<Room> {
+export async function openRoom(
+  rootMode = fileType.directory | 0o755,
+  splitter: SplitsShards = unsplit,
+): Promise<Room> {
   const env = new SimulatedEnv({ seed: 1 })
   const double = new StoreDouble()
   const store = new MetadataStore(double, error => {
@@ -55,7 +64,7 @@ export async function openRoom(rootMode = fileType.directory | 0o755): Promise<R
     leases,
     touched: () => undefined,
     purgeQueued: () => undefined,
-    splitter: { splitEntries: Infinity, overgrown: () => undefined },
+    splitter,
     totals: noTotals(),
     askQuota: () => Promise.reject(new Error('nobody is asked')),
   }

@@ -18,8 +18,9 @@ import { split } from './split.ts'
 export interface SplitterInit {
   readonly env: Env
   readonly coordinator: Coordinator
-  /** Entries that make a shard too large. */
+  /** Entries that make a shard too large in which several clients make names; and where one does. */
   readonly splitEntries: number
+  readonly splitEntriesOfOne: number
   readonly log: (message: string, error?: unknown) => void
 }
 
@@ -43,6 +44,10 @@ export class Splitter implements SplitsShards {
 
   get splitEntries(): number {
     return this.#init.splitEntries
+  }
+
+  get splitEntriesOfOne(): number {
+    return this.#init.splitEntriesOfOne
   }
 
   /** Shards split since the start. */
