@@ -293,13 +293,14 @@ export const maxLeasesKept = 65_536
 export const maxRecalledKeys = 1024
 /** Leases of one server. */
 export const maxReadLeases = 262_144
-/** For how long the kernel may go by what is leased before it asks again; and how much sooner its own time has to end than
- * the term, as it begins to count when the program that asked has its turn. */
+/** For how long the kernel may go by what is leased before it asks again. */
 export const kernelKeepsMs = 1_000
 /** The same for names, which cannot be called in question: who calls one back waits for this time and the spare one. */
 export const kernelKeepsNamesMs = 100
 /** Names that the kernel may go by at a time, and of which that is remembered. */
 export const maxKernelNames = 65_536
+/** How much sooner the kernel's own time has to end than the term, as it begins to count when the program that asked has its
+ * turn. */
 export const kernelSpareMs = 500
 /** A holder that is in sync and does not answer for so long is told of to the manager. */
 export const replicaTimeoutMs = 2_000

@@ -8,7 +8,6 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
 import type { RecallListener } from '../cluster/read-leases.ts'
-import type { Place } from './kernel-names.ts'
 
 /** On whose behalf: new inodes belong to them. */
 export interface Caller {
@@ -45,7 +44,7 @@ export interface OpenFile {
 export interface ReadOptions {
   /** Leave the access time alone (O_NOATIME). */
   readonly quiet?: boolean
-  /** Somebody has asked for the attributes since the program called: they need not be asked for again. */
+  /** Somebody has asked for the attributes since the program called, or goes by leased ones: they need not be asked for again. */
   readonly asked?: boolean
 }
 
@@ -82,6 +81,12 @@ export interface SpaceReport {
   /** Inodes that there are, and that there is room for. */
   readonly files: number
   readonly freeFiles: number
+}
+
+/** Of a name. */
+export interface Place {
+  readonly parent: Ino
+  readonly name: Name
 }
 
 /** Pages go on behind the cookie of their last entry. */
@@ -266,6 +271,8 @@ export interface CacheAuthority {
   renamed(moves: readonly { readonly from: Place; readonly to: Place }[]): Promise<void>
   /** Milliseconds that these attributes may be kept. */
   attributesMs(attributes: Attributes): number
+  /** Whether the name still leads to what had these attributes when they were fetched, and they are as they were: it is leased. */
+  isCurrent(parent: Ino, name: Name, attributes: Attributes): boolean
   /** Whether attributes that come with a listing may be kept: they are not worth fetching otherwise. */
   readonly keepsListed: boolean
   /**

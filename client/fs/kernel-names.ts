@@ -13,12 +13,7 @@ import { kernelKeepsNamesMs, kernelSpareMs, maxKernelNames } from '../../network
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 import { hashKey, type LeaseKey, nameKey, type Recalled } from '../cluster/read-leases.ts'
-
-/** Of a name. */
-export interface Place {
-  readonly parent: Ino
-  readonly name: Name
-}
+import type { Place } from './contract.ts'
 
 interface Told {
   /** What the name leads to; 0: that it is not there. */
@@ -61,8 +56,12 @@ export class KernelNames {
 
   /** Resolves when the kernel goes by none of what is called back. */
   async outwait({ inodes, names }: Recalled): Promise<void> {
-    const keys = [...inodes, ...names.map(({ parent, hash }) => hashKey(parent, hash))]
-    await this.#until(Math.max(...keys.map(key => this.#untilMs(key))))
+    let untilMs = Number.NEGATIVE_INFINITY
+    for (const ino of inodes) untilMs = Math.max(untilMs, this.#untilMs(ino))
+    for (const { parent, hash } of names) {
+      untilMs = Math.max(untilMs, this.#untilMs(hashKey(parent, hash)))
+    }
+    await this.#until(untilMs)
   }
 
   /**

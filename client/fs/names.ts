@@ -8,7 +8,7 @@ import type { Boot, Changed, MutationOf } from '../cluster/contract.ts'
 import type { Asked } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './contract.ts'
+import type { Caller, Place } from './contract.ts'
 import { checkName, checkTarget } from './name-rules.ts'
 import { atName } from './shards.ts'
 
@@ -178,7 +178,7 @@ export async function rmdir(context: Context, parent: Ino, name: Name, meant?: I
 async function remove(
   context: Context,
   operation: 'unlink' | 'rmdir',
-  request: Named & { readonly meant?: Ino },
+  request: Place & { readonly meant?: Ino },
 ): Promise<void> {
   const { parent, name } = request
   checkName(name)
@@ -247,7 +247,7 @@ type ChangedName<N extends NameMutation> = Changed<N> & {
 export function mutateName<N extends NameMutation>(
   context: Context,
   operation: N,
-  request: MutationOf<N> & Named,
+  request: MutationOf<N> & Place,
 ): Promise<ChangedName<N>> {
   const { leases } = context.cluster
   const home = partitionOfIno(request.parent)
@@ -273,7 +273,7 @@ export function mutateName<N extends NameMutation>(
 /** What a create that made something says of the name and of the inode. */
 export function keepCreated(
   { cluster: { leases } }: Context,
-  { parent, name }: Named,
+  { parent, name }: Place,
   { attributes, nameMs, leaseMs }: CreateReply,
   asked: Asked,
 ): void {
@@ -286,11 +286,6 @@ function isOneChange(operation: NameMutation, body: object): boolean {
   if (operation === 'create') return (body as CreateReply).created
   // Of two names of one inode it changes nothing; of two in one directory, both at once or one by one.
   return operation !== 'rename'
-}
-
-interface Named {
-  readonly parent: Ino
-  readonly name: Name
 }
 
 /** An entry and the inode it names belong together: an fsync of either takes both to the disks. */

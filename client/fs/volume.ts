@@ -69,6 +69,8 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
         return leases.kernelMsOfName(parent, name, ino)
       }),
     attributesMs: attributes => (isSole ? leases.kernelMsOfAttributes(attributes) : 0),
+    isCurrent: (parent, name, { ino, change }) =>
+      leases.named(parent, name) === ino && leases.attributes(ino)?.change === change,
     keepsListed: isSole,
     onRecall: listener =>
       leases.onRecall(async recalled => {

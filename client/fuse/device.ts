@@ -61,8 +61,8 @@ function flagsOf({ readOnly, suid = false, dev = false, noAtime = false }: Mount
 }
 
 /**
- * Checking permissions costs the kernel a GETATTR for each directory on the way, again and again while it
- * may keep nothing. Where nobody but root may enter, root passes every check, so it is spared.
+ * Checking permissions costs the kernel a GETATTR for each directory on the way, again and again where it
+ * may not keep the answer. Where nobody but root may enter, root passes every check, so it is spared.
  */
 export function checksPermissions(options: Pick<MountOptions, 'allowOther'>): boolean {
   return options.allowOther || !isRoot()

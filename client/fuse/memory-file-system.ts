@@ -37,6 +37,7 @@ export const noCaching: CacheAuthority = {
   entryMs: () => 0,
   renamed: async () => undefined,
   attributesMs: () => 0,
+  isCurrent: () => false,
   keepsListed: false,
   onRecall: () => () => undefined,
   mayKeepPages: () => false,

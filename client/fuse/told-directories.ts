@@ -10,6 +10,7 @@ import { maxToldDirectories, maxToldInDirectory } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import type { Place } from '../fs/contract.ts'
 
 export class ToldDirectories {
   readonly #byParent = new RecentMap<Ino, Map<string, Ino>>(maxToldDirectories)
@@ -44,12 +45,6 @@ export class ToldDirectories {
     }
     names.set(keyOf(name), ino)
   }
-}
-
-/** Of a name. */
-interface Place {
-  readonly parent: Ino
-  readonly name: Uint8Array
 }
 
 function keyOf(name: Uint8Array): string {

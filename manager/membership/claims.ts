@@ -12,6 +12,7 @@ import {
 } from '../../network/limits.ts'
 import type { JoinRequest } from '../../network/wire/operations.ts'
 import type { Member, MemberReport, View } from '../../network/wire/view.ts'
+import { partitionShape, viewShape } from './view-shape.ts'
 
 const text = z
   .string()
@@ -72,38 +73,15 @@ const report = z.object({
     .exactOptional(),
 })
 
-const server = z.object({
-  id: z.string().min(1),
-  role: z.literal('server'),
-  name: z.string(),
-  addresses: z.array(z.string()),
-  host: z.string(),
-  domain: z.string(),
-  weight: z.number().positive(),
-})
-const holders = z
-  .object({
-    replicas: z.array(z.string()),
-    inSync: z.array(z.string()),
-    primary: z.string().nullable(),
-    epoch: z.int().min(1).max(maxPartitionEpoch),
-  })
+const holders = partitionShape
+  .extend({ epoch: z.int().min(1).max(maxPartitionEpoch) })
   .refine(
     ({ replicas, inSync, primary }) =>
       inSync.every(id => replicas.includes(id)) && (primary === null || inSync.includes(primary)),
     'has holders without a copy',
   )
-const view = z
-  .object({
-    cluster: z.string(),
-    epoch: z.int().min(1).max(maxViewEpoch),
-    members: z.array(server),
-    partitions: z.array(holders),
-    replicaCount: z.int().min(1),
-    removed: z
-      .array(z.object({ peerId: z.string().min(1), serial: z.int().min(1) }))
-      .exactOptional(),
-  })
+const view = viewShape
+  .extend({ epoch: z.int().min(1).max(maxViewEpoch), partitions: z.array(holders) })
   .refine(({ members, partitions }) => {
     const ids = new Set(members.map(({ id }) => id))
     return partitions.every(({ replicas }) => replicas.every(id => ids.has(id)))

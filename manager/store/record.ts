@@ -4,32 +4,9 @@ import { admissionRoles } from '../../network/admission/contract.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { diskFormat, maxPartitionCount } from '../../network/limits.ts'
 import type { ClusterState } from '../membership/state.ts'
+import { memberShape, viewShape } from '../membership/view-shape.ts'
 
 const epoch = z.int().min(1)
-const member = z.object({
-  id: z.string().min(1),
-  role: z.literal('server'),
-  name: z.string(),
-  addresses: z.array(z.string()),
-  host: z.string(),
-  domain: z.string(),
-  weight: z.number().positive(),
-})
-const partition = z.object({
-  replicas: z.array(z.string()),
-  inSync: z.array(z.string()),
-  primary: z.string().nullable(),
-  epoch,
-})
-const removed = z.object({ peerId: z.string().min(1), serial: z.int().min(1) })
-const view = z.object({
-  cluster: z.string(),
-  epoch,
-  members: z.array(member),
-  partitions: z.array(partition),
-  replicaCount: z.int().min(1),
-  removed: z.array(removed).exactOptional(),
-})
 const label = z.object({
   id: z.string(),
   name: z.string().exactOptional(),
@@ -74,8 +51,8 @@ const record = z
     cluster: z.string().min(1),
     partitionCount: z.int().min(1).max(maxPartitionCount),
     replicaCount: z.int().min(1),
-    members: z.array(member),
-    view: view.nullable(),
+    members: z.array(memberShape),
+    view: viewShape.nullable(),
     // States of before partitions moved have none of these.
     draining: z.array(z.string()).default([]),
     labels: z.array(label).default([]),

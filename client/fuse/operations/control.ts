@@ -18,7 +18,7 @@ const maxPages = 256
 
 /**
  * What is asked of the kernel, where it can. Not asked, on purpose: write-back caching (other mounts would
- * not see the data), remote locks, symlink caching (no leases), opening without a request.
+ * not see the data), symlink caching (a target is not leased), opening without a request.
  */
 const wanted =
   initFlag.asyncRead |

@@ -111,9 +111,8 @@ function writeEntry(session: Session, at: number, place: Place): number {
   if (!plus || attributes === null) return writeRecord(session, at, entry, plus)
   /** Those of an earlier moment must not be told as if they were of now, unless they are leased. */
   const { cache } = session.fileSystem
-  const isTrue = (): boolean =>
-    cache.entryMs(directory.ino, entry.name, entry.ino) > 0 && cache.attributesMs(attributes) > 0
-  if (!directory.fresh && !isTrue()) return writeRecord(session, at, entry, plus)
+  const isTrue = directory.fresh || cache.isCurrent(directory.ino, entry.name, attributes)
+  if (!isTrue) return writeRecord(session, at, entry, plus)
   session.writeEntry(at, place.thread, directory.ino, entry.name, attributes)
   return session.reply.directoryEntry(at + entryBytes, entry)
 }

@@ -89,7 +89,7 @@ export async function read(session: Session, request: Request): Promise<void> {
   }
   const flags = request.u32(32)
   const direct = (flags & openFlag.direct) !== 0 || session.handles.goesPastPages(handle)
-  // Before it reads through its pages the kernel asks for the attributes (FUSE_AUTO_INVAL_DATA, time-outs 0).
+  // Before it reads through its pages the kernel asks for the attributes (FUSE_AUTO_INVAL_DATA), unless it goes by leased ones.
   const options = { quiet: (flags & openFlag.quiet) !== 0, asked: !direct }
   const pieces = await session.fileSystem.read(file, request.u64(8), length, options)
   let bytes = 0

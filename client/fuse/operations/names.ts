@@ -171,13 +171,13 @@ async function renameNames(
   )
   if (moved !== undefined) nodes.placed(moved, newParent)
   if (exchanges && there !== undefined) nodes.placed(there, parent)
-  told.renamed({ parent, name }, { parent: newParent, name: newName }, exchanges)
-  await session.settle(parent)
-  await session.settle(newParent)
   const [from, to] = [
     { parent, name },
     { parent: newParent, name: newName },
   ]
+  told.renamed(from, to, exchanges)
+  await session.settle(parent)
+  await session.settle(newParent)
   const moves = [{ from, to }]
   if (exchanges) moves.push({ from: to, to: from })
   // The kernel takes the time of a name along to the new one.

@@ -1,12 +1,12 @@
 /**
  * Requests about extended attributes (xattr(7)).
  *
- * 1. The kernel keeps an ACL until it is told attributes of the inode again. It may not be told to forget it
- *    sooner: a notice has it drop the attributes that are on their way, and check and read by older ones.
+ * 1. The kernel keeps an ACL until it is told attributes of the inode again, or that they are not true any more. Not leased, it
+ *    is told nothing sooner: a notice has it drop the attributes that are on their way, and check and read by older ones.
  * 2. The kernel asks whether a file has capabilities to take away before it writes, each time it has been
  *    told attributes (security_inode_need_killpriv: a GETXATTR of size 0). The servers take them away by
  *    themselves, so those attributes are answer enough.
- * 3. That there is no access ACL is said from the attributes that the same thread has just been told.
+ * 3. That there is no access ACL is said from the attributes that the same thread has just been told, or from leased ones.
  * 4. Where the file system keeps no ACLs, they and file capabilities are refused, not stored: a list that
  *    protects nothing is worse than none.
  */

@@ -1,5 +1,4 @@
 /** readdir, which has to wait for its store, and the way up from a directory. */
-import { isDeepStrictEqual } from 'node:util'
 import { PosixError } from '../../../network/errors.ts'
 import { readdirLimitBytes, shardSlots } from '../../../network/limits.ts'
 import {
@@ -71,7 +70,8 @@ async function list(
   for await (const [key, value] of partition.store.range(from, to)) {
     const hash = hashOfEntriesKey(key)
     // What is listed may have been changed since, and then is not what would be leased.
-    const isNow = request.plus && isDeepStrictEqual(partition.store.get(key), value)
+    const now = request.plus ? partition.store.get(key) : undefined
+    const isNow = now !== undefined && Buffer.compare(now, value) === 0
     const nameMs = isNow ? batch.lease(key) : 0
     for (const entry of decodeEntries(value).sort((a, b) => a.place - b.place)) {
       const cookie = cookieOf(hash, entry.place)
