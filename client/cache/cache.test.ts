@@ -3,7 +3,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import { makeIno } from '../../network/wire/ids.ts'
 import { OpenInodes } from './open-inodes.ts'
 import { PageRecords } from './page-records.ts'
-import { type BlockPieces, ReadAhead, ReadAheadBudget } from './read-ahead.ts'
+import { type BlockPieces, FetchedBlocks, ReadAhead, ReadAheadBudget } from './read-ahead.ts'
 import { Turns } from './turns.ts'
 
 const blockBytes = 65_536
@@ -139,13 +139,13 @@ test('nothing is fetched ahead for a random reader, within the budget for a sequ
     return [new Uint8Array(blockBytes)]
   }
   const file = attributes({})
-  const random = new ReadAhead(new ReadAheadBudget())
+  const random = new ReadAhead(new ReadAheadBudget(), new FetchedBlocks())
   for (const block of [50, 3, 80, 20]) {
     random.advance(file, block * blockBytes, block * blockBytes + 10, fetch)
   }
   t.deepEqual(fetched, [])
   const budget = new ReadAheadBudget(3 * blockBytes)
-  const ahead = new ReadAhead(budget)
+  const ahead = new ReadAhead(budget, new FetchedBlocks())
   for (let block = 0; block < 8; block++) {
     ahead.advance(file, block * blockBytes, (block + 1) * blockBytes, fetch)
   }
@@ -156,7 +156,7 @@ test('nothing is fetched ahead for a random reader, within the budget for a sequ
 })
 
 test('what was fetched under an older state of the file is not given out', async t => {
-  const ahead = new ReadAhead(new ReadAheadBudget())
+  const ahead = new ReadAhead(new ReadAheadBudget(), new FetchedBlocks())
   const fetch = async (): Promise<BlockPieces> => [new Uint8Array(blockBytes)]
   const before = attributes({ change: 1 })
   for (let block = 0; block < 3; block++) {
@@ -167,9 +167,32 @@ test('what was fetched under an older state of the file is not given out', async
   t.is(ahead.get(before, 3), undefined)
 })
 
+test('what one open file has fetched is given to others of the inode, and held until the last lets go', t => {
+  const budget = new ReadAheadBudget(8 * blockBytes)
+  const ofInode = new FetchedBlocks()
+  const fetched: number[] = []
+  const fetch = async (block: number): Promise<BlockPieces> => {
+    fetched.push(block)
+    return null
+  }
+  const [first, second] = [new ReadAhead(budget, ofInode), new ReadAhead(budget, ofInode)]
+  for (let block = 0; block < 4; block++) {
+    for (const ahead of [first, second]) {
+      ahead.advance(attributes({}), block * blockBytes, (block + 1) * blockBytes, fetch)
+    }
+  }
+  t.deepEqual(fetched, [...new Set(fetched)])
+  t.true(fetched.length > 4, String(fetched))
+  first.close()
+  t.not(second.get(attributes({}), 4), undefined)
+  second.close()
+  t.is(second.get(attributes({}), 4), undefined)
+  t.true(budget.take(8 * blockBytes))
+})
+
 test('a read that outlasts its file fetches nothing ahead for it', t => {
   const budget = new ReadAheadBudget(3 * blockBytes)
-  const ahead = new ReadAhead(budget)
+  const ahead = new ReadAhead(budget, new FetchedBlocks())
   const fetch = async (): Promise<BlockPieces> => null
   ahead.advance(attributes({}), 0, blockBytes, fetch)
   ahead.close()
@@ -181,7 +204,7 @@ test('a read that outlasts its file fetches nothing ahead for it', t => {
 
 test('a failed fetch is forgotten, so that the reader asks itself', async t => {
   const budget = new ReadAheadBudget(blockBytes)
-  const ahead = new ReadAhead(budget)
+  const ahead = new ReadAhead(budget, new FetchedBlocks())
   const fetch = async (): Promise<BlockPieces> => {
     throw new Error('broken')
   }

@@ -8,6 +8,7 @@
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import { FetchedBlocks } from './read-ahead.ts'
 import { Turns } from './turns.ts'
 
 interface Untold {
@@ -20,6 +21,7 @@ const nothingUntold: Untold = { generation: 0, bytes: 0 }
 export class OpenInode {
   readonly ino: Ino
   readonly turns = new Turns()
+  readonly fetched = new FetchedBlocks()
   handles = 0
   /** Its server, which had not heard of this client for too long, has removed it. */
   gone = false

@@ -1,8 +1,10 @@
 /**
- * Blocks fetched before a sequential reader asks for them.
+ * Blocks fetched before a sequential reader asks for them. Readers of one file that follow one another closely, as the
+ * processes that share its records do, get the same ones.
  *
  * 1. What is here was read under one state of the file (`change`): another state drops it all.
- * 2. One file holds at most `readAheadFileBytes`, all files of a client at most `readAheadTotalBytes`.
+ * 2. One open file holds at most `readAheadFileBytes`, all of a client at most `readAheadTotalBytes`; what several
+ *    hold is counted once.
  */
 import { readAheadFileBytes, readAheadTotalBytes } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -34,23 +36,52 @@ const toleranceBlocks = 1
 /** Sequential reads before anything is fetched ahead. */
 const firstStreak = 2
 
+interface Fetched {
+  readonly block: number
+  readonly change: number
+  readonly pieces: Promise<BlockPieces>
+  /** Of the budget; none once it has failed. */
+  bytes: number
+  /** Open files that hold it. */
+  holders: number
+}
+
+/** The blocks that open files of one inode have fetched. */
+export class FetchedBlocks {
+  readonly #blocks = new Map<number, Fetched>()
+
+  find(block: number, change: number): Fetched | undefined {
+    const fetched = this.#blocks.get(block)
+    return fetched?.change === change ? fetched : undefined
+  }
+
+  add(fetched: Fetched): void {
+    this.#blocks.set(fetched.block, fetched)
+  }
+
+  forget(fetched: Fetched): void {
+    if (this.#blocks.get(fetched.block) === fetched) this.#blocks.delete(fetched.block)
+  }
+}
+
 export class ReadAhead {
   readonly #budget: ReadAheadBudget
-  readonly #blocks = new Map<number, Promise<BlockPieces>>()
-  #blockBytes = 0
+  readonly #ofInode: FetchedBlocks
+  readonly #held = new Map<number, Fetched>()
   #change = -1
   #frontier = 0
   #streak = 0
   #closed = false
 
-  constructor(budget: ReadAheadBudget) {
+  constructor(budget: ReadAheadBudget, ofInode: FetchedBlocks) {
     this.#budget = budget
+    this.#ofInode = ofInode
   }
 
   /** The block, if it was fetched under this state of the file. */
   get(attributes: Attributes, block: number): Promise<BlockPieces> | undefined {
     if (attributes.change !== this.#change) this.drop()
-    return this.#blocks.get(block)
+    return this.#ofInode.find(block, attributes.change)?.pieces
   }
 
   /** A read was asked for: fetches what a sequential reader will want next. */
@@ -73,14 +104,12 @@ export class ReadAhead {
     this.#frontier = Math.max(this.#frontier, end)
     if (attributes.change !== this.#change) this.drop()
     this.#change = attributes.change
-    this.#blockBytes = blockBytes
     this.#dropBelow(Math.floor((this.#frontier - tolerance) / blockBytes))
     if (this.#streak >= firstStreak && !this.#closed) this.#fill(attributes, fetch)
   }
 
   drop(): void {
-    this.#budget.give(this.#blocks.size * this.#blockBytes)
-    this.#blocks.clear()
+    for (const fetched of this.#held.values()) this.#letGo(fetched)
   }
 
   /** Drops all and fetches nothing more: a read may still be under way when its file is closed. */
@@ -95,25 +124,40 @@ export class ReadAhead {
     const wanted = Math.max(1, Math.floor(readAheadFileBytes / blockBytes) - toleranceBlocks - 1)
     const last = Math.min(Math.ceil(size / blockBytes), first + Math.min(wanted, this.#streak)) - 1
     for (let block = first; block <= last; block++) {
-      if (this.#blocks.has(block)) continue
-      if (!this.#budget.take(blockBytes)) return
-      const fetched = fetch(block)
-      this.#blocks.set(block, fetched)
-      // Nobody may ever ask for it; whoever does gets the same rejection and reads it again.
-      fetched.catch(() => this.#forget(block, fetched))
+      if (this.#held.has(block)) continue
+      const known = this.#ofInode.find(block, this.#change)
+      if (known !== undefined) this.#hold(known)
+      else if (this.#budget.take(blockBytes)) this.#hold(this.#fetch(block, blockBytes, fetch))
+      else return
     }
   }
 
+  #fetch(block: number, bytes: number, fetch: (block: number) => Promise<BlockPieces>): Fetched {
+    const pieces = fetch(block)
+    const fetched = { block, change: this.#change, bytes, pieces, holders: 0 }
+    this.#ofInode.add(fetched)
+    // Nobody may ever ask for it; whoever does gets the same rejection and reads it again.
+    pieces.catch(() => this.#giveBack(fetched))
+    return fetched
+  }
+
+  #hold(fetched: Fetched): void {
+    fetched.holders++
+    this.#held.set(fetched.block, fetched)
+  }
+
   #dropBelow(first: number): void {
-    for (const block of this.#blocks.keys()) if (block < first) this.#remove(block)
+    for (const [block, fetched] of this.#held) if (block < first) this.#letGo(fetched)
   }
 
-  #forget(block: number, fetched: Promise<BlockPieces>): void {
-    if (this.#blocks.get(block) === fetched) this.#remove(block)
+  #letGo(fetched: Fetched): void {
+    this.#held.delete(fetched.block)
+    if (--fetched.holders === 0) this.#giveBack(fetched)
   }
 
-  #remove(block: number): void {
-    this.#blocks.delete(block)
-    this.#budget.give(this.#blockBytes)
+  #giveBack(fetched: Fetched): void {
+    this.#ofInode.forget(fetched)
+    this.#budget.give(fetched.bytes)
+    fetched.bytes = 0
   }
 }

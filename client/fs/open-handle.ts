@@ -32,7 +32,7 @@ export class OpenHandle implements OpenFile {
     this.keepPages = first.keepPages
     this.accessDue = first.accessDue
     this.#drops = !first.keepPages
-    this.ahead = new ReadAhead(budget)
+    this.ahead = new ReadAhead(budget, inode.fetched)
     this.#inode = inode
     this.#lossesTold = inode.losses
   }
