@@ -160,6 +160,18 @@ test('of two names with one hash each is asked for', t => {
   t.is(leases.named(1, Buffer.from('m')), undefined)
 })
 
+test('who has changed an inode may keep what it is told of it, others not before a while', async t => {
+  const { env, leases } = setUp()
+  const attributes = { ino: 7, change: 1 } as Attributes
+  const asked = leases.asking(0)
+  await leases.changing([7], () => env.advance(1))
+  t.is(leases.kernelMsOfAttributes(attributes, true), 0, 'it is not leased')
+  leases.keepChanged(attributes, asked, readLeaseMs)
+  t.is(leases.kernelMsOfAttributes(attributes, true), kernelKeepsMs)
+  t.is(leases.kernelMsOfAttributes(attributes), 0)
+  t.is(leases.kernelMsOfAttributes({ ...attributes, change: 2 }, true), 0)
+})
+
 test('the kernel may keep what is leased, as it is leased, and for less long than that holds', async t => {
   const { env, term, leases, keep, keepName } = setUp()
   keep(7)

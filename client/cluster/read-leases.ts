@@ -121,12 +121,13 @@ export class ReadLeases {
   /**
    * For how long the kernel may go by these attributes, in milliseconds: 0 when they are not what is leased, or when
    * this client has just changed them, and may again.
+   * @param isChangers whoever asks has made the last change, and knows that it is done.
    */
-  kernelMsOfAttributes({ ino, change }: Attributes): number {
+  kernelMsOfAttributes({ ino, change }: Attributes, isChangers = false): number {
     const kept = this.#attributes.get(ino)
+    if (kept?.attributes.change !== change) return 0
     const changedMs = this.#changes.get(ino)?.endedMs ?? Number.NEGATIVE_INFINITY
-    const rests = changedMs + leaseAnswerMs < this.nowMs()
-    return rests && kept?.attributes.change === change ? this.#kernelMs(kept) : 0
+    return isChangers || changedMs + leaseAnswerMs < this.nowMs() ? this.#kernelMs(kept) : 0
   }
 
   /**

@@ -269,8 +269,11 @@ export interface CacheAuthority {
   entryMs(parent: Ino, name: Name, ino: Ino): number
   /** Names were moved by whoever keeps them. Resolves when what is kept of them is true where they are now. */
   renamed(moves: readonly { readonly from: Place; readonly to: Place }[]): Promise<void>
-  /** Milliseconds that these attributes may be kept. */
-  attributesMs(attributes: Attributes): number
+  /**
+   * Milliseconds that these attributes may be kept.
+   * @param isChangers who is told them has itself made the last change that this surface made.
+   */
+  attributesMs(attributes: Attributes, isChangers: boolean): number
   /** Whether the name still leads to what had these attributes when they were fetched, and they are as they were: it is leased. */
   isCurrent(parent: Ino, name: Name, attributes: Attributes): boolean
   /** Whether attributes that come with a listing may be kept: they are not worth fetching otherwise. */

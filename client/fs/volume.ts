@@ -68,7 +68,8 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
         await lookup(context, parent, name).catch(() => undefined)
         return leases.kernelMsOfName(parent, name, ino)
       }),
-    attributesMs: attributes => (isSole ? leases.kernelMsOfAttributes(attributes) : 0),
+    attributesMs: (attributes, isChangers) =>
+      isSole ? leases.kernelMsOfAttributes(attributes, isChangers) : 0,
     isCurrent: (parent, name, { ino, change }) =>
       leases.named(parent, name) === ino && leases.attributes(ino)?.change === change,
     keepsListed: isSole,

@@ -447,6 +447,22 @@ test('a file that was made, and cannot be told of, is closed again', async t => 
   await t.throwsAsync(fileSystem.getattr(ino), { code: 'ESTALE' })
 })
 
+test('who alone changes names in a directory is told what may be kept of it, others are not', async t => {
+  const attributesMs = (_: unknown, isChangers: boolean) => (isChangers ? 1000 : 0)
+  const { channel, session } = start({ cache: { ...noCaching, attributesMs } })
+  const keptNs = async (thread: number) => {
+    channel.thread = thread
+    const { body } = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+    return Number(body.readBigUInt64LE(0)) * 1e9 + body.readUInt32LE(8)
+  }
+  channel.thread = 7
+  await createFile(channel, session, 'f')
+  t.deepEqual([await keptNs(7), await keptNs(8)], [1e9, 0])
+  channel.thread = 8
+  await channel.ask(session, opcode.unlink, 1, [text('f')])
+  t.deepEqual([await keptNs(7), await keptNs(8)], [0, 1e9])
+})
+
 test('the end of the mount lets go of files that are still open', async t => {
   const { channel, session, fileSystem } = start()
   const { node } = await createFile(channel, session, 'f')

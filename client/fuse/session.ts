@@ -10,7 +10,8 @@
 import type { Env, Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
-import { maxFuseRequests, maxNoticeTries } from '../../network/limits.ts'
+import { maxFuseRequests, maxLastChecks, maxNoticeTries } from '../../network/limits.ts'
+import { RecentMap } from '../../network/recent-map.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Recalled } from '../cluster/read-leases.ts'
@@ -67,6 +68,8 @@ export class Session {
   readonly #tally: FuseTally | null
   readonly #requests: Request[] = []
   readonly #copies: KernelCopies
+  /** By directory: the thread that changed a name in it last. */
+  readonly #changers = new RecentMap<Ino, number>(maxLastChecks)
   readonly #timers: Timers
   readonly #stopRecalls: () => void
   #ended = false
@@ -196,6 +199,12 @@ export class Session {
     return this.#copies.isOnTheWay(ino) ? this.#dropAttributes(ino) : undefined
   }
 
+  /** As `settle`, of a directory in which the thread has changed a name. */
+  namesChanged(directory: Ino, thread: number): Promise<void> | undefined {
+    this.#changers.set(directory, thread)
+    return this.settle(directory)
+  }
+
   #tell(attributes: Attributes): void {
     this.handles.told.tell(attributes)
     this.handles.last.tell(attributes)
@@ -207,11 +216,10 @@ export class Session {
     // A write takes these away without the kernel's knowing, and it would execute the program with them.
     const isPrivileged = (mode & (setuid | setgid)) !== 0 && !isDirectory(mode)
     const isKept = !isPrivileged && this.handles.nodes.aliasOf(ino) === 0
-    return this.#copies.tell(
-      thread,
-      ino,
-      isKept ? this.fileSystem.cache.attributesMs(attributes) : 0,
-    )
+    // Who fills a directory by itself need not ask again before each of its names.
+    const isChangers = thread !== 0 && this.#changers.get(ino) === thread
+    const ms = isKept ? this.fileSystem.cache.attributesMs(attributes, isChangers) : 0
+    return this.#copies.tell(thread, ino, ms)
   }
 
   /** Forgets and the like: no answer is wanted. */

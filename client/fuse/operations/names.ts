@@ -49,7 +49,7 @@ export async function create(session: Session, request: Request): Promise<void> 
   const caller = callerOf(request, 8)
   const opened = await session.fileSystem.create(parent, name, mode, caller, options)
   try {
-    await session.settle(parent)
+    await session.namesChanged(parent, request.thread)
   } catch (error) {
     session.fileSystem.release(opened.file)
     throw error
@@ -90,7 +90,7 @@ export async function mknod(session: Session, request: Request): Promise<void> {
   const name = request.name(16)
   const caller = callerOf(request, 8)
   const attributes = await session.fileSystem.mknod(parent, name, mode, rdev, caller)
-  await session.settle(parent)
+  await session.namesChanged(parent, request.thread)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -100,7 +100,7 @@ export async function mkdir(session: Session, request: Request): Promise<void> {
   const mode = request.u32(0) & 0o7777
   const caller = callerOf(request, 4)
   const attributes = await session.fileSystem.mkdir(parent, name, mode, caller)
-  await session.settle(parent)
+  await session.namesChanged(parent, request.thread)
   session.handles.nodes.placed(attributes.ino, parent)
   session.sendEntry(request, parent, name, attributes)
 }
@@ -112,7 +112,7 @@ export async function symlink(session: Session, request: Request): Promise<void>
   const target = request.text(end + 1, request.textEnd(end + 1))
   const { uid, gid } = request
   const attributes = await session.fileSystem.symlink(parent, name, target, { uid, gid })
-  await session.settle(parent)
+  await session.namesChanged(parent, request.thread)
   session.sendEntry(request, parent, name, attributes)
 }
 
@@ -120,14 +120,14 @@ export async function link(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   const name = request.name(8)
   const attributes = await session.fileSystem.link(session.inoOf(request.nodeAt(0)), parent, name)
-  await session.settle(parent)
+  await session.namesChanged(parent, request.thread)
   session.sendEntry(request, parent, name, attributes)
 }
 
 export async function unlink(session: Session, request: Request): Promise<void> {
   const parent = session.inoOf(request.node)
   await session.fileSystem.unlink(parent, request.name(0))
-  await session.settle(parent)
+  await session.namesChanged(parent, request.thread)
   session.done(request)
 }
 
@@ -138,7 +138,7 @@ export async function rmdir(session: Session, request: Request): Promise<void> {
   await onDirectoryMeant(session, request, told, meant =>
     session.fileSystem.rmdir(parent, name, meant),
   )
-  await session.settle(parent)
+  await session.namesChanged(parent, request.thread)
   session.done(request)
 }
 
@@ -176,8 +176,8 @@ async function renameNames(
     { parent: newParent, name: newName },
   ]
   told.renamed(from, to, exchanges)
-  await session.settle(parent)
-  await session.settle(newParent)
+  await session.namesChanged(parent, request.thread)
+  await session.namesChanged(newParent, request.thread)
   const moves = [{ from, to }]
   if (exchanges) moves.push({ from: to, to: from })
   // The kernel takes the time of a name along to the new one.
