@@ -25,9 +25,8 @@ test('it has the latest value of what was used last, and never what was deleted'
           map.delete(key)
           latest.delete(key)
         }
-        const touched = what === 'set' || found !== undefined
-        used = used.filter(each => each !== key)
-        if (touched) used.unshift(key)
+        const isUsed = what === 'set' || found !== undefined
+        if (isUsed) used = [key, ...used.filter(each => each !== key)]
       }
       const kept = [...Array(21).keys()].filter(key => map.get(key) !== undefined)
       t.true(kept.every(key => latest.has(key)))
@@ -42,4 +41,26 @@ test('it never holds more than its limit', t => {
   let kept = 0
   for (let key = 999; key >= 0; key--) if (map.get(key) === null) kept++
   t.true(kept >= 5 && kept <= 10, `${kept}`)
+})
+
+/** Microseconds of processor time for so many steps in a map that remembers so many; the least of some tries. */
+function churnUs(limit: number): number {
+  const changing = 2 ** 40
+  const tries = [1, 2, 3].map(() => {
+    const map = new RecentMap<number, number>(limit)
+    const { user } = process.cpuUsage()
+    for (let step = 0; step < 40_000; step++) {
+      map.delete(changing)
+      map.get(changing)
+      map.set(changing, step)
+      map.set(step, step)
+    }
+    return process.cpuUsage().user - user
+  })
+  return Math.min(...tries)
+}
+
+test('what is deleted and set again all the time costs no more in a large map', t => {
+  const [small, large] = [churnUs(1_000), churnUs(65_536)]
+  t.true(large < 10 * small + 10_000, `${large} µs, ${small} µs where little is remembered`)
 })

@@ -11,6 +11,7 @@
  *    may have been meant is told once, rather too many than too few.
  */
 import { maxDirtyInodes } from '../../network/limits.ts'
+import { OrderedMap } from '../../network/ordered-map.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Boot } from '../cluster/contract.ts'
 
@@ -35,7 +36,8 @@ export interface Visit {
 export type BootOf = (partition: Partition) => readonly string[] | null
 
 export class DirtyPartitions {
-  readonly #byInode = new Map<Ino, Marks>()
+  /** In the order in which they were marked first. */
+  readonly #byInode = new OrderedMap<Ino, Marks>()
   /** Of anybody's, outside the partition of the inode. */
   readonly #elsewhere: Marks = new Map()
   /** Of some inode of the partition. */
@@ -44,7 +46,7 @@ export class DirtyPartitions {
   #lostElsewhere = 0
   readonly #lostAtHome = new Map<Partition, number>()
   /** Inode → number of the latest loss that its fsync was told of. */
-  readonly #told = new Map<Ino, number>()
+  readonly #told = new OrderedMap<Ino, number>()
   readonly #limit: number
   #lastMark = 0
 
@@ -140,24 +142,18 @@ export class DirtyPartitions {
   }
 
   #tell(ino: Ino): void {
-    this.#told.delete(ino)
     this.#told.set(ino, this.#lastMark)
-    if (this.#told.size <= this.#limit) return
-    for (const oldest of this.#told.keys()) {
-      this.#told.delete(oldest)
-      return
-    }
+    if (this.#told.size > this.#limit) this.#told.deleteFirst()
   }
 
   #mergeOldest(): void {
-    for (const [oldest, marks] of this.#byInode) {
-      const home = partitionOfIno(oldest)
-      for (const [partition, { boots }] of marks) {
-        this.#put(partition === home ? this.#atHome : this.#elsewhere, partition, boots)
-      }
-      this.#byInode.delete(oldest)
-      return
+    const { first } = this.#byInode
+    if (first === null) return
+    const home = partitionOfIno(first.key)
+    for (const [partition, { boots }] of first.value) {
+      this.#put(partition === home ? this.#atHome : this.#elsewhere, partition, boots)
     }
+    this.#byInode.delete(first.key)
   }
 }
 

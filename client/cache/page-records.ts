@@ -8,15 +8,16 @@
  * 4. `invalidated` is recorded when the pages are gone, so that whoever shares them may rely on it at once.
  */
 import { maxPageRecords } from '../../network/limits.ts'
+import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 
 export class PageRecords {
   /** In the order of their last use: the first is the next to go. */
-  readonly #changes = new Map<Ino, number>()
+  readonly #changes = new OrderedMap<Ino, number>()
   /** Open files by inode whose openers may still be dropping pages. */
   readonly #dropping = new Map<Ino, number>()
-  readonly #invalidated = new Map<Ino, number>()
+  readonly #invalidated = new OrderedMap<Ino, number>()
   readonly #limit: number
 
   constructor(limit: number = maxPageRecords) {
@@ -70,13 +71,8 @@ export class PageRecords {
     this.#invalidated.delete(ino)
   }
 
-  #put(records: Map<Ino, number>, { ino, change }: Attributes): void {
-    records.delete(ino)
+  #put(records: OrderedMap<Ino, number>, { ino, change }: Attributes): void {
     records.set(ino, change)
-    if (records.size <= this.#limit) return
-    for (const oldest of records.keys()) {
-      records.delete(oldest)
-      return
-    }
+    if (records.size > this.#limit) records.deleteFirst()
   }
 }

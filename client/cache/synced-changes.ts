@@ -6,12 +6,13 @@
  * 2. A forgotten record costs visits, never the truth.
  */
 import { maxDirtyInodes } from '../../network/limits.ts'
+import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 
 export class SyncedChanges {
   /** In the order of their last use: the first is the next to go. */
-  readonly #changes = new Map<Ino, number>()
+  readonly #changes = new OrderedMap<Ino, number>()
   readonly #limit: number
 
   constructor(limit: number = maxDirtyInodes) {
@@ -25,11 +26,8 @@ export class SyncedChanges {
 
   /** All servers of the inode have synced since it was like this, or this client has just made it. */
   settled({ ino, change }: Attributes): void {
-    this.#changes.delete(ino)
     this.#changes.set(ino, change)
-    if (this.#changes.size <= this.#limit) return
-    const [oldest] = this.#changes.keys()
-    this.#changes.delete(oldest!)
+    if (this.#changes.size > this.#limit) this.#changes.deleteFirst()
   }
 
   /** This client changed the inode; `previous` was the change before. */

@@ -10,6 +10,7 @@
  */
 import type { Env } from '../../network/env/env.ts'
 import { kernelKeepsNamesMs, kernelSpareMs, maxKernelNames } from '../../network/limits.ts'
+import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 import { hashKey, type LeaseKey, nameKey, type Recalled } from '../cluster/read-leases.ts'
@@ -25,7 +26,7 @@ export class KernelNames {
   readonly #env: Pick<Env, 'clock' | 'timers'>
   readonly #limit: number
   /** In the order in which they were told last; by directory: names that are not there because it lacks them. */
-  readonly #told = new Map<LeaseKey, Told>()
+  readonly #told = new OrderedMap<LeaseKey, Told>()
   #forgottenUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(env: Pick<Env, 'clock' | 'timers'>, limit = maxKernelNames) {
@@ -91,7 +92,6 @@ export class KernelNames {
 
   #note(key: LeaseKey, { ino, untilMs }: Told): void {
     const before = this.#told.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY
-    this.#told.delete(key)
     this.#told.set(key, { ino, untilMs: Math.max(before, untilMs) })
   }
 
@@ -105,9 +105,10 @@ export class KernelNames {
   }
 
   #forget(nowMs: number): void {
-    for (const [key, { untilMs }] of this.#told) {
+    for (let { first } = this.#told; first !== null; { first } = this.#told) {
+      const { untilMs } = first.value
       if (untilMs > nowMs && this.#told.size <= this.#limit) return
-      this.#told.delete(key)
+      this.#told.delete(first.key)
       if (untilMs > nowMs) this.#forgottenUntilMs = Math.max(this.#forgottenUntilMs, untilMs)
     }
   }

@@ -6,6 +6,7 @@
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { maxPurgedRemembered, purgedRememberedMs } from '../../network/limits.ts'
+import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 
 interface Generation {
@@ -17,7 +18,7 @@ export class PurgedGenerations {
   readonly #env: Env
   readonly #limit: number
   /** By name, the oldest first: until when it is remembered. */
-  readonly #until = new Map<string, number>()
+  readonly #until = new OrderedMap<string, number>()
 
   constructor(env: Env, limit: number = maxPurgedRemembered) {
     this.#env = env
@@ -31,11 +32,10 @@ export class PurgedGenerations {
   add(generation: Generation): void {
     const name = nameOf(generation)
     const nowMs = this.#env.clock.monotonicMs()
-    this.#until.delete(name)
     this.#until.set(name, nowMs + purgedRememberedMs)
-    for (const [oldest, untilMs] of this.#until) {
-      if (untilMs > nowMs && this.#until.size <= this.#limit) break
-      this.#until.delete(oldest)
+    for (let { first } = this.#until; first !== null; { first } = this.#until) {
+      if (first.value > nowMs && this.#until.size <= this.#limit) break
+      this.#until.delete(first.key)
     }
   }
 

@@ -11,6 +11,7 @@
  */
 import type { Env } from '../../network/env/env.ts'
 import { leaseTermMs, maxReadLeases, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
+import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
@@ -40,11 +41,11 @@ export class ReadLeases {
   readonly #serves: (partition: number) => boolean
   readonly #limit: number
   /** In the order in which they run out. */
-  readonly #leases = new Map<Key, Lease>()
+  readonly #leases = new OrderedMap<Key, Lease>()
   /** In the order in which their terms end. */
   readonly #holders = new Map<string, LeaseHolder>()
   /** Until when keys rest, in that order. */
-  readonly #resting = new Map<Key, number>()
+  readonly #resting = new OrderedMap<Key, number>()
   /** Partitions that grant none, and how many want it so. */
   readonly #paused = new Map<number, number>()
   /** Until when clients may go by what was leased before this process began. */
@@ -92,7 +93,6 @@ export class ReadLeases {
     if (this.#paused.has(partition)) return 0
     holder.partitions.add(partition)
     const holders = withHolder(this.#leases.get(key)?.holders ?? [], holder)
-    this.#leases.delete(key)
     this.#leases.set(key, { holders, endMs: nowMs + readLeaseMs })
     return readLeaseMs
   }
@@ -194,26 +194,23 @@ export class ReadLeases {
     if (lease === undefined || !lease.holders.includes(holder)) return
     const holders = lease.holders.filter(other => other !== holder)
     // In its place: it runs out when it would have.
-    if (holders.length > 0) this.#leases.set(key, { ...lease, holders })
+    if (holders.length > 0) this.#leases.replace(key, { ...lease, holders })
     else this.#leases.delete(key)
   }
 
   #rest(key: Key, untilMs: number): void {
-    this.#resting.delete(key)
     this.#resting.set(key, untilMs)
-    if (this.#resting.size <= this.#limit) return
-    const [oldest] = this.#resting.keys()
-    this.#resting.delete(oldest!)
+    if (this.#resting.size > this.#limit) this.#resting.deleteFirst()
   }
 
   #forgetEnded(nowMs: number): void {
-    for (const [key, { endMs }] of this.#leases) {
-      if (endMs > nowMs) break
-      this.#leases.delete(key)
+    for (let { first } = this.#leases; first !== null; { first } = this.#leases) {
+      if (first.value.endMs > nowMs) break
+      this.#leases.delete(first.key)
     }
-    for (const [key, untilMs] of this.#resting) {
-      if (untilMs > nowMs) break
-      this.#resting.delete(key)
+    for (let { first } = this.#resting; first !== null; { first } = this.#resting) {
+      if (first.value > nowMs) break
+      this.#resting.delete(first.key)
     }
     for (const [client, holder] of this.#holders) {
       if (holder.isCurrent) break
