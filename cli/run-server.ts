@@ -1,7 +1,6 @@
 /** A server, from its start to its orderly end. */
 import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import { type KeptCredentials, readCredentials } from '../network/admission/kept.ts'
 import { realEnv } from '../network/env/real.ts'
 import { transportsOf } from '../network/transport/transports.ts'
@@ -9,6 +8,7 @@ import { startServer } from '../server/main.ts'
 import { rememberIn } from './access.ts'
 import { Failure } from './failure.ts'
 import { finderOf } from './find-managers.ts'
+import { leaveHeapRoom } from './heap-room.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { listeningOn } from './listening.ts'
@@ -16,14 +16,11 @@ import { type Logger, openLogger } from './log.ts'
 import type { ServerOptions } from './server.ts'
 import { readServerSettings, type ServerSettings } from './server-settings.ts'
 
-/**
- * A server keeps little in memory and passes much through: its heap may grow to nine times what a collection
- * leaves (some 250 MiB) before the next. Of the CPU that reading took, more than a third was collecting.
- */
-const heapGrowth = '--heap-growing-percent=800'
+/** Between two collections of a server's heap. Of the CPU that reading took, more than a third was collecting. */
+const heapRoomBytes = 224 * 1024 * 1024
 
 export async function runServer(options: ServerOptions): Promise<void> {
-  setFlagsFromString(heapGrowth)
+  leaveHeapRoom(heapRoomBytes)
   const stop = stopRequest(orphanDelayMs.server)
   const kept = await credentialsOf(options.metaDir)
   const settings = await settingsOf(options)
