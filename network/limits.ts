@@ -448,6 +448,8 @@ export const maxFuseNotices = 1024
 export const maxNoticeTries = 20_000
 /** Threads of which is remembered what they were told last: more than can be in a check at a time. */
 export const maxLastChecks = 1024
+/** Directories of which is remembered which thread changed a name there last: of one that is forgotten it asks once more. */
+export const maxChangedDirectories = 1024
 /** Files and directories that one mount may have open; as many as Linux lets a process have. */
 export const maxFuseHandles = 1_048_576
 /** Calls of one member that may wait for a newer view at a time. */

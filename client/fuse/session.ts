@@ -10,7 +10,7 @@
 import type { Env, Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
-import { maxFuseRequests, maxLastChecks, maxNoticeTries } from '../../network/limits.ts'
+import { maxChangedDirectories, maxFuseRequests, maxNoticeTries } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -69,7 +69,7 @@ export class Session {
   readonly #requests: Request[] = []
   readonly #copies: KernelCopies
   /** By directory: the thread that changed a name in it last. */
-  readonly #changers = new RecentMap<Ino, number>(maxLastChecks)
+  readonly #changers = new RecentMap<Ino, number>(maxChangedDirectories)
   readonly #timers: Timers
   readonly #stopRecalls: () => void
   #ended = false

@@ -40,7 +40,6 @@ export interface PartitionInit {
 
 /** Who splits what has become too large. */
 export interface SplitsShards {
-  /** Entries that make a shard too large. */
   /** Entries that make a shard too large in which several clients make names; and where one does. */
   readonly splitEntries: number
   readonly splitEntriesOfOne: number
