@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 7
+export const protocolVersion = 8
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -233,6 +233,20 @@ export const maxCopyBytes = 64 * MiB
 /** Read-ahead of one open file, and of all of one client together. */
 export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
+/** What is written behind: of one file, so that it is with the servers well within `leaseFlushMs`; and of all files of a
+ * client. A writer waits when there is more. */
+export const behindFileBytes = 8 * MiB
+export const behindTotalBytes = 64 * MiB
+/** A longer write gains less by being joined to others than it costs to be copied. */
+export const maxBehindWriteBytes = 256 * KiB
+/** Pieces of one file that do not touch: each is a request of its own. */
+export const maxBehindPieces = 256
+/** What was written is kept so long for more to be joined to it. */
+export const behindMs = 50
+/** A file that could not be written behind is written through for so long. */
+export const behindErrorRestMs = 10_000
+/** How often a client asks whether it may go on with what it has buffered since its lease ended. */
+export const behindResumeMs = 50
 /** An append that finds the file longer each time asks again this often, then fails with EIO. */
 export const maxAppendRedos = 64
 /** How long an append has a file to itself: less than an operation's time, so that another one outlasts an
@@ -281,6 +295,12 @@ export const leaseRenewalMs = leaseTermMs / 5
 export const leaseIdleMs = 10_000
 /** A client that is asked to give leases back, and has not done so in this time, has its term renewed no more. */
 export const leaseRecallMs = leaseTermMs / 2
+/** The same for what it has written behind, and is to have on the servers first: while it does not answer its term goes on.
+ * What one file may have buffered takes a tenth of that. */
+export const leaseFlushMs = 5_000
+/** Blocks that a client had on their way when its lease for writing ended unheard have so long to arrive before anyone else
+ * changes the file: as after an append (`appendGrantMs`). */
+export const lateBlocksMs = appendGrantMs - appendWritesMs
 /** One lease within all these terms: what nobody has asked for since then is not worth the memory. */
 export const readLeaseMs = 60_000
 /** What somebody had to wait for is leased to nobody for so long: of what several change, one change in this time waits. */

@@ -173,6 +173,7 @@ class Server implements RunningServer {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
+    await this.#rooms?.quiesce()
     await Promise.all(this.#servings.map(serving => serving.close()))
     await this.#membership?.close()
     await this.#knownView.close()

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import type { Env } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
-import { recoveryIntervalMs } from '../network/limits.ts'
+import { leaseRecallMs, recoveryIntervalMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import { type Dialler, dialMember } from '../network/membership/dial.ts'
 import type { Membership } from '../network/membership/membership.ts'
@@ -76,6 +76,8 @@ export interface ServerRooms {
   /** Takes up the partitions that the view gives to this server. */
   follow(view: View): Promise<void>
   counts(): Promise<ServerCounts>
+  /** Before it stops: has clients bring what they have written behind, for a while. */
+  quiesce(): Promise<void>
   close(): Promise<void>
 }
 
@@ -305,6 +307,7 @@ class Rooms implements ServerRooms {
       sync: () => this.syncPoint.sync(),
       touched: () => this.syncPoint.touched(),
       letGo: partition => this.#partitions.letGo(partition),
+      stop: partition => this.#partitions.stop(partition),
       log,
     })
   }
@@ -332,6 +335,10 @@ class Rooms implements ServerRooms {
     this.#coordinator.settle().catch(onFailure)
   }
 
+  quiesce(): Promise<void> {
+    return this.#partitions.endWriting(leaseRecallMs)
+  }
+
   async close(): Promise<void> {
     this.#asking.cancel()
     this.#sessions.close()
@@ -354,11 +361,11 @@ class Rooms implements ServerRooms {
     this.#sessions.heard(peer.hello.id, this.#connections.get(peer))
   }
 
-  #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
+  #admit({ peer, partition, epoch, body }: Incoming<OperationName>): Partition {
     const { role } = peer.hello
     if (role === 'client') this.#heard(peer)
     else if (role !== 'server')
       throw new ClusterError('MALFORMED', `${role} does no file operations`)
-    return this.#partitions.get(partition, epoch)
+    return this.#partitions.get(partition, epoch, 'flushes' in body && body.flushes !== undefined)
   }
 }

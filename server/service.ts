@@ -12,6 +12,7 @@ import { countShards } from './checking/shard-counts.ts'
 import type { LockService } from './leases/lock-service.ts'
 import type { ReadLeases } from './leases/read-leases.ts'
 import type { Sessions } from './leases/sessions.ts'
+import { inodeKey } from './metadata/keys.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
 import { accessed, noteAccess } from './partition/operations/access.ts'
@@ -175,7 +176,12 @@ function membershipOperations({
     },
     release({ peer, body }) {
       const connection = connectionOf(peer)
-      for (const ino of body.inos) sessions.released(peer.hello.id, ino, connection)
+      const client = peer.hello.id
+      for (const ino of body.inos) {
+        sessions.released(client, ino, connection)
+        if (!sessions.isOpenBy(client, ino))
+          leases.closed(inodeKey(partitionOfIno(ino), ino), client)
+      }
       return done
     },
     view: () => {

@@ -50,10 +50,14 @@ function leave(store: Store, parent: Ino, name: Name): Ino {
   return ino
 }
 
+/** Nobody writes behind here. */
+const calmMs = 60_000
+
 function inlineReply(inode: StoredInode) {
   const attributes = { ...inode.attributes }
-  if (attributes.reach > 0) return reply({ attributes, inline: false, checksum: none })
-  return reply({ attributes, inline: true, checksum: checksumOf(inode.data) }, inode.data)
+  const told = { attributes, leaseMs: 0, calmMs }
+  if (attributes.reach > 0) return reply({ ...told, inline: false, checksum: none })
+  return reply({ ...told, inline: true, checksum: checksumOf(inode.data) }, inode.data)
 }
 
 function patched(old: Uint8Array, offset: number, data: Uint8Array): Uint8Array {
@@ -71,7 +75,7 @@ function written(store: Store, inode: StoredInode, offset: number, end: number) 
     offset,
     attributes: store.changed(inode),
     previousChange,
-    leaseMs: 0,
+    ...{ leaseMs: 0, calmMs },
   })
 }
 

@@ -1,5 +1,6 @@
 /** Requests and replies about blocks of file data. */
 import type { Ino } from './ids.ts'
+import type { Flushing } from './lease-messages.ts'
 import type { Mutation } from './message.ts'
 
 export interface BlockRequest {
@@ -26,7 +27,7 @@ interface Bounded {
   readonly mayTake?: number
 }
 /** Payload: the data; `checksums`: xxHash64, 8 bytes little-endian, of each piece cut at chunk borders. */
-export interface WriteBlockRequest extends BlockRequest, Bounded, Mutation {
+export interface WriteBlockRequest extends BlockRequest, Bounded, Flushing, Mutation {
   readonly offset: number
   readonly checksums: Uint8Array
 }

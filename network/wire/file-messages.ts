@@ -1,6 +1,7 @@
 /** Requests and replies about names, inodes and small files: what a partition's primary answers. */
 import type { Attributes } from './attributes.ts'
 import type { Ino, Partition } from './ids.ts'
+import type { Flushing, WriteLeased } from './lease-messages.ts'
 import type { Mutation, Name } from './message.ts'
 
 export interface LookupRequest {
@@ -185,7 +186,7 @@ export interface OpenRequest extends Mutation {
   readonly wantData: boolean
 }
 /** Payload: the inline data, when wanted and `inline`, checksummed by `checksum`. */
-export interface OpenReply extends QuotaShown {
+export interface OpenReply extends QuotaShown, Leased, WriteLeased {
   readonly attributes: Attributes
   readonly inline: boolean
   readonly checksum: Uint8Array
@@ -207,13 +208,15 @@ export interface ReadInlineReply {
  * Payload: the data, its xxHash64 in `checksum`. Written when the file is still inline and stays within
  * its inline limit; `written: false` tells the client to take the way of blocks.
  */
-export interface WriteInlineRequest extends Mutation {
+export interface WriteInlineRequest extends Mutation, Flushing {
   readonly ino: Ino
   readonly offset: number
   /** Write at the end instead (O_APPEND). */
   readonly append: boolean
   readonly checksum: Uint8Array
   readonly killPrivileges: boolean
+  /** Lease the inode for writing, if that may be. */
+  readonly behind?: true
 }
 /** Makes bytes of an inline file zeros, its size unchanged; `written: false` when it is in blocks. */
 export interface PunchInlineRequest extends Mutation {
@@ -228,7 +231,7 @@ export interface QuotaShown {
   /** Of the bytes that were asked for: so many are held. */
   readonly held?: number
 }
-export interface WriteReply extends QuotaShown, Leased {
+export interface WriteReply extends QuotaShown, Leased, WriteLeased {
   readonly written: boolean
   /** Where an append began. */
   readonly offset: number
@@ -240,7 +243,7 @@ export interface WriteReply extends QuotaShown, Leased {
  * "Blocks up to `reach` may be written": recorded before the first of them is, so that a purge finds
  * them all. The payload of the reply is the inline data that the client has to put into block 0.
  */
-export interface ReserveRequest extends Mutation {
+export interface ReserveRequest extends Mutation, Flushing {
   readonly ino: Ino
   readonly reach: number
   /**
@@ -257,8 +260,10 @@ export interface ReserveRequest extends Mutation {
    * with it, or `quotaHoldMs`. `most`: as much of it as there is; otherwise EDQUOT when there is less.
    */
   readonly hold?: { readonly id: number; readonly bytes: number; readonly most: boolean }
+  /** Nothing but to lease the inode for writing again. */
+  readonly resumes?: true
 }
-export interface ReserveReply extends QuotaShown {
+export interface ReserveReply extends QuotaShown, Leased, WriteLeased {
   readonly attributes: Attributes
   readonly inline: boolean
   readonly checksum: Uint8Array
@@ -268,7 +273,7 @@ export interface ReserveReply extends QuotaShown {
  * truncated since (`generation`, `cuts`), when `spilled` and the inline data changed since, or when
  * `expectedSize` is given and no longer true: the client then writes again on the newer attributes.
  */
-export interface CommitWriteRequest extends Mutation {
+export interface CommitWriteRequest extends Mutation, Flushing {
   readonly ino: Ino
   /** Offset behind the last byte written. */
   readonly end: number
@@ -285,6 +290,8 @@ export interface CommitWriteRequest extends Mutation {
   readonly allocated: number
   /** Ends this hold of space. */
   readonly hold?: number
+  /** Lease the inode for writing, if that may be. */
+  readonly behind?: true
 }
 /** One server's share, in bytes of its data disk. */
 export interface StatfsReply {

@@ -13,12 +13,30 @@ export interface RenewLeasesReply {
   /** No other client has a term at this server. */
   readonly alone: boolean
 }
+/** What a reply to a change of a file's data says of who else may change it. */
+export interface WriteLeased {
+  /** The lease is one for writing, too: nobody reads or changes the inode before it is called back. */
+  readonly behind?: true
+  /** Nobody is leased the inode for writing for so long, milliseconds from when it was asked for. */
+  readonly calmMs?: number
+}
+/**
+ * Of a request that is to bring what its client has written behind to the servers: it is served also where a partition is
+ * about to be, and nobody else is heard yet.
+ */
+export interface Flushing {
+  /** `change` of the inode when the client was the only one to write it last; with another one the inode's server says STALE_WRITE. */
+  readonly flushes?: number
+}
 /** An entry of a directory, by the hash of its name. */
 export interface LeasedName {
   readonly parent: Ino
   readonly hash: number
 }
-/** Server to client: these are about to change. Answered when nobody goes by them any more, the kernel included. */
+/**
+ * Server to client: these are about to change; or to be read, where they are leased for writing. Answered when nobody goes
+ * by them any more, the kernel included, and what was written behind is on the servers.
+ */
 export interface RecallLeasesRequest {
   readonly inodes: readonly Ino[]
   readonly names: readonly LeasedName[]

@@ -144,6 +144,7 @@ import type {
   ReplicaLostRequest,
   SyncReplicaRequest,
   YieldReply,
+  YieldRequest,
 } from './replica-messages.ts'
 import type {
   CountShardsReply,
@@ -240,7 +241,7 @@ export interface Operations {
   openFeed: { request: OpenFeedRequest; reply: OpenFeedReply }
   feed: { request: FeedRequest; reply: FeedReply }
   beacon: { request: BeaconRequest; reply: BeaconReply }
-  yieldPartition: { request: Empty; reply: YieldReply }
+  yieldPartition: { request: YieldRequest; reply: YieldReply }
   pullPartition: { request: PullRequest; reply: Empty }
   syncReplica: { request: SyncReplicaRequest; reply: Empty }
 

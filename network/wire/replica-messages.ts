@@ -116,6 +116,10 @@ export interface BeaconReply {
 }
 
 /** From the primary of a new epoch to the one of before: stop. Answered when it has, and all is on its disks. */
+export interface YieldRequest {
+  /** Also when no client goes by what it had leased: what they had written behind the new primary takes meanwhile. */
+  readonly withdrawn: boolean
+}
 export interface YieldReply extends Position {}
 
 /** From a primary that may have lost something with its machine's power: feed me what you have. */

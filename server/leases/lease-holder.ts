@@ -3,10 +3,12 @@
  *
  * 1. Given back is what the client says that nobody goes by any more, or what it has let go of by beginning another
  *    term. Of one that says nothing the term is renewed no more, and then all it held has ended.
- * 2. Its term ends later here than it does there: here it counts from when it was granted, there from when it was asked for.
+ * 2. Of one that has something to write first the term goes on for longer; where it ends without an answer, `gaveBack`
+ *    is told so.
+ * 3. Its term ends later here than it does there: here it counts from when it was granted, there from when it was asked for.
  */
 import type { Env } from '../../network/env/env.ts'
-import { leaseRecallMs, leaseTermMs, maxRecalledKeys } from '../../network/limits.ts'
+import { leaseFlushMs, leaseRecallMs, leaseTermMs, maxRecalledKeys } from '../../network/limits.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RecallLeasesRequest } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
@@ -17,8 +19,8 @@ export interface LeaseHolderInit {
   readonly client: string
   readonly generation: number
   readonly peer: Pick<Peer, 'call'>
-  /** The client does not go by this key any more. */
-  readonly gaveBack: (key: Key, holder: LeaseHolder) => void
+  /** The client does not go by this key any more, as it has said itself, or as its term is over. */
+  readonly gaveBack: (key: Key, holder: LeaseHolder, said: boolean) => void
 }
 
 export class LeaseHolder {
@@ -30,7 +32,9 @@ export class LeaseHolder {
   readonly #recalls = new Map<Key, PromiseWithResolvers<void>>()
   #peer: Pick<Peer, 'call'>
   #unsent: Key[] = []
+  #unsentFlushes: Key[] = []
   #endMs: number
+  #endedMs = Number.POSITIVE_INFINITY
   #isTrusted = true
 
   constructor(init: LeaseHolderInit) {
@@ -43,12 +47,17 @@ export class LeaseHolder {
 
   /** It may go by what it was leased. */
   get isCurrent(): boolean {
-    return this.#init.env.clock.monotonicMs() < this.#endMs
+    return this.#init.env.clock.monotonicMs() < this.endMs
   }
 
   /** It may be granted more, and its term be renewed. */
   get isTrusted(): boolean {
     return this.#isTrusted && this.isCurrent
+  }
+
+  /** When its term ended, or will unless it is renewed. */
+  get endMs(): number {
+    return Math.min(this.#endMs, this.#endedMs)
   }
 
   renew(peer: Pick<Peer, 'call'>): void {
@@ -63,52 +72,76 @@ export class LeaseHolder {
 
   /** It has begun another term, and goes by nothing that it was leased in this one. */
   end(): void {
-    this.#endMs = Number.NEGATIVE_INFINITY
+    this.#endedMs = Math.min(this.endMs, this.#init.env.clock.monotonicMs())
     this.#unsent = []
-    this.#gaveBack([...this.#recalls.keys()])
+    this.#unsentFlushes = []
+    this.#gaveBack([...this.#recalls.keys()], false)
   }
 
   isRecalled(key: Key): boolean {
     return this.#recalls.has(key)
   }
 
-  /** Resolves when the client does not go by the key any more. */
-  recall(key: Key): Promise<void> {
+  /**
+   * Resolves when the client does not go by the key any more.
+   * @param flushes it may have something to write first.
+   */
+  recall(key: Key, flushes = false): Promise<void> {
     const known = this.#recalls.get(key)
     if (known !== undefined) return known.promise
     const recall = Promise.withResolvers<void>()
     this.#recalls.set(key, recall)
-    this.#unsent.push(key)
-    if (this.#unsent.length === 1) this.#init.env.timers.soon(() => this.#send())
+    if (this.#unsent.length + this.#unsentFlushes.length === 0) {
+      this.#init.env.timers.soon(() => this.#send())
+    }
+    if (flushes) this.#unsentFlushes.push(key)
+    else this.#unsent.push(key)
     return recall.promise
   }
 
   #send(): void {
-    const keys = this.#unsent
+    const [keys, flushes] = [this.#unsent, this.#unsentFlushes]
     this.#unsent = []
+    this.#unsentFlushes = []
     for (let from = 0; from < keys.length; from += maxRecalledKeys) {
-      void this.#ask(keys.slice(from, from + maxRecalledKeys))
+      void this.#ask(keys.slice(from, from + maxRecalledKeys), leaseRecallMs)
     }
+    // One by one: what is written first for one of them need not keep who waits for another.
+    for (const key of flushes) void this.#ask([key], leaseFlushMs)
   }
 
-  async #ask(keys: readonly Key[]): Promise<void> {
+  async #ask(keys: readonly Key[], deadlineMs: number): Promise<void> {
+    let said = true
+    const answered = new AbortController()
     try {
-      await this.#peer.call('recallLeases', recalled(keys), { deadlineMs: leaseRecallMs })
+      const answer = this.#peer.call('recallLeases', recalled(keys), { deadlineMs })
+      await Promise.race([answer, this.#over(answered.signal)])
+      said = this.isCurrent
     } catch {
       // It may have heard it, or not: whatever kept it from answering, its term ends.
       this.#isTrusted = false
-      const leftMs = this.#endMs - this.#init.env.clock.monotonicMs()
-      if (leftMs > 0) await this.#init.env.timers.sleep(leftMs)
+      said = false
+      await this.#over(answered.signal)
+    } finally {
+      answered.abort()
     }
-    this.#gaveBack(keys)
+    this.#gaveBack(keys, said)
   }
 
-  #gaveBack(keys: readonly Key[]): void {
+  /** Resolves when the term is over, or the wait for that. */
+  async #over(signal: AbortSignal): Promise<void> {
+    const { clock, timers } = this.#init.env
+    while (!signal.aborted && this.isCurrent) {
+      await timers.sleep(this.endMs - clock.monotonicMs(), signal).catch(() => undefined)
+    }
+  }
+
+  #gaveBack(keys: readonly Key[], said: boolean): void {
     for (const key of keys) {
       const recall = this.#recalls.get(key)
       if (recall === undefined) continue
       this.#recalls.delete(key)
-      this.#init.gaveBack(key, this)
+      this.#init.gaveBack(key, this, said)
       recall.resolve()
     }
   }

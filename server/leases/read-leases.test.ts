@@ -1,54 +1,14 @@
 import test from 'ava'
-import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { leaseRecallMs, leaseTermMs, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
-import type { RecallLeasesRequest } from '../../network/wire/operations.ts'
 import { entriesKey, inodeKey } from '../metadata/keys.ts'
-import { LeasedKey, outwaitLeases, ReadLeases, type ReadLeasesInit } from './read-leases.ts'
+import { FakeClient, never, setUp } from './leases.test-support.ts'
+import { outwaitLeases } from './read-leases.ts'
 
 const key = inodeKey(0, 7)
 const other = inodeKey(0, 8)
 const elsewhere = inodeKey(1, 7)
 const name = entriesKey(0, 7, 99)
-
-/** A client that answers recalls when it is told to, or never. */
-class FakeClient {
-  readonly recalled: RecallLeasesRequest[] = []
-  answers: Promise<void> = Promise.resolve()
-
-  // biome-ignore lint/suspicious/noExplicitAny: of all operations it knows one.
-  call: any = async (_: string, request: RecallLeasesRequest) => {
-    this.recalled.push(request)
-    await this.answers
-    return { body: {}, payload: [] }
-  }
-}
-
-const never = new Promise<void>(() => undefined)
-
-function setUp(init: Partial<ReadLeasesInit> = {}) {
-  const env = new SimulatedEnv({ seed: 1 })
-  const leases = new ReadLeases({ env, serves: () => true, isNew: true, ...init })
-  const begin = (client: string) => {
-    const fake = new FakeClient()
-    return { fake, generation: leases.renew(client, fake, 0).generation }
-  }
-  const met = (leased: string, client: string | null): Promise<void> | null => {
-    try {
-      leases.check(leased, client)
-      return null
-    } catch (error) {
-      if (error instanceof LeasedKey) return error.released
-      throw error
-    }
-  }
-  const isOver = async (promise: Promise<void>) => {
-    const pending = Symbol('pending')
-    await env.advance(0)
-    return (await Promise.race([promise, Promise.resolve(pending)])) !== pending
-  }
-  return { env, leases, begin, met, isOver }
-}
 
 test('who changes something waits until others have given it back, and not for its own', async t => {
   const { leases, begin, met, isOver } = setUp()

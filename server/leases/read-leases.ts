@@ -6,11 +6,18 @@
  *    answer has its term run out. A client's own lease is in nobody's way: it keeps nothing of what it asks to
  *    have changed (client/cluster/read-leases.ts).
  * 2. A key that somebody had to wait for rests: what several clients change is leased to none of them.
- * 3. What is leased here ends with this server's right to say it: a term is renewed only while every partition that its
+ * 3. Who alone goes by a key may be leased it for writing: then whoever reads it waits in the same way (write-leases.ts).
+ * 4. What is leased here ends with this server's right to say it: a term is renewed only while every partition that its
  *    client was granted anything in is served here.
  */
 import type { Env } from '../../network/env/env.ts'
-import { leaseTermMs, maxReadLeases, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
+import {
+  behindMs,
+  leaseTermMs,
+  maxReadLeases,
+  readLeaseMs,
+  readLeaseRestMs,
+} from '../../network/limits.ts'
 import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
@@ -18,6 +25,7 @@ import type { Key } from '../metadata/contract.ts'
 import { partitionOfKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import { LeaseHolder } from './lease-holder.ts'
+import { WriteLeases } from './write-leases.ts'
 
 /** Thrown where others may still rely on a key: `released` resolves when they do not any more. */
 export class LeasedKey extends LockedKey {}
@@ -25,6 +33,15 @@ export class LeasedKey extends LockedKey {}
 interface Lease {
   readonly holders: readonly LeaseHolder[]
   readonly endMs: number
+}
+
+/** Of a key that rests. */
+interface Rest {
+  readonly untilMs: number
+  /** Until when others than `client` were told that nobody writes it behind. */
+  readonly calmUntilMs: number
+  /** Who has changed it last. */
+  readonly client: string | null
 }
 
 export interface ReadLeasesInit {
@@ -44,8 +61,11 @@ export class ReadLeases {
   readonly #leases = new OrderedMap<Key, Lease>()
   /** In the order in which their terms end. */
   readonly #holders = new Map<string, LeaseHolder>()
-  /** Until when keys rest, in that order. */
-  readonly #resting = new OrderedMap<Key, number>()
+  readonly #writing: WriteLeases
+  /** Keys that rest, in the order in which that ends. */
+  readonly #resting = new OrderedMap<Key, Rest>()
+  /** Nothing is leased for writing before: of what rests here, or elsewhere, not all is known. */
+  #calmUntilMs = Number.NEGATIVE_INFINITY
   /** Partitions that grant none, and how many want it so. */
   readonly #paused = new Map<number, number>()
   /** Until when clients may go by what was leased before this process began. */
@@ -58,6 +78,7 @@ export class ReadLeases {
     this.#env = env
     this.#serves = serves
     this.#limit = limit
+    this.#writing = new WriteLeases(env.clock)
     this.#startEndMs = isNew ? Number.NEGATIVE_INFINITY : env.clock.monotonicMs() + leaseTermMs
   }
 
@@ -88,7 +109,12 @@ export class ReadLeases {
     if (holder === undefined || !holder.isTrusted || holder.isRecalled(key)) return 0
     const nowMs = this.#env.clock.monotonicMs()
     this.#forgetEnded(nowMs)
-    if (this.#resting.has(key) || this.#leases.size >= this.#limit) return 0
+    if (this.#resting.has(key)) return 0
+    return this.#grant(key, holder, nowMs)
+  }
+
+  #grant(key: Key, holder: LeaseHolder, nowMs: number): number {
+    if (this.#leases.size >= this.#limit || this.#writing.lateMs(key, holder.client) > 0) return 0
     const partition = partitionOfKey(key)
     if (this.#paused.has(partition)) return 0
     holder.partitions.add(partition)
@@ -97,8 +123,72 @@ export class ReadLeases {
     return readLeaseMs
   }
 
+  /**
+   * The client, which was granted a lease on the key just now, is to be the only one to write it, if nobody else goes by it.
+   * @returns whether it is.
+   */
+  grantWriting(key: Key, client: string): boolean {
+    return this.#env.clock.monotonicMs() >= this.#calmUntilMs && this.#grantWriting(key, client)
+  }
+
+  #grantWriting(key: Key, client: string): boolean {
+    const holders = this.#leases.get(key)?.holders ?? []
+    const [holder] = holders
+    if (holder?.client !== client || holders.length > 1 || holder.isRecalled(key)) return false
+    this.#writing.grant(key, holder)
+    return true
+  }
+
+  /**
+   * As `grant` and `grantWriting`, to a writer whose lease has ended unheard, unless others were told here that there is none:
+   * while it held elsewhere, or before, nobody was.
+   * @returns as `grant`.
+   */
+  resumeWriting(key: Key, client: string): number {
+    const holder = this.#holders.get(client)
+    const nowMs = this.#env.clock.monotonicMs()
+    if (holder === undefined || !holder.isTrusted || holder.isRecalled(key)) return 0
+    this.#forgetEnded(nowMs)
+    if ((this.#resting.get(key)?.calmUntilMs ?? nowMs) > nowMs) return 0
+    const leaseMs = this.#grant(key, holder, nowMs)
+    return leaseMs > 0 && this.#grantWriting(key, client) ? leaseMs : 0
+  }
+
+  /**
+   * To be told to who changes the key, where it rests: so it need not ask before its next change whether another one is
+   * writing. What several change goes on resting.
+   * @returns for how long nobody is leased the key for writing, milliseconds.
+   */
+  calmMs(key: Key, client: string): number {
+    const rest = this.#resting.get(key)
+    if (rest === undefined) return 0
+    const nowMs = this.#env.clock.monotonicMs()
+    const isSame = rest.client === client || rest.client === null
+    const untilMs = isSame ? rest.untilMs : nowMs + readLeaseRestMs
+    const told = { untilMs, calmUntilMs: untilMs, client }
+    if (isSame) this.#resting.replace(key, told)
+    else this.#rest(key, told)
+    return Math.max(0, untilMs - nowMs)
+  }
+
+  isWrittenBehind(key: Key, client: string): boolean {
+    return this.#writing.isAnothers(key, client)
+  }
+
+  /** The client has closed the file: it writes nothing behind any more. */
+  closed(key: Key, client: string): void {
+    this.#writing.closed(key, client)
+  }
+
+  /** @throws LeasedKey while another than `client` may write the key behind. */
+  checkRead(key: Key, client: string): void {
+    if (this.#writing.size > 0 && this.#writing.isAnothers(key, client)) this.check(key, client)
+  }
+
   /** @throws LeasedKey while another than `client` goes by the key; null: while anybody does. */
   check(key: Key, client: string | null): void {
+    const lateMs = this.#writing.lateMs(key, client)
+    if (lateMs > 0) throw new LeasedKey(key, this.#env.timers.sleep(lateMs))
     if (this.#leases.size === 0) return
     const lease = this.#leases.get(key)
     if (lease === undefined) return
@@ -106,8 +196,27 @@ export class ReadLeases {
     if (lease.holders.length === 1 && lease.holders[0]!.client === client) return
     const recalls = this.#recall(key, lease, client)
     if (recalls.length === 0) return
-    this.#rest(key, this.#env.clock.monotonicMs() + readLeaseRestMs)
+    const untilMs = this.#env.clock.monotonicMs() + readLeaseRestMs
+    const calmUntilMs = this.#resting.get(key)?.calmUntilMs ?? Number.NEGATIVE_INFINITY
+    this.#rest(key, { untilMs, calmUntilMs, client: null })
     throw new LeasedKey(key, allOf(recalls))
+  }
+
+  /** Leases nothing for writing any more; resolves when what was written behind is here, or the time is over. */
+  async endWriting(mostMs: number): Promise<void> {
+    this.#calmUntilMs = Number.POSITIVE_INFINITY
+    const recalls: Promise<void>[] = []
+    for (const key of this.#writing.keys()) {
+      const lease = this.#leases.get(key)
+      if (lease !== undefined) recalls.push(...this.#recall(key, lease, null))
+    }
+    if (this.#holders.size === 0) return
+    const over = new AbortController()
+    const pause = (ms: number): Promise<void> =>
+      this.#env.timers.sleep(ms, over.signal).catch(() => undefined)
+    // Blocks of files of other servers, which may be stopped at the same time, are to come as well.
+    await Promise.race([Promise.all([...recalls, pause(behindMs)]), pause(mostMs)])
+    over.abort()
   }
 
   /** Nothing of the partition is leased until the returned function is called; what is leased stays so. */
@@ -143,6 +252,8 @@ export class ReadLeases {
   formerEnded(partition: number, byAnother: boolean): Promise<void> {
     const nowMs = this.#env.clock.monotonicMs()
     if (byAnother) this.#formerEndMs.set(partition, nowMs + leaseTermMs)
+    // The one of before may have told somebody that nothing is leased for writing.
+    this.#calmUntilMs = Math.max(this.#calmUntilMs, nowMs + readLeaseRestMs)
     return this.#untilFormerEnded(partition)
   }
 
@@ -161,7 +272,7 @@ export class ReadLeases {
     const holder = new LeaseHolder({
       env: this.#env,
       ...{ client, peer, generation: this.#generation },
-      gaveBack: (key, who) => this.#gaveBack(key, who),
+      gaveBack: (key, who, said) => this.#gaveBack(key, who, said),
     })
     this.#holders.delete(client)
     this.#holders.set(client, holder)
@@ -186,10 +297,11 @@ export class ReadLeases {
     if (endMs <= this.#env.clock.monotonicMs()) return []
     return holders
       .filter(holder => holder.isCurrent && holder.client !== but)
-      .map(holder => holder.recall(key))
+      .map(holder => holder.recall(key, this.#writing.has(key)))
   }
 
-  #gaveBack(key: Key, holder: LeaseHolder): void {
+  #gaveBack(key: Key, holder: LeaseHolder, said: boolean): void {
+    this.#writing.ended(key, holder, said)
     const lease = this.#leases.get(key)
     if (lease === undefined || !lease.holders.includes(holder)) return
     const holders = lease.holders.filter(other => other !== holder)
@@ -198,20 +310,26 @@ export class ReadLeases {
     else this.#leases.delete(key)
   }
 
-  #rest(key: Key, untilMs: number): void {
-    this.#resting.set(key, untilMs)
-    if (this.#resting.size > this.#limit) this.#resting.deleteFirst()
+  #rest(key: Key, rest: Rest): void {
+    this.#resting.set(key, rest)
+    const { first } = this.#resting
+    if (first === null || this.#resting.size <= this.#limit) return
+    this.#resting.delete(first.key)
+    this.#calmUntilMs = Math.max(this.#calmUntilMs, first.value.untilMs)
   }
 
   #forgetEnded(nowMs: number): void {
     for (let { first } = this.#leases; first !== null; { first } = this.#leases) {
       if (first.value.endMs > nowMs) break
       this.#leases.delete(first.key)
+      // Its client has not gone by it for `lateBlocksMs`.
+      for (const holder of first.value.holders) this.#writing.ended(first.key, holder, true)
     }
     for (let { first } = this.#resting; first !== null; { first } = this.#resting) {
-      if (first.value > nowMs) break
+      if (first.value.untilMs > nowMs) break
       this.#resting.delete(first.key)
     }
+    this.#writing.forgetLate()
     for (const [client, holder] of this.#holders) {
       if (holder.isCurrent) break
       this.#holders.delete(client)

@@ -129,6 +129,10 @@ export class Sessions {
     }
   }
 
+  isOpenBy(client: string, ino: Ino): boolean {
+    return this.#sessions.get(client)?.opens.has(ino) === true
+  }
+
   /** Whether an inode without a name has to be kept. */
   mayBeOpen(ino: Ino): boolean {
     return this.#holders.has(ino) || this.isExpected(partitionOfIno(ino))

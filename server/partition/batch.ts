@@ -56,7 +56,7 @@ export class Batch implements KeyReader {
     this.#read = owner === null ? null : new Set()
   }
 
-  /** @throws LockedKey */
+  /** @throws LockedKey; LeasedKey also where the caller only looks, while another may write it behind. */
   get(key: Key): Uint8Array | undefined {
     const own = this.#writes.get(key)
     if (own !== undefined) return own ?? undefined
@@ -64,6 +64,7 @@ export class Batch implements KeyReader {
     else this.#locks.check(key, this.#owner)
     // Here, and not when it writes: by then it may have done something that cannot be done again.
     if (this.#intention === 'change') this.#leases.check(key, this.#client)
+    else this.#leases.checkRead(key, this.#client)
     this.#read?.add(key)
     if (!this.#sawStaged && this.#store.isStaged(key)) this.#sawStaged = true
     return this.#store.get(key)
@@ -85,6 +86,26 @@ export class Batch implements KeyReader {
   lease(key: Key): number {
     // What is being decided shows as it was until it is, and then at once as it is.
     return this.#locks.isLocked(key) ? 0 : this.#leases.grant(key, this.#client)
+  }
+
+  /** The key is the caller's to write behind, which must hold a lease on it. @returns whether it is. */
+  leaseWriting(key: Key): boolean {
+    return !this.#locks.isLocked(key) && this.#leases.grantWriting(key, this.#client)
+  }
+
+  /** As `leaseWriting`, to go on with what it had begun. */
+  resumeWriting(key: Key): number {
+    return this.#locks.isLocked(key) ? 0 : this.#leases.resumeWriting(key, this.#client)
+  }
+
+  /** For how long nobody is leased the key for writing, milliseconds. */
+  calmMs(key: Key): number {
+    return this.#leases.calmMs(key, this.#client)
+  }
+
+  /** Whether another than the caller may have newer data than what is here. */
+  isWrittenBehind(key: Key): boolean {
+    return this.#leases.isWrittenBehind(key, this.#client)
   }
 
   /** @throws LeasedKey while another than the caller has a lease. */

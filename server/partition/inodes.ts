@@ -3,6 +3,7 @@ import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxLinkCount } from '../../network/limits.ts'
 import { type Attributes, isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { WriteLeased } from '../../network/wire/operations.ts'
 import { xattrFlag } from '../../network/wire/xattr-names.ts'
 import { attributesOf, decodeInode, encodeInode, type Inode } from '../metadata/inode.ts'
 import { inlineKey, inodeKey, orphanKey, purgeKey, quotaKey, xattrsKey } from '../metadata/keys.ts'
@@ -21,6 +22,23 @@ export function findInode(batch: Batch, ino: Ino): Inode | undefined {
 /** What the inode says of itself stays so for the caller. @returns for how long, milliseconds. */
 export function leaseInode(batch: Batch, ino: Ino): number {
   return batch.lease(inodeKey(partitionOfIno(ino), ino))
+}
+
+/**
+ * The same with the answer to a change of a file's data, and what it says of who else may write.
+ * @param behind the caller wants to write behind.
+ */
+export function leaseWritten(
+  batch: Batch,
+  ino: Ino,
+  behind: boolean,
+): { readonly leaseMs: number } & WriteLeased {
+  const key = inodeKey(partitionOfIno(ino), ino)
+  const leaseMs = batch.lease(key)
+  if (leaseMs > 0)
+    return behind && batch.leaseWriting(key) ? { leaseMs, behind: true } : { leaseMs }
+  const calmMs = batch.calmMs(key)
+  return calmMs > 0 ? { leaseMs, calmMs } : { leaseMs }
 }
 
 /** What the inode says of itself, and whether it has no extended attributes. */

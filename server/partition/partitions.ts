@@ -58,6 +58,14 @@ export interface PartitionsInit extends PartitionInit {
   readonly log: (message: string, error?: unknown) => void
 }
 
+/** What is being let go. */
+interface Leaving {
+  /** Nothing of it goes on here. */
+  readonly stopped: Promise<void>
+  /** And no client goes by what it was leased. */
+  readonly left: Promise<void>
+}
+
 /** A partition that the view gives to this server. */
 interface Held {
   state: PartitionState
@@ -65,6 +73,8 @@ interface Held {
   readonly view: number
   /** While it is being taken up, and then as below. */
   taking: Partition | null
+  /** Clients may bring what they had written behind, and nobody else is served yet. */
+  isOpening: boolean
   /** null while it is being taken up. */
   partition: Partition | null
   lineage: readonly string[]
@@ -73,15 +83,17 @@ interface Held {
 export class Partitions {
   readonly #init: PartitionsInit
   readonly #held = new Map<number, Held>()
-  /** What is being let go. */
-  readonly #leaving = new Map<number, Promise<void>>()
+  readonly #leaving = new Map<number, Leaving>()
 
   constructor(init: PartitionsInit) {
     this.#init = init
   }
 
-  /** @throws ClusterError NOT_PRIMARY, STALE_EPOCH, NOT_READY; Refusal forged_epoch, which cuts the caller off. */
-  get(id: number, epoch: number): Partition {
+  /**
+   * @param flushes the caller brings what it had written behind.
+   * @throws ClusterError NOT_PRIMARY, STALE_EPOCH, NOT_READY; Refusal forged_epoch, which cuts the caller off.
+   */
+  get(id: number, epoch: number, flushes = false): Partition {
     const held = this.#held.get(id)
     if (held === undefined) {
       throw new ClusterError('NOT_PRIMARY', `this server is not primary of partition ${id}`)
@@ -95,15 +107,16 @@ export class Partitions {
         `partition ${id} is in epoch ${held.state.epoch}, not ${epoch}`,
       )
     }
-    if (held.partition === null) throw new ClusterError('NOT_READY', `partition ${id} is starting`)
+    const partition = held.partition ?? (flushes && held.isOpening ? held.taking : null)
+    if (partition === null) throw new ClusterError('NOT_READY', `partition ${id} is starting`)
     this.#init.copies.assertLease(id)
-    return held.partition
+    return partition
   }
 
-  /** Whether this server, and nobody else, serves the partition now. */
+  /** Whether this server, and nobody else, serves the partition now, be it only to those who bring what they had. */
   serves(id: number): boolean {
     try {
-      this.get(id, this.epochOf(id))
+      this.get(id, this.epochOf(id), true)
       return true
     } catch (error) {
       if (error instanceof ClusterError) return false
@@ -159,7 +172,14 @@ export class Partitions {
       if (state.epoch < copies.epochOf(id)) return
       const held = this.#held.get(id)
       if (held === undefined) {
-        const fresh = { state, view: view.epoch, taking: null, partition: null, lineage: [] }
+        const fresh = {
+          state,
+          view: view.epoch,
+          taking: null,
+          isOpening: false,
+          partition: null,
+          lineage: [],
+        }
         this.#held.set(id, fresh)
         taken.push(this.#takeUp(id, fresh))
         return
@@ -174,33 +194,57 @@ export class Partitions {
     await Promise.all([copies.follow(view), ...taken])
   }
 
+  /** Before this server stops: clients bring what they have written behind, within that time. */
+  endWriting(mostMs: number): Promise<void> {
+    return this.#init.leases.endWriting(mostMs)
+  }
+
   /** Serves the partition no more; resolves when nothing of it goes on here, and no client goes by what it was leased. */
   letGo(id: number): Promise<void> {
+    return this.#leave(id).left
+  }
+
+  /** As `letGo`, when nothing of it goes on here: clients may have something to write yet that they had written behind. */
+  stop(id: number): Promise<void> {
+    const { stopped, left } = this.#leave(id)
+    left.catch(error => this.#init.log(`cannot call back what is leased of partition ${id}`, error))
+    return stopped
+  }
+
+  #leave(id: number): Leaving {
     const held = this.#held.get(id)
+    const before = this.#leaving.get(id)
+    const { leases } = this.#init
     // A process before this one may have served it.
-    if (held === undefined) return this.#leaving.get(id) ?? this.#init.leases.withdraw(id)
+    if (held === undefined)
+      return before ?? { stopped: Promise.resolve(), left: leases.withdraw(id) }
     this.#held.delete(id)
     held.taking?.close()
-    const leaving = this.#leave(id, held).finally(() => {
-      if (this.#leaving.get(id) === leaving) this.#leaving.delete(id)
-    })
+    const stopped = this.#stop(id, held, before)
+    const withdrawn = Promise.resolve(before?.left).then(() => leases.withdraw(id))
+    const left = Promise.all([stopped, withdrawn])
+      .then(() => undefined)
+      .finally(() => {
+        if (this.#leaving.get(id) === leaving) this.#leaving.delete(id)
+      })
+    const leaving = { stopped, left }
     this.#leaving.set(id, leaving)
     return leaving
   }
 
-  async #leave(id: number, { taking: partition }: Held): Promise<void> {
-    await this.#leaving.get(id)
-    if (partition === null) return await this.#init.leases.withdraw(id)
+  async #stop(id: number, { taking: partition }: Held, before?: Leaving): Promise<void> {
+    await before?.left
+    if (partition === null) return
     const { coordinator, participant, purger, reports, grants, totals } = this.#init
-    const { leases, locks, slots, copies } = this.#init
+    const { locks, slots, copies } = this.#init
     for (const room of [coordinator, participant, purger]) room.forget(partition)
     for (const room of [reports, grants, totals, locks]) room.forget(id)
     slots.forget()
-    await Promise.all([leases.withdraw(id), copies.unship(partition)])
+    await copies.unship(partition)
   }
 
   async #takeUp(id: number, held: Held): Promise<void> {
-    await this.#leaving.get(id)
+    await this.#leaving.get(id)?.left
     const isWanted = (): boolean => this.#held.get(id) === held
     try {
       await this.#takeUpNow(id, held, isWanted)
@@ -217,10 +261,13 @@ export class Partitions {
     const { copies, boot, sessions, slots, leases } = this.#init
     const stateNow = (): PartitionState | null => (isWanted() ? held.state : null)
     const { inherited, succeeded, yielded } = await copies.takeOver(id, stateNow)
+    const withdrawn = yielded?.() ?? Promise.resolve(false)
+    withdrawn.catch(() => undefined)
     if (!isWanted()) return
     // What is remembered of its slots is of before.
     slots.forget()
-    const leasesEnd = leases.formerEnded(id, succeeded && !yielded)
+    // Before it is served: from now on, should the one of before not say that nobody goes by what it had leased.
+    const leasesEnd = leases.formerEnded(id, succeeded && yielded === null)
     const partition = new Partition(id, this.#init)
     held.taking = partition
     copies.ship(partition, held.state)
@@ -234,7 +281,9 @@ export class Partitions {
     held.lineage = readLineage(partition.store, id)
     await this.#recover(partition, succeeded ? held.view : 0)
     if (id === partitionOfIno(clusterRootIno)) await format(partition)
+    held.isOpening = true
     await leasesEnd
+    if (yielded !== null && !(await withdrawn)) await leases.formerEnded(id, true)
     if (!isWanted()) return
     held.partition = partition
     this.#announce(partition)

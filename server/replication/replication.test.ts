@@ -25,6 +25,7 @@ function replicationOf({ env, double }: Room): Replication {
     sync: () => Promise.resolve(),
     touched: () => undefined,
     letGo: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
     log: () => undefined,
   })
 }

@@ -45,6 +45,8 @@ export interface ReplicationInit {
   readonly touched: () => void
   /** Stops serving the partition; resolves when that is so. */
   readonly letGo: (partition: number) => Promise<void>
+  /** As TakeOver has it. */
+  readonly stop: (partition: number) => Promise<void>
   readonly log: (message: string, error?: unknown) => void
 }
 

@@ -11,6 +11,7 @@ import type { Env } from '../../network/env/env.ts'
 import { type ClusterCode, ClusterError } from '../../network/errors.ts'
 import {
   damagedRetryMs,
+  leaseFlushMs,
   leaseMs,
   leaseRecallMs,
   leaseTermMs,
@@ -44,6 +45,8 @@ export interface TakeOverInit {
   readonly sync: () => Promise<void>
   /** Stops serving the partition; resolves when that is so. */
   readonly letGo: (partition: number) => Promise<void>
+  /** The same, though clients may go by what it had leased. */
+  readonly stop: (partition: number) => Promise<void>
   readonly log: (message: string, error?: unknown) => void
 }
 
@@ -53,8 +56,11 @@ export interface TakenOver {
   readonly inherited: boolean
   /** Another was the primary before. */
   readonly succeeded: boolean
-  /** That one has said that it stopped, and that no client goes by what it had leased. */
-  readonly yielded: boolean
+  /**
+   * That one has said that it stopped: resolves when it says that no client goes by what it had leased, or to false when it
+   * does not. null when it has said nothing.
+   */
+  readonly yielded: (() => Promise<boolean>) | null
 }
 
 export class TakeOver {
@@ -82,7 +88,7 @@ export class TakeOver {
     const before = fences.primaryOf(partition)
     const isFollower =
       record?.state === copyState.follows || (before !== null && before !== self && record !== null)
-    const yielded = isFollower && (await this.#succeed(partition, wanted().epoch))
+    const yielded = isFollower ? await this.#succeed(partition, wanted().epoch) : null
     fences.raise(partition, wanted().epoch, self)
     await holder.stop(partition)
     wanted()
@@ -107,13 +113,14 @@ export class TakeOver {
   }
 
   /** The primary of a new epoch asks this server, that of before, to stop. @returns where its copy stands. */
-  async yieldPartition({ partition, epoch, peer }: Incoming<'yieldPartition'>): Promise<Position> {
-    const { fences, store, letGo } = this.#init
+  async yieldPartition(incoming: Incoming<'yieldPartition'>): Promise<Position> {
+    const { fences, store, letGo, stop } = this.#init
+    const { partition, epoch, peer, body } = incoming
     if (epoch <= fences.epochOf(partition) && fences.primaryOf(partition) !== peer.hello.id) {
       throw new ClusterError('STALE_EPOCH', `partition ${partition} is in another epoch by now`)
     }
     fences.raise(partition, epoch, peer.hello.id)
-    await letGo(partition)
+    await (body.withdrawn ? letGo(partition) : stop(partition))
     const { epoch: last = 0, sequence = 0 } = readCopyRecord(store, partition) ?? {}
     return { epoch: last, sequence }
   }
@@ -145,16 +152,17 @@ export class TakeOver {
     }
   }
 
-  /** Returns when the primary of before serves no more. @returns whether it has said so itself. */
-  async #succeed(partition: number, epoch: number): Promise<boolean> {
+  /** Returns when the primary of before serves no more. @returns as `yielded` of TakenOver. */
+  async #succeed(partition: number, epoch: number): Promise<TakenOver['yielded']> {
     const { env, self, fences, dial, log } = this.#init
     const before = fences.primaryOf(partition)
     if (before !== null && before !== self) {
       try {
         const peer = await dial(before)
         const deadlineMs = leaseMs + leaseRecallMs + leaseTermMs
-        await peer.call('yieldPartition', {}, { partition, epoch, deadlineMs })
-        return true
+        const options = { partition, epoch, deadlineMs }
+        await peer.call('yieldPartition', { withdrawn: false }, options)
+        return () => this.#withdrawn(peer, partition, epoch)
       } catch (error) {
         log(
           `the server of before does not give partition ${partition} up: waiting for its lease`,
@@ -165,7 +173,22 @@ export class TakeOver {
     for (let left = fences.leftMs(partition); left > 0; left = fences.leftMs(partition)) {
       await env.timers.sleep(left)
     }
-    return false
+    return null
+  }
+
+  /** @returns whether the primary of before has said that no client goes by what it had leased. */
+  async #withdrawn(peer: Peer, partition: number, epoch: number): Promise<boolean> {
+    try {
+      const deadlineMs = leaseFlushMs + leaseTermMs + leaseRecallMs
+      await peer.call('yieldPartition', { withdrawn: true }, { partition, epoch, deadlineMs })
+      return true
+    } catch (error) {
+      this.#init.log(
+        `what was leased of partition ${partition} may not have been called back`,
+        error,
+      )
+      return false
+    }
   }
 
   /**

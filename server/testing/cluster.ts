@@ -78,7 +78,11 @@ export class TestCluster {
     for (const id of this.contents.keys()) await this.startServer(id)
   }
 
-  async startServer(id: MemberId): Promise<TestServer> {
+  /** @param listen before it takes up its partitions. */
+  async startServer(
+    id: MemberId,
+    listen: ((server: TestServer) => Promise<void>) | null = null,
+  ): Promise<TestServer> {
     const content = this.contents.get(id)!
     const device = this.#devices.get(id)
     const partitionCount = this.view.partitions.length
@@ -88,6 +92,7 @@ export class TestCluster {
         : await storesOn(this.env, content, device, partitionCount)
     const server = new TestServer(this, id, stores)
     this.servers.set(id, server)
+    if (listen !== null) await listen(server)
     await this.env.during(server.partitions.follow(this.view), 2 * leaseTermMs)
     return server
   }

@@ -192,9 +192,9 @@ export class TestServer {
     })
   }
 
-  #admit({ peer, partition, epoch }: Incoming<OperationName>): Partition {
+  #admit({ peer, partition, epoch, body }: Incoming<OperationName>): Partition {
     if (peer.hello.role === 'client') this.sessions.heard(peer.hello.id)
-    return this.partitions.get(partition, epoch)
+    return this.partitions.get(partition, epoch, 'flushes' in body && body.flushes !== undefined)
   }
 
   #leasesOf({ env, contents }: TestCluster): ReadLeases {
@@ -239,6 +239,7 @@ export class TestServer {
       sync: () => syncPoint.sync(),
       touched: () => undefined,
       letGo: partition => this.partitions.letGo(partition),
+      stop: partition => this.partitions.stop(partition),
       log,
     })
   }

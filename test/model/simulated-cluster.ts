@@ -18,6 +18,7 @@ import type { MemberId } from '../../network/wire/view.ts'
 import type { Key } from '../../server/metadata/contract.ts'
 import { faultsIn } from '../../server/testing/checker.ts'
 import { TestCluster } from '../../server/testing/cluster.ts'
+import type { TestServer } from '../../server/testing/server.ts'
 
 export interface SimulationInit {
   readonly seed: number
@@ -110,7 +111,10 @@ export class SimulatedCluster {
   }
 
   async startServer(id: MemberId): Promise<void> {
-    const server = await this.servers.startServer(id)
+    await this.servers.startServer(id, server => this.#listen(id, server))
+  }
+
+  async #listen(id: MemberId, server: TestServer): Promise<void> {
     // It may have been ended while it started.
     if (this.servers.servers.get(id) !== server) return
     const heard = Object.entries(server.service).map(([name, handler]) => [
@@ -137,11 +141,15 @@ export class SimulatedCluster {
   }
 
   /** One more client's view of the volume; `end` stops it as a kill does. */
-  async connect(): Promise<{ readonly fileSystem: FileSystem; end(): void }> {
+  async connect(): Promise<{
+    readonly fileSystem: FileSystem
+    readonly endpoint: string
+    end(): void
+  }> {
     const endpoint = `client${this.#clientCount}`
     const client = this.#client()
     const fileSystem = await this.passing(openVolume(client, volume))
-    return { fileSystem, end: () => this.end(endpoint) }
+    return { fileSystem, endpoint, end: () => this.end(endpoint) }
   }
 
   /** The connections of a client break; nothing of it gets through any more. */
@@ -149,6 +157,15 @@ export class SimulatedCluster {
     this.#ended.add(endpoint)
     for (const id of this.ids) this.#network.partition(endpoint, id)
     this.#network.crash(endpoint)
+  }
+
+  /** Nothing of a client gets through until it is let back. */
+  keepOut(endpoint: string): void {
+    for (const id of this.ids) this.#network.partition(endpoint, id)
+  }
+
+  letBack(endpoint: string): void {
+    for (const id of this.ids) this.#network.heal(endpoint, id)
   }
 
   /** Cuts all connections of a client: they may be made again after a millisecond. */

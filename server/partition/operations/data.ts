@@ -1,6 +1,8 @@
 /** Opening files, inline data, and the two metadata steps around a write of blocks. */
 import { ClusterError, PosixError } from '../../../network/errors.ts'
 import { maxFileBytes } from '../../../network/limits.ts'
+import type { Reply } from '../../../network/rpc/contract.ts'
+import { partitionOfIno } from '../../../network/wire/ids.ts'
 import type {
   CommitWriteRequest,
   QuotaShown,
@@ -8,6 +10,7 @@ import type {
   WriteReply,
 } from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
+import { inodeKey } from '../../metadata/keys.ts'
 import {
   isChecksumOf,
   readInlineData,
@@ -16,7 +19,7 @@ import {
 } from '../inline-data.ts'
 import {
   changeInode,
-  leaseInode,
+  leaseWritten,
   readRegular,
   toldAttributes,
   withoutPrivileges,
@@ -38,15 +41,16 @@ export const open: Operation<'open'> = (context, request) => {
     })
   context.sessions.opened(context.client, inode.ino)
   const attributes = attributesOf(inode)
-  const quota = quotaShown(context, inode)
+  const told = {
+    attributes,
+    ...quotaShown(context, inode),
+    ...leaseWritten(context.batch, inode.ino, false),
+  }
   if (inode.reach > 0 || !request.wantData) {
-    return {
-      body: { attributes, inline: false, checksum: noChecksum, ...quota },
-      payload: noPayload,
-    }
+    return { body: { ...told, inline: false, checksum: noChecksum }, payload: noPayload }
   }
   const { checksum, data } = readInlineData(context.batch, inode.ino)
-  return { body: { attributes, inline: true, checksum, ...quota }, payload: [data] }
+  return { body: { ...told, inline: true, checksum }, payload: [data] }
 }
 
 export const readInline: Operation<'readInline'> = ({ batch }, request) => {
@@ -62,6 +66,7 @@ export const readInline: Operation<'readInline'> = ({ batch }, request) => {
 export const writeInline: Operation<'writeInline'> = (context, request, payload) => {
   checkCount(request.offset)
   const inode = readRegular(context.batch, request.ino)
+  checkUnchanged(inode, request.flushes)
   const length = payload.reduce((sum, piece) => sum + piece.length, 0)
   const offset = request.append ? inode.size : request.offset
   const end = offset + length
@@ -105,6 +110,8 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   const { batch, client, grants } = context
   const found = readRegular(batch, request.ino)
   checkReach(found, request.reach)
+  checkUnchanged(found, request.flushes)
+  if (request.resumes === true) return resumed(context, found)
   if (!request.exclusive) grants.release(batch, found.ino, client)
   checkCut(context, found)
   const space = spaceFor(context, found, request)
@@ -118,11 +125,18 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   const changed = { ...inode, reserved, reach: inline ? 0 : reserved }
   if (reserved > inode.reserved) writeInode(batch, changed)
   const attributes = attributesOf(changed)
-  if (!inline) {
-    return { body: { attributes, inline, checksum: noChecksum, ...space }, payload: noPayload }
-  }
+  const told = { attributes, inline, ...space, ...leaseWritten(batch, inode.ino, false) }
+  if (!inline) return { body: { ...told, checksum: noChecksum }, payload: noPayload }
   const { checksum, data } = readInlineData(batch, inode.ino)
-  return { body: { attributes, inline, checksum, ...space }, payload: [data] }
+  return { body: { ...told, checksum }, payload: [data] }
+}
+
+/** The client has something to write that it was the only one to write, until its lease ended unheard. */
+function resumed({ batch }: OperationContext, inode: Inode): Reply<'reserve'> {
+  const leaseMs = batch.resumeWriting(inodeKey(partitionOfIno(inode.ino), inode.ino))
+  const lease = leaseMs > 0 ? { leaseMs, behind: true as const } : { leaseMs }
+  const attributes = attributesOf(inode)
+  return { body: { attributes, inline: false, checksum: noChecksum, ...lease }, payload: noPayload }
 }
 
 export const commitWrite: Operation<'commitWrite'> = (context, request) => {
@@ -131,6 +145,7 @@ export const commitWrite: Operation<'commitWrite'> = (context, request) => {
   checkDelta(request.allocated)
   const inode = readRegular(batch, request.ino)
   checkReach(inode, request.reach)
+  checkUnchanged(inode, request.flushes)
   const appends = grants.holds(inode.ino, client)
   if (appends) grants.release(batch, inode.ino, client)
   else if (request.end > inode.size) grants.assertAllKnown()
@@ -193,6 +208,12 @@ function checkReach({ blockBytes }: Inode, reach: number): void {
   if (reach > Math.ceil(maxFileBytes / blockBytes)) throw new PosixError('EFBIG')
 }
 
+/** @throws ClusterError STALE_WRITE when another may have changed what is written behind over it. */
+function checkUnchanged({ ino, change }: Inode, expected: number | undefined): void {
+  if (expected === undefined || expected === change) return
+  throw new ClusterError('STALE_WRITE', `inode ${ino} was changed since it was written behind`)
+}
+
 /** @throws ClusterError MALFORMED */
 function checkDelta(bytes: number): void {
   if (Number.isSafeInteger(bytes)) return
@@ -226,7 +247,7 @@ function written(
   inode: Inode,
   offset: number,
   size: number,
-  request: { readonly killPrivileges: boolean },
+  request: { readonly killPrivileges: boolean; readonly behind?: true },
 ): WriteReply {
   const changed = changeInode(context, inode, {
     size,
@@ -235,9 +256,10 @@ function written(
     ...withoutCapability(context.batch, inode),
   })
   const attributes = toldAttributes(context.batch, changed)
-  const leaseMs = leaseInode(context.batch, inode.ino)
   const quota = quotaShown(context, inode)
-  return { written: true, offset, attributes, previousChange: inode.change, leaseMs, ...quota }
+  const isFree = quota.limited !== true && !context.grants.excludes(inode.ino, context.client)
+  const lease = leaseWritten(context.batch, inode.ino, request.behind === true && isFree)
+  return { written: true, offset, attributes, previousChange: inode.change, ...lease, ...quota }
 }
 
 function notWritten(inode: Inode, offset: number): WriteReply {

@@ -114,11 +114,12 @@ function spanBehind(partition: Partition, { ino, cookie }: ReaddirRequest): Span
   return { from, to: entriesKey(partition.id, ino, hash), next: cookieBefore(hash), parent }
 }
 
-/** null for other partitions' inodes, and for promised ones. */
+/** null for other partitions' inodes, for promised ones, and for those that others write behind: they are asked for one by one. */
 function attributesAtHand(partition: Partition, batch: Batch, { ino }: Entry): Attributes | null {
   if (partitionOfIno(ino) !== partition.id) return null
   const key = inodeKey(partition.id, ino)
-  const record = partition.locks.isPromised(key) ? undefined : partition.store.get(key)
+  const isAway = partition.locks.isPromised(key) || batch.isWrittenBehind(key)
+  const record = isAway ? undefined : partition.store.get(key)
   const inode = record === undefined ? null : decodeInode(record)
   return inode !== null && inode.shards.length === 0 ? toldAttributes(batch, inode) : null
 }

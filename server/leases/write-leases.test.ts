@@ -1,0 +1,171 @@
+import test from 'ava'
+import { ClusterError } from '../../network/errors.ts'
+import {
+  lateBlocksMs,
+  leaseFlushMs,
+  leaseRecallMs,
+  leaseTermMs,
+  readLeaseMs,
+  readLeaseRestMs,
+} from '../../network/limits.ts'
+import { inodeKey } from '../metadata/keys.ts'
+import { FakeClient, never, setUp } from './leases.test-support.ts'
+
+const key = inodeKey(0, 7)
+
+function writing() {
+  const room = setUp()
+  const { fake, generation } = room.begin('me')
+  room.begin('you')
+  room.leases.grant(key, 'me')
+  const granted = room.leases.grantWriting(key, 'me')
+  return { ...room, fake, generation, granted }
+}
+
+test('who only reads what another writes behind has it called back, and waits', async t => {
+  const { leases, met, metReading, isOver, fake, granted } = writing()
+  t.true(granted)
+  t.is(metReading(key, 'me'), null)
+  t.is(met(key, 'me'), null)
+  t.true(leases.isWrittenBehind(key, 'you'))
+  t.false(leases.isWrittenBehind(key, 'me'))
+  const answer = Promise.withResolvers<void>()
+  fake.answers = answer.promise
+  const released = metReading(key, 'you')!
+  t.false(await isOver(released))
+  t.deepEqual(fake.recalled, [{ inodes: [7], names: [] }])
+  t.is(metReading(key, 'me'), null, 'what it has left it can bring')
+  t.false(leases.grantWriting(key, 'me'), 'but nothing more')
+  answer.resolve()
+  t.true(await isOver(released))
+  t.is(metReading(key, 'you'), null)
+  t.is(met(key, 'you'), null)
+})
+
+test('nobody is leased for writing what others go by, or what rests', async t => {
+  const { env, leases, begin, met, isOver } = setUp()
+  begin('me')
+  begin('you')
+  t.false(leases.grantWriting(key, 'me'), 'without a lease')
+  leases.grant(key, 'you')
+  leases.grant(key, 'me')
+  t.false(leases.grantWriting(key, 'me'))
+  t.true(await isOver(met(key, 'me')!))
+  t.is(leases.grant(key, 'me'), 0)
+  await env.advance(readLeaseRestMs / 2)
+  begin('me')
+  await env.advance(readLeaseRestMs / 2)
+  t.is(leases.grant(key, 'me'), readLeaseMs)
+  t.true(leases.grantWriting(key, 'me'))
+})
+
+test('who has to write first has more time to answer, as long as its term goes on', async t => {
+  const { env, leases, metReading, isOver, fake, generation } = writing()
+  const answer = Promise.withResolvers<void>()
+  fake.answers = answer.promise
+  const released = metReading(key, 'you')!
+  for (let ms = 0; ms < leaseFlushMs - leaseTermMs / 2; ms += leaseTermMs / 2) {
+    await env.advance(leaseTermMs / 2)
+    t.is(leases.renew('me', fake, generation).termMs, leaseTermMs)
+  }
+  t.true(leaseFlushMs > leaseRecallMs + leaseTermMs)
+  t.false(await isOver(released))
+  answer.resolve()
+  t.true(await isOver(released))
+})
+
+test('a writer that is not heard of any more is read over when its term is over, and written over when its blocks cannot come any more', async t => {
+  const { env, leases, begin, met, metReading, isOver, fake } = writing()
+  fake.answers = never
+  const released = metReading(key, 'you')!
+  await env.advance(leaseTermMs - 1)
+  t.false(await isOver(released))
+  await env.advance(1)
+  t.true(await isOver(released))
+  t.is(metReading(key, 'you'), null)
+  begin('you')
+  t.is(leases.grant(key, 'you'), 0, 'what it would go by may be written yet')
+  const late = met(key, 'you')!
+  await env.advance(lateBlocksMs - 1)
+  t.false(await isOver(late))
+  t.is(met(key, 'me'), null, 'the writer itself may go on')
+  await env.advance(1)
+  t.true(await isOver(late))
+  t.is(met(key, 'you'), null)
+})
+
+test('also where nobody had asked it before its term was over', async t => {
+  const { env, met } = writing()
+  await env.advance(leaseTermMs + lateBlocksMs - 1)
+  t.not(met(key, 'you'), null)
+  await env.advance(1)
+  t.is(met(key, 'you'), null)
+})
+
+test('and where it began another term', async t => {
+  const { leases, met } = writing()
+  leases.renew('me', new FakeClient(), 0)
+  t.not(met(key, 'you'), null)
+  t.is(met(key, 'me'), null)
+})
+
+test('a recall that fails is no answer', async t => {
+  const { env, met, metReading, isOver, fake } = writing()
+  fake.call = async () => {
+    throw new ClusterError('CLOSED', 'gone')
+  }
+  const released = metReading(key, 'you')!
+  t.false(await isOver(released))
+  await env.advance(leaseTermMs)
+  t.true(await isOver(released))
+  t.not(met(key, 'you'), null)
+})
+
+test('what its writer has closed is read without asking it', t => {
+  const { leases, metReading, fake } = writing()
+  leases.closed(key, 'you')
+  t.true(leases.isWrittenBehind(key, 'you'))
+  leases.closed(key, 'me')
+  t.is(metReading(key, 'you'), null)
+  t.deepEqual(fake.recalled, [])
+})
+
+test('a writer goes on with what it had begun, unless others were told that nobody does', async t => {
+  const { env, leases, begin, met, isOver } = writing()
+  leases.renew('me', new FakeClient(), 0)
+  t.is(leases.resumeWriting(key, 'me'), readLeaseMs)
+  t.true(await isOver(met(key, 'you')!))
+  t.true(leases.calmMs(key, 'you') > 0)
+  t.is(leases.resumeWriting(key, 'me'), 0)
+  await env.advance(readLeaseRestMs)
+  begin('me')
+  t.is(leases.resumeWriting(key, 'me'), readLeaseMs)
+})
+
+test('what several change goes on resting, and each is told for how long', async t => {
+  const { env, leases, begin, met, isOver } = writing()
+  t.is(leases.calmMs(key, 'me'), 0)
+  t.true(await isOver(met(key, 'you')!))
+  t.is(leases.calmMs(key, 'you'), readLeaseRestMs)
+  await env.advance(readLeaseRestMs / 2)
+  t.is(leases.calmMs(key, 'you'), readLeaseRestMs / 2, 'one that is alone comes to rest')
+  t.is(leases.calmMs(key, 'me'), readLeaseRestMs)
+  t.is(leases.calmMs(key, 'you'), readLeaseRestMs)
+  await env.advance(readLeaseRestMs - 1)
+  begin('me')
+  t.is(leases.grant(key, 'me'), 0)
+  await env.advance(1)
+  t.is(leases.grant(key, 'me'), readLeaseMs)
+})
+
+test('what was just taken over from another server is leased to nobody for writing, for as long as it may rest there', async t => {
+  const { env, leases, begin } = setUp()
+  await leases.formerEnded(0, false)
+  begin('me')
+  leases.grant(key, 'me')
+  t.false(leases.grantWriting(key, 'me'))
+  await env.advance(readLeaseRestMs)
+  begin('me')
+  leases.grant(key, 'me')
+  t.true(leases.grantWriting(key, 'me'))
+})
