@@ -54,6 +54,7 @@ import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
 import { touchedByRequest } from './touched.ts'
 import { ViewsOfServers } from './views-of-servers.ts'
+import type { WriteLeases } from './write-leases.ts'
 
 export interface ClusterInit {
   readonly env: Env
@@ -73,6 +74,7 @@ export class ClusterClient implements Cluster {
   readonly opens: OpenFileRegister
   readonly locks: Locks
   readonly leases: ReadLeases
+  readonly writing: WriteLeases
   readonly #log: Log
   readonly #membership: ViewSource
   readonly #dial: (server: MemberId) => Promise<Peer>
@@ -100,8 +102,9 @@ export class ClusterClient implements Cluster {
       links: () => this.#links.values(),
       viewEpoch: () => this.view.epoch,
     })
-    const { leases, service } = this.#leasing
+    const { leases, writing, service } = this.#leasing
     this.leases = leases
+    this.writing = writing
     this.#dial = server => init.dial(server, service)
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
     this.locks = new Locks({

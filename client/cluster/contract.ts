@@ -12,6 +12,7 @@ import type {
 import type { MemberId, View } from '../../network/wire/view.ts'
 import type { LockRegister } from './lock-register.ts'
 import type { ReadLeases } from './read-leases.ts'
+import type { WriteLeases } from './write-leases.ts'
 
 /** One boot of a server's machine. The object is filled in when a server that was not known yet tells. */
 export interface Boot {
@@ -88,6 +89,7 @@ export interface Cluster {
   readonly opens: OpenRegister
   readonly locks: ClusterLocks
   readonly leases: ReadLeases
+  readonly writing: WriteLeases
   /**
    * Asks the primary of `partition`, again and again until `operationDeadlineMs`.
    * @throws PosixError, or ClusterError STALE_WRITE or MISPLACED; all else has become EIO.

@@ -2,10 +2,11 @@
 import type { Env, Timer } from '../../network/env/env.ts'
 import { leaseRenewalMs } from '../../network/limits.ts'
 import type { Service } from '../../network/rpc/contract.ts'
-import type { Partition } from '../../network/wire/ids.ts'
+import { type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import type { LeaseTerm } from './lease-term.ts'
 import { ReadLeases } from './read-leases.ts'
 import type { ServerLink } from './server-link.ts'
+import { WriteLeases } from './write-leases.ts'
 
 export interface LeasingInit {
   readonly env: Env
@@ -17,19 +18,28 @@ export interface LeasingInit {
 
 export class Leasing {
   readonly leases: ReadLeases
+  readonly writing: WriteLeases
   readonly service: Service
   readonly #timer: Timer
 
   constructor({ env, linkOf, links, viewEpoch }: LeasingInit) {
     const termAt = (partition: Partition): LeaseTerm | null => termOf(linkOf(partition))
     this.leases = new ReadLeases({ clock: env.clock, termAt, viewEpoch })
+    this.writing = new WriteLeases({
+      asking: ino => this.leases.asking(partitionOfIno(ino)),
+      nowMs: () => this.leases.nowMs(),
+      viewEpoch,
+    })
     this.service = {
       recallLeases: async ({ body }) => {
+        const gaveBack = this.writing.recall(body.inodes)
         await this.leases.recall(body)
+        gaveBack()
         return { body: {}, payload: [] }
       },
     }
     this.#timer = env.timers.every(leaseRenewalMs, () => {
+      this.writing.useTerms()
       for (const link of links()) link.renewLeases()
     })
   }

@@ -63,7 +63,7 @@ export function retryDelayMs(attempt: number, random: Random): number {
 }
 
 /**
- * The error as `query` and `mutate` throw it. STALE_WRITE is answered by writing again (fs/write.ts), MISPLACED
+ * The error as `query` and `mutate` throw it. STALE_WRITE is answered by writing again (fs/write-through.ts), MISPLACED
  * by asking where the name is (fs/shards.ts).
  */
 export function finalError(error: unknown, operation: string, server: string): Error {

@@ -20,8 +20,8 @@ import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
 import { handleOf } from './open-handle.ts'
 import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
 import { sumOf } from './statfs.ts'
-import { holdingSpace, inTurn, untilUndisturbed } from './write.ts'
 import { baseOf, commit, giveBack, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
+import { holdingSpace, inTurn, untilUndisturbed } from './write-through.ts'
 
 export interface Allocation extends AllocateOptions {
   readonly mode: AllocateMode

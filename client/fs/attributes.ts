@@ -30,11 +30,13 @@ export async function setattr(
   const inode = context.inodes.get(ino)
   if (size === undefined || inode === undefined) return change(context, ino, changes)
   // A write of this client that is half done would otherwise find its blocks cut and start again.
+  inode.changing++
   await inode.turns.enter(false)
   try {
     return await change(context, ino, changes)
   } finally {
     inode.turns.leave(false)
+    inode.changing--
   }
 }
 

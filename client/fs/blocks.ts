@@ -4,6 +4,7 @@ import { chunkBytes } from '../../network/limits.ts'
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import type { Flushing } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Payload } from '../cluster/contract.ts'
 import type { Context } from './context.ts'
@@ -62,13 +63,14 @@ export async function writeExtent(
   data: Payload,
   notAfterMs: number,
   space: SpaceHold,
+  flushing: Flushing = {},
 ): Promise<void> {
   const { ino, generation } = attributes
   const { block, offset } = extent
   const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
   const checksums = checksumsOf(data, offset, chunkBytes)
   const bounded = space.left === Infinity ? {} : { mayTake: space.left }
-  const request = { ino, generation, block, offset, checksums, ...bounded }
+  const request = { ino, generation, block, offset, checksums, ...bounded, ...flushing }
   const { cluster } = context
   const latestMs = Math.min(notAfterMs, space.notAfterMs)
   const { body, boot } = await cluster.mutate('writeBlock', partition, request, data, latestMs)

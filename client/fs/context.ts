@@ -1,5 +1,6 @@
 /** What the families of operations of one mounted volume share. */
 import type { Attributes } from '../../network/wire/attributes.ts'
+import type { Ino } from '../../network/wire/ids.ts'
 import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
@@ -10,6 +11,7 @@ import { ReadAheadBudget } from '../cache/read-ahead.ts'
 import { ShardMaps } from '../cache/shard-maps.ts'
 import { SpaceShares } from '../cache/space-shares.ts'
 import { SyncedChanges } from '../cache/synced-changes.ts'
+import { WritesBehind } from '../cache/writes-behind.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import type { OpenHandle } from './open-handle.ts'
 
@@ -24,6 +26,7 @@ export interface Context {
   readonly shards: ShardMaps
   readonly names: KnownNames
   readonly readAhead: ReadAheadBudget
+  readonly behind: WritesBehind
   /** Number of the next hold of space: no two of one client have the same. */
   readonly holds: { next: number }
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
@@ -52,9 +55,17 @@ export function changedHere(context: Context, attributes: Attributes, previous: 
 function sharedOf(cluster: Cluster): Shared {
   const known = sharedByCluster.get(cluster)
   if (known !== undefined) return known
+  const inodes = new OpenInodes()
+  const behind = new WritesBehind(cluster.env.timers)
+  // What was written under a lease that ended before is not what is called back, and may never get there.
+  const isOfLease = (ino: Ino) => inodes.get(ino)?.behindTerm === cluster.writing.termOf(ino)
+  cluster.leases.onRecall(async recalled => {
+    if (behind.isEmpty) return
+    await Promise.all(recalled.inodes.filter(isOfLease).map(ino => behind.settled(ino)))
+  })
   const shared = {
     cluster,
-    inodes: new OpenInodes(),
+    inodes,
     dirty: new DirtyPartitions(),
     synced: new SyncedChanges(),
     accesses: new AccessTimes(cluster),
@@ -63,6 +74,7 @@ function sharedOf(cluster: Cluster): Shared {
     shards: new ShardMaps(cluster.partitionCount),
     names: new KnownNames(),
     readAhead: new ReadAheadBudget(),
+    behind,
     holds: { next: 1 },
   }
   sharedByCluster.set(cluster, shared)

@@ -125,7 +125,7 @@ export interface FileSystem {
   readonly root: Ino
   /** How long may a surface keep what it was told? See cache/contract.ts. */
   readonly cache: CacheAuthority
-  /** No data is written behind: surfaces need not call `flush`, as fsync has its errors to report, too. */
+  /** What is left when a file is closed is told by `settle`: surfaces need not call `flush`, as fsync has its errors to report, too. */
   readonly writesThrough?: boolean
   /**
    * Access control lists are kept in step with modes and handed down to what is made, and file capabilities
@@ -192,7 +192,10 @@ export interface FileSystem {
     length: number,
     options?: ReadOptions,
   ): Promise<readonly Uint8Array[]>
-  /** All of it is on the servers when this resolves. `data` must not change until then. */
+  /**
+   * Everybody sees it when this resolves; it may get to the servers a moment later, by `settle` or `fsync` at the latest,
+   * which tell of it when it does not, unless the next `write` does. `data` must not change until then.
+   */
   write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
   /**
    * fallocate(2). Space that was allocated is there for later writes; a hole gives back the space of the
@@ -226,7 +229,12 @@ export interface FileSystem {
    * @param file the open file that asks: each is told once of what a server's loss of power took.
    */
   fsync(ino: Ino, file?: OpenFile): Promise<void>
-  /** Errors of data written behind, at close(2). */
+  /**
+   * At close(2): what was written behind is on the servers when this resolves, or it says why not; null when there is nothing
+   * to wait for.
+   */
+  settle?(file: OpenFile): Promise<void> | null
+  /** `settle`, and what a server's loss of power is known to have taken. */
   flush(file: OpenFile): Promise<void>
   release(file: OpenFile): void
 

@@ -18,8 +18,9 @@ import type { CopyOptions, OpenFile } from './contract.ts'
 import { handleOf, type OpenHandle } from './open-handle.ts'
 import { read } from './read.ts'
 import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
-import { holdingSpace, inTurn, untilUndisturbed, write } from './write.ts'
+import { write } from './write.ts'
 import { commit, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
+import { holdingSpace, inTurn, untilUndisturbed } from './write-through.ts'
 
 export interface CopyRange extends CopyOptions {
   readonly from: number

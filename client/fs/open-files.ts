@@ -4,6 +4,7 @@ import { maxCreateRedos } from '../../network/limits.ts'
 import { type Attributes, fileType, isRegular } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
 import type { MutationOf } from '../cluster/contract.ts'
 import { isGone, setattr } from './attributes.ts'
 import type { Context } from './context.ts'
@@ -24,7 +25,10 @@ export async function open(
   const { cluster } = context
   const request = { ino, truncate: options.truncate, wantData: !options.truncate }
   const home = partitionOfIno(ino)
-  const { body, payload, boot } = await cluster.mutate('open', home, request)
+  await context.behind.settled(ino)
+  const { body, payload, boot } = await cluster.writing.during(ino, () =>
+    cluster.mutate('open', home, request),
+  )
   if (options.truncate) context.dirty.mark(ino, home, boot)
   const handle = handOut(context, body.attributes)
   handle.inode.limited = body.limited === true
@@ -151,7 +155,10 @@ async function openExisting(
 ): Promise<Opened> {
   try {
     if (!isRegular(found.mode)) throw new PosixError('EEXIST', 'not a regular file')
-    const attributes = truncate ? await setattr(context, found.ino, { size: 0 }) : found
+    await context.behind.settled(found.ino)
+    const attributes = truncate
+      ? await setattr(context, found.ino, { size: 0 })
+      : context.inodes.learn(found)
     return { file: handOut(context, attributes), attributes }
   } catch (error) {
     context.cluster.opens.release(found.ino)
@@ -166,8 +173,16 @@ export function release(context: Context, file: OpenFile): void {
   handle.heardFrom(context.pages)
   context.handles.delete(handle)
   releaseLocks(context, handle)
-  context.inodes.release(inode)
-  context.cluster.opens.release(inode.ino)
+  // Of pages that programs had mapped: they come after the last close.
+  const left = context.behind.settled(inode.ino)
+  if (left === null) released(context, inode)
+  else void left.then(() => released(context, inode))
+}
+
+function released({ inodes, cluster }: Context, inode: OpenInode): void {
+  inodes.release(inode)
+  if (inode.handles === 0) cluster.writing.forget(inode.ino)
+  cluster.opens.release(inode.ino)
 }
 
 function handOut(context: Context, attributes: Attributes): OpenHandle {

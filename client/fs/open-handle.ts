@@ -21,6 +21,7 @@ export class OpenHandle implements OpenFile {
   readonly #inode: OpenInode
   #released = false
   #lossesTold: number
+  #failuresTold: number
 
   constructor(
     inode: OpenInode,
@@ -35,10 +36,11 @@ export class OpenHandle implements OpenFile {
     this.ahead = new ReadAhead(budget, inode.fetched)
     this.#inode = inode
     this.#lossesTold = inode.losses
+    this.#failuresTold = inode.failures
   }
 
   get size(): number {
-    return this.#inode.attributes.size
+    return Math.max(this.#inode.attributes.size, this.#inode.behindEnd)
   }
 
   /** @throws PosixError EBADF after release, ESTALE when the inode is gone. */
@@ -70,6 +72,15 @@ export class OpenHandle implements OpenFile {
     const news = losses > this.#lossesTold
     this.#lossesTold = losses
     return news
+  }
+
+  /** @throws PosixError what something that was written behind has failed with, of which this open file was not told yet. */
+  assertWritten(): void {
+    const { ino, failures, failure } = this.#inode
+    if (failures === this.#failuresTold) return
+    this.#failuresTold = failures
+    const code = failure instanceof PosixError ? failure.code : 'EIO'
+    throw new PosixError(code, `data written to file ${ino} is lost`, { cause: failure })
   }
 
   /** @returns the inode, the first time; it may be gone. */

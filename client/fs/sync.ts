@@ -18,6 +18,7 @@ import { shardsOf } from './shards.ts'
 
 export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promise<void> {
   const { dirty } = context
+  await context.behind.settled(ino)
   const attributes = await attributesOf(context, ino)
   const visit = dirty.visit(ino)
   const others = await othersOf(context, attributes)
@@ -26,6 +27,7 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
   const lost = dirty.settled(ino, visit, partition => boots.get(partition) ?? null)
   if (lost) context.synced.forget(ino)
   else if (attributes !== null) context.synced.settled(attributes)
+  if (file !== undefined) handleOf(file).assertWritten()
   report(context, ino, file, lost)
 }
 
@@ -94,9 +96,27 @@ async function othersOf(
   return partitionsOfBlocks(blocks, context.cluster.partitionCount)
 }
 
-/** At close(2): what is known to be lost, without asking anybody. */
+/**
+ * At close(2): null when nothing is left that was written behind, or was lost of it without this open file's having been told.
+ * @throws PosixError what it failed with.
+ */
+export function settle(context: Context, file: OpenFile): Promise<void> | null {
+  const handle = handleOf(file)
+  const left = context.behind.settled(handle.ino)
+  if (left !== null) {
+    return left.then(() => {
+      handle.assertWritten()
+      handle.assertThere()
+    })
+  }
+  handle.assertWritten()
+  return null
+}
+
+/** The same, and what is known to be lost otherwise, without asking anybody. */
 export async function flush(context: Context, file: OpenFile): Promise<void> {
   const { cluster, dirty } = context
+  await settle(context, file)
   const { ino } = handleOf(file).inode
   const lost = dirty.takeKnownLoss(ino, partition => cluster.knownBootsOf(partition))
   report(context, ino, file, lost)

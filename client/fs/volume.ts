@@ -1,8 +1,8 @@
 /** One volume as a file system: the families of operations, composed. */
 import { PosixError } from '../../network/errors.ts'
-import { isDirectory } from '../../network/wire/attributes.ts'
+import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
-import type { Name } from '../../network/wire/operations.ts'
+import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { allocate } from './allocate.ts'
 import { getattr, readlink, setattr } from './attributes.ts'
@@ -14,10 +14,11 @@ import { KernelNames } from './kernel-names.ts'
 import { assured, locksOf } from './locks.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, createTemporary, open, release } from './open-files.ts'
+import { handleOf } from './open-handle.ts'
 import { read } from './read.ts'
 import { seek } from './seek.ts'
 import { statfs } from './statfs.ts'
-import { flush, fsync } from './sync.ts'
+import { flush, fsync, settle } from './sync.ts'
 import { write } from './write.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './xattr.ts'
 
@@ -83,7 +84,27 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
   }
 }
 
-function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem {
+/** What was written behind to any of these is told as well. */
+async function toldEntries(
+  { behind, inodes }: Context,
+  entries: readonly DirectoryEntry[],
+): Promise<readonly DirectoryEntry[]> {
+  const written = entries.filter(({ attributes }) => attributes !== null)
+  await Promise.all(written.map(({ ino }) => behind.settled(ino)))
+  return entries.map(entry =>
+    entry.attributes === null ? entry : { ...entry, attributes: inodes.learn(entry.attributes) },
+  )
+}
+
+type FileOperations = Pick<
+  FileSystem,
+  'read' | 'write' | 'allocate' | 'copyRange' | 'seek' | 'fsync' | 'settle' | 'flush' | 'release'
+>
+
+/** What is done with open files. */
+function fileOperationsOf(context: Context): FileOperations {
+  const { behind } = context
+  const settled = settledOf(context)
   /** As long as the file's locks are held: before and after. */
   const underLocks = <T>(file: OpenFile, step: () => Promise<T>): Promise<T> => {
     const sure = assured(context, file)
@@ -94,13 +115,56 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
     })
   }
   return {
+    read: async (file, offset, length, options) => {
+      const { inode } = handleOf(file)
+      const before = behind.settledFor(inode.ino, inode.attributes.size, offset, length)
+      if (before !== null) await before
+      return await underLocks(file, () => read(context, file, offset, length, options))
+    },
+    write: (file, offset, data, options) =>
+      underLocks(file, () => write(context, file, offset, data, options)),
+    allocate: (file, mode, offset, length, options) =>
+      settled(file.ino, () =>
+        underLocks(file, () => allocate(context, file, { mode, offset, length, ...options })),
+      ),
+    copyRange: (source, target, range, options) => {
+      const copy = () =>
+        underLocks(source, () =>
+          underLocks(target, () => copyRange(context, source, target, { ...range, ...options })),
+        )
+      return settled(source.ino, () => settled(target.ino, copy))
+    },
+    seek: (file, wanted, offset) => settled(file.ino, () => seek(context, file, wanted, offset)),
+    fsync: (ino, file) => fsync(context, ino, file),
+    settle: file => settle(context, file),
+    flush: file => flush(context, file),
+    release: file => release(context, file),
+  }
+}
+
+/** Runs the step after what was written behind to the inode. */
+function settledOf({ behind }: Context): <T>(ino: Ino, step: () => Promise<T>) => Promise<T> {
+  return (ino, step) => {
+    const left = behind.settled(ino)
+    return left === null ? step() : left.then(step)
+  }
+}
+
+function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem {
+  const { behind } = context
+  const settled = settledOf(context)
+  const told = (attributes: Attributes): Attributes | Promise<Attributes> => {
+    const left = behind.settled(attributes.ino)
+    return left === null ? attributes : left.then(() => context.inodes.learn(attributes))
+  }
+  return {
     root,
     cache: cacheOf(context, isSole),
     writesThrough: true,
     keepsAcls: true,
-    lookup: (parent, name) => lookup(context, parent, name),
-    getattr: ino => getattr(context, ino),
-    setattr: (ino, changes) => setattr(context, ino, changes),
+    lookup: (parent, name) => lookup(context, parent, name).then(told),
+    getattr: ino => settled(ino, () => getattr(context, ino)),
+    setattr: (ino, changes) => settled(ino, () => setattr(context, ino, changes)),
     readlink: ino => readlink(context, ino),
     create: (parent, name, mode, caller, options) =>
       create(context, parent, name, mode, caller, options),
@@ -108,7 +172,7 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
       createTemporary(context, parent, mode, caller, options),
     mknod: (parent, name, mode, rdev, caller) => mknod(context, parent, name, mode, rdev, caller),
     symlink: (parent, name, target, caller) => symlink(context, parent, name, target, caller),
-    link: (ino, parent, name) => link(context, ino, parent, name),
+    link: (ino, parent, name) => settled(ino, () => link(context, ino, parent, name)),
     mkdir: (parent, name, mode, caller) => mkdir(context, parent, name, mode, caller),
     unlink: (parent, name) => unlink(context, parent, name),
     rmdir: (parent, name, meant) => rmdir(context, parent, name, meant),
@@ -116,29 +180,19 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
       rename(context, parent, name, newParent, newName, flags, caller, meant),
     open: (ino, options) => open(context, ino, options),
     locks: locksOf(context),
-    read: (file, offset, length, options) =>
-      underLocks(file, () => read(context, file, offset, length, options)),
-    write: (file, offset, data, options) =>
-      underLocks(file, () => write(context, file, offset, data, options)),
-    allocate: (file, mode, offset, length, options) =>
-      underLocks(file, () => allocate(context, file, { mode, offset, length, ...options })),
-    copyRange: (source, target, range, options) =>
-      underLocks(source, () =>
-        underLocks(target, () => copyRange(context, source, target, { ...range, ...options })),
-      ),
-    seek: (file, wanted, offset) => seek(context, file, wanted, offset),
-    fsync: (ino, file) => fsync(context, ino, file),
-    // Writes go through: their errors were reported at the call.
-    flush: file => flush(context, file),
-    release: file => release(context, file),
-    readdir: (ino, cookie, options) => readdir(context, ino, cookie, options),
-    getxattr: (ino, name) => getxattr(context, ino, name),
+    ...fileOperationsOf(context),
+    readdir: async (ino, cookie, options) => {
+      const page = await readdir(context, ino, cookie, options)
+      return behind.isEmpty ? page : { ...page, entries: await toldEntries(context, page.entries) }
+    },
+    getxattr: (ino, name) => settled(ino, () => getxattr(context, ino, name)),
     setxattr: (ino, name, value, flags, options) =>
-      setxattr(context, ino, name, value, flags, options),
-    listxattr: ino => listxattr(context, ino),
-    removexattr: (ino, name) => removexattr(context, ino, name),
+      settled(ino, () => setxattr(context, ino, name, value, flags, options)),
+    listxattr: ino => settled(ino, () => listxattr(context, ino)),
+    removexattr: (ino, name) => settled(ino, () => removexattr(context, ino, name)),
     statfs: () => statfs(context, root),
     close: async () => {
+      await behind.settledAll()
       for (const handle of context.handles) release(context, handle)
     },
   }

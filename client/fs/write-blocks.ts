@@ -1,4 +1,4 @@
-/** The way of blocks: reserve, write them in parallel, commit. One attempt; see write.ts. */
+/** The way of blocks: reserve, write them in parallel, commit. One attempt; see write-through.ts. */
 import { PosixError } from '../../network/errors.ts'
 import {
   appendWritesMs,
@@ -9,7 +9,7 @@ import {
 } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
-import type { CommitWriteRequest } from '../../network/wire/operations.ts'
+import type { CommitWriteRequest, Flushing } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Payload } from '../cluster/contract.ts'
 import { inParallel } from '../cluster/parallel.ts'
@@ -18,7 +18,7 @@ import { bytesIn, type Extent, extentsOf, sliceOf, writeExtent } from './blocks.
 import { type Context, changedHere } from './context.ts'
 import { verifiedInline } from './inline.ts'
 import { mostSpaceOf, mostSpaceOfAppend, type SpaceHold } from './space-hold.ts'
-import type { Writing } from './write.ts'
+import type { Writing } from './write-through.ts'
 
 /** What a write is built on. */
 export interface Base {
@@ -54,11 +54,16 @@ export async function writeBlocks(context: Context, writing: Writing): Promise<v
   const end = offset + data.length
   const ahead = reachAhead(attributes, offset, end)
   const expectedSize = append ? attributes.size : -1
-  return commit(context, inode, base, { end, expectedSize, reach: ahead, killPrivileges, space })
+  const asks = killPrivileges ? {} : inode.asksBehind
+  const committing = { end, expectedSize, reach: ahead, killPrivileges, space, ...asks }
+  return commit(context, inode, base, committing)
 }
 
 /** What `commitWrite` is to do. */
-type Committing = Pick<CommitWriteRequest, 'end' | 'expectedSize' | 'reach' | 'killPrivileges'> & {
+type Committing = Pick<
+  CommitWriteRequest,
+  'end' | 'expectedSize' | 'reach' | 'killPrivileges' | 'behind' | 'flushes'
+> & {
   /** What is held for it ends with it. */
   readonly space?: SpaceHold
 }
@@ -68,7 +73,7 @@ export async function commit(
   context: Context,
   inode: OpenInode,
   { attributes, spilling }: Base,
-  { end, expectedSize, reach, killPrivileges, space }: Committing,
+  { end, expectedSize, reach, killPrivileges, space, behind, flushes }: Committing,
 ): Promise<void> {
   const { ino, generation, cuts } = attributes
   const home = partitionOfIno(ino)
@@ -76,14 +81,22 @@ export async function commit(
   const allocated = inode.takeUntold(generation)
   const where = { ino, end, generation, cuts, spilled, expectedSize, reach }
   const hold = space?.id ?? null
-  const request = { ...where, killPrivileges, allocated, ...(hold === null ? {} : { hold }) }
+  const asks = {
+    ...(hold === null ? {} : { hold }),
+    ...(behind && { behind }),
+    ...(flushes && { flushes }),
+  }
+  const request = { ...where, killPrivileges, allocated, ...asks }
   try {
-    const { leases } = context.cluster
+    const { leases, writing } = context.cluster
     const asked = leases.asking(home)
-    const { body, boot } = await context.cluster.mutate('commitWrite', home, request)
+    const { body, boot } = await writing.during(ino, () =>
+      context.cluster.mutate('commitWrite', home, request),
+    )
     leases.keepChanged(body.attributes, asked, body.leaseMs)
     context.dirty.mark(ino, home, boot)
     changedHere(context, body.attributes, body.previousChange)
+    if (flushes !== undefined) inode.behindChange = body.attributes.change
     inode.learn(body.attributes)
     inode.limited = body.limited === true
     space?.spent()
@@ -119,18 +132,29 @@ export async function tellChanged(
   await commit(context, inode, undisturbed(attributes), sizeKept).catch(() => undefined)
 }
 
-/** Attributes whose reach covers the range, and the inline data if there is any. */
+/**
+ * Attributes whose reach covers the range, and the inline data if there is any. Also made sure of: that nobody has written
+ * behind, before this write began, what would then come over it.
+ */
 export async function baseOf(
   context: Context,
   inode: OpenInode,
   offset: number,
   end: number,
+  flushing: Flushing = {},
 ): Promise<Base> {
   const { attributes } = inode
   const needed = blocksUpTo(end, attributes.blockBytes)
-  if (inode.inBlocks && attributes.reach >= needed)
+  const isCalm = context.cluster.writing.isCalm(inode.ino)
+  if (inode.inBlocks && attributes.reach >= needed && isCalm)
     return { attributes, spilling: null, notAfterMs: Infinity }
-  return reserve(context, inode, Math.max(needed, reachAhead(attributes, offset, end)), false)
+  return reserve(
+    context,
+    inode,
+    Math.max(needed, reachAhead(attributes, offset, end)),
+    false,
+    flushing,
+  )
 }
 
 /** As `baseOf`, with the inode reserved for this append. */
@@ -156,13 +180,13 @@ async function reserve(
   inode: OpenInode,
   reach: number,
   exclusive: boolean,
+  flushing: Flushing = {},
 ): Promise<Base> {
   const { ino } = inode
-  const request = { ino, reach, exclusive }
-  const { body, payload, sentMs } = await context.cluster.mutate(
-    'reserve',
-    partitionOfIno(ino),
-    request,
+  const request = { ino, reach, exclusive, ...flushing }
+  const { cluster } = context
+  const { body, payload, sentMs } = await cluster.writing.during(ino, () =>
+    cluster.mutate('reserve', partitionOfIno(ino), request),
   )
   const notAfterMs = exclusive || body.inline ? sentMs + appendWritesMs : Infinity
   const { attributes } = body
@@ -230,7 +254,11 @@ function overlay(lower: Payload, offset: number, upper: Payload): Uint8Array[] {
  * How far a file that grows from its end on should be reserved: as far again as it is long, within
  * bounds, in steps that spare most writes the request. 0 where nothing is to be gained.
  */
-function reachAhead({ size, reach, blockBytes }: Attributes, offset: number, end: number): number {
+export function reachAhead(
+  { size, reach, blockBytes }: Attributes,
+  offset: number,
+  end: number,
+): number {
   const needed = blocksUpTo(end, blockBytes)
   if (offset !== size || needed <= 1) return 0
   const ahead = Math.min(needed, reserveAheadBlocks)

@@ -121,21 +121,22 @@ export function flush(session: Session, request: Request): Promise<void> | undef
   const { fileSystem } = session
   const file = session.handles.file(request.u64(0))
   const unlocked = fileSystem.locks?.closed(file, request.i64(16)) ?? null
-  // Of a loss fsync tells: a copy of the descriptor may be closed by who does not look.
-  if (unlocked === null && fileSystem.writesThrough === true) {
+  // Of a loss of power fsync tells: a copy of the descriptor may be closed by who does not look.
+  const settled = fileSystem.settle?.(file) ?? null
+  if (unlocked === null && settled === null && fileSystem.writesThrough === true) {
     session.done(request)
     return
   }
-  return flushLater(session, request, file, unlocked)
+  return flushLater(session, request, file, [unlocked, settled])
 }
 
 async function flushLater(
   session: Session,
   request: Request,
   file: OpenFile,
-  unlocked: Promise<void> | null,
+  before: readonly (Promise<void> | null)[],
 ): Promise<void> {
-  await unlocked
+  await Promise.all(before)
   if (session.fileSystem.writesThrough !== true) await session.fileSystem.flush(file)
   session.done(request)
 }

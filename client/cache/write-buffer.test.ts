@@ -1,0 +1,91 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { maxBehindPieces } from '../../network/limits.ts'
+import { type Piece, WriteBuffer } from './write-buffer.ts'
+
+const blockBytes = 64
+const bytes = (text: string) => Buffer.from(text)
+const told = (pieces: readonly Piece[]) =>
+  pieces.map(({ offset, data }) => [offset, Buffer.from(data).toString()])
+
+test('what touches is joined, what lies over it counts, and pieces keep apart from other blocks', t => {
+  const buffer = new WriteBuffer(blockBytes)
+  buffer.add(10, bytes('aaaa'))
+  buffer.add(14, bytes('bb'))
+  buffer.add(8, bytes('cc'))
+  buffer.add(11, bytes('dd'))
+  buffer.add(30, bytes('e'))
+  buffer.add(62, bytes('ffff'))
+  t.is(buffer.bytes, 8 + 1 + 4)
+  t.is(buffer.end, 66)
+  t.deepEqual(told(buffer.take('all')), [
+    [8, 'ccaddabb'],
+    [30, 'e'],
+    [62, 'ff'],
+    [64, 'ff'],
+  ])
+  t.is(buffer.bytes, 0)
+  t.is(buffer.end, 0)
+})
+
+test('whole blocks are due, and are taken without what is not whole', t => {
+  const buffer = new WriteBuffer(blockBytes)
+  buffer.add(0, Buffer.alloc(blockBytes - 1, 'a'))
+  t.false(buffer.isDue)
+  t.deepEqual(buffer.take('whole'), [])
+  buffer.add(blockBytes - 1, bytes('bcd'))
+  t.true(buffer.isDue)
+  const [whole, ...others] = buffer.take('whole')
+  t.is(whole!.data.length, blockBytes)
+  t.deepEqual(others, [])
+  t.false(buffer.isDue)
+  t.deepEqual(told(buffer.take('all')), [[blockBytes, 'cd']])
+})
+
+test('many pieces are due, though none is whole', t => {
+  const buffer = new WriteBuffer(blockBytes)
+  for (let index = 0; index < maxBehindPieces; index++) {
+    t.false(buffer.isDue)
+    buffer.add(2 * index, bytes('a'))
+  }
+  t.true(buffer.isDue)
+  t.is(buffer.take('whole').length, maxBehindPieces)
+  t.false(buffer.isDue)
+})
+
+test('it holds what was written last, and knows what it has', t => {
+  const write = fc.record({
+    offset: fc.nat({ max: 300 }),
+    length: fc.integer({ min: 1, max: 150 }),
+  })
+  fc.assert(
+    fc.property(fc.array(write, { maxLength: 40 }), fc.nat({ max: 39 }), (writes, takenAt) => {
+      const buffer = new WriteBuffer(blockBytes)
+      const file = new Map<number, number>()
+      const servers = new Map<number, number>()
+      const isWhole = new Set<number>()
+      const take = (what: 'whole' | 'all') => {
+        for (const { offset, data } of buffer.take(what)) {
+          for (const [index, byte] of data.entries()) servers.set(offset + index, byte)
+          isWhole.add(data.length)
+        }
+      }
+      for (const [index, { offset, length }] of writes.entries()) {
+        const data = Buffer.alloc(length, index + 1)
+        buffer.add(offset, data)
+        data.fill(0)
+        for (let at = offset; at < offset + length; at++) file.set(at, index + 1)
+        if (!buffer.overlaps(offset + length - 1, 5)) throw new Error('it does not know')
+        if (index === takenAt) take('whole')
+      }
+      if (isWhole.size > 1) throw new Error('not only whole blocks')
+      let left = 0
+      for (const at of file.keys()) if (servers.get(at) !== file.get(at)) left++
+      if (left > buffer.bytes) throw new Error('fewer than there are')
+      take('all')
+      if (buffer.bytes !== 0 || buffer.isDue) throw new Error('not all')
+      for (const [at, byte] of file) if (servers.get(at) !== byte) throw new Error(`at ${at}`)
+    }),
+  )
+  t.pass()
+})

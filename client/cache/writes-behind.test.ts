@@ -1,0 +1,134 @@
+import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import {
+  behindFileBytes,
+  behindMs,
+  behindTotalBytes,
+  maxBehindWriteBytes,
+} from '../../network/limits.ts'
+import type { Piece } from './write-buffer.ts'
+import { WritesBehind } from './writes-behind.ts'
+
+const blockBytes = 1024 * 1024
+const block = Buffer.alloc(blockBytes)
+const surface = {}
+
+function setUp() {
+  const env = new SimulatedEnv({ seed: 1 })
+  const behind = new WritesBehind(env.timers)
+  const sent: { pieces: readonly Piece[]; arrived: () => void }[] = []
+  const sender = {
+    surface,
+    blockBytes,
+    send: (pieces: readonly Piece[]) =>
+      new Promise<void>(resolve => {
+        sent.push({ pieces, arrived: resolve })
+      }),
+  }
+  const add = (offset: number, data: Uint8Array, ino = 1) =>
+    behind.add(ino, offset, data, () => sender)
+  const isOver = async (promise: Promise<unknown> | null) => {
+    let over = promise === null
+    void promise?.then(() => {
+      over = true
+    })
+    await env.advance(0)
+    return over
+  }
+  return { env, behind, sent, add, isOver }
+}
+
+test('what was written is sent a moment later, once', async t => {
+  const { env, behind, sent, add, isOver } = setUp()
+  add(0, Buffer.from('ab'))
+  add(2, Buffer.from('c'))
+  await env.advance(behindMs - 1)
+  t.is(sent.length, 0)
+  await env.advance(1)
+  t.is(sent.length, 1)
+  t.is(`${sent[0]!.pieces[0]!.data}`, 'abc')
+  t.is(behind.endOf(1), 3)
+  const left = behind.settled(1)
+  t.false(await isOver(left))
+  sent[0]!.arrived()
+  t.true(await isOver(left))
+  t.is(behind.settled(1), null)
+  t.true(behind.isEmpty)
+})
+
+test('whole blocks leave at once, one flush after the other, and all that was there is waited for', async t => {
+  const { behind, sent, add, isOver } = setUp()
+  add(0, block)
+  add(blockBytes, block)
+  add(2 * blockBytes, Buffer.from('rest'))
+  t.is(sent.length, 1)
+  t.is(sent[0]!.pieces.length, 1)
+  const left = behind.settled(1)
+  add(0, Buffer.from('later'))
+  sent[0]!.arrived()
+  t.false(await isOver(left))
+  t.is(sent.length, 2)
+  t.is(sent[1]!.pieces.length, 3, 'what came meanwhile goes along')
+  sent[1]!.arrived()
+  t.true(await isOver(left))
+  t.true(behind.isEmpty)
+})
+
+test('when whole blocks were all there was, nothing is left', async t => {
+  const { behind, sent, add, isOver } = setUp()
+  add(0, block)
+  const left = behind.settled(1)
+  sent[0]!.arrived()
+  t.true(await isOver(left))
+  t.is(sent.length, 1)
+  t.true(behind.isEmpty)
+  add(0, Buffer.from('x'))
+  t.false(await isOver(behind.settled(1)))
+  t.is(sent.length, 2)
+})
+
+test('a read waits for what it would miss, and for nothing else', async t => {
+  const { env, behind, sent, add } = setUp()
+  add(100, Buffer.from('abc'))
+  t.is(behind.settledFor(1, 1000, 0, 100), null)
+  t.is(behind.settledFor(1, 1000, 103, 100), null)
+  t.is(behind.settledFor(2, 1000, 100, 100), null)
+  await env.advance(behindMs)
+  t.is(sent.length, 1)
+  t.not(behind.settledFor(1, 1000, 102, 100), null, 'also of what is on its way')
+  t.not(behind.settledFor(1, 1000, 1000, 1), null, 'where the end may be another')
+})
+
+test('a writer waits for room in its file, and writes through where others have all of it', async t => {
+  const { behind, sent, add, isOver } = setUp()
+  const fill = (ino: number) => {
+    for (let at = 0; at < behindFileBytes; at += blockBytes) add(at, block, ino)
+  }
+  t.is(behind.room(1, 1, surface), null)
+  fill(1)
+  const room = behind.room(1, 1, surface)
+  t.true(room instanceof Promise)
+  sent[0]!.arrived()
+  t.true(await isOver(room as Promise<void>))
+  t.is(behind.room(1, 1, surface), null)
+  for (let ino = 2; ino <= behindTotalBytes / behindFileBytes; ino++) fill(ino)
+  t.is(behind.room(99, maxBehindWriteBytes, surface), null, 'what has arrived left room')
+  add(behindFileBytes, block, 1)
+  t.is(behind.room(99, maxBehindWriteBytes, surface), false)
+})
+
+test('long writes are not taken', t => {
+  const { behind } = setUp()
+  t.is(behind.room(1, maxBehindWriteBytes, surface), null)
+  t.is(behind.room(1, maxBehindWriteBytes + 1, surface), false)
+})
+
+test('what came by another surface goes first', async t => {
+  const { behind, sent, add, isOver } = setUp()
+  add(0, Buffer.from('x'))
+  const room = behind.room(1, 1, {})
+  t.false(await isOver(room as Promise<void>))
+  sent[0]!.arrived()
+  t.true(await isOver(room as Promise<void>))
+  t.is(behind.room(1, 1, {}), null)
+})

@@ -1,0 +1,185 @@
+/**
+ * Files that have something to be sent which was written to them (fs/write-behind.ts says when that may be): joined to whole
+ * blocks, and sent a moment later.
+ *
+ * 1. Of one file one flush is on its way at a time, with all that is to go: so what was written later comes later.
+ * 2. There is a bound for each file, and for all of them.
+ */
+import type { Timers } from '../../network/env/env.ts'
+import {
+  behindFileBytes,
+  behindMs,
+  behindTotalBytes,
+  maxBehindWriteBytes,
+} from '../../network/limits.ts'
+import type { Ino } from '../../network/wire/ids.ts'
+import { endOfPieces, type Piece, WriteBuffer } from './write-buffer.ts'
+
+/** Of a file with something to be sent: on whose behalf, and how. Never throws. */
+export interface Sender {
+  /** Of the surface that it was written through. */
+  readonly surface: object
+  readonly blockBytes: number
+  send(pieces: readonly Piece[]): Promise<void>
+}
+
+/** null when nothing is left to be sent; else resolves when what there is now is on the servers, or lost. */
+export type Left = Promise<void> | null
+
+export class WritesBehind {
+  readonly #timers: Timers
+  readonly #files = new Map<Ino, FileBehind>()
+  #bytes = 0
+
+  constructor(timers: Timers) {
+    this.#timers = timers
+  }
+
+  get isEmpty(): boolean {
+    return this.#files.size === 0
+  }
+
+  /** Behind the last byte of the inode that is to be sent; 0 for none. */
+  endOf(ino: Ino): number {
+    return this.#files.get(ino)?.end ?? 0
+  }
+
+  /** null when there is room for so many bytes; else resolves when there may be. `false`: never. */
+  room(ino: Ino, bytes: number, surface: object): Left | false {
+    const file = this.#files.get(ino)
+    if (bytes > maxBehindWriteBytes) return false
+    // What a surface keeps is true only of what went through it.
+    if (file !== undefined && file.surface !== surface) return file.settled()
+    const held = file?.bytes ?? 0
+    if (held + bytes <= behindFileBytes && this.#bytes + bytes <= behindTotalBytes) return null
+    return file === undefined ? false : file.next()
+  }
+
+  /** The data is copied. @param senderOf is asked for a file that has nothing to be sent yet. */
+  add(ino: Ino, offset: number, data: Uint8Array, senderOf: () => Sender): void {
+    const file = this.#files.get(ino) ?? this.#begin(ino, senderOf())
+    const before = file.bytes
+    file.add(offset, data)
+    this.#bytes += file.bytes - before
+  }
+
+  settled(ino: Ino): Left {
+    return this.#files.get(ino)?.settled() ?? null
+  }
+
+  /** As `settled`, where servers that are asked for this range, of a file of that size, would miss something. */
+  settledFor(ino: Ino, size: number, offset: number, length: number): Left {
+    const file = this.#files.get(ino)
+    if (file === undefined) return null
+    return offset + length > size || file.overlaps(offset, length) ? file.settled() : null
+  }
+
+  async settledAll(): Promise<void> {
+    await Promise.all([...this.#files.values()].map(file => file.settled()))
+  }
+
+  #begin(ino: Ino, sender: Sender): FileBehind {
+    const file: FileBehind = new FileBehind(this.#timers, sender, bytes => {
+      this.#bytes -= bytes
+      if (file.isEmpty) this.#files.delete(ino)
+    })
+    this.#files.set(ino, file)
+    return file
+  }
+}
+
+class FileBehind {
+  readonly #timers: Timers
+  readonly #sender: Sender
+  readonly #sent: (bytes: number) => void
+  readonly #buffer: WriteBuffer
+  #sending: readonly Piece[] = []
+  #sendingBytes = 0
+  #flush: Promise<void> | null = null
+  /** Who waits for all that is there. */
+  #waiting = 0
+  /** How often something was added; and how much of that had been when the last flush of all that was done began. */
+  #added = 0
+  #flushed = 0
+  #isScheduled = false
+
+  /** @param sent so many bytes are done with. */
+  constructor(timers: Timers, sender: Sender, sent: (bytes: number) => void) {
+    this.#timers = timers
+    this.#sender = sender
+    this.#sent = sent
+    this.#buffer = new WriteBuffer(sender.blockBytes)
+  }
+
+  get surface(): object {
+    return this.#sender.surface
+  }
+
+  get isEmpty(): boolean {
+    return this.#buffer.bytes === 0 && this.#flush === null
+  }
+
+  get bytes(): number {
+    return this.#buffer.bytes + this.#sendingBytes
+  }
+
+  get end(): number {
+    return Math.max(this.#buffer.end, endOfPieces(this.#sending))
+  }
+
+  overlaps(offset: number, length: number): boolean {
+    const isIn = (piece: Piece): boolean =>
+      piece.offset < offset + length && offset < piece.offset + piece.data.length
+    return this.#buffer.overlaps(offset, length) || this.#sending.some(isIn)
+  }
+
+  add(offset: number, data: Uint8Array): void {
+    this.#buffer.add(offset, data)
+    this.#added++
+    if (this.#buffer.isDue) this.#begin('whole')
+    else this.#schedule()
+  }
+
+  /** Resolves when some of it has been sent. */
+  next(): Promise<void> {
+    return this.#begin('all')
+  }
+
+  async settled(): Promise<void> {
+    const added = this.#added
+    this.#waiting++
+    while (this.#flushed < added) await this.#begin('all')
+    this.#waiting--
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#timers.after(behindMs, () => {
+      this.#isScheduled = false
+      if (this.#buffer.bytes > 0) void this.#begin('all')
+    })
+  }
+
+  #begin(what: 'whole' | 'all'): Promise<void> {
+    this.#flush ??= this.#run(what)
+    return this.#flush
+  }
+
+  async #run(what: 'whole' | 'all'): Promise<void> {
+    const added = this.#added
+    this.#sending = this.#buffer.take(what)
+    const isAll = this.#buffer.bytes === 0
+    for (const { data } of this.#sending) this.#sendingBytes += data.length
+    await this.#sender.send(this.#sending)
+    if (isAll) this.#flushed = added
+    const bytes = this.#sendingBytes
+    this.#sending = []
+    this.#sendingBytes = 0
+    this.#flush = null
+    if (this.#waiting > 0 && this.#flushed < this.#added) void this.#begin('all')
+    else if (this.#buffer.isDue) void this.#begin('whole')
+    else if (this.#buffer.bytes > 0) this.#schedule()
+    this.#sent(bytes)
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Writing behind: a file that this client alone works on (a write lease) takes what is written to it at once.
+ *
+ * 1. Nobody sees that: others that look at the inode have the lease called back, which is answered when all of it is on the
+ *    servers; whoever asks through this client has it sent first (`WritesBehind.settled`).
+ * 2. Blocks are sent only while the lease holds. What is left when it has ended unheard is sent when it was granted again
+ *    and nobody has changed the file since; else it is lost.
+ * 3. What is lost is told to each open file once (`OpenHandle.assertWritten`), and the file is written through for a while.
+ */
+import { ClusterError, PosixError } from '../../network/errors.ts'
+import {
+  behindErrorRestMs,
+  behindResumeMs,
+  chunkBytes,
+  maxFileBytes,
+  operationDeadlineMs,
+} from '../../network/limits.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
+import type { Piece } from '../cache/write-buffer.ts'
+import type { Sender } from '../cache/writes-behind.ts'
+import { isStaleWrite } from '../cluster/retry.ts'
+import { getattr } from './attributes.ts'
+import type { Context } from './context.ts'
+import { writePieces } from './write-pieces.ts'
+import { inTurnBehind } from './write-through.ts'
+
+/**
+ * Takes what was written, if the file may be written behind: then the write is done.
+ * @param offset null: at the end.
+ * @returns whether it was taken; a promise of that where there is no room now.
+ * @throws PosixError EFBIG
+ */
+export function takeBehind(
+  context: Context,
+  inode: OpenInode,
+  offset: number | null,
+  data: Uint8Array,
+): boolean | Promise<boolean> {
+  const { behind, pages } = context
+  const { ino } = inode
+  if (!mayWriteBehind(context, inode)) return false
+  // Where the file will end by then is not known.
+  if (offset === null && inode.changing > 0) return false
+  const term = context.cluster.writing.termOf(ino)
+  // What is left of another term has yet to find out whether it may be sent.
+  const before = term === inode.behindTerm ? null : behind.settled(ino)
+  const room = before ?? behind.room(ino, data.length, pages)
+  if (room === false) return false
+  if (room !== null) return room.then(() => takeBehind(context, inode, offset, data))
+  const at = offset ?? Math.max(inode.attributes.size, behind.endOf(ino))
+  if (at + data.length > maxFileBytes) throw new PosixError('EFBIG')
+  inode.behindTerm = term
+  inode.behindChange = inode.attributes.change
+  inode.behindEnd = Math.max(inode.behindEnd, at + data.length)
+  behind.add(ino, at, data, () => senderOf(context, inode))
+  return true
+}
+
+function mayWriteBehind({ cluster }: Context, inode: OpenInode): boolean {
+  if (inode.limited || inode.gone || !cluster.writing.mayWrite(inode.ino)) return false
+  return inode.throughUntilMs <= cluster.env.clock.monotonicMs()
+}
+
+function senderOf(context: Context, inode: OpenInode): Sender {
+  return {
+    surface: context.pages,
+    blockBytes: inode.attributes.blockBytes,
+    send: async pieces => {
+      try {
+        await inTurnBehind(context, inode, false, () => sendOrSpare(context, inode, pieces))
+      } catch (error) {
+        inode.failed(error, restsUntilMs(context))
+        context.pages.forget(inode.ino)
+      }
+    },
+  }
+}
+
+function restsUntilMs({ cluster }: Context): number {
+  return cluster.env.clock.monotonicMs() + behindErrorRestMs
+}
+
+/**
+ * Data that is written over takes space until it is indexed: where there is too little for all of it at a time, it goes
+ * chunk by chunk.
+ * @throws PosixError
+ */
+async function sendOrSpare(
+  context: Context,
+  inode: OpenInode,
+  pieces: readonly Piece[],
+): Promise<void> {
+  try {
+    await send(context, inode, pieces)
+  } catch (error) {
+    if (!(error instanceof PosixError && error.code === 'ENOSPC')) throw error
+    inode.throughUntilMs = restsUntilMs(context)
+    for (const piece of pieces) {
+      for (const part of chunksOf(piece)) await send(context, inode, [part])
+    }
+  }
+}
+
+function* chunksOf({ offset, data }: Piece): Generator<Piece> {
+  for (let at = 0; at < data.length; ) {
+    const end = Math.min(data.length, at + chunkBytes - ((offset + at) % chunkBytes))
+    yield { offset: offset + at, data: data.subarray(at, end) }
+    at = end
+  }
+}
+
+/** @throws PosixError */
+async function send(context: Context, inode: OpenInode, pieces: readonly Piece[]): Promise<void> {
+  const { env } = context.cluster
+  const lateMs = env.clock.monotonicMs() + operationDeadlineMs
+  for (;;) {
+    const untilMs = untilMsOf(context, inode)
+    if (untilMs <= env.clock.monotonicMs()) {
+      await resume(context, inode, lateMs)
+      continue
+    }
+    try {
+      await writePieces(context, inode, pieces, untilMs)
+      return
+    } catch (error) {
+      if (!isStaleWrite(error)) throw error
+      if (env.clock.monotonicMs() > lateMs) {
+        const text = `the lease of file ${inode.ino} ended again and again`
+        throw new PosixError('EIO', text, { cause: error })
+      }
+      await lookAgain(context, inode)
+    }
+  }
+}
+
+/** Until when it may be sent; in the past where the lease has ended. */
+function untilMsOf({ cluster: { writing } }: Context, { ino, behindTerm }: OpenInode): number {
+  return writing.termOf(ino) === behindTerm ? writing.writesUntilMs(ino) : Number.NEGATIVE_INFINITY
+}
+
+/** As long as the lease holds, what has changed was changed by this client. */
+async function lookAgain(context: Context, inode: OpenInode): Promise<void> {
+  const { env } = context.cluster
+  await env.timers.sleep(1)
+  const { change } = await getattr(context, inode.ino)
+  if (untilMsOf(context, inode) > env.clock.monotonicMs()) inode.behindChange = change
+}
+
+/** The lease has ended unheard: asks for it again. @throws PosixError EIO when another has changed the file. */
+async function resume(context: Context, inode: OpenInode, lateMs: number): Promise<void> {
+  const { cluster } = context
+  const { env, writing } = cluster
+  const { ino, behindChange } = inode
+  const request = { ino, reach: 0, exclusive: false, resumes: true as const, flushes: behindChange }
+  try {
+    await writing.during(ino, () => cluster.mutate('reserve', partitionOfIno(ino), request))
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error
+    const text = `file ${ino} was changed by others while its server could not be reached`
+    throw new PosixError('EIO', text, { cause: error })
+  }
+  const nowMs = env.clock.monotonicMs()
+  if (writing.writesUntilMs(ino) > nowMs) {
+    inode.behindTerm = writing.termOf(ino)
+    return
+  }
+  if (nowMs > lateMs) {
+    throw new PosixError('EIO', `the lease of file ${ino} ended, and there was no other`)
+  }
+  await env.timers.sleep(behindResumeMs)
+}

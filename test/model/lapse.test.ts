@@ -1,0 +1,111 @@
+/** A client that writes behind and is cut off: nothing it had comes over what others wrote meanwhile, or it is all there. */
+import test from 'ava'
+import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
+import { readLeaseRestMs } from '../../network/limits.ts'
+import { SimulatedCluster } from './simulated-cluster.ts'
+
+const me = { uid: 0, gid: 0 }
+const name = Buffer.from('f')
+const how = { exclusive: true, truncate: false }
+
+/** Has `old` on the servers, and `new` written behind over it. */
+async function leave({ cluster, one, file }: Pick<Scene, 'cluster' | 'one' | 'file'>) {
+  for (let count = 0; count < 3; count++) {
+    await cluster.passing(one.write(file, 0, Buffer.from('old'), {}))
+    await cluster.env.advance(20)
+  }
+  await cluster.passing(one.fsync(file.ino, file))
+  // Taken without a message.
+  const taken = one.write(file, 0, Buffer.from('new'), {}).then(() => true)
+  const isTaken = await Promise.race([taken, new Promise(resolve => setImmediate(resolve, false))])
+  if (isTaken !== true) throw new Error('it was not written behind')
+}
+
+interface Scene {
+  readonly cluster: SimulatedCluster
+  readonly endpoint: string
+  readonly one: FileSystem
+  readonly other: FileSystem
+  readonly file: OpenFile
+  /** Lets time pass until the promise is settled. */
+  readonly passing: <T>(promise: Promise<T>) => Promise<T>
+  readonly read: (fileSystem: FileSystem) => Promise<string>
+}
+
+/** A file with `old`, over which its writer has written `new` without that anything has left. */
+async function setUp(inlineBytes: number): Promise<Scene> {
+  const cluster = await SimulatedCluster.start({ seed: 1, servers: 2, inlineBytes })
+  const passing = <T>(promise: Promise<T>) => cluster.passing(promise)
+  const { fileSystem: one, endpoint } = await cluster.connect()
+  const { fileSystem: other } = await cluster.connect()
+  await cluster.env.advance(readLeaseRestMs)
+  const { file } = await passing(one.create(one.root, name, 0o644, me, how))
+  await passing(one.getattr(one.root))
+  await leave({ cluster, one, file })
+  const read = async (fileSystem: FileSystem): Promise<string> => {
+    const opened = await passing(fileSystem.open(file.ino, { truncate: false }))
+    const pieces = await passing(fileSystem.read(opened, 0, 10))
+    fileSystem.release(opened)
+    return Buffer.concat(pieces).toString()
+  }
+  return { cluster, endpoint, one, other, file, passing, read }
+}
+
+for (const [where, inlineBytes] of [
+  ['beside its inode', 100],
+  ['in blocks', 0],
+] as const) {
+  test(`a short cut loses nothing of a file ${where}`, async t => {
+    const { cluster, endpoint, one, other, file, passing, read } = await setUp(inlineBytes)
+    await passing(cluster.cut(endpoint))
+    t.is(await read(other), 'new')
+    await passing(one.fsync(file.ino, file))
+    t.is(await read(one), 'new')
+  })
+
+  test(`a long cut loses nothing of a file ${where} that others only look at`, async t => {
+    const { cluster, endpoint, one, other, file, passing, read } = await setUp(inlineBytes)
+    cluster.keepOut(endpoint)
+    t.is(await read(other), 'old')
+    cluster.letBack(endpoint)
+    await passing(one.fsync(file.ino, file))
+    t.is(await read(one), 'new')
+    t.is(await read(other), 'new')
+  })
+
+  test(`what another wrote meanwhile to a file ${where} stays, and each open file is told`, async t => {
+    const { cluster, endpoint, one, other, file, passing, read } = await setUp(inlineBytes)
+    const again = await passing(one.open(file.ino, { truncate: false }))
+    const theirs = await passing(other.open(file.ino, { truncate: false }))
+    await cluster.env.advance(readLeaseRestMs)
+    await leave({ cluster, one, file })
+    cluster.keepOut(endpoint)
+    await passing(other.write(theirs, 0, Buffer.from('theirs'), {}))
+    cluster.letBack(endpoint)
+    await t.throwsAsync(passing(one.fsync(file.ino, file)), { code: 'EIO' })
+    await passing(one.fsync(file.ino, file))
+    await t.throwsAsync(passing(one.write(again, 0, Buffer.from('x'), {})), { code: 'EIO' })
+    t.is(await read(one), 'theirs')
+    t.is(await read(other), 'theirs')
+    await passing(one.write(file, 0, Buffer.from('more'), {}))
+    t.is(await read(other), 'morers')
+  })
+}
+
+test('a writer that is gone leaves the file as it was, for others to read and change', async t => {
+  const { cluster, endpoint, other, file, passing, read } = await setUp(0)
+  cluster.end(endpoint)
+  t.is(await read(other), 'old')
+  const theirs = await passing(other.open(file.ino, { truncate: false }))
+  await passing(other.write(theirs, 0, Buffer.from('theirs'), {}))
+  t.is(await read(other), 'theirs')
+})
+
+test('servers that end and come back hear of it before anyone is told of the file', async t => {
+  const { cluster, other, read } = await setUp(0)
+  for (const id of cluster.ids) cluster.crash(id)
+  await cluster.env.advance(300)
+  const starting = Promise.all(cluster.ids.map(id => cluster.startServer(id)))
+  await cluster.passing(starting)
+  t.is(await read(other), 'new')
+})
