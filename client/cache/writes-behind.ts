@@ -26,6 +26,8 @@ export interface Sender {
 /** null when nothing is left to be sent; else resolves when what there is now is on the servers, or lost. */
 export type Left = Promise<void> | null
 
+const none: ReadonlySet<Ino> = new Set()
+
 export class WritesBehind {
   readonly #timers: Timers
   readonly #files = new Map<Ino, FileBehind>()
@@ -37,6 +39,11 @@ export class WritesBehind {
 
   get isEmpty(): boolean {
     return this.#files.size === 0
+  }
+
+  /** Those that have something to be sent. */
+  inos(): ReadonlySet<Ino> {
+    return this.#files.size === 0 ? none : new Set(this.#files.keys())
   }
 
   /** Behind the last byte of the inode that is to be sent; 0 for none. */

@@ -31,11 +31,16 @@ export async function setattr(
   if (size === undefined || inode === undefined) return change(context, ino, changes)
   // A write of this client that is half done would otherwise find its blocks cut and start again.
   inode.changing++
-  await inode.turns.enter(false)
   try {
-    return await change(context, ino, changes)
+    // Also what was appended since the caller had it settled: where it is to lie is known already.
+    await context.behind.settled(ino)
+    await inode.turns.enter(false)
+    try {
+      return await change(context, ino, changes)
+    } finally {
+      inode.turns.leave(false)
+    }
   } finally {
-    inode.turns.leave(false)
     inode.changing--
   }
 }

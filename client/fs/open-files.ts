@@ -23,22 +23,42 @@ export async function open(
   options: { readonly truncate: boolean },
 ): Promise<OpenHandle> {
   const { cluster } = context
-  const request = { ino, truncate: options.truncate, wantData: !options.truncate }
+  const { truncate } = options
+  const request = { ino, truncate, wantData: !truncate }
   const home = partitionOfIno(ino)
-  await context.behind.settled(ino)
-  const { body, payload, boot } = await cluster.writing.during(ino, () =>
-    cluster.mutate('open', home, request),
-  )
-  if (options.truncate) context.dirty.mark(ino, home, boot)
+  const ask = async () => {
+    await context.behind.settled(ino)
+    return await cluster.writing.during(ino, () => cluster.mutate('open', home, request))
+  }
+  const { body, payload, boot } = truncate ? await emptying(context, ino, ask) : await ask()
+  if (truncate) context.dirty.mark(ino, home, boot)
   const handle = handOut(context, body.attributes)
   handle.inode.limited = body.limited === true
-  if (options.truncate) handle.inode.learnInline(body.attributes, noBytes)
+  if (truncate) handle.inode.learnInline(body.attributes, noBytes)
   else if (body.inline) {
     // What does not match its checksum is not kept: the first read asks again.
     const data = verifiedInline(payload, body.checksum)
     if (data !== null) handle.inode.learnInline(body.attributes, data)
   }
   return handle
+}
+
+/** Meanwhile nothing is appended behind by another open file: where, is not known. */
+async function emptying<T extends { readonly body: { readonly attributes: Attributes } }>(
+  context: Context,
+  ino: Ino,
+  ask: () => Promise<T>,
+): Promise<T> {
+  const inode = context.inodes.get(ino)
+  if (inode === undefined) return await ask()
+  inode.changing++
+  try {
+    const reply = await ask()
+    inode.learn(reply.body.attributes)
+    return reply
+  } finally {
+    inode.changing--
+  }
 }
 
 export interface Opened {

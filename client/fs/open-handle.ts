@@ -74,10 +74,15 @@ export class OpenHandle implements OpenFile {
     return news
   }
 
+  /** Nothing that was written behind has failed without its having been told. */
+  get isToldAll(): boolean {
+    return this.#inode.failures === this.#failuresTold
+  }
+
   /** @throws PosixError what something that was written behind has failed with, of which this open file was not told yet. */
   assertWritten(): void {
     const { ino, failures, failure } = this.#inode
-    if (failures === this.#failuresTold) return
+    if (this.isToldAll) return
     this.#failuresTold = failures
     const code = failure instanceof PosixError ? failure.code : 'EIO'
     throw new PosixError(code, `data written to file ${ino} is lost`, { cause: failure })

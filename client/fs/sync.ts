@@ -13,7 +13,7 @@ import { inParallel } from '../cluster/parallel.ts'
 import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { OpenFile } from './contract.ts'
-import { handleOf } from './open-handle.ts'
+import { handleOf, type OpenHandle } from './open-handle.ts'
 import { shardsOf } from './shards.ts'
 
 export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promise<void> {
@@ -98,19 +98,18 @@ async function othersOf(
 
 /**
  * At close(2): null when nothing is left that was written behind, or was lost of it without this open file's having been told.
- * @throws PosixError what it failed with.
+ * Rejects with what it failed with.
  */
 export function settle(context: Context, file: OpenFile): Promise<void> | null {
   const handle = handleOf(file)
   const left = context.behind.settled(handle.ino)
-  if (left !== null) {
-    return left.then(() => {
-      handle.assertWritten()
-      handle.assertThere()
-    })
-  }
+  return left === null && handle.isToldAll ? null : written(handle, left)
+}
+
+async function written(handle: OpenHandle, left: Promise<void> | null): Promise<void> {
+  await left
   handle.assertWritten()
-  return null
+  if (left !== null) handle.assertThere()
 }
 
 /** The same, and what is known to be lost otherwise, without asking anybody. */

@@ -2,12 +2,12 @@
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
+import type { Name } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { allocate } from './allocate.ts'
-import { getattr, readlink, setattr } from './attributes.ts'
+import { attributesIfThere, getattr, readlink, setattr } from './attributes.ts'
 import { type Context, contextOf } from './context.ts'
-import type { CacheAuthority, FileSystem, OpenFile } from './contract.ts'
+import type { CacheAuthority, DirectoryPage, FileSystem, OpenFile } from './contract.ts'
 import { copyRange } from './copy-range.ts'
 import { readdir } from './directory.ts'
 import { KernelNames } from './kernel-names.ts'
@@ -84,16 +84,34 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
   }
 }
 
-/** What was written behind to any of these is told as well. */
-async function toldEntries(
-  { behind, inodes }: Context,
-  entries: readonly DirectoryEntry[],
-): Promise<readonly DirectoryEntry[]> {
-  const written = entries.filter(({ attributes }) => attributes !== null)
-  await Promise.all(written.map(({ ino }) => behind.settled(ino)))
-  return entries.map(entry =>
-    entry.attributes === null ? entry : { ...entry, attributes: inodes.learn(entry.attributes) },
-  )
+/**
+ * Of an inode that had something left when somebody began to look: with that. It may have got to the servers, and the file
+ * been closed, after they had answered.
+ */
+async function toldWith(context: Context, attributes: Attributes): Promise<Attributes> {
+  await context.behind.settled(attributes.ino)
+  return (await attributesIfThere(context, attributes.ino)) ?? attributes
+}
+
+async function lookedUp(context: Context, parent: Ino, name: Name): Promise<Attributes> {
+  const left = context.behind.inos()
+  const attributes = await lookup(context, parent, name)
+  return left.has(attributes.ino) ? await toldWith(context, attributes) : attributes
+}
+
+async function listed(
+  context: Context,
+  ...[ino, cookie, options]: Parameters<FileSystem['readdir']>
+): Promise<DirectoryPage> {
+  const left = context.behind.inos()
+  const page = await readdir(context, ino, cookie, options)
+  if (left.size === 0) return page
+  const told = page.entries.map(async entry => {
+    const { attributes } = entry
+    if (attributes === null || !left.has(entry.ino)) return entry
+    return { ...entry, attributes: await toldWith(context, attributes) }
+  })
+  return { ...page, entries: await Promise.all(told) }
 }
 
 type FileOperations = Pick<
@@ -153,16 +171,12 @@ function settledOf({ behind }: Context): <T>(ino: Ino, step: () => Promise<T>) =
 function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem {
   const { behind } = context
   const settled = settledOf(context)
-  const told = (attributes: Attributes): Attributes | Promise<Attributes> => {
-    const left = behind.settled(attributes.ino)
-    return left === null ? attributes : left.then(() => context.inodes.learn(attributes))
-  }
   return {
     root,
     cache: cacheOf(context, isSole),
     writesThrough: true,
     keepsAcls: true,
-    lookup: (parent, name) => lookup(context, parent, name).then(told),
+    lookup: (parent, name) => lookedUp(context, parent, name),
     getattr: ino => settled(ino, () => getattr(context, ino)),
     setattr: (ino, changes) => settled(ino, () => setattr(context, ino, changes)),
     readlink: ino => readlink(context, ino),
@@ -181,10 +195,7 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
     open: (ino, options) => open(context, ino, options),
     locks: locksOf(context),
     ...fileOperationsOf(context),
-    readdir: async (ino, cookie, options) => {
-      const page = await readdir(context, ino, cookie, options)
-      return behind.isEmpty ? page : { ...page, entries: await toldEntries(context, page.entries) }
-    },
+    readdir: (ino, cookie, options) => listed(context, ino, cookie, options),
     getxattr: (ino, name) => settled(ino, () => getxattr(context, ino, name)),
     setxattr: (ino, name, value, flags, options) =>
       settled(ino, () => setxattr(context, ino, name, value, flags, options)),

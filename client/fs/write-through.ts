@@ -52,6 +52,9 @@ export async function inTurn(
 ): Promise<void> {
   inode.changing++
   try {
+    // Also what was appended since the caller had it settled: where it is to lie is known already.
+    const left = context.behind.settled(inode.ino)
+    if (left !== null) await left
     await inTurnBehind(context, inode, shared, change)
   } finally {
     inode.changing--
