@@ -297,7 +297,7 @@ export const leaseIdleMs = 10_000
 export const leaseRecallMs = leaseTermMs / 2
 /** The same for what it has written behind, and is to have on the servers first: while it does not answer its term goes on.
  * What one file may have buffered takes a tenth of that. */
-export const leaseFlushMs = 5_000
+export const leaseFlushMs = operationDeadlineMs / 2
 /** Blocks that a client had on their way when its lease for writing ended unheard have so long to arrive before anyone else
  * changes the file: as after an append (`appendGrantMs`). */
 export const lateBlocksMs = appendGrantMs - appendWritesMs

@@ -21,7 +21,7 @@ import type { Piece } from '../cache/write-buffer.ts'
 import type { Sender } from '../cache/writes-behind.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
-import type { Context } from './context.ts'
+import { type Context, changedHere } from './context.ts'
 import { writePieces } from './write-pieces.ts'
 import { inTurnBehind } from './write-through.ts'
 
@@ -154,7 +154,12 @@ async function resume(context: Context, inode: OpenInode, lateMs: number): Promi
   const { ino, behindChange } = inode
   const request = { ino, reach: 0, exclusive: false, resumes: true as const, flushes: behindChange }
   try {
-    await writing.during(ino, () => cluster.mutate('reserve', partitionOfIno(ino), request))
+    const { body } = await writing.during(ino, () =>
+      cluster.mutate('reserve', partitionOfIno(ino), request),
+    )
+    changedHere(context, body.attributes, behindChange)
+    inode.behindChange = body.attributes.change
+    inode.learn(body.attributes)
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error
     const text = `file ${ino} was changed by others while its server could not be reached`

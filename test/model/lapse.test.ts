@@ -1,7 +1,9 @@
 /** A client that writes behind and is cut off: nothing it had comes over what others wrote meanwhile, or it is all there. */
 import test from 'ava'
+import type { Cluster } from '../../client/cluster/contract.ts'
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
-import { readLeaseRestMs } from '../../network/limits.ts'
+import { lateBlocksMs, leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
+import { beforeAsking } from '../cluster/interleaving.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 
 const me = { uid: 0, gid: 0 }
@@ -26,6 +28,7 @@ interface Scene {
   readonly endpoint: string
   readonly one: FileSystem
   readonly other: FileSystem
+  readonly others: Cluster
   readonly file: OpenFile
   /** Lets time pass until the promise is settled. */
   readonly passing: <T>(promise: Promise<T>) => Promise<T>
@@ -37,7 +40,7 @@ async function setUp(inlineBytes: number): Promise<Scene> {
   const cluster = await SimulatedCluster.start({ seed: 1, servers: 2, inlineBytes })
   const passing = <T>(promise: Promise<T>) => cluster.passing(promise)
   const { fileSystem: one, endpoint } = await cluster.connect()
-  const { fileSystem: other } = await cluster.connect()
+  const { fileSystem: other, client: others } = await cluster.connect()
   await cluster.env.advance(readLeaseRestMs)
   const { file } = await passing(one.create(one.root, name, 0o644, me, how))
   await passing(one.getattr(one.root))
@@ -48,7 +51,7 @@ async function setUp(inlineBytes: number): Promise<Scene> {
     fileSystem.release(opened)
     return Buffer.concat(pieces).toString()
   }
-  return { cluster, endpoint, one, other, file, passing, read }
+  return { cluster, endpoint, one, other, others, file, passing, read }
 }
 
 for (const [where, inlineBytes] of [
@@ -109,3 +112,22 @@ test('servers that end and come back hear of it before anyone is told of the fil
   await cluster.passing(starting)
   t.is(await read(other), 'new')
 })
+
+for (const how of [{}, { append: true }]) {
+  const title = 'append' in how ? 'an append' : 'a write'
+  test(`${title} that is half done when a writer comes back comes over what that one had`, async t => {
+    const { cluster, endpoint, one, other, others, file, passing, read } = await setUp(0)
+    cluster.keepOut(endpoint)
+    const theirs = await passing(other.open(file.ino, { truncate: false }))
+    await cluster.env.advance(lateBlocksMs + leaseTermMs)
+    beforeAsking(others, 'commitWrite', async () => {
+      cluster.letBack(endpoint)
+      await Promise.race([one.fsync(file.ino, file), cluster.env.timers.sleep(leaseTermMs)])
+    })
+    await passing(other.write(theirs, 0, Buffer.from('theirs'), how))
+    await passing(one.fsync(file.ino, file).catch(() => undefined))
+    const expected = 'append' in how ? /^(old|new)theirs$/ : /^theirs$/
+    t.regex(await read(one), expected)
+    t.regex(await read(other), expected)
+  })
+}

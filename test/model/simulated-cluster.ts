@@ -3,6 +3,7 @@
  * the memory transport and stores in memory. The same seed gives the same run.
  */
 import { ClusterClient } from '../../client/cluster/cluster.ts'
+import type { Cluster } from '../../client/cluster/contract.ts'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import { openVolume } from '../../client/fs/volume.ts'
 import { createVolume, type VolumeSettings } from '../../client/fs/volumes.ts'
@@ -143,13 +144,14 @@ export class SimulatedCluster {
   /** One more client's view of the volume; `end` stops it as a kill does. */
   async connect(): Promise<{
     readonly fileSystem: FileSystem
+    readonly client: Cluster
     readonly endpoint: string
     end(): void
   }> {
     const endpoint = `client${this.#clientCount}`
     const client = this.#client()
     const fileSystem = await this.passing(openVolume(client, volume))
-    return { fileSystem, endpoint, end: () => this.end(endpoint) }
+    return { fileSystem, client, endpoint, end: () => this.end(endpoint) }
   }
 
   /** The connections of a client break; nothing of it gets through any more. */

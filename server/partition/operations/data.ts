@@ -131,12 +131,21 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   return { body: { ...told, checksum }, payload: [data] }
 }
 
-/** The client has something to write that it was the only one to write, until its lease ended unheard. */
-function resumed({ batch }: OperationContext, inode: Inode): Reply<'reserve'> {
-  const leaseMs = batch.resumeWriting(inodeKey(partitionOfIno(inode.ino), inode.ino))
-  const lease = leaseMs > 0 ? { leaseMs, behind: true as const } : { leaseMs }
-  const attributes = attributesOf(inode)
-  return { body: { attributes, inline: false, checksum: noChecksum, ...lease }, payload: noPayload }
+/**
+ * The client has something to write that it was the only one to write, until its lease ended unheard. Who has begun to write
+ * since then may have been told that nobody does so: it is to do it again, over what comes now.
+ */
+function resumed(context: OperationContext, inode: Inode): Reply<'reserve'> {
+  const { batch, client, grants } = context
+  const { ino, ctimeNs } = inode
+  const none = { inline: false, checksum: noChecksum }
+  const mayBe = !grants.excludes(ino, client)
+  const leaseMs = mayBe ? batch.resumeWriting(inodeKey(partitionOfIno(ino), ino)) : 0
+  if (leaseMs === 0) {
+    return { body: { attributes: attributesOf(inode), leaseMs, ...none }, payload: noPayload }
+  }
+  const attributes = attributesOf(changeInode(context, inode, { ctimeNs, cuts: inode.cuts + 1 }))
+  return { body: { attributes, leaseMs, behind: true, ...none }, payload: noPayload }
 }
 
 export const commitWrite: Operation<'commitWrite'> = (context, request) => {
