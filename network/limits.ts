@@ -296,7 +296,8 @@ export const leaseIdleMs = 10_000
 /** A client that is asked to give leases back, and has not done so in this time, has its term renewed no more. */
 export const leaseRecallMs = leaseTermMs / 2
 /** The same for what it has written behind, and is to have on the servers first: while it does not answer its term goes on.
- * What one file may have buffered takes a tenth of that. */
+ * What all files of a client may have buffered takes so long where no more than 5 MB/s get through; and half of the time that an
+ * operation which waits for it has is left. */
 export const leaseFlushMs = operationDeadlineMs / 2
 /** Blocks that a client had on their way when its lease for writing ended unheard have so long to arrive before anyone else
  * changes the file: as after an append (`appendGrantMs`). */
