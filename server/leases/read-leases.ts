@@ -11,13 +11,7 @@
  *    client was granted anything in is served here.
  */
 import type { Env } from '../../network/env/env.ts'
-import {
-  behindMs,
-  leaseTermMs,
-  maxReadLeases,
-  readLeaseMs,
-  readLeaseRestMs,
-} from '../../network/limits.ts'
+import { leaseTermMs, maxReadLeases, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
 import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
@@ -215,7 +209,7 @@ export class ReadLeases {
     const pause = (ms: number): Promise<void> =>
       this.#env.timers.sleep(ms, over.signal).catch(() => undefined)
     // Blocks of files of other servers, which may be stopped at the same time, are to come as well.
-    await Promise.race([Promise.all([...recalls, pause(behindMs)]), pause(mostMs)])
+    await Promise.race([Promise.all([...recalls, pause(mostMs / 4)]), pause(mostMs)])
     over.abort()
   }
 
