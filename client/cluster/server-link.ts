@@ -11,7 +11,12 @@
 
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { callDeadlineMs, retryLongestDelayMs, sessionTimeoutMs } from '../../network/limits.ts'
+import {
+  callDeadlineMs,
+  leaseRecallMs,
+  retryLongestDelayMs,
+  sessionTimeoutMs,
+} from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import { isUnanswered, Outage } from '../../network/membership/outage.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
@@ -190,6 +195,10 @@ export class ServerLink {
   /** So that nobody waits for a client that is gone. A server that does not hear it waits a session's time. */
   async #farewell(peer: Peer): Promise<void> {
     if (this.hasLocks) await this.#init.reclaim(peer).catch(() => undefined)
+    if (this.leases.current === null) return
+    // By what was leased in the term of before nobody goes; answered when the releases before it were heard.
+    const options = { deadlineMs: leaseRecallMs }
+    await peer.call('renewLeases', { generation: 0 }, options).catch(() => undefined)
   }
 
   /** The server keeps something for this client, and should hear of it. */
