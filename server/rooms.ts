@@ -335,8 +335,8 @@ class Rooms implements ServerRooms {
     this.#coordinator.settle().catch(onFailure)
   }
 
-  quiesce(): Promise<void> {
-    return this.#partitions.endWriting(leaseRecallMs)
+  async quiesce(): Promise<void> {
+    if (this.#sessions.size > 0) await this.#partitions.endWriting(leaseRecallMs)
   }
 
   async close(): Promise<void> {

@@ -204,7 +204,6 @@ export class ReadLeases {
       const lease = this.#leases.get(key)
       if (lease !== undefined) recalls.push(...this.#recall(key, lease, null))
     }
-    if (this.#holders.size === 0) return
     const over = new AbortController()
     const pause = (ms: number): Promise<void> =>
       this.#env.timers.sleep(ms, over.signal).catch(() => undefined)
