@@ -84,21 +84,41 @@ test('a term knows as of its last renewal whether others have one', async t => {
   t.false(terms.current?.isAlone)
 })
 
-test('a term that was given up is followed by another one when it has run out', async t => {
-  const { env, terms, asked, renew } = setUp()
+test('a term that its server ended is followed by another one when it has run out', async t => {
+  const { env, terms, asked, server, renew } = setUp()
+  const { reply } = server
   t.is(terms.current, null)
   await renew()
   const before = terms.current!
   await env.advance(100)
-  terms.end()
+  server.reply = async generation => ({ generation, termMs: 0, alone: false })
+  await renew()
+  server.reply = reply
   t.true(before.untilMs < 0, 'nothing is said by it any more')
   t.is(terms.current, null)
   await env.advance(leaseTermMs - 101)
   await renew()
-  t.deepEqual(asked, [0])
+  t.deepEqual(asked, [0, 1])
   await env.advance(1)
   await renew()
-  t.deepEqual(asked, [0, 0])
+  t.deepEqual(asked, [0, 1, 0])
+})
+
+test('a term goes on when the connection breaks, and is heard again when it is renewed by the next', async t => {
+  const { env, terms, asked, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  const term = terms.current!
+  await env.advance(100)
+  terms.unheard()
+  t.is(terms.current, term)
+  t.false(term.isHeard)
+  t.true(terms.isUnheard)
+  await renew()
+  t.deepEqual(asked, [0, 1])
+  t.true(term.isHeard)
+  await env.advance(leaseTermMs - 1)
+  t.is(terms.current, term)
 })
 
 test('a server that does not renew a term, or begins another one, ends it', async t => {
@@ -118,17 +138,17 @@ test('a server that does not renew a term, or begins another one, ends it', asyn
   }
 })
 
-test('a reply that was asked for before a term ended is of no use', async t => {
+test('a renewal that was asked for before the connection broke says nothing', async t => {
   const { terms, server, renew } = setUp()
   t.is(terms.current, null)
   await renew()
   const answer = Promise.withResolvers<RenewLeasesReply>()
   server.reply = () => answer.promise
   const renewal = renew()
-  terms.end()
+  terms.unheard()
   answer.resolve({ generation: 1, termMs: leaseTermMs, alone: true })
   await renewal
-  t.is(terms.current, null)
+  t.false(terms.current?.isHeard)
 })
 
 test('a renewal that fails leaves the term as it was', async t => {

@@ -2,7 +2,9 @@
  * The terms of this client's leases at one server: as long as one is renewed, what was leased in it holds.
  *
  * 1. A term counts from when its last renewal was asked for, so it ends here before it does there.
- * 2. The next one begins when the one before has run out, also where this client gave it up: until then the kernel may
+ * 2. It goes on where the connection broke, as long as its server can wait for it: that asks again by the next one
+ *    what it has heard no answer to. Nothing more is written behind meanwhile.
+ * 3. The next one begins when the one before has run out, also where this client gave it up: until then the kernel may
  *    go by it, and beginning another tells the server that nobody does.
  */
 import type { Clock } from '../../network/env/env.ts'
@@ -13,6 +15,8 @@ import type { RenewLeasesReply } from '../../network/wire/operations.ts'
 export interface LeaseTerm {
   readonly generation: number
   untilMs: number
+  /** Its server is heard: false from when the connection broke until it is renewed by another. */
+  isHeard: boolean
   /** As its server said last, no other client had one there. */
   isAlone: boolean
   /** When something was last said by it. */
@@ -24,8 +28,8 @@ export class LeaseTerms {
   #current: LeaseTerm | null = null
   #wantedMs = Number.NEGATIVE_INFINITY
   #notBeforeMs = Number.NEGATIVE_INFINITY
-  /** Rises when a term ends: a reply that was asked for before is of no use. */
-  #ends = 0
+  /** How often the connection broke: what was asked for before says nothing of the next one. */
+  #breaks = 0
   #asking = false
 
   constructor(clock: Clock) {
@@ -40,9 +44,19 @@ export class LeaseTerms {
     return term !== null && nowMs < term.untilMs ? term : null
   }
 
-  /** Nothing that was leased is said any more: the connection is gone, or the server has let go of it. */
-  end(): void {
-    this.#ends++
+  /** The connection is gone. */
+  unheard(): void {
+    this.#breaks++
+    if (this.#current !== null) this.#current.isHeard = false
+  }
+
+  /** The one that goes on has yet to be renewed by another connection. */
+  get isUnheard(): boolean {
+    return this.#current?.isHeard === false
+  }
+
+  /** Nothing that was leased is said any more: the server has let go of it. */
+  #end(): void {
     const term = this.#current
     if (term === null) return
     this.#notBeforeMs = Math.max(this.#notBeforeMs, term.untilMs)
@@ -55,14 +69,14 @@ export class LeaseTerms {
     const sentMs = this.#clock.monotonicMs()
     const usedMs = Math.max(this.#wantedMs, this.#current?.usedMs ?? this.#wantedMs)
     if (this.#asking || sentMs - usedMs > leaseIdleMs) return
-    if (this.#current !== null && this.#current.untilMs <= sentMs) this.end()
+    if (this.#current !== null && this.#current.untilMs <= sentMs) this.#end()
     if (this.#current === null && sentMs < this.#notBeforeMs) return
     const generation = this.#current?.generation ?? 0
-    const ends = this.#ends
+    const breaks = this.#breaks
     this.#asking = true
     try {
       const { body } = await peer.call('renewLeases', { generation }, { deadlineMs: leaseTermMs })
-      if (ends === this.#ends) this.#renewed(body, sentMs)
+      if (breaks === this.#breaks) this.#renewed(body, sentMs)
     } catch {
       // It ends when it would have; the next attempt is not far.
     } finally {
@@ -75,9 +89,12 @@ export class LeaseTerms {
     if (termMs > 0 && this.#current?.generation === generation) {
       this.#current.untilMs = Math.max(this.#current.untilMs, untilMs)
       this.#current.isAlone = alone
+      this.#current.isHeard = true
       return
     }
-    this.end()
-    if (termMs > 0) this.#current = { generation, untilMs, isAlone: alone, usedMs: sentMs }
+    this.#end()
+    if (termMs > 0) {
+      this.#current = { generation, untilMs, isHeard: true, isAlone: alone, usedMs: sentMs }
+    }
   }
 }

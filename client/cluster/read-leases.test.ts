@@ -19,7 +19,13 @@ const slots = { slot: 0, sequence: 1 }
 
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
-  const term: LeaseTerm = { generation: 1, untilMs: Infinity, isAlone: true, usedMs: 0 }
+  const term: LeaseTerm = {
+    generation: 1,
+    untilMs: Infinity,
+    isHeard: true,
+    isAlone: true,
+    usedMs: 0,
+  }
   const at = { term: term as LeaseTerm | null, viewEpoch: 1 }
   const leases = new ReadLeases({
     clock: env.clock,
@@ -63,7 +69,7 @@ test('what was leased in a term is over with it', async t => {
   await env.advance(1)
   t.is(leases.attributes(7), undefined)
   t.is(leases.named(1, name), undefined)
-  at.term = { generation: 2, untilMs: Infinity, isAlone: true, usedMs: 0 }
+  at.term = { generation: 2, untilMs: Infinity, isHeard: true, isAlone: true, usedMs: 0 }
   keep(8, asked)
   t.is(leases.attributes(8), undefined, 'it was asked for in the term before')
   keep(8)

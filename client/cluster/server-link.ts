@@ -219,6 +219,7 @@ export class ServerLink {
     }
     this.current = peer
     this.#warned = false
+    if (this.leases.isUnheard) this.renewLeases()
     return peer
   }
 
@@ -277,7 +278,7 @@ export class ServerLink {
     if (this.#peer !== peer) return
     this.#peer = null
     this.current = null
-    this.leases.end()
+    this.leases.unheard()
     if (this.#isExpected) this.renewSoon()
   }
 

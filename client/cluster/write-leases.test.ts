@@ -12,7 +12,10 @@ const forWriting: Told = { leaseMs: readLeaseMs, behind: true }
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
   const nowMs = () => env.clock.monotonicMs()
-  const newTerm = (): LeaseTerm => ({ generation: 1, untilMs: 1e9, isAlone: true, usedMs: 0 })
+  const newTerm = (): LeaseTerm => ({
+    ...{ generation: 1, untilMs: 1e9, usedMs: 0 },
+    ...{ isHeard: true, isAlone: true },
+  })
   const at = { term: newTerm() as LeaseTerm | null, viewEpoch: 1 }
   const writing = new WriteLeases({
     asking: () => ({ atMs: nowMs(), term: at.term, viewEpoch: at.viewEpoch }),
@@ -42,6 +45,16 @@ test('a file is written behind as long as the lease that says so holds', async t
   await env.advance(10)
   t.false(writing.mayWrite(7))
   t.false(writing.isCalm(7))
+})
+
+test('nothing more is written behind while the connection is gone, but what there is may be sent', async t => {
+  const { at, writing, told, nowMs } = setUp()
+  await told(forWriting)
+  at.term!.isHeard = false
+  t.false(writing.mayWrite(7))
+  t.true(writing.writesUntilMs(7) > nowMs())
+  at.term!.isHeard = true
+  t.true(writing.mayWrite(7))
 })
 
 test('it counts from when it was asked for, and is not begun with when little of it is left', async t => {

@@ -63,7 +63,7 @@ export class WriteLeases {
   /** The file may be written behind: long enough for it to get to the servers. */
   mayWrite(ino: Ino): boolean {
     const kept = this.#kept.get(ino)
-    if (kept?.writes !== true || kept.isRecalled || kept.term === null) return false
+    if (kept?.writes !== true || kept.isRecalled || kept.term?.isHeard !== true) return false
     const nowMs = this.#init.nowMs()
     const isLong = kept.endMs - lateBlocksMs > nowMs && this.#leftMs(kept) > 0
     if (isLong) kept.term.usedMs = nowMs

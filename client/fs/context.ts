@@ -57,11 +57,17 @@ function sharedOf(cluster: Cluster): Shared {
   if (known !== undefined) return known
   const inodes = new OpenInodes()
   const behind = new WritesBehind(cluster.env.timers)
-  // What was written under a lease that ended before is not what is called back, and may never get there.
-  const isOfLease = (ino: Ino) => inodes.get(ino)?.behindTerm === cluster.writing.termOf(ino)
+  const brought = async (ino: Ino): Promise<void> => {
+    const inode = inodes.get(ino)
+    if (inode === undefined) return
+    // It may have been granted, and called back at once.
+    await inode.resuming
+    // What was written under a lease that ended before is not what is called back, and may never get there.
+    if (inode.behindTerm === cluster.writing.termOf(ino)) await behind.settled(ino)
+  }
   cluster.leases.onRecall(async recalled => {
     if (behind.isEmpty) return
-    await Promise.all(recalled.inodes.filter(isOfLease).map(ino => behind.settled(ino)))
+    await Promise.all(recalled.inodes.map(brought))
   })
   const shared = {
     cluster,

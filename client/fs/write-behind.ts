@@ -149,8 +149,24 @@ async function lookAgain(context: Context, inode: OpenInode): Promise<void> {
 
 /** The lease has ended unheard: asks for it again. @throws PosixError EIO when another has changed the file. */
 async function resume(context: Context, inode: OpenInode, lateMs: number): Promise<void> {
+  const { env, writing } = context.cluster
+  const asking = askAgain(context, inode)
+  inode.resuming = asking.catch(() => undefined)
+  await asking.finally(() => {
+    inode.resuming = null
+  })
+  const nowMs = env.clock.monotonicMs()
+  if (writing.writesUntilMs(inode.ino) > nowMs) return
+  if (nowMs > lateMs) {
+    throw new PosixError('EIO', `the lease of file ${inode.ino} ended, and there was no other`)
+  }
+  await env.timers.sleep(behindResumeMs)
+}
+
+/** @throws PosixError EIO when another has changed the file. */
+async function askAgain(context: Context, inode: OpenInode): Promise<void> {
   const { cluster } = context
-  const { env, writing } = cluster
+  const { writing } = cluster
   const { ino, behindChange } = inode
   const request = { ino, reach: 0, exclusive: false, resumes: true as const, flushes: behindChange }
   try {
@@ -165,13 +181,7 @@ async function resume(context: Context, inode: OpenInode, lateMs: number): Promi
     const text = `file ${ino} was changed by others while its server could not be reached`
     throw new PosixError('EIO', text, { cause: error })
   }
-  const nowMs = env.clock.monotonicMs()
-  if (writing.writesUntilMs(ino) > nowMs) {
+  if (writing.writesUntilMs(ino) > cluster.env.clock.monotonicMs()) {
     inode.behindTerm = writing.termOf(ino)
-    return
   }
-  if (nowMs > lateMs) {
-    throw new PosixError('EIO', `the lease of file ${ino} ended, and there was no other`)
-  }
-  await env.timers.sleep(behindResumeMs)
 }

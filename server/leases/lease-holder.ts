@@ -3,9 +3,10 @@
  *
  * 1. Given back is what the client says that nobody goes by any more, or what it has let go of by beginning another
  *    term. Of one that says nothing the term is renewed no more, and then all it held has ended.
- * 2. Of one that has something to write first the term goes on for longer; where it ends without an answer, `gaveBack`
+ * 2. A term outlives a connection: who comes back by another one is asked there again, for as long as it had to answer.
+ * 3. Of one that has something to write first the term goes on for longer; where it ends without an answer, `gaveBack`
  *    is told so.
- * 3. Its term ends later here than it does there: here it counts from when it was granted, there from when it was asked for.
+ * 4. Its term ends later here than it does there: here it counts from when it was granted, there from when it was asked for.
  */
 import type { Env } from '../../network/env/env.ts'
 import { leaseFlushMs, leaseRecallMs, leaseTermMs, maxRecalledKeys } from '../../network/limits.ts'
@@ -31,6 +32,10 @@ export class LeaseHolder {
   readonly #init: LeaseHolderInit
   readonly #recalls = new Map<Key, PromiseWithResolvers<void>>()
   #peer: Pick<Peer, 'call'>
+  /** Where it was asked last without its having answered. */
+  #failedPeer: Pick<Peer, 'call'> | null = null
+  /** Of each message that waits for its answer: ends when that is not to be waited for at its connection any more. */
+  readonly #asking = new Set<AbortController>()
   #unsent: Key[] = []
   #unsentFlushes: Key[] = []
   #endMs: number
@@ -52,7 +57,12 @@ export class LeaseHolder {
 
   /** It may be granted more, and its term be renewed. */
   get isTrusted(): boolean {
-    return this.#isTrusted && this.isCurrent
+    return this.isTrustedAt(this.#peer)
+  }
+
+  /** The same, if it comes by this connection. */
+  isTrustedAt(peer: Pick<Peer, 'call'>): boolean {
+    return this.#isTrusted && this.isCurrent && peer !== this.#failedPeer
   }
 
   /** When its term ended, or will unless it is renewed. */
@@ -61,8 +71,10 @@ export class LeaseHolder {
   }
 
   renew(peer: Pick<Peer, 'call'>): void {
-    this.#peer = peer
     this.#endMs = this.#init.env.clock.monotonicMs() + leaseTermMs
+    if (peer === this.#peer) return
+    this.#peer = peer
+    for (const asking of this.#asking) asking.abort()
   }
 
   /** Its term ends when it would, and is not renewed. */
@@ -110,22 +122,32 @@ export class LeaseHolder {
     for (const key of flushes) void this.#ask([key], leaseFlushMs)
   }
 
-  async #ask(keys: readonly Key[], deadlineMs: number): Promise<void> {
-    let said = true
-    const answered = new AbortController()
+  async #ask(keys: readonly Key[], longestMs: number): Promise<void> {
+    const dueMs = this.#init.env.clock.monotonicMs() + longestMs
+    let said = false
+    while (!said && this.isCurrent) said = await this.#askAt(this.#peer, keys, dueMs)
+    this.#gaveBack(keys, said && this.isCurrent)
+  }
+
+  /** @returns whether it has answered; else it has come by another connection, or its term is over. */
+  async #askAt(peer: Pick<Peer, 'call'>, keys: readonly Key[], dueMs: number): Promise<boolean> {
+    const { clock } = this.#init.env
+    const asking = new AbortController()
+    this.#asking.add(asking)
+    const over = this.#over(asking.signal).then(() => false)
     try {
-      const answer = this.#peer.call('recallLeases', recalled(keys), { deadlineMs })
-      await Promise.race([answer, this.#over(answered.signal)])
-      said = this.isCurrent
+      const deadlineMs = Math.max(1, dueMs - clock.monotonicMs())
+      const answer = peer.call('recallLeases', recalled(keys), { deadlineMs })
+      return await Promise.race([answer.then(() => true), over])
     } catch {
-      // It may have heard it, or not: whatever kept it from answering, its term ends.
-      this.#isTrusted = false
-      said = false
-      await this.#over(answered.signal)
+      // It may have heard it, or not: unless it comes by another connection in time, its term ends.
+      if (clock.monotonicMs() < dueMs) this.#failedPeer = peer
+      else this.#isTrusted = false
+      return await over
     } finally {
-      answered.abort()
+      this.#asking.delete(asking)
+      asking.abort()
     }
-    this.#gaveBack(keys, said)
   }
 
   /** Resolves when the term is over, or the wait for that. */

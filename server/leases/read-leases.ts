@@ -85,7 +85,7 @@ export class ReadLeases {
     this.#forgetEnded(this.#env.clock.monotonicMs())
     const holder = this.#holders.get(client)
     if (holder?.isCurrent && generation !== 0) {
-      if (holder.generation !== generation || !this.#mayRenew(holder)) {
+      if (holder.generation !== generation || !this.#mayRenew(holder, peer)) {
         return { generation, termMs: 0, alone: false }
       }
       holder.renew(peer)
@@ -276,8 +276,8 @@ export class ReadLeases {
     return { generation, termMs: leaseTermMs, alone: this.#holders.size === 1 }
   }
 
-  #mayRenew(holder: LeaseHolder): boolean {
-    if (!holder.isTrusted) return false
+  #mayRenew(holder: LeaseHolder, peer: Pick<Peer, 'call'>): boolean {
+    if (!holder.isTrustedAt(peer)) return false
     for (const partition of holder.partitions) {
       if (this.#serves(partition)) continue
       holder.distrust()

@@ -121,6 +121,55 @@ test('a recall that fails is no answer', async t => {
   t.not(met(key, 'you'), null)
 })
 
+test('a writer whose connection broke is asked again by its next one, and what it says then counts', async t => {
+  const { env, leases, met, metReading, isOver, fake, generation } = writing()
+  fake.call = async () => {
+    throw new ClusterError('CLOSED', 'gone')
+  }
+  const released = metReading(key, 'you')!
+  t.false(await isOver(released))
+  t.is(leases.renew('me', fake, generation).termMs, 0, 'by that one it did not answer')
+  await env.advance(leaseRecallMs)
+  const next = new FakeClient()
+  const answer = Promise.withResolvers<void>()
+  next.answers = answer.promise
+  t.is(leases.renew('me', next, generation).termMs, leaseTermMs)
+  t.false(await isOver(released))
+  t.deepEqual(next.recalled, [{ inodes: [7], names: [] }])
+  t.false(leases.grantWriting(key, 'me'))
+  answer.resolve()
+  t.true(await isOver(released))
+  t.is(met(key, 'you'), null, 'nothing of it is late')
+})
+
+test('also where its server had not noticed yet that it broke', async t => {
+  const { env, leases, metReading, isOver, fake, generation } = writing()
+  fake.answers = never
+  const released = metReading(key, 'you')!
+  t.false(await isOver(released))
+  await env.advance(leaseRecallMs)
+  t.is(leases.renew('me', new FakeClient(), generation).termMs, leaseTermMs)
+  t.true(await isOver(released))
+})
+
+test('who comes by one connection after the other, and answers by none, is waited for no longer than who is silent', async t => {
+  const { env, leases, metReading, isOver, fake, generation } = writing()
+  fake.answers = never
+  const released = metReading(key, 'you')!
+  let waitedMs = 0
+  for (; !(await isOver(released)); waitedMs += leaseTermMs / 4) {
+    const next = new FakeClient()
+    next.answers = never
+    next.call = async (_: string, __: object, { deadlineMs }: { deadlineMs: number }) => {
+      await env.timers.sleep(deadlineMs)
+      throw new ClusterError('TIMEOUT', 'no answer')
+    }
+    leases.renew('me', next, generation)
+    await env.advance(leaseTermMs / 4)
+  }
+  t.true(waitedMs <= leaseFlushMs + leaseTermMs, `${waitedMs} ms`)
+})
+
 test('what its writer has closed is read without asking it', t => {
   const { leases, metReading, fake } = writing()
   leases.closed(key, 'you')

@@ -11,16 +11,25 @@ const name = Buffer.from('f')
 const how = { exclusive: true, truncate: false }
 
 /** Has `old` on the servers, and `new` written behind over it. */
-async function leave({ cluster, one, file }: Pick<Scene, 'cluster' | 'one' | 'file'>) {
+async function leave(
+  { cluster, one, file }: Pick<Scene, 'cluster' | 'one' | 'file'>,
+  text = 'new',
+): Promise<void> {
   for (let count = 0; count < 3; count++) {
     await cluster.passing(one.write(file, 0, Buffer.from('old'), {}))
     await cluster.env.advance(20)
   }
   await cluster.passing(one.fsync(file.ino, file))
   // Taken without a message.
-  const taken = one.write(file, 0, Buffer.from('new'), {}).then(() => true)
+  const taken = one.write(file, 0, Buffer.from(text), {}).then(() => true)
   const isTaken = await Promise.race([taken, new Promise(resolve => setImmediate(resolve, false))])
   if (isTaken !== true) throw new Error('it was not written behind')
+}
+
+/** Nobody else goes by the file, which is `new` or `old` again. */
+async function comeToRest({ cluster, one, file }: Scene): Promise<void> {
+  await cluster.passing(one.setattr(file.ino, { size: 3 }))
+  await cluster.env.advance(readLeaseRestMs + leaseTermMs)
 }
 
 interface Scene {
@@ -64,6 +73,26 @@ for (const [where, inlineBytes] of [
     t.is(await read(other), 'new')
     await passing(one.fsync(file.ino, file))
     t.is(await read(one), 'new')
+  })
+
+  test(`whoever reads a file ${where} during a cut, or right after it, sees what was written before`, async t => {
+    const scene = await setUp(inlineBytes)
+    const { cluster, endpoint, one, other, file, passing, read } = scene
+    await passing(one.write(file, 3, Buffer.from('er'), {}))
+    for (const cutMs of [0, 1, 30, 100, leaseTermMs / 4, leaseTermMs / 2]) {
+      for (const readMs of [0, cutMs / 2, cutMs, cutMs + 1, cutMs + 30]) {
+        cluster.keepOut(endpoint)
+        const look = async () => (await other.getattr(file.ino)).size
+        const looking = cluster.env.timers.sleep(readMs).then(look)
+        await cluster.env.advance(cutMs)
+        cluster.letBack(endpoint)
+        t.is(await passing(looking), 5, `cut for ${cutMs} ms, looked after ${readMs} ms`)
+        await passing(one.fsync(file.ino, file))
+        t.is(await read(one), 'newer')
+        await comeToRest(scene)
+        await leave(scene, 'newer')
+      }
+    }
   })
 
   test(`a long cut loses nothing of a file ${where} that others only look at`, async t => {
