@@ -82,6 +82,33 @@ test('what is called back is not taken any more, but brought', async t => {
   t.false(writing.isCalm(7))
 })
 
+test('what is granted by an answer that comes while it is called back holds until that is done', async t => {
+  const { writing, told } = setUp()
+  let gaveBack = () => undefined as unknown
+  await told(forWriting, async () => {
+    gaveBack = writing.recall([7])
+  })
+  t.false(writing.mayWrite(7))
+  t.true(writing.writesUntilMs(7) > 0)
+  gaveBack()
+  t.is(writing.writesUntilMs(7), Number.NEGATIVE_INFINITY)
+  t.is(writing.size, 0)
+})
+
+test('what was called back in a term that has ended is in the way of no other', async t => {
+  const { at, newTerm, writing, told } = setUp()
+  await told(forWriting)
+  const gaveBack = writing.recall([7])
+  at.term!.untilMs = Number.NEGATIVE_INFINITY
+  at.term = newTerm()
+  await told(forWriting)
+  t.is(writing.termOf(7), at.term)
+  t.true(writing.writesUntilMs(7) > 0)
+  gaveBack()
+  await told(forWriting)
+  t.true(writing.mayWrite(7))
+})
+
 test('an answer to what was asked before a recall, or in another view, says nothing', async t => {
   const { at, writing, told } = setUp()
   await told(forWriting, async () => writing.recall([7])())

@@ -3,7 +3,8 @@
  * writes behind what it is about to write over. See server/leases/write-leases.ts.
  *
  * 1. Nothing holds that was called back after it was asked for, or that was told in another term than it was asked for in.
- * 2. What was called back may still be written, as who asked for it waits; nothing more is written behind.
+ * 2. What was called back may still be written, as who asked for it waits; nothing more is written behind. So is what an
+ *    answer says that comes in the meantime: it was given before.
  */
 import { kernelSpareMs, lateBlocksMs, leaseAnswerMs } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -37,6 +38,8 @@ export class WriteLeases {
   readonly #init: WriteLeasesInit
   readonly #kept = new Map<Ino, Kept>()
   readonly #asked = new Map<Ino, Set<WriteAsked>>()
+  /** How many recalls have yet to be answered. */
+  readonly #recalls = new Map<Ino, number>()
 
   constructor(init: WriteLeasesInit) {
     this.#init = init
@@ -81,21 +84,25 @@ export class WriteLeases {
   /** Of the lease under which the file may be written behind, or might; null for none. */
   termOf(ino: Ino): LeaseTerm | null {
     const kept = this.#kept.get(ino)
-    return kept?.writes === true ? kept.term : null
+    if (kept?.writes !== true || kept.term === null) return null
+    return kept.term.untilMs > this.#init.nowMs() ? kept.term : null
   }
 
   /** Others are about to read or change these. @returns to be called when all that was written behind is on the servers. */
   recall(inodes: readonly Ino[]): () => void {
-    const recalled: [Ino, Kept][] = []
     for (const ino of inodes) {
       for (const asked of this.#asked.get(ino) ?? []) asked.wasRecalled = true
       const kept = this.#kept.get(ino)
-      if (kept === undefined) continue
-      kept.isRecalled = true
-      recalled.push([ino, kept])
+      if (kept !== undefined) kept.isRecalled = true
+      this.#recalls.set(ino, (this.#recalls.get(ino) ?? 0) + 1)
     }
     return () => {
-      for (const [ino, kept] of recalled) if (this.#kept.get(ino) === kept) this.#kept.delete(ino)
+      for (const ino of inodes) {
+        if (this.#kept.get(ino)?.isRecalled === true) this.#kept.delete(ino)
+        const left = this.#recalls.get(ino)! - 1
+        if (left > 0) this.#recalls.set(ino, left)
+        else this.#recalls.delete(ino)
+      }
     }
   }
 
@@ -113,7 +120,7 @@ export class WriteLeases {
   }
 
   get size(): number {
-    return this.#kept.size + this.#asked.size
+    return this.#kept.size + this.#asked.size + this.#recalls.size
   }
 
   #ask(ino: Ino): WriteAsked {
@@ -137,15 +144,19 @@ export class WriteLeases {
 
   #keep(asked: WriteAsked, { leaseMs, behind, calmMs = 0 }: Told): void {
     const { ino, term, atMs } = asked
-    const known = this.#kept.get(ino)
-    // What is being called back is left as it is until that is answered.
-    if (asked.wasRecalled || known?.isRecalled === true || !this.#isTrue(asked)) return
-    if (leaseMs > 0 && term !== null && term.untilMs > this.#init.nowMs()) {
+    const nowMs = this.#init.nowMs()
+    const kept = this.#kept.get(ino)
+    // What was leased in a term that is over has ended with it, be it called back.
+    const known = kept?.term && kept.term.untilMs <= nowMs ? undefined : kept
+    const isRecalled = this.#recalls.has(ino)
+    const mayBe = isRecalled ? behind === true : !asked.wasRecalled
+    if (!mayBe || known?.isRecalled === true || !this.#isTrue(asked)) return
+    if (leaseMs > 0 && term !== null && term.untilMs > nowMs) {
       // A lease for writing is not taken away by an answer that did not ask for one.
       const writes = behind === true || (known?.writes === true && known.term === term)
-      this.#kept.set(ino, { term, endMs: atMs + leaseMs, writes, isRecalled: false })
+      this.#kept.set(ino, { term, endMs: atMs + leaseMs, writes, isRecalled })
     } else if (calmMs > 0 && known?.writes !== true) {
-      this.#kept.set(ino, { term: null, endMs: atMs + calmMs, writes: false, isRecalled: false })
+      this.#kept.set(ino, { term: null, endMs: atMs + calmMs, writes: false, isRecalled })
     }
   }
 

@@ -3,7 +3,7 @@ import test from 'ava'
 import type { Cluster } from '../../client/cluster/contract.ts'
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
 import { lateBlocksMs, leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
-import { beforeAsking } from '../cluster/interleaving.ts'
+import { afterAnswer, beforeAsking } from '../cluster/interleaving.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 
 const me = { uid: 0, gid: 0 }
@@ -36,6 +36,7 @@ interface Scene {
   readonly cluster: SimulatedCluster
   readonly endpoint: string
   readonly one: FileSystem
+  readonly ones: Cluster
   readonly other: FileSystem
   readonly others: Cluster
   readonly file: OpenFile
@@ -48,7 +49,7 @@ interface Scene {
 async function setUp(inlineBytes: number): Promise<Scene> {
   const cluster = await SimulatedCluster.start({ seed: 1, servers: 2, inlineBytes })
   const passing = <T>(promise: Promise<T>) => cluster.passing(promise)
-  const { fileSystem: one, endpoint } = await cluster.connect()
+  const { fileSystem: one, client: ones, endpoint } = await cluster.connect()
   const { fileSystem: other, client: others } = await cluster.connect()
   await cluster.env.advance(readLeaseRestMs)
   const { file } = await passing(one.create(one.root, name, 0o644, me, how))
@@ -60,7 +61,7 @@ async function setUp(inlineBytes: number): Promise<Scene> {
     fileSystem.release(opened)
     return Buffer.concat(pieces).toString()
   }
-  return { cluster, endpoint, one, other, others, file, passing, read }
+  return { cluster, endpoint, one, ones, other, others, file, passing, read }
 }
 
 for (const [where, inlineBytes] of [
@@ -93,6 +94,26 @@ for (const [where, inlineBytes] of [
         await leave(scene, 'newer')
       }
     }
+  })
+
+  test(`a cut in the midst of a recall loses nothing of a file ${where}`, async t => {
+    const scene = await setUp(inlineBytes)
+    const { cluster, endpoint, one, other, file, passing, read } = scene
+    let looking = other.getattr(file.ino)
+    for (let ms = 1; ms < 10; ms++) {
+      await cluster.env.advance(ms)
+      cluster.keepOut(endpoint)
+      await cluster.env.advance(2 * leaseTermMs)
+      await passing(looking)
+      cluster.letBack(endpoint)
+      await passing(one.fsync(file.ino, file))
+      t.is(await read(one), 'new', `after ${ms} ms`)
+      t.is(await read(other), 'new')
+      await comeToRest(scene)
+      await leave(scene)
+      looking = other.getattr(file.ino)
+    }
+    await passing(looking)
   })
 
   test(`a long cut loses nothing of a file ${where} that others only look at`, async t => {
@@ -140,6 +161,25 @@ test('servers that end and come back hear of it before anyone is told of the fil
   const starting = Promise.all(cluster.ids.map(id => cluster.startServer(id)))
   await cluster.passing(starting)
   t.is(await read(other), 'new')
+})
+
+test('who looks before a writer hears that it may go on with what it had sees that', async t => {
+  const { cluster, endpoint, one, ones, other, file, passing, read } = await setUp(0)
+  await passing(one.write(file, 3, Buffer.from('er'), {}))
+  cluster.keepOut(endpoint)
+  await cluster.env.advance(2 * leaseTermMs)
+  const looked = Promise.withResolvers<number>()
+  let startMs = 0
+  afterAnswer(ones, 'mutate', 'reserve', async () => {
+    startMs = cluster.env.clock.monotonicMs()
+    looked.resolve(other.getattr(file.ino).then(({ size }) => size))
+    await cluster.env.timers.sleep(20)
+  })
+  cluster.letBack(endpoint)
+  t.is(await passing(looked.promise), 5)
+  t.true(cluster.env.clock.monotonicMs() - startMs < leaseTermMs / 2, 'without a long wait')
+  await passing(one.fsync(file.ino, file))
+  t.is(await read(one), 'newer')
 })
 
 for (const how of [{}, { append: true }]) {
