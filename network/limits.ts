@@ -302,6 +302,9 @@ export const leaseFlushMs = operationDeadlineMs / 2
 /** Blocks that a client had on their way when its lease for writing ended unheard have so long to arrive before anyone else
  * changes the file: as after an append (`appendGrantMs`). */
 export const lateBlocksMs = appendGrantMs - appendWritesMs
+/** Who looks at what a writer wrote behind whose lease ended unheard, and which has come back, waits for so long for that
+ * one to say what it has left: it asks whether it may go on every `behindResumeMs`. */
+export const leaseResumeMs = 1_000
 /** One lease within all these terms: what nobody has asked for since then is not worth the memory. */
 export const readLeaseMs = 60_000
 /** What somebody had to wait for is leased to nobody for so long: of what several change, one change in this time waits. */

@@ -27,6 +27,8 @@ export interface LeaseHolderInit {
 export class LeaseHolder {
   readonly client: string
   readonly generation: number
+  /** When its term began. */
+  readonly begunMs: number
   /** Where it has been granted anything. */
   readonly partitions = new Set<number>()
   readonly #init: LeaseHolderInit
@@ -47,7 +49,8 @@ export class LeaseHolder {
     this.client = init.client
     this.generation = init.generation
     this.#peer = init.peer
-    this.#endMs = init.env.clock.monotonicMs() + leaseTermMs
+    this.begunMs = init.env.clock.monotonicMs()
+    this.#endMs = this.begunMs + leaseTermMs
   }
 
   /** It may go by what it was leased. */

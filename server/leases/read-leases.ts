@@ -11,7 +11,13 @@
  *    client was granted anything in is served here.
  */
 import type { Env } from '../../network/env/env.ts'
-import { leaseTermMs, maxReadLeases, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
+import {
+  leaseResumeMs,
+  leaseTermMs,
+  maxReadLeases,
+  readLeaseMs,
+  readLeaseRestMs,
+} from '../../network/limits.ts'
 import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
@@ -19,7 +25,7 @@ import type { Key } from '../metadata/contract.ts'
 import { partitionOfKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import { LeaseHolder } from './lease-holder.ts'
-import { WriteLeases } from './write-leases.ts'
+import { type Late, WriteLeases } from './write-leases.ts'
 
 /** Thrown where others may still rely on a key: `released` resolves when they do not any more. */
 export class LeasedKey extends LockedKey {}
@@ -108,7 +114,8 @@ export class ReadLeases {
   }
 
   #grant(key: Key, holder: LeaseHolder, nowMs: number): number {
-    if (this.#leases.size >= this.#limit || this.#writing.lateMs(key, holder.client) > 0) return 0
+    if (this.#leases.size >= this.#limit || this.#writing.late(key, holder.client) !== null)
+      return 0
     const partition = partitionOfKey(key)
     if (this.#paused.has(partition)) return 0
     holder.partitions.add(partition)
@@ -166,7 +173,7 @@ export class ReadLeases {
   }
 
   isWrittenBehind(key: Key, client: string): boolean {
-    return this.#writing.isAnothers(key, client)
+    return this.#writing.isAnothers(key, client) || this.#returning(key, client) !== null
   }
 
   /** The client has closed the file: it writes nothing behind any more. */
@@ -174,15 +181,36 @@ export class ReadLeases {
     this.#writing.closed(key, client)
   }
 
-  /** @throws LeasedKey while another than `client` may write the key behind. */
+  /**
+   * @throws LeasedKey while another than `client` may write the key behind, or has come back a moment ago and may have
+   * something left.
+   */
   checkRead(key: Key, client: string): void {
-    if (this.#writing.size > 0 && this.#writing.isAnothers(key, client)) this.check(key, client)
+    if (this.#writing.size === 0) return
+    if (this.#writing.isAnothers(key, client)) this.check(key, client)
+    const returning = this.#returning(key, client)
+    if (returning !== null) throw this.#untilSettled(key, returning)
+  }
+
+  /** A writer that ended unheard, and has begun another term a moment ago: until when it is to have said what it has. */
+  #returning(key: Key, client: string): Late | null {
+    const late = this.#writing.late(key, client)
+    if (late === null || late.isClosed) return null
+    const holder = this.#holders.get(late.client)
+    if (holder?.isCurrent !== true) return null
+    const untilMs = holder.begunMs + leaseResumeMs
+    return untilMs > this.#env.clock.monotonicMs() ? { ...late, untilMs } : null
+  }
+
+  #untilSettled(key: Key, { untilMs, settled, isClosed }: Late): LeasedKey {
+    const over = this.#env.timers.sleep(untilMs - this.#env.clock.monotonicMs())
+    return new LeasedKey(key, isClosed ? over : Promise.race([over, settled.promise]))
   }
 
   /** @throws LeasedKey while another than `client` goes by the key; null: while anybody does. */
   check(key: Key, client: string | null): void {
-    const lateMs = this.#writing.lateMs(key, client)
-    if (lateMs > 0) throw new LeasedKey(key, this.#env.timers.sleep(lateMs))
+    const late = this.#writing.late(key, client)
+    if (late !== null) throw this.#untilSettled(key, late)
     if (this.#leases.size === 0) return
     const lease = this.#leases.get(key)
     if (lease === undefined) return

@@ -4,6 +4,7 @@ import {
   lateBlocksMs,
   leaseFlushMs,
   leaseRecallMs,
+  leaseResumeMs,
   leaseTermMs,
   readLeaseMs,
   readLeaseRestMs,
@@ -189,6 +190,29 @@ test('a writer goes on with what it had begun, unless others were told that nobo
   await env.advance(readLeaseRestMs)
   begin('me')
   t.is(leases.resumeWriting(key, 'me'), readLeaseMs)
+})
+
+test('who looks after a writer has come back waits for what it has, for a moment at most', async t => {
+  for (const end of ['it goes on', 'it has closed the file', 'it says nothing']) {
+    const { env, leases, begin, met, metReading, isOver } = writing()
+    await env.advance(leaseTermMs)
+    t.is(metReading(key, 'you'), null, 'as long as it is away nobody waits')
+    t.false(leases.isWrittenBehind(key, 'you'))
+    begin('me')
+    t.true(leases.isWrittenBehind(key, 'you'))
+    t.is(metReading(key, 'me'), null)
+    const released = metReading(key, 'you')!
+    const changing = met(key, 'you')!
+    t.false(await isOver(released))
+    if (end === 'it goes on') t.true(leases.resumeWriting(key, 'me') > 0)
+    else if (end === 'it has closed the file') leases.closed(key, 'me')
+    else await env.advance(leaseResumeMs)
+    t.true(await isOver(released))
+    t.is(leases.isWrittenBehind(key, 'you'), end === 'it goes on')
+    t.is(await isOver(changing), end === 'it goes on' || end === 'it has closed the file')
+    const still = met(key, 'you')!
+    t.is(await isOver(still), end === 'it goes on', 'what it had sent may be late')
+  }
 })
 
 test('what several change goes on resting, and each is told for how long', async t => {

@@ -10,9 +10,14 @@ import { lateBlocksMs } from '../../network/limits.ts'
 import type { Key } from '../metadata/contract.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 
-interface Late {
+/** A writer that ended without a word. */
+export interface Late {
   readonly client: string
   readonly untilMs: number
+  /** Resolves when it goes on, or has closed the file. */
+  readonly settled: PromiseWithResolvers<void>
+  /** It has closed the file: there is nothing that it could come with. */
+  isClosed: boolean
 }
 
 export class WriteLeases {
@@ -43,6 +48,7 @@ export class WriteLeases {
   }
 
   grant(key: Key, holder: LeaseHolder): void {
+    this.#late.get(key)?.settled.resolve()
     this.#late.delete(key)
     this.#writers.set(key, holder)
   }
@@ -53,24 +59,34 @@ export class WriteLeases {
     this.#writers.delete(key)
     if (said) return
     const endMs = Math.min(holder.endMs, this.#clock.monotonicMs())
-    this.#late.set(key, { client: holder.client, untilMs: endMs + lateBlocksMs })
+    const settled = Promise.withResolvers<void>()
+    this.#late.set(key, {
+      client: holder.client,
+      untilMs: endMs + lateBlocksMs,
+      settled,
+      isClosed: false,
+    })
   }
 
   /** The client has closed the file, and nothing to write to it. */
   closed(key: Key, client: string): void {
     if (this.#writers.get(key)?.client === client) this.#writers.delete(key)
+    const late = this.#late.get(key)
+    if (late?.client !== client) return
+    late.isClosed = true
+    late.settled.resolve()
   }
 
-  /** For how long nobody but the writer of before may change the key, milliseconds. */
-  lateMs(key: Key, client: string | null): number {
-    if (this.size === 0) return 0
+  /** Another than `client` that was the writer before: nobody else may change the key until its blocks have arrived. */
+  late(key: Key, client: string | null): Late | null {
+    if (this.size === 0) return null
     const writer = this.#writers.get(key)
     if (writer?.isCurrent === false) this.ended(key, writer, false)
     const late = this.#late.get(key)
-    if (late === undefined || late.client === client) return 0
-    const leftMs = late.untilMs - this.#clock.monotonicMs()
-    if (leftMs <= 0) this.#late.delete(key)
-    return Math.max(0, leftMs)
+    if (late === undefined || late.client === client) return null
+    if (late.untilMs > this.#clock.monotonicMs()) return late
+    this.#late.delete(key)
+    return null
   }
 
   forgetLate(): void {
