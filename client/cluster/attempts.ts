@@ -58,6 +58,7 @@ export interface Wanted<N extends OperationName> {
 
 /** What there is to know of a mutation that is being sent. */
 export interface Sending {
+  /** As `Clock.uptimeMs`, like `sentMs`. */
   readonly notAfterMs: number
   /** Under which it may first have had its effect; null while it certainly had none. */
   boot: Boot | null

@@ -235,7 +235,7 @@ export class ClusterClient implements Cluster {
         const peer = link.current ?? (await link.readyFor(startedMs))
         attempt.session = link.session
         attempt.replies = link.replies
-        if (sending !== null) leaving(sending, { name, link, nowMs: this.env.clock.monotonicMs() })
+        if (sending !== null) leaving(sending, { name, link, nowMs: this.env.clock.uptimeMs() })
         // At least a moment, should finding the server have taken the rest.
         if (trouble !== null) {
           attempt.deadlineMs = Math.max(1, Math.min(link.outage.leftMs(startedMs), callDeadlineMs))

@@ -101,7 +101,7 @@ export interface Cluster {
   ): Promise<Reply<N>>
   /**
    * As `query`, for an operation that changes something: its effect happens at most once.
-   * @param notAfterMs of the monotonic clock: no attempt leaves later, but ends with STALE_WRITE.
+   * @param notAfterMs of the clock of leases (`uptimeMs`): no attempt leaves later, but ends with STALE_WRITE.
    */
   mutate<N extends MutationName>(
     name: N,

@@ -74,6 +74,19 @@ test('a term counts from when its renewal was asked for', async t => {
   t.is(terms.current, null)
 })
 
+test('a term runs out also while its machine is suspended, and its timers stand still', async t => {
+  const { env, terms, asked, renew } = setUp()
+  t.is(terms.current, null)
+  await renew()
+  const before = terms.current!
+  env.suspend(leaseTermMs - 1)
+  t.is(terms.current, before)
+  env.suspend(1)
+  t.is(terms.current, null)
+  await renew()
+  t.deepEqual(asked, [0, 0])
+})
+
 test('a term knows as of its last renewal whether others have one', async t => {
   const { terms, server, renew } = setUp()
   t.is(terms.current, null)

@@ -1,7 +1,8 @@
 /**
  * The terms of this client's leases at one server: as long as one is renewed, what was leased in it holds.
  *
- * 1. A term counts from when its last renewal was asked for, so it ends here before it does there.
+ * 1. A term counts from when its last renewal was asked for, so it ends here before it does there; also while this
+ *    machine is suspended.
  * 2. It goes on where the connection broke, as long as its server can wait for it: that asks again by the next one
  *    what it has heard no answer to. Nothing more is written behind meanwhile.
  * 3. The next one begins when the one before has run out, also where this client gave it up: until then the kernel may
@@ -38,7 +39,7 @@ export class LeaseTerms {
 
   /** For what is about to be asked for; null: it cannot be kept. */
   get current(): LeaseTerm | null {
-    const nowMs = this.#clock.monotonicMs()
+    const nowMs = this.#clock.uptimeMs()
     this.#wantedMs = nowMs
     const term = this.#current
     return term !== null && nowMs < term.untilMs ? term : null
@@ -66,7 +67,7 @@ export class LeaseTerms {
 
   /** To be called every `leaseRenewalMs`, and when there is no term and one is wanted. */
   async renew(peer: Peer): Promise<void> {
-    const sentMs = this.#clock.monotonicMs()
+    const sentMs = this.#clock.uptimeMs()
     const usedMs = Math.max(this.#wantedMs, this.#current?.usedMs ?? this.#wantedMs)
     if (this.#asking || sentMs - usedMs > leaseIdleMs) return
     if (this.#current !== null && this.#current.untilMs <= sentMs) this.#end()

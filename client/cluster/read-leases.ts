@@ -92,8 +92,9 @@ export class ReadLeases {
     this.#init = init
   }
 
+  /** Of the clock that leases go by. */
   nowMs(): number {
-    return this.#init.clock.monotonicMs()
+    return this.#init.clock.uptimeMs()
   }
 
   /** To be called before something is asked of a partition, for what is to be kept of its answer. */

@@ -152,7 +152,7 @@ export class ServerLink {
 
   /** Whether the session cannot have ended at the server, though nothing were heard of it. */
   get isSure(): boolean {
-    return this.current !== null && this.#init.env.clock.monotonicMs() < this.#sureUntilMs
+    return this.current !== null && this.#init.env.clock.uptimeMs() < this.#sureUntilMs
   }
 
   /**
@@ -164,7 +164,7 @@ export class ServerLink {
     this.heard = false
     // What was heard since the last tick was sent so long before it at most.
     if (!idle) this.#sureFrom(this.#tickMs - callDeadlineMs)
-    this.#tickMs = this.#init.env.clock.monotonicMs()
+    this.#tickMs = this.#init.env.clock.uptimeMs()
     if ((idle || asks) && (this.#peer !== null || this.#isExpected)) this.renewSoon()
   }
 
@@ -224,7 +224,7 @@ export class ServerLink {
   }
 
   async #tell(peer: Peer): Promise<void> {
-    const startedMs = this.#init.env.clock.monotonicMs()
+    const startedMs = this.#init.env.clock.uptimeMs()
     const boot = await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
     this.session++

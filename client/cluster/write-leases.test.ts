@@ -11,9 +11,9 @@ const forWriting: Told = { leaseMs: readLeaseMs, behind: true }
 
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
-  const nowMs = () => env.clock.monotonicMs()
+  const nowMs = () => env.clock.uptimeMs()
   const newTerm = (): LeaseTerm => ({
-    ...{ generation: 1, untilMs: 1e9, usedMs: 0 },
+    ...{ generation: 1, untilMs: 1e12, usedMs: 0 },
     ...{ isHeard: true, isAlone: true },
   })
   const at = { term: newTerm() as LeaseTerm | null, viewEpoch: 1 }

@@ -73,7 +73,7 @@ export class WriteLeases {
     return isLong
   }
 
-  /** Until when what was written behind may be sent, of the monotonic clock; in the past where it may not. */
+  /** Until when what was written behind may be sent, of the clock of leases (`uptimeMs`); in the past where it may not. */
   writesUntilMs(ino: Ino): number {
     const kept = this.#kept.get(ino)
     if (kept?.writes !== true || kept.term === null) return Number.NEGATIVE_INFINITY

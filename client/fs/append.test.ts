@@ -11,15 +11,23 @@ import { createVolume } from './volumes.ts'
 const blockBytes = 64 * 1024
 const block = Buffer.alloc(blockBytes, 1)
 
-/** A file of one block, and a clock that can be put forward, as a stopped process finds it. */
+/** A file of one block, and clocks that can be put forward, as a stopped process or a suspended machine finds them. */
 async function setUp(t: ExecutionContext) {
   const cluster = await new TestServers(2, 8).start()
   const real = realEnv()
   let stoppedMs = 0
   const wallNs = () => real.clock.wallNs()
-  const clock = { wallNs, monotonicMs: () => real.clock.monotonicMs() + stoppedMs }
+  let suspendedMs = 0
+  const clock = {
+    wallNs,
+    monotonicMs: () => real.clock.monotonicMs() + stoppedMs,
+    uptimeMs: () => real.clock.uptimeMs() + stoppedMs + suspendedMs,
+  }
   const stop = (ms: number): void => {
     stoppedMs += ms
+  }
+  const suspend = (ms: number): void => {
+    suspendedMs += ms
   }
   // Pauses take no time but on that clock.
   const timers: Timers = {
@@ -48,7 +56,7 @@ async function setUp(t: ExecutionContext) {
       if (!watched.includes(name)) return []
       return name === 'reserve' && !(body as { exclusive: boolean }).exclusive ? ['give'] : [name]
     })
-  return { cluster, fs, file, stop, calls, clock }
+  return { cluster, fs, file, stop, suspend, calls, clock }
 }
 
 const again = ['give', 'reserve', 'writeBlock', 'commitWrite']
@@ -56,6 +64,13 @@ const again = ['give', 'reserve', 'writeBlock', 'commitWrite']
 test('an append whose client was stopped before it wrote its blocks writes none, but begins again', async t => {
   const { cluster, fs, file, stop, calls } = await setUp(t)
   cluster.fail('reserve', { before: () => stop(operationDeadlineMs + 1) })
+  await fs.write(file, 0, block, { append: true })
+  t.deepEqual(calls(), ['reserve', ...again])
+})
+
+test('nor does one whose machine was suspended', async t => {
+  const { cluster, fs, file, suspend, calls } = await setUp(t)
+  cluster.fail('reserve', { before: () => suspend(operationDeadlineMs + 1) })
   await fs.write(file, 0, block, { append: true })
   t.deepEqual(calls(), ['reserve', ...again])
   t.is((await fs.getattr(file.ino)).size, 2 * blockBytes)

@@ -103,7 +103,11 @@ test('fsync does not go after a file for ever that goes from server to server', 
   await fs.write(file, 0, Buffer.from('x'), {})
   let lateMs = 0
   const { clock, timers, random } = cluster.env
-  const late = { ...clock, monotonicMs: () => clock.monotonicMs() + lateMs }
+  const late = {
+    wallNs: () => clock.wallNs(),
+    monotonicMs: () => clock.monotonicMs() + lateMs,
+    uptimeMs: () => clock.uptimeMs() + lateMs,
+  }
   const client = cluster.client({ clock: late, timers, random })
   t.teardown(() => client.close())
   const other = await openVolume(client, 'v')

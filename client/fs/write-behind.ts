@@ -116,7 +116,7 @@ async function send(context: Context, inode: OpenInode, pieces: readonly Piece[]
   const lateMs = env.clock.monotonicMs() + operationDeadlineMs
   for (;;) {
     const untilMs = untilMsOf(context, inode)
-    if (untilMs <= env.clock.monotonicMs()) {
+    if (untilMs <= env.clock.uptimeMs()) {
       await resume(context, inode, lateMs)
       continue
     }
@@ -134,7 +134,7 @@ async function send(context: Context, inode: OpenInode, pieces: readonly Piece[]
   }
 }
 
-/** Until when it may be sent; in the past where the lease has ended. */
+/** Until when it may be sent, as `writesUntilMs`; in the past where the lease has ended. */
 function untilMsOf({ cluster: { writing } }: Context, { ino, behindTerm }: OpenInode): number {
   return writing.termOf(ino) === behindTerm ? writing.writesUntilMs(ino) : Number.NEGATIVE_INFINITY
 }
@@ -144,7 +144,7 @@ async function lookAgain(context: Context, inode: OpenInode): Promise<void> {
   const { env } = context.cluster
   await env.timers.sleep(1)
   const { change } = await getattr(context, inode.ino)
-  if (untilMsOf(context, inode) > env.clock.monotonicMs()) inode.behindChange = change
+  if (untilMsOf(context, inode) > env.clock.uptimeMs()) inode.behindChange = change
 }
 
 /** The lease has ended unheard: asks for it again. @throws PosixError EIO when another has changed the file. */
@@ -155,9 +155,8 @@ async function resume(context: Context, inode: OpenInode, lateMs: number): Promi
   await asking.finally(() => {
     inode.resuming = null
   })
-  const nowMs = env.clock.monotonicMs()
-  if (writing.writesUntilMs(inode.ino) > nowMs) return
-  if (nowMs > lateMs) {
+  if (writing.writesUntilMs(inode.ino) > env.clock.uptimeMs()) return
+  if (env.clock.monotonicMs() > lateMs) {
     throw new PosixError('EIO', `the lease of file ${inode.ino} ended, and there was no other`)
   }
   await env.timers.sleep(behindResumeMs)
@@ -181,7 +180,7 @@ async function askAgain(context: Context, inode: OpenInode): Promise<void> {
     const text = `file ${ino} was changed by others while its server could not be reached`
     throw new PosixError('EIO', text, { cause: error })
   }
-  if (writing.writesUntilMs(ino) > cluster.env.clock.monotonicMs()) {
+  if (writing.writesUntilMs(ino) > cluster.env.clock.uptimeMs()) {
     inode.behindTerm = writing.termOf(ino)
   }
 }

@@ -3,10 +3,9 @@
  *
  * 1. A term is current until `managerLeaseMarginMs` before etcd could let the lease run out, counted from when
  *    the last renewal that succeeded was sent: nobody else can lead before. It goes by the clock, not by timers:
- *    a process that was stopped finds its term ended.
- * 2. A term that has ended never becomes current again.
- * 3. A machine that was suspended, whose clock stood still, may believe in its term too long: it can save
- *    nothing then, as every write compares the revision at which the leader's key was created.
+ *    a process that was stopped, or whose machine was suspended, finds its term ended.
+ * 2. A term that has ended never becomes current again. Should one be believed in for too long, it can save nothing, as
+ *    every write compares the revision at which the leader's key was created.
  */
 import { z } from 'zod'
 import { ClusterError } from '../../network/errors.ts'
@@ -24,7 +23,7 @@ const renewed = z.object({ result: z.object({ TTL: seconds.default(0) }) })
 
 export interface Lease {
   readonly id: string
-  /** On the monotonic clock. */
+  /** As `Clock.uptimeMs`. */
   readonly untilMs: number
 }
 
@@ -33,7 +32,7 @@ export async function grantLease(
   etcd: Etcd,
   leaseSeconds: number = managerLeaseSeconds,
 ): Promise<Lease> {
-  const sentMs = etcd.env.clock.monotonicMs()
+  const sentMs = etcd.env.clock.uptimeMs()
   const { ID, TTL } = await etcd.call('lease/grant', { TTL: String(leaseSeconds) }, granted)
   return { id: ID, untilMs: trustedUntil(sentMs, TTL) }
 }
@@ -114,13 +113,13 @@ export class Term {
   }
 
   #remainingMs(): number {
-    return this.#untilMs - this.#etcd.env.clock.monotonicMs()
+    return this.#untilMs - this.#etcd.env.clock.uptimeMs()
   }
 
   async #renew(): Promise<void> {
     const { env } = this.#etcd
     while (this.current) {
-      const sentMs = env.clock.monotonicMs()
+      const sentMs = env.clock.uptimeMs()
       try {
         const { result } = await this.#etcd.call('lease/keepalive', { ID: this.#lease }, renewed)
         if (result.TTL === 0) {

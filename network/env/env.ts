@@ -4,8 +4,16 @@
  */
 
 export interface Clock {
-  /** Milliseconds since some fixed point, never going back. For leases, deadlines and rates. */
+  /**
+   * Milliseconds since some fixed point, never going back, as timers count them: not while the machine is suspended. For
+   * how long one waits, and rates.
+   */
   monotonicMs(): number
+  /**
+   * The same since another point, also while the machine is suspended. For what ends at that time elsewhere, too: what this
+   * machine was leased, or may send by then. Who has granted it may go by either: it only waits for longer.
+   */
+  uptimeMs(): number
   /** Nanoseconds since 1970-01-01 UTC (CLOCK_REALTIME). For time stamps of files only. */
   wallNs(): bigint
 }

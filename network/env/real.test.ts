@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { realEnv } from './real.ts'
 
@@ -38,6 +39,18 @@ test('monotonic time never goes back', t => {
     const ms = clock.monotonicMs()
     t.true(ms >= last)
     last = ms
+  }
+})
+
+test('the machine is up for as long as the kernel says, time of suspension included', t => {
+  const { clock } = realEnv()
+  const kernelMs = () => Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000
+  for (let i = 0; i < 100; i++) {
+    // The kernel cuts off what is below a hundredth of a second.
+    const before = kernelMs()
+    const ms = clock.uptimeMs()
+    const after = kernelMs()
+    t.true(ms >= before && ms < after + 10, `${before} ${ms} ${after}`)
   }
 })
 

@@ -3,6 +3,7 @@ import { randomBytes, randomFillSync } from 'node:crypto'
 import { assertBelow, hexOf } from './digits.ts'
 import type { Clock, Env, Random, Timer, Timers } from './env.ts'
 import { sleepOn } from './sleep.ts'
+import { uptimeMs } from './uptime.ts'
 
 const nsPerMs = 1_000_000n
 /** Random bytes are fetched by the page: a system call for each number would cost a microsecond. */
@@ -19,6 +20,10 @@ class RealClock implements Clock {
 
   monotonicMs(): number {
     return performance.now()
+  }
+
+  uptimeMs(): number {
+    return uptimeMs()
   }
 
   wallNs(): bigint {

@@ -16,6 +16,20 @@ test('timers fire in the order of their time, then of their making', async t => 
   t.is(fired.at(-1), 'c@20')
 })
 
+test('a machine that is suspended is up for longer than its timers count', async t => {
+  const env = new SimulatedEnv({ seed: 1 })
+  const startMs = env.clock.uptimeMs()
+  let fired = false
+  env.timers.after(20, () => {
+    fired = true
+  })
+  env.suspend(1_000)
+  await env.advance(19)
+  t.false(fired)
+  t.is(env.clock.monotonicMs(), 19)
+  t.is(env.clock.uptimeMs() - startMs, 1_019)
+})
+
 test('promises settle between two timers', async t => {
   const env = new SimulatedEnv({ seed: 1 })
   const steps: string[] = []

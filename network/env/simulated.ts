@@ -15,6 +15,9 @@ import { SeededRandom } from './xoshiro.ts'
 /** 2026-01-01 UTC: any fixed time will do, as long as every run has the same. */
 const defaultStartNs = 1_767_225_600_000_000_000n
 
+/** Of the machine when it begins: so that who takes one clock for the other is found out. */
+const startUptimeMs = 1e9
+
 export interface SimulatedOptions {
   readonly seed: number
   readonly startNs?: bigint
@@ -33,6 +36,7 @@ export class SimulatedEnv implements Env {
   readonly seed: number
   readonly #heap = new TimerHeap()
   #nowMs = 0
+  #suspendedMs = 0
   /** What lets time pass now. */
   #running: Run | null = null
 
@@ -41,6 +45,7 @@ export class SimulatedEnv implements Env {
     this.random = new SeededRandom(seed)
     this.clock = {
       monotonicMs: () => this.#nowMs,
+      uptimeMs: () => startUptimeMs + this.#nowMs + this.#suspendedMs,
       wallNs: () => startNs + BigInt(Math.round(this.#nowMs * 1e6)),
     }
     const after = (delayMs: number, callback: () => void) => this.#after(delayMs, callback)
@@ -52,6 +57,12 @@ export class SimulatedEnv implements Env {
         this.#heap.add(this.#nowMs, callback)
       },
     }
+  }
+
+  /** The machine is suspended for `ms`, and goes on as if nothing had been. */
+  suspend(ms: number): void {
+    assert(ms >= 0, 'time does not go back')
+    this.#suspendedMs += ms
   }
 
   /** Lets `ms` pass, firing what falls due. */

@@ -68,7 +68,7 @@ export class Beacons {
     this.#asking.add(member)
     try {
       const peer = await this.#init.dial(member)
-      const sentMs = this.#init.env.clock.monotonicMs()
+      const sentMs = this.#init.env.clock.uptimeMs()
       const { body } = await peer.call('beacon', { held }, { deadlineMs: leaseMs })
       const refused = new Set(body.refused)
       links.forEach((link, index) => {

@@ -181,7 +181,7 @@ export class PartitionShipping implements Shipping {
 
   /** @throws ClusterError NOT_READY when a holder in sync may let another serve. */
   assertLease(): void {
-    const nowMs = this.#init.env.clock.monotonicMs()
+    const nowMs = this.#init.env.clock.uptimeMs()
     for (const link of this.#links.values()) {
       if (!link.isRequired || nowMs < link.grantedMs + leaseMs) continue
       const text = `a holder of partition ${this.partition} does not renew its lease`
