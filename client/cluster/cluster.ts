@@ -75,7 +75,7 @@ export class ClusterClient implements Cluster {
   readonly locks: Locks
   readonly leases: ReadLeases
   readonly writing: WriteLeases
-  readonly #log: Log
+  readonly log: Log
   readonly #membership: ViewSource
   readonly #dial: (server: MemberId) => Promise<Peer>
   readonly #slots = new Slots()
@@ -92,7 +92,7 @@ export class ClusterClient implements Cluster {
 
   constructor(init: ClusterInit) {
     this.env = init.env
-    this.#log = init.log
+    this.log = init.log
     this.#membership = init.membership
     this.#views = new ViewsOfServers(init.membership, init.log)
     this.#vacancy = new Outage(init.env.clock)
@@ -304,7 +304,7 @@ export class ClusterClient implements Cluster {
     const holds = (partition: Partition) => this.#partitions.primaryOf(partition) === server
     const link: ServerLink = new ServerLink({
       env: this.env,
-      log: this.#log,
+      log: this.log,
       server,
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
@@ -368,7 +368,7 @@ export class ClusterClient implements Cluster {
   #sessionExpired(link: ServerLink, session: number): void {
     if (!link.expired(session)) return
     const text = 'the server has forgotten this client: it is told again what is open'
-    this.#log.warn({ server: link.server }, text)
+    this.log.warn({ server: link.server }, text)
   }
 
   /** Whoever serves a partition in a new epoch has to learn what this client has open and locked there. */

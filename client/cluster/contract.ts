@@ -1,6 +1,7 @@
 /** The cluster as the rest of the client sees it: calls that find their server, and open files. */
 import type { Env } from '../../network/env/env.ts'
 import type { HeldRange, RangeChange } from '../../network/locks/ranges.ts'
+import type { Log } from '../../network/log.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { Ino, Partition } from '../../network/wire/ids.ts'
 import type {
@@ -24,7 +25,7 @@ export interface Boot {
 export interface Changed<N extends OperationName> extends Reply<N> {
   /** The boot under which it may first have had its effect. */
   readonly boot: Boot
-  /** When the attempt that this is the reply to was sent (monotonic clock): its effect is no older. */
+  /** When the attempt that this is the reply to was sent (`Clock.uptimeMs`): its effect is no older. */
   readonly sentMs: number
 }
 
@@ -84,6 +85,8 @@ export interface ClusterLocks {
 
 export interface Cluster {
   readonly env: Env
+  /** For what no program can be told, or need not hear of. */
+  readonly log: Log
   readonly partitionCount: number
   readonly view: View
   readonly opens: OpenRegister

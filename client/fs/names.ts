@@ -213,12 +213,27 @@ export async function rename(
     ...(whites && { whiteout: { uid: caller.uid, gid: caller.gid } }),
     ...(meant !== undefined && { meant }),
   }
+  await settleMoved(context, request)
   const { body, boot, partition } = await mutateName(context, 'rename', request)
   context.cluster.leases.forget(body.ino)
   const others = [body.partition, partitionOfIno(body.ino)]
   for (const directory of [parent, newParent]) {
     markChange(context, directory, partition, boot, others)
   }
+}
+
+/**
+ * What was written behind to a file gets to the servers before its new name: who writes a file anew and renames it over the
+ * old one finds either of them whole, though the mount be killed at once (as ext4 has it, mount option auto_da_alloc).
+ */
+async function settleMoved(
+  { behind }: Context,
+  { flags, known, knownNew }: { flags: number; known: Ino; knownNew: Ino },
+): Promise<void> {
+  if (behind.isEmpty) return
+  const moved = (flags & renameFlags.exchange) !== 0 ? [known, knownNew] : [known]
+  if (moved.includes(0)) await behind.settledAll()
+  else await Promise.all(moved.map(ino => behind.settled(ino)))
 }
 
 /** The inode that a name is taken for; 0 for none. */

@@ -71,10 +71,19 @@ function senderOf(context: Context, inode: OpenInode): Sender {
         await inTurnBehind(context, inode, false, () => sendOrSpare(context, inode, pieces))
       } catch (error) {
         inode.failed(error, restsUntilMs(context))
+        // Programs that have the file open are told; of what was closed, or is unmounted, nobody else would know.
+        context.cluster.log.warn(
+          { ino: inode.ino, bytes: bytesOf(pieces), error },
+          'what was written to a file could not be kept',
+        )
         context.pages.forget(inode.ino)
       }
     },
   }
+}
+
+function bytesOf(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, { data }) => sum + data.length, 0)
 }
 
 function restsUntilMs({ cluster }: Context): number {

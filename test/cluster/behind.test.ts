@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import type { Cluster } from '../../client/cluster/contract.ts'
+import { nameKey } from '../../client/cluster/read-leases.ts'
 import { contextOf } from '../../client/fs/context.ts'
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
 import { openVolume } from '../../client/fs/volume.ts'
@@ -12,7 +13,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { eventually } from './eventually.ts'
 import { InProcessCluster } from './in-process.ts'
-import { afterAnswer } from './interleaving.ts'
+import { afterAnswer, beforeAsking } from './interleaving.ts'
 
 const me = { uid: 0, gid: 0 }
 const name = Buffer.from('f')
@@ -211,6 +212,38 @@ test('fsync, close and unmounting leave nothing behind', async t => {
   const startMs = performance.now()
   await other.fs.setattr(file.ino, { size: 0 })
   t.true(performance.now() - startMs < leaseTermMs, 'nobody has to be waited for')
+})
+
+test('a file is renamed when all that was written to it is on the servers', async t => {
+  await using servers = await InProcessCluster.start(2)
+  const one = await clientOf(servers)
+  for (const isKnown of [true, false]) {
+    const { directory, file } = await writeBehind(one)
+    if (!isKnown) one.cluster.leases.forget(nameKey(directory, name))
+    await one.fs.write(file, 0, piece, {})
+    t.true(one.hasLeft())
+    let isLeft = true
+    beforeAsking(one.cluster, 'rename', async () => {
+      isLeft = one.hasLeft()
+    })
+    await one.fs.rename(directory, name, directory, Buffer.from('g'), 0)
+    t.false(isLeft)
+    one.fs.release(file)
+  }
+})
+
+test('what cannot be kept of a file when it is unmounted is logged', async t => {
+  await using servers = await InProcessCluster.start(1)
+  const one = await clientOf(servers)
+  const { file, size } = await writeBehind(one)
+  const logged: object[] = []
+  Object.assign(one.cluster, { log: { info() {}, warn: (fields: object) => logged.push(fields) } })
+  const failed = new PosixError('EIO')
+  beforeAsking(one.cluster, 'commitWrite', () => Promise.reject(failed))
+  await one.fs.write(file, 10 * size, piece, {})
+  await one.fs.close()
+  t.like(logged, [{ ino: file.ino, error: failed }])
+  t.true((logged[0] as { bytes: number }).bytes >= pieceBytes)
 })
 
 test('a listing shows what was written before it, though the file is sent and closed meanwhile', async t => {
