@@ -299,9 +299,14 @@ export const leaseRecallMs = leaseTermMs / 2
  * What all files of a client may have buffered takes so long where no more than 5 MB/s get through; and half of the time that an
  * operation which waits for it has is left. */
 export const leaseFlushMs = operationDeadlineMs / 2
-/** Blocks that a client had on their way when its lease for writing ended unheard have so long to arrive before anyone else
- * changes the file: as after an append (`appendGrantMs`). */
-export const lateBlocksMs = appendGrantMs - appendWritesMs
+/** What is written behind is taken only when its lease holds for so much longer: it has to get to the servers in time. */
+export const behindSpareMs = 10_000
+/** A writer whose lease ended unheard is remembered for so long, for who looks at the file when it has come back. */
+export const writerRememberedMs = operationDeadlineMs
+/** By how much the clocks of two machines run apart at most: they are slewed by a thousandth together (adjtimex(2)). */
+export const maxClockDrift = 0.001
+/** A server is asked for its clock again when it told it so long ago: by then it is off by less than `kernelSpareMs`. */
+export const uptimeOldMs = 60_000
 /** Who looks at what a writer wrote behind whose lease ended unheard, and which has come back, waits for so long for that
  * one to say what it has left: it asks whether it may go on every `behindResumeMs`. */
 export const leaseResumeMs = 1_000

@@ -199,7 +199,7 @@ class Rooms implements ServerRooms {
       metadata,
       ...shards,
       blocks: this.#blockService,
-      ...{ leases, heard: peer => this.#heard(peer) },
+      ...{ leases, heard: peer => this.#heard(peer), clock: env.clock },
       locks: this.#locks,
       quotas: new QuotaHome(this.#peers, partitionCount),
       slots,

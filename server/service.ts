@@ -1,4 +1,5 @@
 /** What a server answers to: every operation with the room that does it. */
+import type { Clock } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
 import { sessionTimeoutMs } from '../network/limits.ts'
 import type { Handler, Incoming, Peer, Reply, Service } from '../network/rpc/contract.ts'
@@ -75,6 +76,7 @@ export interface ServiceInit {
   readonly checking: Checking
   /** Identity of this boot of the machine. */
   readonly boot: string
+  readonly clock: Pick<Clock, 'uptimeMs'>
   /** Number of the connection that this peer is: later ones have higher numbers. */
   readonly connectionOf: (peer: Peer) => number
   /** A partition of ours in the caller's epoch, for a caller with a session. @throws ClusterError */
@@ -151,6 +153,7 @@ function membershipOperations({
   status,
   syncPoint,
   boot,
+  clock,
   connectionOf,
   copies,
   partitions,
@@ -172,7 +175,8 @@ function membershipOperations({
       }
       sessions.renew(peer.hello.id, body.opens, connectionOf(peer))
       const epoch = view()?.epoch ?? 0
-      return { body: { timeoutMs: sessionTimeoutMs, epoch, ...booted() }, payload: noPayload }
+      const told = { timeoutMs: sessionTimeoutMs, epoch, uptimeMs: clock.uptimeMs() }
+      return { body: { ...told, ...booted() }, payload: noPayload }
     },
     release({ peer, body }) {
       const connection = connectionOf(peer)

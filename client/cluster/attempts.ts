@@ -77,6 +77,17 @@ export interface Leaving {
   readonly nowMs: number
 }
 
+/** The request, by that server's clock where it must not be done later than at some moment. */
+export function boundTo<N extends OperationName>(
+  request: RequestOf<N>,
+  { name, sending }: Pick<Wanted<N>, 'name' | 'sending'>,
+  link: ServerLink,
+): RequestOf<N> {
+  if (name !== 'writeBlock' || sending === undefined || sending.notAfterMs === Infinity)
+    return request
+  return { ...request, notAfterMs: link.uptime.at(sending.notAfterMs) }
+}
+
 /** An attempt is about to be sent. @throws ClusterError STALE_WRITE when it is too late for that. */
 export function leaving(sending: Sending, { name, link, nowMs }: Leaving): void {
   sending.sentMs = nowMs

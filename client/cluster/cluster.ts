@@ -24,6 +24,7 @@ import type { AttributesReply, OperationName, RequestOf } from '../../network/wi
 import type { MemberId, View } from '../../network/wire/view.ts'
 import {
   type Attempt,
+  boundTo,
   firstTrouble,
   leaving,
   type Route,
@@ -241,7 +242,7 @@ export class ClusterClient implements Cluster {
           attempt.deadlineMs = Math.max(1, Math.min(link.outage.leftMs(startedMs), callDeadlineMs))
         }
         const options = { partition, epoch, payload, deadlineMs: attempt.deadlineMs }
-        const reply = await this.#send(peer, link, name, request, options)
+        const reply = await this.#send(peer, link, name, boundTo(request, wanted, link), options)
         // What goes to a server as such does not pass by its sessions.
         if (typeof target === 'number') link.heard = true
         if (trouble !== null && opensFile(name, request)) link.renewSoon()

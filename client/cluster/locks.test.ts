@@ -45,7 +45,7 @@ function setUp() {
   let poll = Promise.withResolvers<object>()
   let dropped: (() => void) | null = null
   const play: { [N in OperationName]?: (body: object) => unknown } = {
-    session: () => ({ boot: 'boot', timeoutMs: sessionTimeoutMs }),
+    session: () => ({ boot: 'boot', timeoutMs: sessionTimeoutMs, uptimeMs: 0 }),
     setLock: body => ({ outcome: (body as SetLockRequest).type === 2 ? 'done' : outcome }),
     cancelLock: () => ({ waited }),
     reclaimLocks: () => ({ lost }),

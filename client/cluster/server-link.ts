@@ -24,6 +24,7 @@ import type { SessionRequest, SyncReply } from '../../network/wire/operations.ts
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
+import { RemoteUptime } from './remote-uptime.ts'
 import { retryDelayMs } from './retry.ts'
 
 export interface ServerLinkInit {
@@ -45,6 +46,7 @@ export class ServerLink {
   /** Ends with a session: whoever has one has been answered. */
   readonly outage: Outage
   readonly leases: LeaseTerms
+  readonly uptime: RemoteUptime
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
@@ -81,6 +83,7 @@ export class ServerLink {
     this.server = init.server
     this.outage = new Outage(init.env.clock)
     this.leases = new LeaseTerms(init.env.clock)
+    this.uptime = new RemoteUptime(init.env.clock)
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */
@@ -157,7 +160,7 @@ export class ServerLink {
 
   /**
    * To be called a few times in each session time-out: keeps an idle session alive.
-   * @param asks a busy one is renewed as well, to hear of a newer view.
+   * @param asks a busy one is renewed as well, to hear of a newer view; as it is now and then to hear of its clock.
    */
   tick(asks: boolean): void {
     const idle = !this.heard
@@ -165,7 +168,8 @@ export class ServerLink {
     // What was heard since the last tick was sent so long before it at most.
     if (!idle) this.#sureFrom(this.#tickMs - callDeadlineMs)
     this.#tickMs = this.#init.env.clock.uptimeMs()
-    if ((idle || asks) && (this.#peer !== null || this.#isExpected)) this.renewSoon()
+    if ((idle || asks || this.uptime.isOld) && (this.#peer !== null || this.#isExpected))
+      this.renewSoon()
   }
 
   renewLeases(): void {
@@ -238,6 +242,7 @@ export class ServerLink {
     try {
       const reply = (await peer.call('session', { opens: this.#init.opens() })).body
       this.told = reply
+      this.uptime.heard(reply.uptimeMs)
       this.#init.goesBy(peer, reply.epoch ?? 0)
       if (this.hasLocks) await this.#init.reclaim(peer)
       return reply.boot

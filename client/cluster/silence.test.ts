@@ -7,6 +7,7 @@ import {
   maxSlots,
   operationDeadlineMs,
   sessionTimeoutMs,
+  uptimeOldMs,
 } from '../../network/limits.ts'
 import { silentLog } from '../../network/log.ts'
 import type { CallOptions, Peer } from '../../network/rpc/contract.ts'
@@ -41,7 +42,7 @@ function setUp() {
     const closed = Promise.withResolvers<ClusterError | undefined>()
     const call = async (name: OperationName, _request: object, options: CallOptions = {}) => {
       calls.push(name)
-      if (!mute.has(name)) return { body: { boot: 'boot' }, payload: [] }
+      if (!mute.has(name)) return { body: { boot: 'boot', uptimeMs: 0 }, payload: [] }
       const late = env.timers.sleep(options.deadlineMs ?? 10_000).then(() => {
         throw new ClusterError('TIMEOUT', name)
       })
@@ -67,13 +68,18 @@ test('a session is kept alive also while only calls are made that do not count f
   t.true(count('session') > 1)
 })
 
-test('a busy session is not renewed', async t => {
+test('a busy session is renewed only to hear of its server’s clock, now and then', async t => {
   const { env, client, count } = setUp()
-  for (let ms = 0; ms < sessionTimeoutMs; ms += 5_000) {
+  for (let ms = 0; ms < uptimeOldMs; ms += 5_000) {
     await client.query('getattr', 0, { ino: 16 })
     await env.advance(5_000)
   }
   t.is(count('session'), 1)
+  for (let ms = 0; ms < sessionTimeoutMs / 2; ms += 5_000) {
+    await client.query('getattr', 0, { ino: 16 })
+    await env.advance(5_000)
+  }
+  t.is(count('session'), 2)
 })
 
 test('a connection on which a session cannot be renewed is given up for a new one', async t => {

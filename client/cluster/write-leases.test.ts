@@ -1,6 +1,6 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
-import { kernelSpareMs, lateBlocksMs, readLeaseMs } from '../../network/limits.ts'
+import { behindSpareMs, kernelSpareMs, readLeaseMs } from '../../network/limits.ts'
 import type { WriteLeased } from '../../network/wire/operations.ts'
 import type { LeaseTerm } from './lease-term.ts'
 import { WriteLeases } from './write-leases.ts'
@@ -60,7 +60,7 @@ test('nothing more is written behind while the connection is gone, but what ther
 test('it counts from when it was asked for, and is not begun with when little of it is left', async t => {
   const { env, writing, told } = setUp()
   await told(forWriting)
-  await env.advance(readLeaseMs - lateBlocksMs - 1)
+  await env.advance(readLeaseMs - behindSpareMs - 1)
   t.true(writing.mayWrite(7))
   await env.advance(1)
   t.false(writing.mayWrite(7))

@@ -6,7 +6,7 @@
  * 2. What was called back may still be written, as who asked for it waits; nothing more is written behind. So is what an
  *    answer says that comes in the meantime: it was given before.
  */
-import { kernelSpareMs, lateBlocksMs, leaseAnswerMs } from '../../network/limits.ts'
+import { behindSpareMs, kernelSpareMs, leaseAnswerMs } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { WriteLeased } from '../../network/wire/operations.ts'
 import type { LeaseTerm } from './lease-term.ts'
@@ -68,7 +68,7 @@ export class WriteLeases {
     const kept = this.#kept.get(ino)
     if (kept?.writes !== true || kept.isRecalled || kept.term?.isHeard !== true) return false
     const nowMs = this.#init.nowMs()
-    const isLong = kept.endMs - lateBlocksMs > nowMs && this.#leftMs(kept) > 0
+    const isLong = kept.endMs - behindSpareMs > nowMs && this.#leftMs(kept) > 0
     if (isLong) kept.term.usedMs = nowMs
     return isLong
   }

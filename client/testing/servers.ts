@@ -169,7 +169,10 @@ export class TestServers {
       session: ({ peer, body }: Incoming<'session'>) => {
         this.calls.push({ server, name: 'session', body })
         this.sessions.set(`${server} ${peer.hello.id}`, body.opens)
-        return { body: { timeoutMs: 30_000, boot: this.#bootOf(server) }, payload: [] }
+        return {
+          body: { timeoutMs: 30_000, uptimeMs: 1e9, boot: this.#bootOf(server) },
+          payload: [],
+        }
       },
       view: () => ({ body: { view: viewToWire(this.view) }, payload: [] }),
       release: ({ body }: Incoming<'release'>) => {

@@ -30,6 +30,11 @@ interface Bounded {
 export interface WriteBlockRequest extends BlockRequest, Bounded, Flushing, Mutation {
   readonly offset: number
   readonly checksums: Uint8Array
+  /**
+   * Of the clock that the server told with the session: what it comes upon later it refuses with STALE_WRITE, as what the
+   * client was leased may have ended, and others may have written since.
+   */
+  readonly notAfterMs?: number
 }
 /** What a change of blocks took of the data disk, bytes; less than 0 where it gave back. */
 export interface SpaceReply {

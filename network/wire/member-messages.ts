@@ -60,6 +60,8 @@ export interface SessionReply {
   readonly epoch?: number
   /** Of the server's machine: with another one, whatever was not synced before may be gone. */
   readonly boot: string
+  /** What its clock says (`Clock.uptimeMs`). */
+  readonly uptimeMs: number
   /** Of partitions that came from other machines, or other boots: for these, those count as the boot as well. */
   readonly lineages?: readonly Lineage[]
 }

@@ -73,6 +73,11 @@ export class LeaseHolder {
     return Math.min(this.#endMs, this.#endedMs)
   }
 
+  /** The same, had it not begun another one before. */
+  get wholeEndMs(): number {
+    return this.#endMs
+  }
+
   renew(peer: Pick<Peer, 'call'>): void {
     this.#endMs = this.#init.env.clock.monotonicMs() + leaseTermMs
     if (peer === this.#peer) return

@@ -25,7 +25,7 @@ import type { Key } from '../metadata/contract.ts'
 import { partitionOfKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import { LeaseHolder } from './lease-holder.ts'
-import { type Late, WriteLeases } from './write-leases.ts'
+import { type Gone, WriteLeases } from './write-leases.ts'
 
 /** Thrown where others may still rely on a key: `released` resolves when they do not any more. */
 export class LeasedKey extends LockedKey {}
@@ -114,8 +114,7 @@ export class ReadLeases {
   }
 
   #grant(key: Key, holder: LeaseHolder, nowMs: number): number {
-    if (this.#leases.size >= this.#limit || this.#writing.late(key, holder.client) !== null)
-      return 0
+    if (this.#leases.size >= this.#limit) return 0
     const partition = partitionOfKey(key)
     if (this.#paused.has(partition)) return 0
     holder.partitions.add(partition)
@@ -193,24 +192,31 @@ export class ReadLeases {
   }
 
   /** A writer that ended unheard, and has begun another term a moment ago: until when it is to have said what it has. */
-  #returning(key: Key, client: string): Late | null {
-    const late = this.#writing.late(key, client)
-    if (late === null || late.isClosed) return null
-    const holder = this.#holders.get(late.client)
-    if (holder?.isCurrent !== true) return null
+  #returning(key: Key, client: string | null): Gone | null {
+    const gone = this.#writing.gone(key, client)
+    const holder = gone && this.#holders.get(gone.client)
+    if (!gone || holder?.isCurrent !== true) return null
     const untilMs = holder.begunMs + leaseResumeMs
-    return untilMs > this.#env.clock.monotonicMs() ? { ...late, untilMs } : null
+    return untilMs > this.#env.clock.monotonicMs() ? { ...gone, untilMs } : null
   }
 
-  #untilSettled(key: Key, { untilMs, settled, isClosed }: Late): LeasedKey {
+  #checkGone(key: Key, client: string | null): void {
+    if (this.#writing.size === 0) return
+    const returning = this.#returning(key, client)
+    if (returning !== null) throw this.#untilSettled(key, returning)
+    const blocksUntilMs = this.#writing.gone(key, client)?.blocksUntilMs ?? 0
+    const leftMs = blocksUntilMs - this.#env.clock.monotonicMs()
+    if (leftMs > 0) throw new LeasedKey(key, this.#env.timers.sleep(leftMs))
+  }
+
+  #untilSettled(key: Key, { untilMs, settled }: Gone): LeasedKey {
     const over = this.#env.timers.sleep(untilMs - this.#env.clock.monotonicMs())
-    return new LeasedKey(key, isClosed ? over : Promise.race([over, settled.promise]))
+    return new LeasedKey(key, Promise.race([over, settled.promise]))
   }
 
   /** @throws LeasedKey while another than `client` goes by the key; null: while anybody does. */
   check(key: Key, client: string | null): void {
-    const late = this.#writing.late(key, client)
-    if (late !== null) throw this.#untilSettled(key, late)
+    this.#checkGone(key, client)
     if (this.#leases.size === 0) return
     const lease = this.#leases.get(key)
     if (lease === undefined) return
@@ -343,14 +349,14 @@ export class ReadLeases {
     for (let { first } = this.#leases; first !== null; { first } = this.#leases) {
       if (first.value.endMs > nowMs) break
       this.#leases.delete(first.key)
-      // Its client has not gone by it for `lateBlocksMs`.
+      // Its client has taken nothing more by it for `behindSpareMs`.
       for (const holder of first.value.holders) this.#writing.ended(first.key, holder, true)
     }
     for (let { first } = this.#resting; first !== null; { first } = this.#resting) {
       if (first.value.untilMs > nowMs) break
       this.#resting.delete(first.key)
     }
-    this.#writing.forgetLate()
+    this.#writing.forgetGone()
     for (const [client, holder] of this.#holders) {
       if (holder.isCurrent) break
       this.#holders.delete(client)

@@ -2,35 +2,38 @@
  * Which inodes one client alone may write behind: what it says that it has written is not here yet. A mark on its read
  * lease (read-leases.ts), which is called back also for who only reads.
  *
- * 1. A writer that ended without a word may have blocks on their way: nobody else changes the inode before these have
- *    arrived, or never will.
+ * 1. A writer that ended without a word has no blocks on their way that could come over what others write: by when its
+ *    term was over at the latest they are refused where they arrive (`WriteBlockRequest.notAfterMs`). So a server that
+ *    was started again, and knows of none of them, has to wait for nothing but terms.
+ * 2. It may come back with what it has left: for a moment it comes first then.
  */
 import type { Clock } from '../../network/env/env.ts'
-import { lateBlocksMs } from '../../network/limits.ts'
+import { writerRememberedMs } from '../../network/limits.ts'
 import type { Key } from '../metadata/contract.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 
 /** A writer that ended without a word. */
-export interface Late {
+export interface Gone {
   readonly client: string
+  /** Until then its blocks may arrive. */
+  readonly blocksUntilMs: number
+  /** It is remembered so long. */
   readonly untilMs: number
   /** Resolves when it goes on, or has closed the file. */
   readonly settled: PromiseWithResolvers<void>
-  /** It has closed the file: there is nothing that it could come with. */
-  isClosed: boolean
 }
 
 export class WriteLeases {
   readonly #clock: Clock
   readonly #writers = new Map<Key, LeaseHolder>()
-  readonly #late = new Map<Key, Late>()
+  readonly #gone = new Map<Key, Gone>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
   get size(): number {
-    return this.#writers.size + this.#late.size
+    return this.#writers.size + this.#gone.size
   }
 
   has(key: Key): boolean {
@@ -48,9 +51,13 @@ export class WriteLeases {
   }
 
   grant(key: Key, holder: LeaseHolder): void {
-    this.#late.get(key)?.settled.resolve()
-    this.#late.delete(key)
+    this.#settled(key)
     this.#writers.set(key, holder)
+  }
+
+  #settled(key: Key): void {
+    this.#gone.get(key)?.settled.resolve()
+    this.#gone.delete(key)
   }
 
   /** @param said all that it has written is here, as the writer has said itself. */
@@ -58,42 +65,33 @@ export class WriteLeases {
     if (this.#writers.get(key) !== holder) return
     this.#writers.delete(key)
     if (said) return
-    const endMs = Math.min(holder.endMs, this.#clock.monotonicMs())
+    const { client, endMs, wholeEndMs: blocksUntilMs } = holder
+    const untilMs = Math.min(endMs, this.#clock.monotonicMs()) + writerRememberedMs
     const settled = Promise.withResolvers<void>()
-    this.#late.set(key, {
-      client: holder.client,
-      untilMs: endMs + lateBlocksMs,
-      settled,
-      isClosed: false,
-    })
+    this.#gone.set(key, { client, blocksUntilMs, untilMs, settled })
   }
 
   /** The client has closed the file, and nothing to write to it. */
   closed(key: Key, client: string): void {
     if (this.#writers.get(key)?.client === client) this.#writers.delete(key)
-    const late = this.#late.get(key)
-    if (late?.client !== client) return
-    late.isClosed = true
-    late.settled.resolve()
+    if (this.#gone.get(key)?.client === client) this.#settled(key)
   }
 
-  /** Another than `client` that was the writer before: nobody else may change the key until its blocks have arrived. */
-  late(key: Key, client: string | null): Late | null {
+  /** Another than `client` that was the writer before, and may have something left. */
+  gone(key: Key, client: string | null): Gone | null {
     if (this.size === 0) return null
     const writer = this.#writers.get(key)
     if (writer?.isCurrent === false) this.ended(key, writer, false)
-    const late = this.#late.get(key)
-    if (late === undefined || late.client === client) return null
-    if (late.untilMs > this.#clock.monotonicMs()) return late
-    this.#late.delete(key)
-    return null
+    const gone = this.#gone.get(key)
+    if (gone === undefined || gone.client === client) return null
+    return gone.untilMs > this.#clock.monotonicMs() ? gone : null
   }
 
-  forgetLate(): void {
+  forgetGone(): void {
     const nowMs = this.#clock.monotonicMs()
-    for (const [key, { untilMs }] of this.#late) {
+    for (const [key, { untilMs }] of this.#gone) {
       if (untilMs > nowMs) break
-      this.#late.delete(key)
+      this.#gone.delete(key)
     }
   }
 }

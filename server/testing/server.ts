@@ -112,8 +112,7 @@ export class TestServer {
       log,
     })
     this.service = createService({
-      copies: this.copies,
-      partitions: this.partitions,
+      ...{ clock: env.clock, copies: this.copies, partitions: this.partitions },
       view: () => cluster.view,
       sessions: this.sessions,
       metadata: new MetadataService({

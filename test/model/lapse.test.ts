@@ -2,7 +2,8 @@
 import test from 'ava'
 import type { Cluster } from '../../client/cluster/contract.ts'
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
-import { lateBlocksMs, leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
+import { leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
 import { afterAnswer, beforeAsking } from '../cluster/interleaving.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 
@@ -182,13 +183,42 @@ test('who looks before a writer hears that it may go on with what it had sees th
   t.is(await read(one), 'newer')
 })
 
+for (const restarts of [false, true]) {
+  const when = restarts ? 'when its inode’s server was started again' : 'when its lease has ended'
+  test(`a block that was on its way ${when} does not come over what others wrote since`, async t => {
+    const { cluster, endpoint, other, file, passing, read } = await setUp(0)
+    const onWay = Promise.withResolvers<void>()
+    const sent = Promise.withResolvers<void>()
+    cluster.onCall = name => {
+      if (name !== 'writeBlock') return
+      cluster.onCall = () => undefined
+      sent.resolve()
+      return onWay.promise
+    }
+    await passing(sent.promise)
+    cluster.end(endpoint)
+    const home = cluster.servers.view.partitions[partitionOfIno(file.ino)]!.primary!
+    if (restarts) {
+      cluster.crash(home)
+      await passing(cluster.startServer(home))
+    }
+    const startMs = cluster.env.clock.monotonicMs()
+    const theirs = await passing(other.open(file.ino, { truncate: false }))
+    await passing(other.write(theirs, 0, Buffer.from('theirs'), {}))
+    t.true(cluster.env.clock.monotonicMs() - startMs < 2 * leaseTermMs, 'nobody waits for it')
+    onWay.resolve()
+    await cluster.env.advance(leaseTermMs)
+    t.is(await read(other), 'theirs')
+  })
+}
+
 for (const how of [{}, { append: true }]) {
   const title = 'append' in how ? 'an append' : 'a write'
   test(`${title} that is half done when a writer comes back comes over what that one had`, async t => {
     const { cluster, endpoint, one, other, others, file, passing, read } = await setUp(0)
     cluster.keepOut(endpoint)
     const theirs = await passing(other.open(file.ino, { truncate: false }))
-    await cluster.env.advance(lateBlocksMs + leaseTermMs)
+    await cluster.env.advance(2 * leaseTermMs)
     beforeAsking(others, 'commitWrite', async () => {
       cluster.letBack(endpoint)
       await Promise.race([one.fsync(file.ino, file), cluster.env.timers.sleep(leaseTermMs)])

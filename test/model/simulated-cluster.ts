@@ -46,8 +46,8 @@ const volume = 'v'
 export class SimulatedCluster {
   readonly servers: TestCluster
   readonly env: SimulatedEnv
-  /** A client has asked a server for something. */
-  onCall: (name: string) => void = () => undefined
+  /** A client has asked a server for something, which is held up until what is returned resolves. */
+  onCall: (name: string) => void | Promise<void> = () => undefined
   readonly #network: MemoryNetwork
   readonly #ended = new Set<string>()
   #clientCount = 0
@@ -121,8 +121,9 @@ export class SimulatedCluster {
     const heard = Object.entries(server.service).map(([name, handler]) => [
       name,
       (incoming: Incoming<OperationName>) => {
-        this.onCall(name)
-        return (handler as Handler<OperationName>)(incoming)
+        const handle = () => (handler as Handler<OperationName>)(incoming)
+        const held = this.onCall(name)
+        return held instanceof Promise ? held.then(handle) : handle()
       },
     ])
     await serve({
