@@ -15,6 +15,7 @@ import type { BlockStore } from './blocks/contract.ts'
 import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
+import { WriterTerms } from './blocks/writer-terms.ts'
 import { Checking } from './checking/checking.ts'
 import type { ServerCounts } from './counts.ts'
 import { AppendGrants } from './leases/append-grants.ts'
@@ -198,7 +199,7 @@ class Rooms implements ServerRooms {
       sessions: this.#sessions,
       metadata,
       ...shards,
-      blocks: this.#blockService,
+      ...{ blocks: this.#blockService, writers: new WriterTerms(env.clock, this.#peers) },
       ...{ leases, heard: peer => this.#heard(peer), clock: env.clock },
       locks: this.#locks,
       quotas: new QuotaHome(this.#peers, partitionCount),

@@ -3,16 +3,18 @@ import type { Clock } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
 import { sessionTimeoutMs } from '../network/limits.ts'
 import type { Handler, Incoming, Peer, Reply, Service } from '../network/rpc/contract.ts'
-import { partitionOfIno } from '../network/wire/ids.ts'
+import { type Ino, partitionOfIno } from '../network/wire/ids.ts'
 import type { OperationName, ServerStatusReply } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
 import { viewToWire } from '../network/wire/wire-view.ts'
 import type { BlockService } from './blocks/block-service.ts'
+import type { WriterTerms } from './blocks/writer-terms.ts'
 import type { Checking } from './checking/checking.ts'
 import { countShards } from './checking/shard-counts.ts'
 import type { LockService } from './leases/lock-service.ts'
 import type { ReadLeases } from './leases/read-leases.ts'
 import type { Sessions } from './leases/sessions.ts'
+import { decodeInode } from './metadata/inode.ts'
 import { inodeKey } from './metadata/keys.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
@@ -64,6 +66,7 @@ export interface ServiceInit {
   readonly reports: ShardReports
   readonly quotas: QuotaHome
   readonly blocks: BlockService
+  readonly writers: WriterTerms
   readonly leases: ReadLeases
   /** The client has a session on this connection. @throws ClusterError */
   readonly heard: (peer: Peer) => void
@@ -106,6 +109,14 @@ export function createService(init: ServiceInit): Service {
     },
     ...forServers({
       parent: init.metadata.look(parent, request => request.transaction),
+      writerTerm(incoming) {
+        const { ino, client, change } = incoming.body
+        const isSame = changeOf(init.admit(incoming), ino) === change
+        const leftMs = isSame
+          ? init.leases.writerLeftMs(inodeKey(partitionOfIno(ino), ino), client)
+          : 0
+        return { body: { leftMs }, payload: noPayload }
+      },
       ...shardOperations(init),
       ...quotaOperations(init),
       ...init.copies.service,
@@ -131,6 +142,12 @@ function assertServes(view: View | null, { peer, body }: Incoming<'cutBlocks'>):
   // A server that calls itself goes by the same view.
   if (peer.hello.id === state.primary) return
   throw new ClusterError('STALE_EPOCH', `partition ${home} is in epoch ${state.epoch} by now`)
+}
+
+/** Of an inode, whoever is about to change it; null where it is gone. */
+function changeOf({ store, id }: Partition, ino: Ino): number | null {
+  const record = store.get(inodeKey(id, ino))
+  return record === undefined ? null : decodeInode(record).change
 }
 
 /** What servers do among themselves is not for clients to ask. */
@@ -299,7 +316,7 @@ function nameOperations({
   }
 }
 
-function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Service {
+function blockOperations({ admit, blocks, writers, slots, metadata }: ServiceInit): Service {
   return {
     readBlock: incoming => blocks.read(admit(incoming), incoming.body),
     seekBlocks: incoming => blocks.seek(admit(incoming), incoming.body),
@@ -331,6 +348,8 @@ function blockOperations({ admit, blocks, slots, metadata }: ServiceInit): Servi
       const { peer, body, payload } = incoming
       return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
+        const late = writers.check(body, peer.hello.id)
+        if (late !== null) await late
         return await blocks.write(partition, body, payload, keep)
       })
     },

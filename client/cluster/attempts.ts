@@ -77,15 +77,20 @@ export interface Leaving {
   readonly nowMs: number
 }
 
-/** The request, by that server's clock where it must not be done later than at some moment. */
+/**
+ * The request; for a block that is written behind, with the moment after which it may not be let in, by that server's clock.
+ * What rests on more than a term of leases, as an append does, has time to be late.
+ */
 export function boundTo<N extends OperationName>(
   request: RequestOf<N>,
   { name, sending }: Pick<Wanted<N>, 'name' | 'sending'>,
   link: ServerLink,
 ): RequestOf<N> {
-  if (name !== 'writeBlock' || sending === undefined || sending.notAfterMs === Infinity)
-    return request
-  return { ...request, notAfterMs: link.uptime.at(sending.notAfterMs) }
+  if (name !== 'writeBlock' || sending === undefined) return request
+  const { flushes } = request as RequestOf<'writeBlock'>
+  return flushes === undefined
+    ? request
+    : { ...request, notAfterMs: link.uptime.at(sending.notAfterMs) }
 }
 
 /** An attempt is about to be sent. @throws ClusterError STALE_WRITE when it is too late for that. */

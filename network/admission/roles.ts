@@ -79,6 +79,7 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
 
   renewLeases: clients,
   recallLeases: servers,
+  writerTerm: servers,
 
   setQuota: admins,
   quota: readers,

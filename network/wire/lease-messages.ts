@@ -28,6 +28,16 @@ export interface Flushing {
   /** `change` of the inode when the client was the only one to write it last; with another one the inode's server says STALE_WRITE. */
   readonly flushes?: number
 }
+/** Server to server: for how long the client goes on being the one that writes the inode behind, of which it knows this `change`. */
+export interface WriterTermRequest {
+  readonly ino: Ino
+  readonly client: string
+  readonly change: number
+}
+export interface WriterTermReply {
+  /** Milliseconds from when it was asked for; 0: it is not. */
+  readonly leftMs: number
+}
 /** An entry of a directory, by the hash of its name. */
 export interface LeasedName {
   readonly parent: Ino

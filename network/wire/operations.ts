@@ -86,7 +86,13 @@ import type {
   WriteReply,
   XattrReply,
 } from './file-messages.ts'
-import type { RecallLeasesRequest, RenewLeasesReply, RenewLeasesRequest } from './lease-messages.ts'
+import type {
+  RecallLeasesRequest,
+  RenewLeasesReply,
+  RenewLeasesRequest,
+  WriterTermReply,
+  WriterTermRequest,
+} from './lease-messages.ts'
 import type {
   AwaitLocksReply,
   AwaitLocksRequest,
@@ -222,6 +228,7 @@ export interface Operations {
 
   renewLeases: { request: RenewLeasesRequest; reply: RenewLeasesReply }
   recallLeases: { request: RecallLeasesRequest; reply: Empty }
+  writerTerm: { request: WriterTermRequest; reply: WriterTermReply }
 
   setQuota: { request: SetQuotaRequest; reply: Empty }
   quota: { request: InoRequest; reply: QuotaReply }
@@ -321,6 +328,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   reclaimLocks: 124,
   renewLeases: 125,
   recallLeases: 126,
+  writerTerm: 127,
   setQuota: 128,
   quota: 129,
   askQuota: 130,

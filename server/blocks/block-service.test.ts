@@ -24,7 +24,6 @@ const file = { ino: 2 ** 40 + 9, generation: 0 }
 const everything = { ...file, block: 0, offset: 0, reach: 2 ** 30, purge: false, durable: false }
 
 interface Fixture {
-  readonly env: SimulatedEnv
   readonly blocks: BlockStore
   readonly service: BlockService
   readonly partition: Partition
@@ -79,7 +78,6 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
     return service.write(partition, request, data, () => ({ key: 'kept', value: null }))
   }
   const fixture: Fixture = {
-    env,
     blocks,
     service,
     partition,
@@ -100,28 +98,6 @@ test('blocks that are cut are counted, and a repeated cut finds nothing', async 
   await service.cut(partition, everything)
   await service.cut(partition, everything)
   t.like(partition.facts, { blocks: 0, blockBytes: 0 })
-})
-
-test('a write that comes when its client’s lease may have ended changes nothing', async t => {
-  const { env, service, partition, write } = await setUp(8)
-  await write(0, 1)
-  const data = [Buffer.alloc(chunkBytes, 9)]
-  const where = { ...file, block: 0, offset: 0, checksums: checksumsOf(data, 0, chunkBytes) }
-  const now = env.clock.uptimeMs()
-  const late = (notAfterMs: number) => {
-    const request = { ...where, notAfterMs, slot: 1, sequence: 1 }
-    return service.write(partition, request, data, () => ({ key: 'kept', value: null }))
-  }
-  for (const notAfterMs of [now - 0.1, Number.NaN, Number.NEGATIVE_INFINITY]) {
-    await t.throwsAsync(late(notAfterMs), { code: 'STALE_WRITE' })
-  }
-  const first = async () => {
-    const { payload } = await service.read(partition, { ...file, block: 0, offset: 0, length: 1 })
-    return payload[0]![0]
-  }
-  t.is(await first(), 1)
-  await late(now)
-  t.is(await first(), 9)
 })
 
 test('a cut and a punch look at no block outside of their range', async t => {

@@ -1,6 +1,6 @@
 /** Blocks as clients and other servers ask for them: each change is committed with its slot. */
 import assert from 'node:assert/strict'
-import type { Clock, Env } from '../../network/env/env.ts'
+import type { Env } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
@@ -47,7 +47,6 @@ export class BlockService {
   /** Bytes that went out and came in since the start. */
   readBytes = 0
   writtenBytes = 0
-  readonly #clock: Pick<Clock, 'uptimeMs'>
   readonly #blocks: BlockStore
   readonly #purged: PurgedGenerations
   readonly #sources: CopySources
@@ -55,7 +54,6 @@ export class BlockService {
   readonly #cutIn = new Map<number, number>()
 
   constructor(env: Env, blocks: BlockStore, sources: CopySources) {
-    this.#clock = env.clock
     this.#blocks = blocks
     this.#sources = sources
     this.#purged = new PurgedGenerations(env)
@@ -73,16 +71,15 @@ export class BlockService {
     return { body: { present: true, checksums: data.checksums }, payload: data.pieces }
   }
 
-  /** @throws ClusterError STALE_WRITE when it comes too late; else it is before all that comes later. */
+  /** What is begun is before all that comes later. */
   async write(
     partition: Partition,
     request: WriteBlockRequest,
     payload: readonly Uint8Array[],
     keep: Keep<'writeBlock'>,
   ): Promise<Reply<'writeBlock'>> {
-    const { offset, checksums, mayTake, notAfterMs = Number.POSITIVE_INFINITY } = request
+    const { offset, checksums, mayTake } = request
     checkRange(offset, 0)
-    if (!(this.#clock.uptimeMs() <= notAfterMs)) throw cameLate(request)
     const key = keyOf(partition, request)
     const changing = this.#writing(key, offset, payload, checksums)
     const reply = await this.#make(partition, key, keep, changing, mayTake)
@@ -338,11 +335,6 @@ function stage(
   }
   change.staged()
   return committed
-}
-
-function cameLate({ ino, block }: WriteBlockRequest): ClusterError {
-  const text = `block ${block} of inode ${ino} came when its client's lease may have ended`
-  return new ClusterError('STALE_WRITE', text)
 }
 
 function keyOf(

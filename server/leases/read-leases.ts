@@ -175,6 +175,13 @@ export class ReadLeases {
     return this.#writing.isAnothers(key, client) || this.#returning(key, client) !== null
   }
 
+  /** For how long the client goes on being the one that writes the key behind, milliseconds. */
+  writerLeftMs(key: Key, client: string): number {
+    const endMs = this.#leases.get(key)?.endMs ?? 0
+    const leaseMs = endMs - this.#env.clock.monotonicMs()
+    return Math.max(0, Math.min(leaseMs, this.#writing.leftMs(key, client)))
+  }
+
   /** The client has closed the file: it writes nothing behind any more. */
   closed(key: Key, client: string): void {
     this.#writing.closed(key, client)

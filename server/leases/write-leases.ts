@@ -46,6 +46,13 @@ export class WriteLeases {
     return writer?.isCurrent === true && writer.client !== client
   }
 
+  /** For how long the client goes on being the writer, unless its term is renewed; 0 when it is not. */
+  leftMs(key: Key, client: string): number {
+    const writer = this.#writers.get(key)
+    if (writer?.client !== client) return 0
+    return Math.max(0, writer.endMs - this.#clock.monotonicMs())
+  }
+
   keys(): Iterable<Key> {
     return this.#writers.keys()
   }

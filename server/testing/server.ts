@@ -9,6 +9,7 @@ import type { MemberId } from '../../network/wire/view.ts'
 import { BlockService } from '../blocks/block-service.ts'
 import type { BlockStore } from '../blocks/contract.ts'
 import { CopySources } from '../blocks/copying.ts'
+import { WriterTerms } from '../blocks/writer-terms.ts'
 import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { LockService } from '../leases/lock-service.ts'
@@ -112,6 +113,7 @@ export class TestServer {
       log,
     })
     this.service = createService({
+      writers: new WriterTerms(env.clock, this.peers),
       ...{ clock: env.clock, copies: this.copies, partitions: this.partitions },
       view: () => cluster.view,
       sessions: this.sessions,

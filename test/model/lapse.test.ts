@@ -183,6 +183,21 @@ test('who looks before a writer hears that it may go on with what it had sees th
   t.is(await read(one), 'newer')
 })
 
+test('a block that is slow on its way is written once, as long as its lease goes on', async t => {
+  const { cluster, one, other, file, passing, read } = await setUp(0)
+  const calls: string[] = []
+  cluster.onCall = name => {
+    calls.push(name)
+    return name === 'writeBlock' ? cluster.env.timers.sleep(2 * leaseTermMs) : undefined
+  }
+  const looking = cluster.env.timers.sleep(leaseTermMs).then(() => other.getattr(file.ino))
+  await passing(one.fsync(file.ino, file))
+  await passing(looking)
+  t.is(calls.filter(name => name === 'writeBlock').length, 1)
+  t.is(await read(one), 'new')
+  t.is(await read(other), 'new')
+})
+
 for (const restarts of [false, true]) {
   const when = restarts ? 'when its inode’s server was started again' : 'when its lease has ended'
   test(`a block that was on its way ${when} does not come over what others wrote since`, async t => {
