@@ -68,6 +68,17 @@ test('it counts from when it was asked for, and is not begun with when little of
   t.true(writing.mayWrite(7), 'any answer prolongs it')
 })
 
+test('a lease that has run out is not given again by an answer that says nothing of writing', async t => {
+  const { env, writing, told } = setUp()
+  await told(forWriting)
+  await env.advance(readLeaseMs)
+  // By now its server may have leased the file to others as well.
+  await told({ leaseMs: readLeaseMs })
+  t.false(writing.mayWrite(7))
+  t.is(writing.termOf(7), null)
+  t.true(writing.isCalm(7))
+})
+
 test('what is called back is not taken any more, but brought', async t => {
   const { writing, told } = setUp()
   await told(forWriting)

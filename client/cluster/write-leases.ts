@@ -152,8 +152,9 @@ export class WriteLeases {
     const mayBe = isRecalled ? behind === true : !asked.wasRecalled
     if (!mayBe || known?.isRecalled === true || !this.#isTrue(asked)) return
     if (leaseMs > 0 && term !== null && term.untilMs > nowMs) {
-      // A lease for writing is not taken away by an answer that did not ask for one.
-      const writes = behind === true || (known?.writes === true && known.term === term)
+      // A lease for writing is not taken away by an answer that did not ask for one; one that has run out is not given by it.
+      const wrote = known?.writes === true && known.term === term && known.endMs > nowMs
+      const writes = behind === true || wrote
       this.#kept.set(ino, { term, endMs: atMs + leaseMs, writes, isRecalled })
     } else if (calmMs > 0 && known?.writes !== true) {
       this.#kept.set(ino, { term: null, endMs: atMs + calmMs, writes: false, isRecalled })
