@@ -40,6 +40,21 @@ test('text and bytes come back as they were written', async t => {
   t.is(await files.readFile('/large', 'utf8'), 'abc')
 })
 
+test('what is opened to be synchronous is on the disks of servers when a write is done', async t => {
+  const { files, servers } = await setUpWithServers(t)
+  for (const [flags, syncs] of [
+    ['as', true],
+    ['w', false],
+    [constants.O_RDWR | constants.O_DSYNC, true],
+  ] as const) {
+    const file = await files.open('/f', flags)
+    const before = servers.count('sync')
+    await file.write('x')
+    t.is(servers.count('sync') > before, syncs, `${flags}`)
+    await file.close()
+  }
+})
+
 test('errors look like those of node:fs', async t => {
   const files = await setUp(t)
   const missing = await t.throwsAsync<NodeJS.ErrnoException>(files.readFile('/no/such'))

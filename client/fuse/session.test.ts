@@ -76,6 +76,31 @@ test('a file that is appended to, or read and written, goes past the pages of th
   }
 })
 
+test('what is written past the pages with O_DSYNC is synced before it is answered, as the kernel does not ask for that', async t => {
+  const [write, readWrite, append, dataSync, fromMapped] = [1, 2, 0o2000, 0o10000, 1]
+  const { channel, session, fileSystem } = start()
+  await channel.ask(session, opcode.init, 0, [u32(7), u32(45), u32(131072), u32(-1), u32(1 << 4)])
+  const { node } = await createFile(channel, session, 'f')
+  let syncs = 0
+  fileSystem.fsync = async () => {
+    syncs += 1
+  }
+  const syncsOf = async (flags: number, writeFlags = 0): Promise<number> => {
+    const reply = await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])
+    const where = [u64(reply.body.readBigUInt64LE(0)), u64(0n), u32(2), u32(writeFlags), u64(0n)]
+    syncs = 0
+    const body = [...where, u32(flags), u32(0), Buffer.from('xy')]
+    t.is((await channel.ask(session, opcode.write, node, body)).error, 0)
+    return syncs
+  }
+  t.is(await syncsOf(readWrite | dataSync), 1)
+  t.is(await syncsOf(write | append | dataSync), 1)
+  t.is(await syncsOf(readWrite | append), 0)
+  t.is(await syncsOf(readWrite | dataSync, fromMapped), 0)
+  // Through its pages: then it asks for that itself.
+  t.is(await syncsOf(write | dataSync), 0)
+})
+
 test('a newer major version is answered with ours, and the kernel asks again', async t => {
   const { channel, session, ready } = start()
   const reply = await channel.ask(session, opcode.init, 0, [u32(8), u32(0), u32(0), u32(0)])

@@ -200,10 +200,11 @@ export class FileHandle {
   }
 
   async #put(data: Uint8Array, position?: number | null): Promise<void> {
-    const { writable, append } = this.#flags
+    const { writable, append, sync } = this.#flags
     if (!writable) throw new PosixError('EBADF', 'not open for writing')
     const explicit = typeof position === 'number' && position >= 0
     await this.#fileSystem.write(this.#file, explicit ? position : this.#position, data, { append })
+    if (sync) await this.#fileSystem.fsync(this.#file.ino, this.#file)
     if (!explicit && !append) this.#position += data.length
   }
 

@@ -9,11 +9,14 @@ export interface OpenFlags {
   readonly create: boolean
   readonly exclusive: boolean
   readonly truncate: boolean
+  /** What a write has written is on the servers' disks when it is done. */
+  readonly sync: boolean
   readonly directory: boolean
   readonly noFollow: boolean
 }
 
-const { O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_TRUNC } = constants
+const { O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_TRUNC, O_SYNC, O_DSYNC } =
+  constants
 
 const words: { readonly [word: string]: number } = {
   r: O_RDONLY,
@@ -35,16 +38,16 @@ export function parseFlags(flags: string | number): OpenFlags {
     create: (bits & O_CREAT) !== 0,
     exclusive: (bits & O_EXCL) !== 0,
     truncate: (bits & O_TRUNC) !== 0,
+    sync: (bits & O_DSYNC) !== 0,
     directory: (bits & constants.O_DIRECTORY) !== 0,
     noFollow: (bits & constants.O_NOFOLLOW) !== 0,
   }
 }
 
-/** 's' (synchronous) is what every write here is, 'x' is exclusive; their place in the word is free. */
+/** 's' is synchronous, 'x' is exclusive; their place in the word is free. */
 function bitsOf(flags: string): number {
-  const bits = Object.hasOwn(words, flags.replace(/[sx]/g, ''))
-    ? words[flags.replace(/[sx]/g, '')]
-    : undefined
+  const word = flags.replace(/[sx]/g, '')
+  const bits = Object.hasOwn(words, word) ? words[word] : undefined
   if (bits === undefined) throw new PosixError('EINVAL', `flags '${flags}'`)
-  return flags.includes('x') ? bits | O_EXCL : bits
+  return bits | (flags.includes('x') ? O_EXCL : 0) | (flags.includes('s') ? O_SYNC : 0)
 }

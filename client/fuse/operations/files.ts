@@ -99,18 +99,23 @@ export async function read(session: Session, request: Request): Promise<void> {
 }
 
 export async function write(session: Session, request: Request): Promise<void> {
-  const file = session.handles.file(request.u64(0))
+  const handle = request.u64(0)
+  const file = session.handles.file(handle)
   const length = request.u32(16)
   const flags = request.u32(20)
   const data = request.data(40, length)
   /** What comes from mapped pages has its place, however the file was opened. */
   const mapped = (flags & writeFlag.cache) !== 0
   if (mapped) session.handles.sawMapped(file.ino)
-  const append = (request.u32(32) & openFlag.append) !== 0 && !mapped
+  const opened = mapped ? 0 : request.u32(32)
   await session.fileSystem.write(file, request.u64(8), data, {
-    append,
+    append: (opened & openFlag.append) !== 0,
     killPrivileges: (flags & writeFlag.killSuidgid) !== 0,
   })
+  // Of what goes through its pages the kernel asks for that itself (generic_write_sync), of what goes past them it does not.
+  if ((opened & openFlag.dataSync) !== 0 && session.handles.goesPastPages(handle)) {
+    await session.fileSystem.fsync(file.ino, file)
+  }
   session.wrote(length)
   session.reply.u32(outHeaderBytes, length)
   session.reply.u32(outHeaderBytes + 4, 0)

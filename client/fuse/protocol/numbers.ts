@@ -121,6 +121,8 @@ export const openFlag = {
   exclusive: 0o200,
   truncate: 0o1000,
   append: 0o2000,
+  /** O_DSYNC, which is a part of O_SYNC. */
+  dataSync: 0o10000,
   direct: 0o40000,
   /** O_NOATIME: reading leaves the access time alone. */
   quiet: 0o1000000,
