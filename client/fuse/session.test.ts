@@ -408,6 +408,44 @@ test('pages of an open file are invalidated when it changed behind an unchanged 
   t.is(channel.notices.length, 1)
 })
 
+test('a size that others have changed is told without a notice, after which the kernel would ignore it', async t => {
+  const { channel, session, fileSystem } = start()
+  const { node } = await createFile(channel, session, 'f')
+  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
+  await ask()
+  await fileSystem.setattr(node, { mtimeNs: wallNs() })
+  await channel.ask(session, opcode.lookup, 1, [text('f')])
+  await fileSystem.setattr(node, { size: 10 })
+  t.is((await ask()).body.readBigUInt64LE(24), 10n)
+  t.deepEqual(channel.notices, [])
+})
+
+test('pages that others have changed go also where the kernel hears of it by a change of attributes', async t => {
+  let isOwn = false
+  const cache = { ...noCaching, attributesMs: () => 1000, mayKeepPages: () => isOwn }
+  const { channel, session, fileSystem } = start({ cache })
+  channel.thread = 5
+  const { node } = await createFile(channel, session, 'f')
+  const change = async (): Promise<bigint> => {
+    const body = Buffer.alloc(88)
+    body.writeUInt32LE(1, 0)
+    const reply = await channel.ask(session, opcode.setattr, node, [body])
+    t.is(reply.error, 0)
+    return reply.body.readBigUInt64LE(0)
+  }
+  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
+  await fileSystem.setattr(node, { mtimeNs: 5n })
+  t.is(await change(), 0n, 'the kernel asks before it reads')
+  await ask()
+  t.is(channel.notices.length, 1)
+  t.is(await change(), 1n)
+  isOwn = true
+  await fileSystem.setattr(node, { mtimeNs: 6n })
+  t.is(await change(), 1n)
+  await ask()
+  t.is(channel.notices.length, 1)
+})
+
 test('no reader of suspect pages is answered before they are gone', async t => {
   const { channel, session, fileSystem } = start()
   const { node } = await createFile(channel, session, 'f')

@@ -215,7 +215,9 @@ export class Session {
     const { ino, mode } = attributes
     // A write takes these away without the kernel's knowing, and it would execute the program with them.
     const isPrivileged = (mode & (setuid | setgid)) !== 0 && !isDirectory(mode)
-    const isKept = !isPrivileged && this.handles.nodes.aliasOf(ino) === 0
+    // Nor would it ask before it reads from pages that are to go then.
+    const isSuspect = this.handles.told.suspicion(ino) !== null
+    const isKept = !isPrivileged && !isSuspect && this.handles.nodes.aliasOf(ino) === 0
     // Who fills a directory by itself need not ask again before each of its names.
     const isChangers = thread !== 0 && this.#changers.get(ino) === thread
     const ms = isKept ? this.fileSystem.cache.attributesMs(attributes, isChangers) : 0

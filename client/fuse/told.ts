@@ -3,7 +3,8 @@
  * it drops pages when size or mtime differ (FUSE_AUTO_INVAL_DATA), but a program may put an mtime back.
  *
  * 1. When `change` differs while size and mtime do not, the pages are suspect until an invalidation that
- *    began after that has succeeded.
+ *    began after that has succeeded, or the kernel drops them after all. Likewise where the kernel takes another mtime without
+ *    dropping anything: from the answer to a change of attributes (fuse_do_setattr).
  * 2. That a file has no capabilities is said of files open for writing, once for each time that attributes
  *    were told: then the kernel may ask before a write. Whoever asks else wants to know what is so now.
  * 3. Kept for open files only: at an open the kernel drops pages, unless it was told that they are true.
@@ -56,7 +57,22 @@ export class ToldAttributes {
     told.noCapability = lacksCapability(attributes)
     if (told.change === attributes.change) return
     const { change, size, mtimeNs } = attributes
-    if (told.size === size && told.mtimeNs === mtimeNs) told.suspect = change
+    const isSame = told.size === size && told.mtimeNs === mtimeNs
+    // An invalidation would have the kernel ignore what it is being told (fuse_change_attributes), the new size, too.
+    told.suspect = isSame ? change : null
+    Object.assign(told, { change, size, mtimeNs })
+  }
+
+  /**
+   * To be called before `tell` with attributes that the kernel has asked to be changed.
+   * @param isOwn nobody else has changed the file since its pages were true.
+   */
+  changed(attributes: Attributes, isOwn: boolean): void {
+    const told = this.#told.get(attributes.ino)
+    if (told === undefined) return
+    const { change, size, mtimeNs } = attributes
+    if (told.size !== size) told.suspect = null
+    else if (!isOwn && change !== told.change + 1) told.suspect = change
     Object.assign(told, { change, size, mtimeNs })
   }
 

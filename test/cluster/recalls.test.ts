@@ -249,3 +249,35 @@ testMounted('an open file shows what another mount has done to it', async t => {
     await handle.close()
   }
 })
+
+testMounted(
+  'what another mount wrote is read through a file that is open, though this one changes its mode or times between',
+  async t => {
+    const cluster = await startCluster(t)
+    const [here, there] = [cluster.mountpoint, await cluster.mountAgain('second')]
+    const touches: { readonly [title: string]: (at: string) => Promise<void> } = {
+      chmod: at => chmod(at, 0o600),
+      utimes: at => utimes(at, 1, 1),
+    }
+    for (const [title, touch] of Object.entries(touches)) {
+      await writeFile(`${here}/${title}`, 'before')
+      const file = await open(`${here}/${title}`, 'r')
+      t.teardown(() => file.close())
+      const text = async () => {
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(100), 0, 100, 0)
+        return buffer.toString('latin1', 0, bytesRead)
+      }
+      t.is(await text(), 'before')
+      await file.stat()
+      const theirs = await open(`${there}/${title}`, 'r+')
+      t.teardown(() => theirs.close())
+      await theirs.write('theirs', 0)
+      await touch(`${here}/${title}`)
+      t.is(await text(), 'theirs', `${title} after others wrote`)
+      await file.stat()
+      await touch(`${here}/${title}`)
+      await theirs.write('longer', 6)
+      t.is(await text(), 'theirslonger', `${title} before others wrote`)
+    }
+  },
+)

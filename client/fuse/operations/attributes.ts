@@ -36,7 +36,9 @@ async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
 export async function setattr(session: Session, request: Request): Promise<void> {
   const changes = readChanges(request)
   const ino = session.inoOf(request.node)
-  session.sendAttributes(request, await changed(session, ino, changes))
+  const attributes = await changed(session, ino, changes)
+  session.handles.told.changed(attributes, session.fileSystem.cache.mayKeepPages(attributes))
+  session.sendAttributes(request, attributes)
 }
 
 async function changed(session: Session, ino: Ino, changes: SetAttributes): Promise<Attributes> {
