@@ -101,11 +101,16 @@ export class ProcessCluster {
 
   /** Kills what serves one mount, and takes the dead mount away. */
   async killMount(mountpoint: string): Promise<void> {
+    await this.signalMount(mountpoint, 'SIGKILL')
+    await run('/', 'umount', ['-l', mountpoint])
+  }
+
+  /** To what serves one mount. */
+  async signalMount(mountpoint: string, signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     for (const pid of await survivors(this.directory)) {
       const isIt = (await isRookery(pid)) && (await commandLine(pid)).includes(mountpoint)
-      if (isIt) process.kill(pid, 'SIGKILL')
+      if (isIt) process.kill(pid, signal)
     }
-    await run('/', 'umount', ['-l', mountpoint])
   }
 
   /** Kills the supervisor and all its children, and takes the dead mount away. */
