@@ -247,6 +247,8 @@ export const behindMs = 50
 export const behindErrorRestMs = 10_000
 /** How often a client asks whether it may go on with what it has buffered since its lease ended. */
 export const behindResumeMs = 50
+/** So often it waits so long for a term in which that can be kept, and then asks all the same: its server may not be known yet. */
+export const maxBehindTermWaits = 6
 /** An append that finds the file longer each time asks again this often, then fails with EIO. */
 export const maxAppendRedos = 64
 /** How long an append has a file to itself: less than an operation's time, so that another one outlasts an

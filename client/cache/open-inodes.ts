@@ -37,7 +37,7 @@ export class OpenInode {
   changing = 0
   /** Its `change` when this client was the only one to write it last, and the term of its lease then. */
   behindChange = 0
-  behindTerm: object | null = null
+  behindTerm: { readonly untilMs: number } | null = null
   /** Its server is asked whether what was written behind in a term that has ended may be sent. */
   resuming: Promise<void> | null = null
   /** Behind the last byte that was written behind to it. */

@@ -62,8 +62,12 @@ function sharedOf(cluster: Cluster): Shared {
     if (inode === undefined) return
     // It may have been granted, and called back at once.
     await inode.resuming
-    // What was written under a lease that ended before is not what is called back, and may never get there.
-    if (inode.behindTerm === cluster.writing.termOf(ino)) await behind.settled(ino)
+    // What was written in a term that was ended is not what is called back, and may never get there. One that has only run out
+    // may go on at its server: which is to hear that all is there, or that there is another term.
+    const { behindTerm } = inode
+    if (behindTerm !== null && behindTerm.untilMs > Number.NEGATIVE_INFINITY) {
+      await behind.settled(ino)
+    }
   }
   cluster.leases.onRecall(async recalled => {
     if (behind.isEmpty) return

@@ -12,6 +12,7 @@ import {
   behindErrorRestMs,
   behindResumeMs,
   chunkBytes,
+  maxBehindTermWaits,
   maxFileBytes,
   operationDeadlineMs,
 } from '../../network/limits.ts'
@@ -123,10 +124,12 @@ function* chunksOf({ offset, data }: Piece): Generator<Piece> {
 async function send(context: Context, inode: OpenInode, pieces: readonly Piece[]): Promise<void> {
   const { env } = context.cluster
   const lateMs = env.clock.monotonicMs() + operationDeadlineMs
-  for (;;) {
+  for (let waits = 0; ; ) {
     const untilMs = untilMsOf(context, inode)
     if (untilMs <= env.clock.uptimeMs()) {
-      await resume(context, inode, lateMs)
+      if (waits++ < maxBehindTermWaits && !isInTerm(context, inode)) {
+        await env.timers.sleep(behindResumeMs)
+      } else await resume(context, inode, lateMs)
       continue
     }
     try {
@@ -141,6 +144,14 @@ async function send(context: Context, inode: OpenInode, pieces: readonly Piece[]
       await lookAgain(context, inode)
     }
   }
+}
+
+/**
+ * Whether what is asked for now can be kept; else a term is asked for. What is granted and not kept is called back for who waits
+ * for what is left, and given up before it was asked for again.
+ */
+function isInTerm({ cluster }: Context, { ino }: OpenInode): boolean {
+  return cluster.leases.asking(partitionOfIno(ino)).term !== null
 }
 
 /** Until when it may be sent, as `writesUntilMs`; in the past where the lease has ended. */

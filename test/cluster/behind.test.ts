@@ -342,6 +342,19 @@ test('while its partitions move, a file is written behind and read by others', a
   }
 })
 
+test('who is asked for a file when its term is over here, and not yet at the server, brings what it has first', async t => {
+  await using servers = await InProcessCluster.start(2)
+  const [one, other] = [await clientOf(servers), await clientOf(servers)]
+  const { file, size } = await writeBehind(one)
+  await one.fs.fsync(file.ino, file)
+  await one.fs.write(file, size, piece, {})
+  t.true(one.hasLeft())
+  // As where the server was busy for so long before it renewed the term.
+  one.cluster.writing.termOf(file.ino)!.untilMs = 0
+  t.is((await other.fs.getattr(file.ino)).size, size + pieceBytes)
+  await one.fs.fsync(file.ino, file)
+})
+
 test('each open file is told once of what was lost', async t => {
   await using servers = await InProcessCluster.start(1)
   const one = await clientOf(servers)
