@@ -48,7 +48,13 @@ export async function lseek(session: Session, request: Request): Promise<void> {
   session.send(request, outHeaderBytes + 8)
 }
 
-/** struct fuse_copy_file_range_in. The kernel has written dirty pages of both ranges, and drops the target's. */
+/**
+ * struct fuse_copy_file_range_in. The kernel has written dirty pages of both ranges, and drops the target's.
+ *
+ * It has also cut the length to the size that it knows the source to have (`generic_copy_file_checks` takes i_size, and asks for
+ * nothing at all from there on): where another mount has made that longer and nobody has looked at it since, programs are
+ * told of fewer bytes, or of its end, and no answer from here can say more. Who looks first (stat, open) copies all of it.
+ */
 export async function copyFileRange(session: Session, request: Request): Promise<void> {
   const source = session.handles.file(request.u64(0))
   const target = session.handles.file(request.u64(24))
