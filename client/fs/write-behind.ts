@@ -4,7 +4,7 @@
  * 1. Nobody sees that: others that look at the inode have the lease called back, which is answered when all of it is on the
  *    servers; whoever asks through this client has it sent first (`WritesBehind.settled`).
  * 2. Blocks are sent only while the lease holds. What is left when it has ended unheard is sent when it was granted again
- *    and nobody has changed the file since; else it is lost.
+ *    and nobody has changed its data since; else it is lost.
  * 3. What is lost is told to each open file once (`OpenHandle.assertWritten`), and the file is written through for a while.
  */
 import { ClusterError, PosixError } from '../../network/errors.ts'
@@ -192,8 +192,12 @@ async function askAgain(context: Context, inode: OpenInode): Promise<void> {
     const { body } = await writing.during(ino, () =>
       cluster.mutate('reserve', partitionOfIno(ino), request),
     )
-    changedHere(context, body.attributes, behindChange)
-    inode.behindChange = body.attributes.change
+    const { change } = body.attributes
+    // Else others may have changed attributes before.
+    if (body.leaseMs > 0 && change === behindChange + 1) {
+      changedHere(context, body.attributes, behindChange)
+    }
+    inode.behindChange = change
     inode.learn(body.attributes)
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error

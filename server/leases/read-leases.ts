@@ -61,7 +61,7 @@ export class ReadLeases {
   readonly #leases = new OrderedMap<Key, Lease>()
   /** In the order in which their terms end. */
   readonly #holders = new Map<string, LeaseHolder>()
-  readonly #writing: WriteLeases
+  readonly writing: WriteLeases
   /** Keys that rest, in the order in which that ends. */
   readonly #resting = new OrderedMap<Key, Rest>()
   /** Nothing is leased for writing before: of what rests here, or elsewhere, not all is known. */
@@ -78,7 +78,7 @@ export class ReadLeases {
     this.#env = env
     this.#serves = serves
     this.#limit = limit
-    this.#writing = new WriteLeases(env.clock)
+    this.writing = new WriteLeases(env.clock)
     this.#startEndMs = isNew ? Number.NEGATIVE_INFINITY : env.clock.monotonicMs() + leaseTermMs
   }
 
@@ -135,7 +135,7 @@ export class ReadLeases {
     const holders = this.#leases.get(key)?.holders ?? []
     const [holder] = holders
     if (holder?.client !== client || holders.length > 1 || holder.isRecalled(key)) return false
-    this.#writing.grant(key, holder)
+    this.writing.grant(key, holder)
     return true
   }
 
@@ -172,19 +172,19 @@ export class ReadLeases {
   }
 
   isWrittenBehind(key: Key, client: string): boolean {
-    return this.#writing.isAnothers(key, client) || this.#returning(key, client) !== null
+    return this.writing.isAnothers(key, client) || this.#returning(key, client) !== null
   }
 
   /** For how long the client goes on being the one that writes the key behind, milliseconds. */
   writerLeftMs(key: Key, client: string): number {
     const endMs = this.#leases.get(key)?.endMs ?? 0
     const leaseMs = endMs - this.#env.clock.monotonicMs()
-    return Math.max(0, Math.min(leaseMs, this.#writing.leftMs(key, client)))
+    return Math.max(0, Math.min(leaseMs, this.writing.leftMs(key, client)))
   }
 
   /** The client has closed the file: it writes nothing behind any more. */
   closed(key: Key, client: string): void {
-    this.#writing.closed(key, client)
+    this.writing.closed(key, client)
   }
 
   /**
@@ -192,15 +192,15 @@ export class ReadLeases {
    * something left.
    */
   checkRead(key: Key, client: string): void {
-    if (this.#writing.size === 0) return
-    if (this.#writing.isAnothers(key, client)) this.check(key, client)
+    if (this.writing.size === 0) return
+    if (this.writing.isAnothers(key, client)) this.check(key, client)
     const returning = this.#returning(key, client)
     if (returning !== null) throw this.#untilSettled(key, returning)
   }
 
   /** A writer that ended unheard, and has begun another term a moment ago: until when it is to have said what it has. */
   #returning(key: Key, client: string | null): Gone | null {
-    const gone = this.#writing.gone(key, client)
+    const gone = this.writing.gone(key, client)
     const holder = gone && this.#holders.get(gone.client)
     if (!gone || holder?.isCurrent !== true) return null
     const untilMs = holder.begunMs + leaseResumeMs
@@ -208,10 +208,10 @@ export class ReadLeases {
   }
 
   #checkGone(key: Key, client: string | null): void {
-    if (this.#writing.size === 0) return
+    if (this.writing.size === 0) return
     const returning = this.#returning(key, client)
     if (returning !== null) throw this.#untilSettled(key, returning)
-    const blocksUntilMs = this.#writing.gone(key, client)?.blocksUntilMs ?? 0
+    const blocksUntilMs = this.writing.gone(key, client)?.blocksUntilMs ?? 0
     const leftMs = blocksUntilMs - this.#env.clock.monotonicMs()
     if (leftMs > 0) throw new LeasedKey(key, this.#env.timers.sleep(leftMs))
   }
@@ -241,7 +241,7 @@ export class ReadLeases {
   async endWriting(mostMs: number): Promise<void> {
     this.#calmUntilMs = Number.POSITIVE_INFINITY
     const recalls: Promise<void>[] = []
-    for (const key of this.#writing.keys()) {
+    for (const key of this.writing.keys()) {
       const lease = this.#leases.get(key)
       if (lease !== undefined) recalls.push(...this.#recall(key, lease, null))
     }
@@ -284,6 +284,7 @@ export class ReadLeases {
    * @param byAnother another server may have granted leases up to now.
    */
   formerEnded(partition: number, byAnother: boolean): Promise<void> {
+    this.writing.forgetKept(partition)
     const nowMs = this.#env.clock.monotonicMs()
     if (byAnother) this.#formerEndMs.set(partition, nowMs + leaseTermMs)
     // The one of before may have told somebody that nothing is leased for writing.
@@ -331,11 +332,11 @@ export class ReadLeases {
     if (endMs <= this.#env.clock.monotonicMs()) return []
     return holders
       .filter(holder => holder.isCurrent && holder.client !== but)
-      .map(holder => holder.recall(key, this.#writing.has(key)))
+      .map(holder => holder.recall(key, this.writing.has(key)))
   }
 
   #gaveBack(key: Key, holder: LeaseHolder, said: boolean): void {
-    this.#writing.ended(key, holder, said)
+    this.writing.ended(key, holder, said)
     const lease = this.#leases.get(key)
     if (lease === undefined || !lease.holders.includes(holder)) return
     const holders = lease.holders.filter(other => other !== holder)
@@ -357,13 +358,13 @@ export class ReadLeases {
       if (first.value.endMs > nowMs) break
       this.#leases.delete(first.key)
       // Its client has taken nothing more by it for `behindSpareMs`.
-      for (const holder of first.value.holders) this.#writing.ended(first.key, holder, true)
+      for (const holder of first.value.holders) this.writing.ended(first.key, holder, true)
     }
     for (let { first } = this.#resting; first !== null; { first } = this.#resting) {
       if (first.value.untilMs > nowMs) break
       this.#resting.delete(first.key)
     }
-    this.#writing.forgetGone()
+    this.writing.forgetGone()
     for (const [client, holder] of this.#holders) {
       if (holder.isCurrent) break
       this.#holders.delete(client)

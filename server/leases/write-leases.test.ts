@@ -191,6 +191,30 @@ test('a writer goes on with what it had begun, unless others were told that nobo
   t.is(leases.resumeWriting(key, 'me'), readLeaseMs)
 })
 
+test('that data was kept is known of a writer that ended unheard, without a gap, until another one is granted', async t => {
+  const { env, leases, begin } = writing()
+  const { writing: writers } = leases
+  writers.keptData(key, 9, 10)
+  t.false(writers.isDataKept(key, 'me', 9, 10), 'its term goes on')
+  await env.advance(leaseTermMs)
+  writers.keptData(key, 10, 11)
+  t.true(writers.isDataKept(key, 'me', 10, 11))
+  t.false(writers.isDataKept(key, 'you', 10, 11))
+  writers.keptData(key, 11, 12)
+  for (const left of [10, 11, 12]) t.true(writers.isDataKept(key, 'me', left, 12))
+  t.false(writers.isDataKept(key, 'me', 9, 12))
+  t.false(writers.isDataKept(key, 'me', 10, 13), 'more has changed')
+  writers.keptData(key, 13, 14)
+  t.false(writers.isDataKept(key, 'me', 10, 14), 'what was 13 is not known')
+  t.true(writers.isDataKept(key, 'me', 13, 14))
+  await leases.formerEnded(0, false)
+  t.false(writers.isDataKept(key, 'me', 13, 14), 'the partition was taken up anew')
+  writers.keptData(key, 14, 15)
+  begin('me')
+  t.true(leases.resumeWriting(key, 'me') > 0)
+  t.false(writers.isDataKept(key, 'me', 14, 15))
+})
+
 test('who looks after a writer has come back waits for what it has, for a moment at most', async t => {
   for (const end of ['it goes on', 'it has closed the file', 'it says nothing']) {
     const { env, leases, begin, met, metReading, isOver } = writing()

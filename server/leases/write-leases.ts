@@ -6,10 +6,13 @@
  *    term was over at the latest they are refused where they arrive (`WriteBlockRequest.notAfterMs`). So a server that
  *    was started again, and knows of none of them, has to wait for nothing but terms.
  * 2. It may come back with what it has left: for a moment it comes first then.
+ * 3. It may go on where others have changed attributes alone. That is known while it is remembered, and of this process only:
+ *    where it is not known, whatever moved the inode's `change` counts as a change of its data.
  */
 import type { Clock } from '../../network/env/env.ts'
 import { writerRememberedMs } from '../../network/limits.ts'
 import type { Key } from '../metadata/contract.ts'
+import { partitionOfKey } from '../metadata/keys.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 
 /** A writer that ended without a word. */
@@ -21,6 +24,13 @@ export interface Gone {
   readonly untilMs: number
   /** Resolves when it goes on, or has closed the file. */
   readonly settled: PromiseWithResolvers<void>
+  /** From which `change` of the inode to which its data stayed as it was, as far as that is known. */
+  kept: Kept | null
+}
+
+interface Kept {
+  readonly from: number
+  readonly to: number
 }
 
 export class WriteLeases {
@@ -75,7 +85,37 @@ export class WriteLeases {
     const { client, endMs, wholeEndMs: blocksUntilMs } = holder
     const untilMs = Math.min(endMs, this.#clock.monotonicMs()) + writerRememberedMs
     const settled = Promise.withResolvers<void>()
-    this.#gone.set(key, { client, blocksUntilMs, untilMs, settled })
+    this.#gone.set(key, { client, blocksUntilMs, untilMs, settled, kept: null })
+  }
+
+  /** The inode's `change` has gone `from` there `to` here, and its data is as it was. */
+  keptData(key: Key, from: number, to: number): void {
+    if (this.size === 0) return
+    this.#noticeEnd(key)
+    const gone = this.#gone.get(key)
+    if (gone === undefined) return
+    const { kept } = gone
+    // What moved it meanwhile was something else.
+    gone.kept = kept?.to === from ? { from: kept.from, to } : { from, to }
+  }
+
+  /**
+   * Whether the client was the writer, and the data is at `change` what it was at `left`, which the client was told. A client
+   * that was granted a lease here was told numbers of this boot since, which are told but once (server/partition/facts.ts):
+   * so what lies between two of them is known.
+   */
+  isDataKept(key: Key, client: string, left: number, change: number): boolean {
+    const gone = this.#gone.get(key)
+    if (gone?.client !== client || gone.kept === null) return false
+    const { from, to } = gone.kept
+    return from <= left && left <= to && to === change
+  }
+
+  /** The partition is taken up: what was said of it here before may not have come to be. */
+  forgetKept(partition: number): void {
+    for (const [key, gone] of this.#gone) {
+      if (partitionOfKey(key) === partition) gone.kept = null
+    }
   }
 
   /** The client has closed the file, and nothing to write to it. */
@@ -87,11 +127,15 @@ export class WriteLeases {
   /** Another than `client` that was the writer before, and may have something left. */
   gone(key: Key, client: string | null): Gone | null {
     if (this.size === 0) return null
-    const writer = this.#writers.get(key)
-    if (writer?.isCurrent === false) this.ended(key, writer, false)
+    this.#noticeEnd(key)
     const gone = this.#gone.get(key)
     if (gone === undefined || gone.client === client) return null
     return gone.untilMs > this.#clock.monotonicMs() ? gone : null
+  }
+
+  #noticeEnd(key: Key): void {
+    const writer = this.#writers.get(key)
+    if (writer?.isCurrent === false) this.ended(key, writer, false)
   }
 
   forgetGone(): void {

@@ -19,7 +19,7 @@ import { accessAclName, defaultAclName, xattrFlag } from '../../network/wire/xat
 import type { Inode } from '../metadata/inode.ts'
 import type { Xattrs } from '../metadata/xattrs.ts'
 import type { Batch } from './batch.ts'
-import { changeInode, writeInode } from './inodes.ts'
+import { changeAttributes, writeInode } from './inodes.ts'
 import type { OperationContext } from './operation.ts'
 import { readXattrs, writeXattrs } from './xattrs.ts'
 
@@ -49,7 +49,7 @@ export function setAcl(
   if (changes === null) return
   const mode = options.killSetgid ? changes.mode & ~setgid : changes.mode
   const bits = acl !== null && name === accessAclName ? { mode } : {}
-  changeInode(context, inode, { ...bits, ...writeXattrs(context.batch, inode.ino, xattrs) })
+  changeAttributes(context, inode, { ...bits, ...writeXattrs(context.batch, inode.ino, xattrs) })
 }
 
 /** Symbolic links have no permissions to control. @throws PosixError EOPNOTSUPP */

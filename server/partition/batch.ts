@@ -23,6 +23,12 @@ export type Intention =
   /** It may change all that it reads: nobody else has a lease on any of it. */
   | 'change'
 
+interface KeptData {
+  readonly key: Key
+  readonly from: number
+  readonly to: number
+}
+
 export interface BatchInit {
   readonly store: StagedReader
   readonly locks: KeyLocks
@@ -43,6 +49,7 @@ export class Batch implements KeyReader {
   readonly #intention: Intention
   readonly #writes = new Map<Key, Uint8Array | null>()
   readonly #read: Set<Key> | null
+  #keptData: KeptData[] | null = null
   #sawStaged = false
   readonly counts: CountChange = { inodes: 0, blocks: 0, blockBytes: 0 }
 
@@ -96,6 +103,23 @@ export class Batch implements KeyReader {
   /** As `leaseWriting`, to go on with what it had begun. */
   resumeWriting(key: Key): number {
     return this.#locks.isLocked(key) ? 0 : this.#leases.resumeWriting(key, this.#client)
+  }
+
+  /** The inode's `change` goes `from` there `to` here with this batch, and its data stays as it is. */
+  keepsData(key: Key, from: number, to: number): void {
+    this.#keptData ??= []
+    this.#keptData.push({ key, from, to })
+  }
+
+  /** What it wants to change is visible now. */
+  staged(): void {
+    for (const { key, from, to } of this.#keptData ?? [])
+      this.#leases.writing.keptData(key, from, to)
+  }
+
+  /** Whether the data is at `change` what the caller, whose lease for writing ended unheard, left at `left`. */
+  isDataKept(key: Key, left: number, change: number): boolean {
+    return left === change || this.#leases.writing.isDataKept(key, this.#client, left, change)
   }
 
   /** For how long nobody is leased the key for writing, milliseconds. */

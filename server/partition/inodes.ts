@@ -92,6 +92,18 @@ export function changeInode(
   })
 }
 
+/** As `changeInode`, where neither data nor size change: who has something left to write to the file may go on. */
+export function changeAttributes(
+  context: OperationContext,
+  inode: Inode,
+  changes: Partial<Inode>,
+): Inode {
+  const changed = changeInode(context, inode, changes)
+  const key = inodeKey(partitionOfIno(inode.ino), inode.ino)
+  context.batch.keepsData(key, inode.change, changed.change)
+  return changed
+}
+
 /** The mode without what an ordinary user's write or chown takes away (chown(2), write(2)). */
 export function withoutPrivileges(mode: number): number {
   if (isDirectory(mode)) return mode
@@ -117,12 +129,12 @@ export function addLink(context: OperationContext, inode: Inode): Inode {
     }
     context.batch.delete(key)
   }
-  return changeInode(context, inode, { nlink: inode.nlink + 1 })
+  return changeAttributes(context, inode, { nlink: inode.nlink + 1 })
 }
 
 /** One name fewer; without the last, the inode goes as soon as nobody has it open. */
 export function dropLink(context: OperationContext, inode: Inode): void {
-  const left = changeInode(context, inode, { nlink: inode.nlink - 1 })
+  const left = changeAttributes(context, inode, { nlink: inode.nlink - 1 })
   if (left.nlink > 0) return
   if (context.sessions.mayBeOpen(inode.ino)) {
     keepOrphan(context.batch, inode.ino, { linkable: false })

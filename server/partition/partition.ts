@@ -117,7 +117,9 @@ export class Partition {
   /** Makes the batch, and `more` with it, visible; resolves when it is committed. */
   stage(batch: Batch, more: readonly KeyMutation[] = []): Promise<void> {
     this.facts.add(batch.counts)
-    return this.stageMutations([...batch.mutations(), ...more])
+    const committed = this.stageMutations([...batch.mutations(), ...more])
+    batch.staged()
+    return committed
   }
 
   /** @param block the change of a block among the mutations, as other copies are to make it. */

@@ -13,7 +13,7 @@ import type { Batch } from '../partition/batch.ts'
 import { checkNewName, findChild, putChild } from '../partition/directories.ts'
 import {
   addLink as addLinkTo,
-  changeInode,
+  changeAttributes,
   dropLink as dropLinkOf,
   readInode,
   removeInode,
@@ -108,7 +108,7 @@ const legs: { readonly [L in LegName]: Leg<L> } = {
 
   renamed(context, { ino, parent, known }) {
     const inode = readNamed(context.batch, ino, known)
-    changeInode(context, inode, isDirectory(inode.mode) ? { parent } : {})
+    changeAttributes(context, inode, isDirectory(inode.mode) ? { parent } : {})
     return null
   },
 

@@ -126,7 +126,7 @@ export class Participant {
     if (promised === undefined) return await partition.store.settled()
     partition.store.assertOpen()
     this.#promised.delete(id)
-    const { intent } = promised
+    const { intent, batch } = promised
     const done: KeyMutation[] = [{ key: intentKey(partition.id, transaction), value: null }]
     if (commit) {
       for (const [key, value] of intent.mutations) done.push({ key, value })
@@ -134,6 +134,7 @@ export class Participant {
     }
     partition.usage.release(transaction)
     const committed = partition.stageMutations(done)
+    if (commit) batch?.staged()
     partition.locks.release(intent.locked, transaction)
     await committed
   }

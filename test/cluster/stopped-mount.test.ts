@@ -1,5 +1,5 @@
 /** A mount whose process stands still for longer than its leases hold, with something that it has written behind. */
-import { open, stat } from 'node:fs/promises'
+import { chmod, link, open, readFile, stat, utimes } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { leaseTermMs } from '../../network/limits.ts'
 import { testMounted } from './fuse.ts'
@@ -25,5 +25,31 @@ testMounted(
     await file.sync()
     await looked
     t.is((await stat(`${here}/f`)).size, 5)
+  },
+)
+
+testMounted(
+  'a mount that stands still while others change the mode, times and names of what it writes loses nothing',
+  async t => {
+    const cluster = await startCluster(t)
+    const [here, there] = [cluster.mountpoint, await cluster.mountAgain('second')]
+    const file = await open(`${there}/f`, 'w+')
+    t.teardown(() => file.close())
+    for (let count = 0; count < 4; count++) {
+      await file.write('old', 0)
+      await setTimeout(20)
+    }
+    await file.sync()
+    await file.write('newer', 0)
+    await cluster.signalMount(there, 'SIGSTOP')
+    await chmod(`${here}/f`, 0o600)
+    await utimes(`${here}/f`, 1, 1)
+    await link(`${here}/f`, `${here}/g`)
+    await cluster.signalMount(there, 'SIGCONT')
+    await file.sync()
+    t.is(await readFile(`${here}/g`, 'utf8'), 'newer')
+    const { mode, mtimeMs } = await stat(`${there}/f`)
+    t.is(mode & 0o777, 0o600)
+    t.true(mtimeMs > 1000, 'it was written after that')
   },
 )

@@ -2,6 +2,7 @@
 import test from 'ava'
 import type { Cluster } from '../../client/cluster/contract.ts'
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
+import { PosixError } from '../../network/errors.ts'
 import { leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { afterAnswer, beforeAsking } from '../cluster/interleaving.ts'
@@ -65,6 +66,45 @@ async function setUp(inlineBytes: number): Promise<Scene> {
   return { cluster, endpoint, one, ones, other, others, file, passing, read }
 }
 
+/** @returns null when there is one of that name. */
+async function makeDirectory(fileSystem: FileSystem, called: Uint8Array): Promise<number | null> {
+  try {
+    return (await fileSystem.mkdir(fileSystem.root, called, 0o755, me)).ino
+  } catch (error) {
+    if (error instanceof PosixError && error.code === 'EEXIST') return null
+    throw error
+  }
+}
+
+const attributeChanges: {
+  readonly [what: string]: (other: FileSystem, ino: number) => Promise<unknown>
+} = {
+  'change the mode': (other, ino) => other.setattr(ino, { mode: 0o600 }),
+  'change the owner': (other, ino) => other.setattr(ino, { uid: 7 }),
+  'set the times': (other, ino) => other.setattr(ino, { mtimeNs: 1n, atimeNs: 1n }),
+  'set an attribute': (other, ino) =>
+    other.setxattr(ino, Buffer.from('user.a'), Buffer.from('1'), 0),
+  'change the name': async (other, ino) => {
+    const { root } = other
+    const isFirst = (await other.lookup(root, name).catch(() => null))?.ino === ino
+    const names = [name, Buffer.from('g')] as const
+    const [from, to] = isFirst ? names : [names[1], names[0]]
+    await other.rename(root, from, root, to, 0)
+  },
+  'add and remove a name': async (other, ino) => {
+    await other.link(ino, other.root, Buffer.from('g'))
+    await other.unlink(other.root, Buffer.from('g'))
+  },
+  'add a name in a directory of another partition': async (other, ino) => {
+    for (let count = 0; ; count++) {
+      const directory = await makeDirectory(other, Buffer.from(`d${count}`))
+      if (directory === null || partitionOfIno(directory) === partitionOfIno(ino)) continue
+      await other.link(ino, directory, name)
+      return
+    }
+  },
+}
+
 for (const [where, inlineBytes] of [
   ['beside its inode', 100],
   ['in blocks', 0],
@@ -125,6 +165,62 @@ for (const [where, inlineBytes] of [
     await passing(one.fsync(file.ino, file))
     t.is(await read(one), 'new')
     t.is(await read(other), 'new')
+  })
+
+  for (const [what, change] of Object.entries(attributeChanges)) {
+    test(`a long cut loses nothing of a file ${where} of which others ${what}`, async t => {
+      const scene = await setUp(inlineBytes)
+      const { cluster, endpoint, one, other, file, passing, read } = scene
+      cluster.keepOut(endpoint)
+      await passing(change(other, file.ino))
+      await passing(change(other, file.ino))
+      cluster.letBack(endpoint)
+      await passing(one.fsync(file.ino, file))
+      t.is(await read(one), 'new')
+      t.is(await read(other), 'new')
+      // It is the writer again, as before.
+      await passing(one.write(file, 3, Buffer.from('er'), {}))
+      t.is((await passing(other.getattr(file.ino))).size, 5)
+      await passing(one.fsync(file.ino, file))
+    })
+  }
+
+  for (const order of ['before', 'after', 'before and after']) {
+    test(`what another wrote to a file ${where} stays where it changed attributes ${order} that`, async t => {
+      const { cluster, endpoint, one, other, file, passing, read } = await setUp(inlineBytes)
+      cluster.keepOut(endpoint)
+      const chmod = () => passing(other.setattr(file.ino, { mode: 0o600 }))
+      if (order !== 'after') await chmod()
+      const theirs = await passing(other.open(file.ino, { truncate: false }))
+      await passing(other.write(theirs, 0, Buffer.from('old'), {}))
+      if (order !== 'before') await chmod()
+      cluster.letBack(endpoint)
+      await t.throwsAsync(passing(one.fsync(file.ino, file)), { code: 'EIO' })
+      t.is(await read(one), 'old')
+      t.is(await read(other), 'old')
+    })
+  }
+
+  test(`a truncation of a file ${where} to the size that it had is no change of attributes`, async t => {
+    const { cluster, endpoint, one, other, file, passing, read } = await setUp(inlineBytes)
+    cluster.keepOut(endpoint)
+    await passing(other.setattr(file.ino, { size: 3, mode: 0o600 }))
+    cluster.letBack(endpoint)
+    await t.throwsAsync(passing(one.fsync(file.ino, file)), { code: 'EIO' })
+    t.is(await read(other), 'old')
+  })
+
+  test(`a server that was started again does not know that others changed no data of a file ${where}`, async t => {
+    const { cluster, endpoint, one, other, file, passing, read } = await setUp(inlineBytes)
+    cluster.keepOut(endpoint)
+    await passing(other.setattr(file.ino, { mode: 0o600 }))
+    const home = cluster.servers.view.partitions[partitionOfIno(file.ino)]!.primary!
+    cluster.crash(home)
+    await passing(cluster.startServer(home))
+    await passing(other.setattr(file.ino, { mode: 0o644 }))
+    cluster.letBack(endpoint)
+    await t.throwsAsync(passing(one.fsync(file.ino, file)), { code: 'EIO' })
+    t.is(await read(other), 'old')
   })
 
   test(`what another wrote meanwhile to a file ${where} stays, and each open file is told`, async t => {
@@ -227,11 +323,17 @@ for (const restarts of [false, true]) {
   })
 }
 
-for (const how of [{}, { append: true }]) {
-  const title = 'append' in how ? 'an append' : 'a write'
+for (const [how, chmods] of [
+  [{}, false],
+  [{}, true],
+  [{ append: true }, false],
+  [{ append: true }, true],
+] as const) {
+  const title = `${'append' in how ? 'an append' : 'a write'}${chmods ? ' behind a chmod' : ''}`
   test(`${title} that is half done when a writer comes back comes over what that one had`, async t => {
     const { cluster, endpoint, one, other, others, file, passing, read } = await setUp(0)
     cluster.keepOut(endpoint)
+    if (chmods) await passing(other.setattr(file.ino, { mode: 0o600 }))
     const theirs = await passing(other.open(file.ino, { truncate: false }))
     await cluster.env.advance(2 * leaseTermMs)
     beforeAsking(others, 'commitWrite', async () => {

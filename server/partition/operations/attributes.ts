@@ -6,6 +6,7 @@ import type { Mutation, SetattrRequest } from '../../../network/wire/operations.
 import type { Inode } from '../../metadata/inode.ts'
 import { chmodAcl } from '../acls.ts'
 import {
+  changeAttributes,
   changeInode,
   leaseInode,
   readInode,
@@ -42,7 +43,8 @@ export const setattr: Operation<'setattr'> = (context, request) => {
     ...times(context, request),
   }
   if (request.mode !== undefined) chmodAcl(context.batch, inode, request.mode)
-  const attributes = toldAttributes(context.batch, changeInode(context, inode, changes))
+  const change = size === undefined ? changeAttributes : changeInode
+  const attributes = toldAttributes(context.batch, change(context, inode, changes))
   // What blocks give back is added when they are cut; and a directory that is split counts more than its inode.
   const isWhole = size === undefined && inode.shards.length === 0
   const leaseMs = isWhole ? leaseInode(context.batch, inode.ino) : 0

@@ -110,8 +110,8 @@ export const reserve: Operation<'reserve'> = (context, request) => {
   const { batch, client, grants } = context
   const found = readRegular(batch, request.ino)
   checkReach(found, request.reach)
+  if (request.resumes === true) return resumed(context, found, request.flushes)
   checkUnchanged(found, request.flushes)
-  if (request.resumes === true) return resumed(context, found)
   if (!request.exclusive) grants.release(batch, found.ino, client)
   checkCut(context, found)
   const space = spaceFor(context, found, request)
@@ -134,13 +134,17 @@ export const reserve: Operation<'reserve'> = (context, request) => {
 /**
  * The client has something to write that it was the only one to write, until its lease ended unheard. Who has begun to write
  * since then may have been told that nobody does so: it is to do it again, over what comes now.
+ * @param left the change at which it was that.
+ * @throws ClusterError STALE_WRITE when others may have changed more than attributes.
  */
-function resumed(context: OperationContext, inode: Inode): Reply<'reserve'> {
+function resumed(context: OperationContext, inode: Inode, left?: number): Reply<'reserve'> {
   const { batch, client, grants } = context
-  const { ino, ctimeNs } = inode
+  const { ino, ctimeNs, change } = inode
+  const key = inodeKey(partitionOfIno(ino), ino)
+  if (left === undefined || !batch.isDataKept(key, left, change)) checkUnchanged(inode, left)
   const none = { inline: false, checksum: noChecksum }
   const mayBe = !grants.excludes(ino, client)
-  const leaseMs = mayBe ? batch.resumeWriting(inodeKey(partitionOfIno(ino), ino)) : 0
+  const leaseMs = mayBe ? batch.resumeWriting(key) : 0
   if (leaseMs === 0) {
     return { body: { attributes: attributesOf(inode), leaseMs, ...none }, payload: noPayload }
   }

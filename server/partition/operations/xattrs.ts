@@ -10,7 +10,7 @@ import {
 } from '../../../network/wire/xattr-names.ts'
 import type { Inode } from '../../metadata/inode.ts'
 import { checkBearer, setAcl } from '../acls.ts'
-import { changeInode, readInode } from '../inodes.ts'
+import { changeAttributes, readInode } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import { readXattrs, writeXattrs } from '../xattrs.ts'
 
@@ -52,7 +52,7 @@ export const setxattr: Operation<'setxattr'> = (context, request) => {
   if ((flags & createOnly) !== 0 && xattrs.has(name)) throw new PosixError('EEXIST')
   if ((flags & replaceOnly) !== 0 && !xattrs.has(name)) throw new PosixError('ENODATA')
   xattrs.set(name, value)
-  changeInode(context, inode, writeXattrs(batch, request.ino, xattrs))
+  changeAttributes(context, inode, writeXattrs(batch, request.ino, xattrs))
   return done
 }
 
@@ -67,7 +67,7 @@ export const removexattr: Operation<'removexattr'> = (context, request) => {
   checkUserAttribute(inode, name)
   const xattrs = readXattrs(context.batch, request.ino)
   if (!xattrs.delete(name)) throw new PosixError('ENODATA')
-  changeInode(context, inode, writeXattrs(context.batch, request.ino, xattrs))
+  changeAttributes(context, inode, writeXattrs(context.batch, request.ino, xattrs))
   return done
 }
 
