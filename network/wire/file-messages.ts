@@ -260,7 +260,7 @@ export interface ReserveRequest extends Mutation, Flushing {
    * with it, or `quotaHoldMs`. `most`: as much of it as there is; otherwise EDQUOT when there is less.
    */
   readonly hold?: { readonly id: number; readonly bytes: number; readonly most: boolean }
-  /** Nothing but to lease the inode for writing again. */
+  /** Nothing but to lease the inode for writing again: also at another `change` than `flushes`, where its data is known to be as it was. */
   readonly resumes?: true
 }
 export interface ReserveReply extends QuotaShown, Leased, WriteLeased {
