@@ -119,7 +119,8 @@ compile_addon() {
   command -v cc >/dev/null || need 'a C compiler (cc)' gcc
   [[ -e /usr/include/stdio.h ]] || need 'the C library headers' libc6-dev
   say "compiling $source"
-  cc -shared -fPIC -O2 -Wall -Wextra -Werror -I node_modules/node-api-headers/include \
+  # nodelete: a worker of Node that ends unloads what it had loaded, while a thread of that may still run.
+  cc -shared -fPIC -O2 -Wall -Wextra -Werror -Wl,-z,nodelete -I node_modules/node-api-headers/include \
     -o "$addon.new" "$source" || fail "$source does not compile"
   # A rename, because a running process may have the old one mapped.
   mv -f "$addon.new" "$addon"

@@ -472,6 +472,13 @@ export const maxToldDirectories = 1_024
 export const maxToldInDirectory = 256
 /** Directories on one path that other mounts have moved since a thread last came that way. */
 export const maxDoubtedNames = 16
+/** So much has to be written of a file that the kernel is told of it in a way in which it keeps its pages: that takes two
+ * system calls and a request. */
+export const keptWriteBytes = 128 * 1024
+/** Within this time a thread whose write was answered has had its turn, mostly. */
+export const kernelTurnMs = 100
+/** For how long a close waits for that: what holds it up is another request about the same file. */
+export const kernelTimesMs = 1_000
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
 /** How often the kernel is told that attributes are not true any more, while a program that was told them has not had its

@@ -85,12 +85,24 @@ test('page records are bounded: the oldest goes, and costs only a cache', t => {
   t.true(pages.mayKeep(attributes({ ino: 3, change: 2 })))
 })
 
+test('a new file has no pages to be dropped, and pages in doubt are dropped at the next open', t => {
+  const pages = new PageRecords()
+  const one = attributes({ ino: 1 })
+  pages.made(one)
+  t.true(pages.opened(one))
+  pages.doubt(1)
+  t.false(pages.areKept(one))
+  t.false(pages.opened(one))
+})
+
 test('pages are kept again when all who were to drop them have done so', t => {
   const pages = new PageRecords()
   const one = attributes({ ino: 1 })
   t.false(pages.opened(one))
   t.false(pages.opened(one), 'the first one may be at it still')
   pages.dropped(1)
+  t.true(pages.mayKeep(one))
+  t.false(pages.areKept(one))
   t.false(pages.opened(one))
   pages.dropped(1)
   pages.dropped(1)

@@ -24,8 +24,13 @@ export class PageRecords {
     this.#limit = limit
   }
 
-  mayKeep(attributes: Attributes): boolean {
-    return this.#changes.get(attributes.ino) === attributes.change
+  mayKeep({ ino, change }: Attributes): boolean {
+    return this.#changes.get(ino) === change
+  }
+
+  /** Likewise, and nobody is still to drop some of them. */
+  areKept(attributes: Attributes): boolean {
+    return !this.#dropping.has(attributes.ino) && this.mayKeep(attributes)
   }
 
   /**
@@ -34,11 +39,15 @@ export class PageRecords {
    */
   opened(attributes: Attributes): boolean {
     const { ino } = attributes
-    const droppers = this.#dropping.get(ino) ?? 0
-    const keep = droppers === 0 && this.mayKeep(attributes)
-    if (!keep) this.#dropping.set(ino, droppers + 1)
+    const keep = this.areKept(attributes)
+    if (!keep) this.#dropping.set(ino, (this.#dropping.get(ino) ?? 0) + 1)
     this.#put(this.#changes, attributes)
     return keep
+  }
+
+  /** It is new: nobody has pages of it. */
+  made(attributes: Attributes): void {
+    this.#put(this.#changes, attributes)
   }
 
   /** Who opened the file and was to drop its pages has done so. */
@@ -63,6 +72,11 @@ export class PageRecords {
     for (const records of [this.#changes, this.#invalidated]) {
       if (records.get(attributes.ino) === previous) this.#put(records, attributes)
     }
+  }
+
+  /** Pages may have come in that are older than what was written meanwhile. */
+  doubt(ino: Ino): void {
+    this.#changes.delete(ino)
   }
 
   /** A server may have gone back to an earlier state, and count on from there. */

@@ -293,6 +293,10 @@ export interface CacheAuthority {
   onRecall(listener: RecallListener): () => void
   /** Whether pages read under an earlier `change` are still true now that it is `attributes.change`. */
   mayKeepPages(attributes: Attributes): boolean
+  /** Nobody has changed the file but by way of this surface since its pages came in, nor can without a recall. */
+  hearsOfChanges(ino: Ino): boolean
+  /** Pages may have come in beside a write: they are kept no longer than until the next open. */
+  doubtPages(ino: Ino): void
   /** Whether the pages are true, all of them, though the file was open: since when they were dropped. */
   arePagesTrue(attributes: Attributes): boolean
   /** All pages were dropped after the file was like this. */

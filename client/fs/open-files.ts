@@ -114,6 +114,7 @@ async function createOrOpen(
     context.dirty.mark(parent, partition, boot)
     context.dirty.markNew(attributes.ino, partition, boot)
     context.synced.settled(attributes)
+    context.pages.made(attributes)
     const file = handOut(context, attributes)
     file.inode.limited = body.limited === true
     file.inode.learnInline(attributes, noBytes)
@@ -138,6 +139,7 @@ export async function createTemporary(
   const { body, boot } = await context.cluster.mutate('createTemporary', home, request)
   context.dirty.markNew(body.attributes.ino, home, boot)
   context.synced.settled(body.attributes)
+  context.pages.made(body.attributes)
   const file = handOut(context, body.attributes)
   file.inode.learnInline(body.attributes, noBytes)
   return file

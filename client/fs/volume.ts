@@ -48,8 +48,8 @@ export async function openVolume(
 
 /** @param isSole nobody changes anything through this client but by way of the surface that keeps. */
 function cacheOf(context: Context, isSole: boolean): CacheAuthority {
-  const { pages, names, shards } = context
-  const { leases } = context.cluster
+  const { inodes, pages, names, shards } = context
+  const { leases, writing } = context.cluster
   const kernelNames = new KernelNames(context.cluster.env)
   const lackedMs = (parent: Ino, name: Name): number => {
     const directory = shards.has(parent) ? undefined : leases.attributes(parent)
@@ -78,7 +78,12 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
       leases.onRecall(async recalled => {
         await Promise.all([listener(recalled), kernelNames.outwait(recalled)])
       }),
-    mayKeepPages: attributes => pages.mayKeep(attributes),
+    mayKeepPages: attributes => pages.areKept(attributes),
+    hearsOfChanges: ino => {
+      const leased = writing.mayWrite(ino) ? inodes.get(ino)?.attributes : leases.attributes(ino)
+      return isSole && leased !== undefined && pages.areKept(leased)
+    },
+    doubtPages: ino => pages.doubt(ino),
     arePagesTrue: attributes => pages.areTrue(attributes),
     invalidatedPages: attributes => pages.invalidated(attributes),
   }

@@ -45,10 +45,11 @@ export async function setCoherently(
 
 /**
  * Locks behind a file's end guard no bytes of it, as those of SQLite on its databases: they are spared. Where a
- * file is mapped for certain, any lock may guard any byte.
+ * file is mapped for certain, or read and written through its pages, any lock may guard any byte.
  */
-function bytesThatCount({ handles }: Session, file: OpenFile): bigint {
-  return handles.isMapped(file.ino) ? 2n ** 63n : BigInt(file.size)
+function bytesThatCount({ handles }: Session, { ino, size }: OpenFile): bigint {
+  const isInPages = handles.isMapped(ino) || handles.isReadWrittenThrough(ino)
+  return isInPages ? 2n ** 63n : BigInt(size)
 }
 
 async function refresh(session: Session, { ino }: OpenFile): Promise<void> {

@@ -1,10 +1,12 @@
 /** Processes that serve a mount and end badly: `node crash.test-support.ts MOUNTPOINT HOW`. */
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
-import { MemoryFileSystem } from './memory-file-system.ts'
+import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { mountChannel, unmountStale } from './mount.ts'
 import { Session } from './session.ts'
+import { WrittenPages } from './written-pages.ts'
 
 const [mountpoint = '', how] = isMainThread
   ? process.argv.slice(2)
@@ -17,6 +19,18 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
   async wait() {
     await mountChannel(fileSystem, options)
     console.log('mounted')
+  },
+
+  /** The kernel is made to ask for a time, and is not answered. */
+  async ask() {
+    const cache = { ...noCaching, mayKeepPages: () => true, hearsOfChanges: () => true }
+    const kept = new MemoryFileSystem({ wallNs: () => 0n, cache })
+    await mountChannel(kept, options)
+    WrittenPages.prototype.answer = () => {
+      console.log('asked')
+      return new Promise(() => {})
+    }
+    await run('sh', ['-c', 'head -c 200000 /dev/zero >"$1"', 'sh', join(mountpoint, 'f')])
   },
 
   async throw() {

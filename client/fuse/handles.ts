@@ -31,9 +31,10 @@ export class Handles {
   readonly toldDirectories = new ToldDirectories()
   readonly nodes = new DirectoryNodes()
   readonly #files = new Map<number, OpenFile>()
-  /** Handles through which pages can be mapped and changed (mmap(2) MAP_SHARED), and how many by inode. */
-  readonly #readWrite = new Set<number>()
-  readonly #readWriteCounts = new Map<Ino, number>()
+  /** Handles through which pages can be mapped and changed (mmap(2) MAP_SHARED). */
+  readonly #readWrite = new HandleSet()
+  /** Those of them that the kernel reads and writes through its pages. */
+  readonly #throughPages = new HandleSet()
   /** Handles that the kernel reads and writes past its pages. */
   readonly #pastPages = new Set<number>()
   /** Files whose pages programs have changed in memory that they mapped. */
@@ -59,10 +60,8 @@ export class Handles {
     this.#last += 1
     this.#files.set(this.#last, file)
     if (pastPages) this.#pastPages.add(this.#last)
-    if (readWrite) {
-      this.#readWrite.add(this.#last)
-      this.#count(file.ino, 1)
-    }
+    if (readWrite) this.#readWrite.add(this.#last, file.ino)
+    if (readWrite && !pastPages) this.#throughPages.add(this.#last, file.ino)
     this.told.opened(file.attributes, writable)
     return this.#last
   }
@@ -91,7 +90,9 @@ export class Handles {
     const file = this.file(handle)
     this.#files.delete(handle)
     this.#pastPages.delete(handle)
-    if (this.#readWrite.delete(handle)) this.#count(file.ino, -1)
+    this.#readWrite.delete(handle, file.ino)
+    this.#throughPages.delete(handle, file.ino)
+    if (!this.mayBeMapped(file.ino)) this.#mapped.delete(file.ino)
     this.told.closed(file.ino)
     return file
   }
@@ -107,8 +108,8 @@ export class Handles {
     this.#files.clear()
     this.#directories.clear()
     this.#readWrite.clear()
+    this.#throughPages.clear()
     this.#pastPages.clear()
-    this.#readWriteCounts.clear()
     this.#mapped.clear()
     this.told.clear()
     this.last.clear()
@@ -121,7 +122,12 @@ export class Handles {
 
   /** Whether a program may have changed pages of the file that it had mapped. */
   mayBeMapped(ino: Ino): boolean {
-    return this.#readWriteCounts.has(ino)
+    return this.#readWrite.isOfInode(ino)
+  }
+
+  /** Whether it is open to be read and written through the kernel's pages. */
+  isReadWrittenThrough(ino: Ino): boolean {
+    return this.#throughPages.isOfInode(ino)
   }
 
   /** Pages came that a program has changed. */
@@ -133,14 +139,31 @@ export class Handles {
   isMapped(ino: Ino): boolean {
     return this.#mapped.has(ino)
   }
+}
 
-  #count(ino: Ino, change: number): void {
-    const count = (this.#readWriteCounts.get(ino) ?? 0) + change
-    if (count > 0) {
-      this.#readWriteCounts.set(ino, count)
-      return
-    }
-    this.#readWriteCounts.delete(ino)
-    this.#mapped.delete(ino)
+/** Some of the open handles, and of which inodes they are. */
+class HandleSet {
+  readonly #handles = new Set<number>()
+  readonly #counts = new Map<Ino, number>()
+
+  add(handle: number, ino: Ino): void {
+    this.#handles.add(handle)
+    this.#counts.set(ino, (this.#counts.get(ino) ?? 0) + 1)
+  }
+
+  delete(handle: number, ino: Ino): void {
+    if (!this.#handles.delete(handle)) return
+    const left = this.#counts.get(ino)! - 1
+    if (left > 0) this.#counts.set(ino, left)
+    else this.#counts.delete(ino)
+  }
+
+  isOfInode(ino: Ino): boolean {
+    return this.#counts.has(ino)
+  }
+
+  clear(): void {
+    this.#handles.clear()
+    this.#counts.clear()
   }
 }

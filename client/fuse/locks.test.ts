@@ -172,18 +172,23 @@ test('what was changed in mapped pages is written before an exclusive lock is gi
 })
 
 test('a lock is told when stale pages are gone, and is given up when they cannot go', async t => {
-  const { channel, fileSystem, ask, lock, asked, handle } = await setUp()
+  const { channel, fileSystem, session, ask, lock, asked, handle } = await setUp()
   await ask(opcode.write, writeOf(handle, 0))
   const end = 2n ** 63n - 1n
+  session.handles.isReadWrittenThrough = () => false
   t.is((await ask(opcode.setlk, lock(0, [4n, end]))).error, 0)
   t.deepEqual(channel.notices, [], 'no byte of the file is locked')
+  session.handles.isReadWrittenThrough = () => true
+  t.is((await ask(opcode.setlk, lock(0, [4n, end]))).error, 0)
+  t.is(channel.notices.splice(0).length, 1, 'of what goes through pages any byte may be meant')
+  session.handles.isReadWrittenThrough = () => false
   t.is((await ask(opcode.setlk, lock(0, [3n, end]))).error, 0)
   t.is(channel.notices.length, 1)
   channel.notify = async () => 11
   t.is((await ask(opcode.setlk, lock(0))).error, -5)
   t.deepEqual(
     asked.map(({ type }) => type),
-    [0, 0, 0, 2],
+    [0, 0, 0, 0, 2],
   )
   Object.assign(fileSystem, { cache: { ...fileSystem.cache, arePagesTrue: () => true } })
   t.is((await ask(opcode.setlk, lock(0))).error, 0)

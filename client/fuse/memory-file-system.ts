@@ -41,6 +41,8 @@ export const noCaching: CacheAuthority = {
   keepsListed: false,
   onRecall: () => () => undefined,
   mayKeepPages: () => false,
+  hearsOfChanges: () => false,
+  doubtPages: () => {},
   arePagesTrue: () => false,
   invalidatedPages: () => {},
 }

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, mkdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { maxFuseRequests } from '../../network/limits.ts'
@@ -62,6 +63,51 @@ real('what one mount writes another shows at once, also in a file that is open',
   await t.notThrowsAsync(exercise(here.mountpoint, 'coherence', there.mountpoint))
   for (const mounted of mounts) await mounted.unmount()
 })
+
+asRoot(
+  'what was written is read again from the pages of the kernel, if nobody else has changed it',
+  async t => {
+    const options = await mountpointFor(t)
+    let mayKeep = true
+    const cache = { ...noCaching, mayKeepPages: () => mayKeep, hearsOfChanges: () => true }
+    const mounted = await mountChannel(new MemoryFileSystem({ wallNs, cache }), options)
+    const path = join(options.mountpoint, 'f')
+    const data = Buffer.alloc(80 * 4096, 7)
+    const reads = () => mounted.statistics().counts[opcode.read]!
+    // So that the first page is not read to have the access time moved.
+    const quiet = { flag: constants.O_RDONLY | constants.O_NOATIME } as const
+    for (const flag of ['w', 'w+', 'r+', 'w+']) {
+      const pastPages = flag === 'r+'
+      await writeFile(path, data, { flag })
+      const before = reads()
+      t.deepEqual(await readFile(path, quiet), data)
+      t.is(reads() > before, pastPages, flag)
+    }
+    const times = await stat(path, { bigint: true })
+    t.true(times.mtimeNs > 0n)
+    await writeFile(path, data)
+    mayKeep = false
+    const before = reads()
+    t.deepEqual(await readFile(path, quiet), data)
+    t.true(reads() > before)
+    await mounted.unmount()
+  },
+)
+
+asRoot(
+  'a process that is killed while it waits for its own mount ends, and so does the mount',
+  async t => {
+    const options = await mountpointFor(t)
+    const script = new URL('crash.test-support.ts', import.meta.url).pathname
+    const words = [script, options.mountpoint, 'ask']
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [said] = await once(child.stdout, 'data')
+    t.is(String(said), 'asked\n')
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    await t.throwsAsync(stat(join(options.mountpoint, 'f')), { code: 'ENOTCONN' })
+  },
+)
 
 real('data may come in any number of pieces', async t => {
   const options = await mountpointFor(t)

@@ -10,9 +10,10 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem } from '../fs/contract.ts'
 import { type ChannelStatistics, DeviceChannel } from './channel.ts'
 import type { Mount, Mounted, MountOptions } from './contract.ts'
-import { attachDevice, checksPermissions, type Device, detachPath } from './device.ts'
+import { attachDevice, checksPermissions, type Device, detachPath, isRoot } from './device.ts'
 import { raiseKernelReadAhead } from './kernel-read-ahead.ts'
-import { checkMountpoint, mountedPath, mountsAt } from './mountpoint.ts'
+import { beginTimes } from './kernel-times.ts'
+import { checkMountpoint, devicesAt, mountedPath, mountsAt } from './mountpoint.ts'
 import { Session, type SessionEvents } from './session.ts'
 import type { FuseTally } from './tally.ts'
 
@@ -51,6 +52,7 @@ export async function mountChannel(
   try {
     await mounted.ready
     await raiseKernelReadAhead(mountpoint, options.log ?? silentLog)
+    await mounted.beginTimes(mountpoint)
   } catch (error) {
     await mounted.unmount({ force: true })
     throw error
@@ -116,6 +118,14 @@ class ChannelMount implements DirectMounted {
     await this.#device.detach({ lazy })
     if (lazy) this.#end()
     await this.ended
+  }
+
+  /** What is written stays in the kernel's pages, where we may see to it. */
+  async beginTimes(mountpoint: string): Promise<void> {
+    const device = (await devicesAt(mountpoint)).at(-1)
+    const times = device === undefined || !isRoot() ? null : await beginTimes(mountpoint, device)
+    if (this.#over) times?.close()
+    else this.#session.writtenPages.times = times
   }
 
   statistics(): ChannelStatistics & { readonly counts: Uint32Array } {

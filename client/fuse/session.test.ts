@@ -55,8 +55,8 @@ test('INIT of a known kernel is answered byte for byte as linux/fuse.h wants it'
   t.deepEqual(ready, [null])
 })
 
-test('a file that is appended to, or read and written, goes past the pages of the kernel where it may be mapped all the same', async t => {
-  const [append, writeOnly, readWrite, direct] = [0o2000, 1, 2, 1]
+test('a file that is appended to, or was there and is read and written, goes past the pages of the kernel where it may be mapped all the same', async t => {
+  const [append, truncate, writeOnly, readWrite, direct] = [0o2000, 0o1000, 1, 2, 1]
   for (const [flags2, mapped] of [
     [0, false],
     [1 << 4, true],
@@ -64,13 +64,25 @@ test('a file that is appended to, or read and written, goes past the pages of th
     const { channel, session } = start()
     const offer = [u32(7), u32(45), u32(131072), u32(-1), u32(flags2)]
     await channel.ask(session, opcode.init, 0, offer)
-    const { node } = await createFile(channel, session, 'f')
+    const { node, handle } = await createFile(channel, session, 'f')
     const goesDirect = async (flags: number) => {
       const reply = await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])
       return (reply.body.readUInt32LE(8) & direct) !== 0
     }
     t.false(await goesDirect(writeOnly))
-    t.is(await goesDirect(readWrite), mapped)
+    t.false(await goesDirect(readWrite), 'as whoever made it')
+    t.is(await goesDirect(readWrite | append), mapped)
+    await channel.ask(session, opcode.release, node, [u64(handle), u32(0), u32(0), u64(0n)])
+    t.false(await goesDirect(readWrite), 'as the others that are still there')
+    const again = await createFile(channel, session, 'g')
+    await channel.ask(session, opcode.release, again.node, [
+      ...[u64(again.handle), u32(0), u32(0), u64(0n)],
+    ])
+    const alone = await channel.ask(session, opcode.open, again.node, [u32(readWrite), u32(0)])
+    t.is((alone.body.readUInt32LE(8) & direct) !== 0, mapped)
+    const empties = [u32(readWrite | truncate), u32(0)]
+    const emptied = await channel.ask(session, opcode.open, again.node, empties)
+    t.is(emptied.body.readUInt32LE(8) & direct, 0)
     t.true(await goesDirect(writeOnly | append))
     t.is(await goesDirect(readWrite | append), mapped)
   }
@@ -80,7 +92,8 @@ test('what is written past the pages with O_DSYNC is synced before it is answere
   const [write, readWrite, append, dataSync, fromMapped] = [1, 2, 0o2000, 0o10000, 1]
   const { channel, session, fileSystem } = start()
   await channel.ask(session, opcode.init, 0, [u32(7), u32(45), u32(131072), u32(-1), u32(1 << 4)])
-  const { node } = await createFile(channel, session, 'f')
+  const { node, handle } = await createFile(channel, session, 'f')
+  await channel.ask(session, opcode.release, node, [u64(handle), u32(0), u32(0), u64(0n)])
   let syncs = 0
   fileSystem.fsync = async () => {
     syncs += 1

@@ -35,6 +35,7 @@ import { Reply } from './protocol/reply.ts'
 import { Request } from './protocol/request.ts'
 import type { FuseTally } from './tally.ts'
 import { type Wait, Waits } from './waits.ts'
+import { WrittenPages } from './written-pages.ts'
 
 export type Handler = (session: Session, request: Request) => Promise<void> | undefined
 
@@ -55,6 +56,7 @@ export class Session {
   readonly handles = new Handles()
   readonly lastChecks = new LastChecks()
   readonly waits = new Waits()
+  readonly writtenPages: WrittenPages
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)
@@ -70,6 +72,8 @@ export class Session {
   readonly #copies: KernelCopies
   /** By directory: the thread that changed a name in it last. */
   readonly #changers = new RecentMap<Ino, number>(maxChangedDirectories)
+  /** Whose pages are being dropped, and whether that is to be done once more. */
+  readonly #dropping = new Map<Ino, boolean>()
   readonly #timers: Timers
   readonly #stopRecalls: () => void
   #ended = false
@@ -90,6 +94,11 @@ export class Session {
     this.events = events
     this.#channel = channel
     this.reply = new Reply(channel.replyBuffer)
+    this.writtenPages = new WrittenPages({
+      fileSystem,
+      ...{ clock: env.clock, timers: env.timers },
+      nodeOf: ino => this.nodeOf(ino),
+    })
     const { pool, slotBytes } = channel
     const view = new DataView(pool.buffer, pool.byteOffset, pool.byteLength)
     const slots = Math.min(maxFuseRequests, Math.floor(pool.length / slotBytes))
@@ -110,6 +119,7 @@ export class Session {
   end(): void {
     this.#ended = true
     this.#stopRecalls()
+    this.writtenPages.end()
     this.waits.interruptAll()
     for (const file of this.handles.takeFiles()) this.fileSystem.release(file)
   }
@@ -250,6 +260,26 @@ export class Session {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
   }
 
+  /** The same, for what may be in its pages and is not true, or not for long. */
+  dropPages(ino: Ino): void {
+    const isDropping = this.#dropping.has(ino)
+    this.#dropping.set(ino, isDropping)
+    if (!isDropping) void this.#dropAgain(ino)
+  }
+
+  /** As often as it was asked for meanwhile, but once for all of that. */
+  async #dropAgain(ino: Ino): Promise<void> {
+    for (let isWanted = true; isWanted; isWanted = this.#dropping.get(ino) === true) {
+      this.#dropping.set(ino, false)
+      try {
+        await this.invalidateInode(ino)
+      } catch (error) {
+        this.events.onUnexpected(error, 'drop pages')
+      }
+    }
+    this.#dropping.delete(ino)
+  }
+
   /** The same for its first page alone. */
   async invalidateStart(ino: Ino): Promise<void> {
     await this.#notify(inodeNotice(this.nodeOf(ino), 1), 'invalidate first page')
@@ -263,7 +293,14 @@ export class Session {
   async #recalled({ inodes }: Recalled): Promise<void> {
     for (const ino of inodes) this.#copies.outdate(ino)
     try {
-      for (const ino of inodes) if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
+      for (const ino of inodes) {
+        if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
+        // While a program here writes, the kernel would not take from the attributes that they are old.
+        if (!this.handles.told.isWritable(ino)) continue
+        // A write that is on its way may have to wait for the same recall at another mount.
+        if (this.writtenPages.isWritingThrough(ino)) this.dropPages(ino)
+        else await this.invalidateInode(ino)
+      }
     } catch (error) {
       // The server only lets the term of this client's leases run out.
       this.events.onUnexpected(error, 'recall')

@@ -76,6 +76,20 @@ export class ToldAttributes {
     Object.assign(told, { change, size, mtimeNs })
   }
 
+  isOpen(ino: Ino): boolean {
+    return this.#told.has(ino)
+  }
+
+  /** Whether it is open for writing. */
+  isWritable(ino: Ino): boolean {
+    return this.#told.get(ino)?.writable === true
+  }
+
+  /** Whether the kernel was last told of this size. */
+  isTold({ ino, size }: Attributes): boolean {
+    return this.#told.get(ino)?.size === size
+  }
+
   /** What makes pages of this file suspect: they must be invalidated before they are read. */
   suspicion(ino: Ino): number | null {
     return this.#told.get(ino)?.suspect ?? null

@@ -1,4 +1,5 @@
 /** Requests about one inode's attributes: GETATTR, SETATTR, READLINK, STATFS. */
+import { PosixError } from '../../../network/errors.ts'
 import type { Attributes } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
 import type { SetAttributes } from '../../fs/contract.ts'
@@ -14,15 +15,32 @@ export async function getattr(session: Session, request: Request): Promise<void>
   const asked = lastChecks.asked(request.thread)
   const attributes = await attributesOf(session, session.inoOf(request.node))
   const { told } = session.handles
+  const isSameSize = told.isTold(attributes)
   told.tell(attributes)
-  const suspicion = told.suspicion(attributes.ino)
-  if (suspicion !== null) {
-    /** The kernel asks before it reads from pages: stale ones go first, for every reader that asks. */
-    await session.invalidateInode(attributes.ino)
-    told.invalidated(attributes.ino, suspicion)
-  }
+  await dropStale(session, request.thread, attributes, isSameSize)
   lastChecks.told(request.thread, attributes, asked)
   session.sendAttributes(request, attributes)
+}
+
+/**
+ * The kernel asks before it reads from pages, and drops what is stale when size or mtime differ; but not if a write of a program
+ * here was answered meanwhile: then it takes nothing from the answer. And not where a program has put an mtime back.
+ */
+async function dropStale(
+  session: Session,
+  thread: number,
+  attributes: Attributes,
+  isSameSize: boolean,
+): Promise<void> {
+  const { handles, fileSystem, writtenPages } = session
+  const { ino } = attributes
+  const suspicion = handles.told.suspicion(ino)
+  // Of another size it has to be told: a notice would keep it from taking that.
+  const isUnheard =
+    isSameSize && writtenPages.mayOvertake(thread, ino) && !fileSystem.cache.hearsOfChanges(ino)
+  if (suspicion === null && !isUnheard) return
+  await session.invalidateInode(ino)
+  if (suspicion !== null) handles.told.invalidated(ino, suspicion)
 }
 
 async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
@@ -36,8 +54,12 @@ async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
 export async function setattr(session: Session, request: Request): Promise<void> {
   const changes = readChanges(request)
   const ino = session.inoOf(request.node)
-  const attributes = await changed(session, ino, changes)
-  session.handles.told.changed(attributes, session.fileSystem.cache.mayKeepPages(attributes))
+  const { writtenPages, handles, fileSystem } = session
+  const attributes = writtenPages.isOwn(request.thread)
+    ? await writtenPages.answer(ino)
+    : await changed(session, ino, changes)
+  if (attributes === null) throw new PosixError('EAGAIN', 'others have changed the file meanwhile')
+  handles.told.changed(attributes, fileSystem.cache.mayKeepPages(attributes))
   session.sendAttributes(request, attributes)
 }
 

@@ -25,7 +25,7 @@ export async function open(session: Session, request: Request): Promise<void> {
   const file = await session.fileSystem.open(ino, { truncate })
   const keepPages =
     file.keepPages && (!willMoveAccessTime(file, flags) || (await giveUpStart(session, ino)))
-  const replyFlags = openFlagsOf(session, { keepPages }, flags)
+  const replyFlags = openFlagsOf(session, { ino, keepPages }, flags, truncate)
   session.reply.opened(outHeaderBytes, session.opened(file, flags, replyFlags), replyFlags)
   session.send(request, outHeaderBytes + openReplyBytes)
 }
@@ -50,32 +50,42 @@ async function giveUpStart(session: Session, ino: Ino): Promise<boolean> {
   }
 }
 
-/** Flags of the reply to OPEN and CREATE. @param flags those of open(2). */
+/**
+ * Flags of the reply to OPEN and CREATE.
+ * @param flags those of open(2).
+ * @param isEmpty it has just been made, or emptied.
+ */
 export function openFlagsOf(
   session: Session,
-  file: Pick<OpenFile, 'keepPages'>,
+  file: Pick<OpenFile, 'ino' | 'keepPages'>,
   flags: number,
+  isEmpty: boolean,
 ): number {
-  const direct = goesPastPages(session, flags) ? openReplyFlag.directIo : 0
+  const isThrough = isEmpty || session.handles.isReadWrittenThrough(file.ino)
+  const direct = goesPastPages(session, flags, isThrough) ? openReplyFlag.directIo : 0
   const keep = direct | (file.keepPages ? openReplyFlag.keepCache : 0)
   const { writesThrough, locks } = session.fileSystem
+  const mayLeavePages = session.writtenPages.times !== null && (flags & openFlag.accessMode) !== 0
   // A process's record locks end when it closes the file: FLUSH tells who does.
-  return writesThrough === true && locks === undefined ? keep | openReplyFlag.noFlush : keep
+  const isFlushed = writesThrough !== true || locks !== undefined || mayLeavePages
+  return isFlushed ? keep : keep | openReplyFlag.noFlush
 }
 
 /**
  * Through its pages the kernel writes what does not fill the first of them by itself: an append would be two,
  * and what another mount appends could come between them. Past them it is one, up to the size of a request.
  * What is read and written (a database, mostly) goes past them, as the kernel takes no word of what other mounts
- * have changed while a program here writes to the file: its pages, and where it ends for those, could be old.
+ * have changed while a program here writes to the file: its pages, and where it ends for those, could be old. But for what
+ * was empty when it was opened, which is written first and read by others later: `dropStale` looks after its pages.
+ * @param isThrough what is read and written goes through them.
  */
-function goesPastPages(session: Session, flags: number): boolean {
+function goesPastPages(session: Session, flags: number, isThrough: boolean): boolean {
   const access = flags & openFlag.accessMode
   const append = (flags & openFlag.append) !== 0
   if ((session.agreed2 & initFlag2.directIoAllowMmap) === 0) {
     return append && access === openFlag.writeOnly
   }
-  return append || access === openFlag.readWrite
+  return append || (access === openFlag.readWrite && !isThrough)
 }
 
 export async function read(session: Session, request: Request): Promise<void> {
@@ -91,7 +101,8 @@ export async function read(session: Session, request: Request): Promise<void> {
   const direct = (flags & openFlag.direct) !== 0 || session.handles.goesPastPages(handle)
   // Before it reads through its pages the kernel asks for the attributes (FUSE_AUTO_INVAL_DATA), unless it goes by leased ones.
   const options = { quiet: (flags & openFlag.quiet) !== 0, asked: !direct }
-  const pieces = await session.fileSystem.read(file, request.u64(8), length, options)
+  const step = () => session.fileSystem.read(file, request.u64(8), length, options)
+  const pieces = await (direct ? step() : session.writtenPages.read(file.ino, step))
   let bytes = 0
   for (const piece of pieces) bytes += piece.length
   if (bytes > length) throw new PosixError('EIO', 'more was read than was asked for')
@@ -108,13 +119,26 @@ export async function write(session: Session, request: Request): Promise<void> {
   const mapped = (flags & writeFlag.cache) !== 0
   if (mapped) session.handles.sawMapped(file.ino)
   const opened = mapped ? 0 : request.u32(32)
-  await session.fileSystem.write(file, request.u64(8), data, {
+  const options = {
     append: (opened & openFlag.append) !== 0,
     killPrivileges: (flags & writeFlag.killSuidgid) !== 0,
-  })
-  // Of what goes through its pages the kernel asks for that itself (generic_write_sync), of what goes past them it does not.
-  if ((opened & openFlag.dataSync) !== 0 && session.handles.goesPastPages(handle)) {
-    await session.fileSystem.fsync(file.ino, file)
+  }
+  const pastPages = !mapped && session.handles.goesPastPages(handle)
+  const step = async () => {
+    await session.fileSystem.write(file, request.u64(8), data, options)
+    // Of what goes through its pages the kernel asks for that itself (generic_write_sync), of what goes past them it does not.
+    if (pastPages && (opened & openFlag.dataSync) !== 0) {
+      await session.fileSystem.fsync(file.ino, file)
+    }
+  }
+  try {
+    if (pastPages) await session.writtenPages.writePast(file.ino, step)
+    else await session.writtenPages.writeThrough(file.ino, length, step)
+  } catch (error) {
+    session.dropPages(file.ino)
+    throw error
+  } finally {
+    session.writtenPages.answered(request.thread, file.ino)
   }
   session.wrote(length)
   session.reply.u32(outHeaderBytes, length)
@@ -128,11 +152,13 @@ export function flush(session: Session, request: Request): Promise<void> | undef
   const unlocked = fileSystem.locks?.closed(file, request.i64(16)) ?? null
   // Of a loss of power fsync tells: a copy of the descriptor may be closed by who does not look.
   const settled = fileSystem.settle?.(file) ?? null
-  if (unlocked === null && settled === null && fileSystem.writesThrough === true) {
+  const isDone = unlocked === null && settled === null && fileSystem.writesThrough === true
+  const kept = isDone ? session.writtenPages.closing(file.ino) : null
+  if (isDone && kept === null) {
     session.done(request)
     return
   }
-  return flushLater(session, request, file, [unlocked, settled])
+  return flushLater(session, request, file, [unlocked, settled, kept])
 }
 
 async function flushLater(
@@ -141,17 +167,31 @@ async function flushLater(
   file: OpenFile,
   before: readonly (Promise<void> | null)[],
 ): Promise<void> {
-  await Promise.all(before)
+  try {
+    await Promise.all(before)
+  } catch (error) {
+    session.dropPages(file.ino)
+    throw error
+  }
   if (session.fileSystem.writesThrough !== true) await session.fileSystem.flush(file)
+  await session.writtenPages.closing(file.ino)
   session.done(request)
 }
 
 export async function fsync(session: Session, request: Request): Promise<void> {
-  await session.fileSystem.fsync(session.inoOf(request.node), session.handles.file(request.u64(0)))
+  const ino = session.inoOf(request.node)
+  try {
+    await session.fileSystem.fsync(ino, session.handles.file(request.u64(0)))
+  } catch (error) {
+    session.dropPages(ino)
+    throw error
+  }
   session.done(request)
 }
 
 export function release(session: Session, request: Request): undefined {
-  session.fileSystem.release(session.handles.takeFile(request.u64(0)))
+  const file = session.handles.takeFile(request.u64(0))
+  if (!session.handles.told.isOpen(file.ino)) session.writtenPages.closed(file.ino)
+  session.fileSystem.release(file)
   session.done(request)
 }

@@ -65,7 +65,8 @@ function sendOpened(
   name: Uint8Array,
   opened: { readonly file: OpenFile; readonly attributes: Attributes },
 ): void {
-  const replyFlags = openFlagsOf(session, opened.file, request.u32(0))
+  const isEmpty = opened.attributes.size === 0
+  const replyFlags = openFlagsOf(session, opened.file, request.u32(0), isEmpty)
   const handle = session.opened(opened.file, request.u32(0), replyFlags)
   session.writeEntry(outHeaderBytes, request.thread, parent, name, opened.attributes)
   session.reply.opened(outHeaderBytes + entryBytes, handle, replyFlags)
