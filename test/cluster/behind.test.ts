@@ -313,7 +313,9 @@ test('while its partitions move, a file is written behind and read by others', a
   await using servers = await InProcessCluster.start(2)
   const [one, other] = [await clientOf(servers), await clientOf(servers)]
   const files: { file: OpenFile; size: number }[] = []
-  for (let index = 0; index < 8; index++) files.push({ ...(await writeBehind(one)) })
+  // Each has a third of a chance to be moved: so many that some will.
+  const opening = Array.from({ length: 24 }, () => writeBehind(one))
+  for (const written of await Promise.all(opening)) files.push({ ...written })
   const homes = () =>
     files.map(({ file }) => one.cluster.view.partitions[partitionOfIno(file.ino)]!.primary)
   const before = homes().join()
@@ -323,7 +325,7 @@ test('while its partitions move, a file is written behind and read by others', a
     while (!stop) {
       await one.fs.write(at.file, at.size, piece, {})
       at.size += pieceBytes
-      await setTimeout(2)
+      await setTimeout(5)
       if (Math.random() > 0.1) continue
       const startMs = Date.now()
       t.is((await other.fs.getattr(at.file.ino)).size, at.size)
