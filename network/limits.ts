@@ -477,6 +477,9 @@ export const maxDoubtedNames = 16
 export const keptWriteBytes = 128 * 1024
 /** Within this time a thread whose write was answered has had its turn, mostly. */
 export const kernelTurnMs = 100
+/** So many answers with a new size the kernel does not ignore, each for a write that ended beside it: under writes without a
+ * pause it ignores one of seven. */
+export const maxIgnoredTellings = 8
 /** For how long a close waits for that: what holds it up is another request about the same file. */
 export const kernelTimesMs = 1_000
 /** Invalidations on their way into the kernel: each may hold a thread. */

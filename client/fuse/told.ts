@@ -8,7 +8,10 @@
  * 2. That a file has no capabilities is said of files open for writing, once for each time that attributes
  *    were told: then the kernel may ask before a write. Whoever asks else wants to know what is so now.
  * 3. Kept for open files only: at an open the kernel drops pages, unless it was told that they are true.
+ * 4. The kernel takes nothing from an answer beside which a write ended (fuse_change_attributes), nor from the reply to an open:
+ *    a new size counts as taken when no write can have overtaken an answer with it, or it was answered often enough.
  */
+import { maxIgnoredTellings } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import { xattrFlag } from '../../network/wire/xattr-names.ts'
@@ -18,6 +21,8 @@ interface Told {
   change: number
   size: number
   mtimeNs: bigint
+  /** In how many answers the kernel was told of this size, without a notice before. */
+  tellings: number
   /** `change` that made the pages suspect; null while they are not. */
   suspect: number | null
   /** Somebody opened it for writing. */
@@ -39,8 +44,9 @@ export class ToldAttributes {
     }
     const { ino, change, size, mtimeNs } = attributes
     const noCapability = lacksCapability(attributes)
-    const suspect = null
-    this.#told.set(ino, { opens: 1, change, size, mtimeNs, suspect, writable, noCapability })
+    const [tellings, suspect] = [maxIgnoredTellings, null]
+    const known = { change, size, mtimeNs, tellings, suspect }
+    this.#told.set(ino, { opens: 1, ...known, writable, noCapability })
   }
 
   closed(ino: Ino): void {
@@ -60,6 +66,7 @@ export class ToldAttributes {
     const isSame = told.size === size && told.mtimeNs === mtimeNs
     // An invalidation would have the kernel ignore what it is being told (fuse_change_attributes), the new size, too.
     told.suspect = isSame ? change : null
+    if (told.size !== size) told.tellings = 0
     Object.assign(told, { change, size, mtimeNs })
   }
 
@@ -73,7 +80,7 @@ export class ToldAttributes {
     const { change, size, mtimeNs } = attributes
     if (told.size !== size) told.suspect = null
     else if (!isOwn && change !== told.change + 1) told.suspect = change
-    Object.assign(told, { change, size, mtimeNs })
+    Object.assign(told, { change, size, mtimeNs, tellings: maxIgnoredTellings })
   }
 
   isOpen(ino: Ino): boolean {
@@ -85,9 +92,17 @@ export class ToldAttributes {
     return this.#told.get(ino)?.writable === true
   }
 
-  /** Whether the kernel was last told of this size. */
-  isTold({ ino, size }: Attributes): boolean {
-    return this.#told.get(ino)?.size === size
+  /** Whether the kernel goes by this size. */
+  isTaken({ ino, size }: Attributes): boolean {
+    const told = this.#told.get(ino)
+    return told?.size === size && told.tellings >= maxIgnoredTellings
+  }
+
+  /** The kernel is about to be answered with this, and no notice went before. @param mayBeIgnored for a write. */
+  answered({ ino, size }: Attributes, mayBeIgnored: boolean): void {
+    const told = this.#told.get(ino)
+    if (told?.size !== size) return
+    told.tellings = mayBeIgnored ? told.tellings + 1 : maxIgnoredTellings
   }
 
   /** What makes pages of this file suspect: they must be invalidated before they are read. */

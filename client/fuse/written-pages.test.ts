@@ -1,7 +1,12 @@
 import test, { type ExecutionContext } from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { errnoByCode } from '../../network/errors.ts'
-import { keptWriteBytes, kernelTimesMs, kernelTurnMs } from '../../network/limits.ts'
+import {
+  keptWriteBytes,
+  kernelTimesMs,
+  kernelTurnMs,
+  maxIgnoredTellings,
+} from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { RecallListener } from '../cluster/read-leases.ts'
 import type { CacheAuthority } from '../fs/contract.ts'
@@ -13,10 +18,9 @@ import { Session } from './session.ts'
 
 const eagain = -11
 const own = 99
-const wallNs = () => 5n
 
 /** A session with a file that is open, and what the kernel was made to ask for. */
-async function setUp(cache: Partial<CacheAuthority> = {}) {
+async function setUp(cache: Partial<CacheAuthority> = {}, wallNs = () => 5n) {
   const env = new SimulatedEnv({ seed: 1 })
   const channel = new FakeChannel()
   const doubted: Ino[] = []
@@ -165,10 +169,33 @@ test('pages are gone before a reader is answered whose answer the kernel may ign
 })
 
 test('of another size the kernel is told: it would not take that after a notice', async t => {
+  let ns = 0n
+  const { env, channel, fileSystem, node, ask, writes } = await setUp({}, () => ns++)
+  const asksBeside = async () => {
+    channel.thread = 7
+    await writes(4096)
+    channel.thread = 8
+    await ask(opcode.getattr, [u32(0), u32(0), u64(0n)])
+    return channel.notices.length
+  }
+  await fileSystem.setattr(node, { size: 9000 })
+  for (let round = 0; round < maxIgnoredTellings; round++) {
+    t.is(await asksBeside(), 0, 'the kernel may have ignored it each time')
+  }
+  t.is(await asksBeside(), 1, 'hardly so often')
+  await fileSystem.setattr(node, { size: 9009 })
+  t.is(await asksBeside(), 1)
+  await env.advance(kernelTurnMs)
+  await ask(opcode.getattr, [u32(0), u32(0), u64(0n)])
+  t.is(await asksBeside(), 2, 'no write was beside the last')
+})
+
+test('the reply to an open tells the kernel no size', async t => {
   const { channel, fileSystem, node, ask, writes } = await setUp()
   channel.thread = 7
   await writes(4096)
   await fileSystem.setattr(node, { size: 9 })
+  await ask(opcode.open, [u32(0), u32(0)])
   channel.thread = 8
   await ask(opcode.getattr, [u32(0), u32(0), u64(0n)])
   t.deepEqual(channel.notices, [])

@@ -15,9 +15,8 @@ export async function getattr(session: Session, request: Request): Promise<void>
   const asked = lastChecks.asked(request.thread)
   const attributes = await attributesOf(session, session.inoOf(request.node))
   const { told } = session.handles
-  const isSameSize = told.isTold(attributes)
   told.tell(attributes)
-  await dropStale(session, request.thread, attributes, isSameSize)
+  await dropStale(session, request.thread, attributes)
   lastChecks.told(request.thread, attributes, asked)
   session.sendAttributes(request, attributes)
 }
@@ -26,21 +25,20 @@ export async function getattr(session: Session, request: Request): Promise<void>
  * The kernel asks before it reads from pages, and drops what is stale when size or mtime differ; but not if a write of a program
  * here was answered meanwhile: then it takes nothing from the answer. And not where a program has put an mtime back.
  */
-async function dropStale(
-  session: Session,
-  thread: number,
-  attributes: Attributes,
-  isSameSize: boolean,
-): Promise<void> {
-  const { handles, fileSystem, writtenPages } = session
+async function dropStale(session: Session, thread: number, attributes: Attributes): Promise<void> {
+  const { fileSystem, writtenPages } = session
+  const { told } = session.handles
   const { ino } = attributes
-  const suspicion = handles.told.suspicion(ino)
+  const suspicion = told.suspicion(ino)
+  const mayBeIgnored = writtenPages.mayOvertake(thread, ino)
+  const isUnheard = mayBeIgnored && !fileSystem.cache.hearsOfChanges(ino)
   // Of another size it has to be told: a notice would keep it from taking that.
-  const isUnheard =
-    isSameSize && writtenPages.mayOvertake(thread, ino) && !fileSystem.cache.hearsOfChanges(ino)
-  if (suspicion === null && !isUnheard) return
+  if (suspicion === null && !(isUnheard && told.isTaken(attributes))) {
+    told.answered(attributes, mayBeIgnored)
+    return
+  }
   await session.invalidateInode(ino)
-  if (suspicion !== null) handles.told.invalidated(ino, suspicion)
+  if (suspicion !== null) told.invalidated(ino, suspicion)
 }
 
 async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
