@@ -114,6 +114,25 @@ test('a close does not wait long for the kernel to ask', async t => {
   t.is(channel.answered, answered + 1)
 })
 
+test('while the kernel is late to ask for one file, no close waits for it, and no more is asked', async t => {
+  const { env, channel, session, node, asked, ask, closes, writes } = await setUp()
+  const times = session.writtenPages.times!
+  const { set } = times
+  const late = Promise.withResolvers<number>()
+  times.set = () => late.promise
+  await writes(keptWriteBytes)
+  channel.send(session, opcode.flush, node, [u64(1n), u64(0n), u64(1n)])
+  await env.advance(kernelTimesMs)
+  times.set = set
+  await writes(keptWriteBytes)
+  t.is((await closes()).error, 0)
+  t.deepEqual(asked, [])
+  late.resolve(0)
+  await ask(opcode.getattr, [u32(0), u32(0), u64(0n)])
+  await closes()
+  t.is(asked.length, 1)
+})
+
 /** Steps that end when they are told to. */
 function held(): { readonly step: () => Promise<void>; readonly end: () => Promise<void> } {
   const done = Promise.withResolvers<void>()

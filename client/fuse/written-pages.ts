@@ -39,6 +39,8 @@ export class WrittenPages {
   readonly #reading = new Map<Ino, number>()
   readonly #writing = new Map<Ino, number>()
   readonly #past = new Map<Ino, Past>()
+  /** The kernel has not asked in time, and so would not for others that wait behind it. */
+  #isLate = false
   /** The last write to each open file that was answered. */
   readonly #answered = new Map<Ino, { readonly thread: number; readonly ms: number }>()
 
@@ -112,6 +114,7 @@ export class WrittenPages {
 
   /** A descriptor of the file is about to be closed, and all that was written is on the servers. */
   closing(ino: Ino): Promise<void> | null {
+    if (this.#isLate) return null
     if ((this.#written.get(ino) ?? 0) < keptWriteBytes) return null
     this.#written.delete(ino)
     return this.#tell(ino)
@@ -142,9 +145,15 @@ export class WrittenPages {
     if (!fileSystem.cache.mayKeepPages(attributes)) return
     const over = new AbortController()
     const late = timers.sleep(kernelTimesMs, over.signal).catch(() => undefined)
-    const errno = await Promise.race([this.times.set(nodeOf(ino), attributes.mtimeNs), late])
+    const setting = this.times.set(nodeOf(ino), attributes.mtimeNs)
+    const errno = await Promise.race([setting, late])
     over.abort()
     if (errno === errnoByCode.EPERM) this.end()
+    if (errno !== undefined) return
+    this.#isLate = true
+    void setting.then(() => {
+      this.#isLate = false
+    })
   }
 
   end(): void {
