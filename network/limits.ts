@@ -477,6 +477,10 @@ export const maxDoubtedNames = 16
 export const keptWriteBytes = 128 * 1024
 /** Within this time a thread whose write was answered has had its turn, mostly. */
 export const kernelTurnMs = 100
+/** A write that takes longer hangs: nobody waits for its pages any more who wants to know something else of the file. */
+export const kernelHangMs = 1_000
+/** Notices that may wait for pages of writes at a time: libuv has four threads for all that it does aside. */
+export const maxDropsBeside = 2
 /** So many answers with a new size the kernel does not ignore, each for a write that ended beside it: under writes without a
  * pause it ignores one of seven. */
 export const maxIgnoredTellings = 8

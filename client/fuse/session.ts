@@ -17,6 +17,7 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { Recalled } from '../cluster/read-leases.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
+import { DropsBeside } from './drops-beside.ts'
 import { Handles } from './handles.ts'
 import { KernelCopies } from './kernel-copies.ts'
 import { LastChecks } from './last-checks.ts'
@@ -57,6 +58,7 @@ export class Session {
   readonly lastChecks = new LastChecks()
   readonly waits = new Waits()
   readonly writtenPages: WrittenPages
+  readonly dropsBeside: DropsBeside
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)
@@ -98,7 +100,10 @@ export class Session {
       fileSystem,
       ...{ clock: env.clock, timers: env.timers },
       nodeOf: ino => this.nodeOf(ino),
+      dropPages: ino => this.dropPages(ino),
     })
+    const drop = (ino: Ino) => this.invalidateInode(ino)
+    this.dropsBeside = new DropsBeside(this.writtenPages, env.timers, drop)
     const { pool, slotBytes } = channel
     const view = new DataView(pool.buffer, pool.byteOffset, pool.byteLength)
     const slots = Math.min(maxFuseRequests, Math.floor(pool.length / slotBytes))
@@ -298,8 +303,7 @@ export class Session {
         // While a program here writes, the kernel would not take from the attributes that they are old.
         if (!this.handles.told.isWritable(ino)) continue
         // A write that is on its way may have to wait for the same recall at another mount.
-        if (this.writtenPages.isWritingThrough(ino)) this.dropPages(ino)
-        else await this.invalidateInode(ino)
+        if (!this.writtenPages.dropsWhenWritten(ino)) await this.invalidateInode(ino)
       }
     } catch (error) {
       // The server only lets the term of this client's leases run out.

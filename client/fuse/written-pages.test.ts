@@ -3,8 +3,10 @@ import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { errnoByCode } from '../../network/errors.ts'
 import {
   keptWriteBytes,
+  kernelHangMs,
   kernelTimesMs,
   kernelTurnMs,
+  maxDropsBeside,
   maxIgnoredTellings,
 } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -239,13 +241,60 @@ test('others that are about to change a file that is open for writing wait until
   await answer
   const writing = held()
   const write = session.writtenPages.writeThrough(node, 1, writing.step)
-  channel.notify = () => new Promise(() => {})
+  const dropped: number[] = []
+  channel.notify = async message => {
+    if (message[24] === 0) dropped.push(message.length)
+    return 0
+  }
   await recall?.({ inodes: [node], names: [] })
-  t.pass('not for those that a write may have locked, which may wait for the same in turn')
+  t.deepEqual(dropped, [], 'not for those that a write may have locked, before it has ended')
   await writing.end()
   await write
+  t.is(dropped.length, 1)
   await ask(opcode.release, [u64(1n), u32(0), u32(0), u64(0n)])
   await recall?.({ inodes: [node], names: [] })
+})
+
+test('who asks beside a write that hangs is answered all the same, and no notice waits for it', async t => {
+  const { env, channel, node, session, writes, ask } = await setUp()
+  await writes(4096)
+  await ask(opcode.getattr, [u32(0), u32(0), u64(0n)])
+  const writing = held()
+  const write = session.writtenPages.writeThrough(node, 1, writing.step)
+  let notices = 0
+  channel.notify = () => {
+    notices += 1
+    return new Promise(() => {})
+  }
+  const asks = () => channel.send(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
+  const { answered } = channel
+  asks()
+  await env.advance(kernelHangMs - 1)
+  t.is(channel.answered, answered, 'its pages are to go first')
+  await env.advance(1)
+  t.is(channel.answered, answered + 1)
+  asks()
+  await env.advance(0)
+  t.is(channel.answered, answered + 2)
+  t.is(notices, 1)
+  await writing.end()
+  await write
+  t.is(notices, 2, 'when it has ended')
+})
+
+test('notices about other files find a thread beside those that wait for pages of writes', async t => {
+  const { channel, session, env } = await setUp()
+  const free: (() => void)[] = []
+  channel.notify = () => new Promise(resolve => free.push(() => resolve(0)))
+  const drops = [7, 8, 9].map(ino => session.dropsBeside.drop(ino))
+  await env.advance(0)
+  t.is(free.length, maxDropsBeside)
+  free[0]?.()
+  await drops[0]
+  await env.advance(0)
+  t.is(free.length, maxDropsBeside + 1)
+  await env.advance(kernelHangMs)
+  await Promise.all(drops)
 })
 
 test('what could not be written does not stay in the pages', async t => {

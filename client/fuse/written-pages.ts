@@ -9,7 +9,7 @@
  */
 import type { Clock, Timers } from '../../network/env/env.ts'
 import { errnoByCode } from '../../network/errors.ts'
-import { keptWriteBytes, kernelTimesMs, kernelTurnMs } from '../../network/limits.ts'
+import { keptWriteBytes, kernelHangMs, kernelTimesMs, kernelTurnMs } from '../../network/limits.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { FileSystem } from '../fs/contract.ts'
@@ -20,6 +20,7 @@ export interface WrittenPagesInit {
   readonly clock: Clock
   readonly timers: Timers
   readonly nodeOf: (ino: Ino) => number
+  readonly dropPages: (ino: Ino) => void
 }
 
 /** Writes past the pages of one file that are on their way. */
@@ -35,9 +36,12 @@ export class WrittenPages {
   readonly #init: WrittenPagesInit
   /** Bytes written through pages since the kernel was told, of open files. */
   readonly #written = new Map<Ino, number>()
-  /** Reads into pages, and writes through them, that are on their way. */
+  /** Reads into pages that are on their way. */
   readonly #reading = new Map<Ino, number>()
-  readonly #writing = new Map<Ino, number>()
+  /** Writes through pages that are on their way: when they began, the oldest first. */
+  readonly #writing = new Map<Ino, Set<{ readonly ms: number }>>()
+  /** Whose pages are to be dropped when a write through them has ended. */
+  readonly #outdated = new Set<Ino>()
   readonly #past = new Map<Ino, Past>()
   /** The kernel has not asked in time, and so would not for others that wait behind it. */
   #isLate = false
@@ -62,11 +66,15 @@ export class WrittenPages {
 
   /** Writes so many bytes through the file's pages. */
   async writeThrough(ino: Ino, bytes: number, step: () => Promise<void>): Promise<void> {
-    count(this.#writing, ino, 1)
+    const writes = this.#writing.get(ino) ?? new Set()
+    const write = { ms: this.#init.clock.monotonicMs() }
+    this.#writing.set(ino, writes.add(write))
     try {
       await step()
     } finally {
-      count(this.#writing, ino, -1)
+      writes.delete(write)
+      if (writes.size === 0) this.#writing.delete(ino)
+      if (this.#outdated.delete(ino)) this.#init.dropPages(ino)
     }
     if (this.times !== null) count(this.#written, ino, bytes)
   }
@@ -87,9 +95,20 @@ export class WrittenPages {
     return this.#init.clock.monotonicMs() - last.ms < kernelTurnMs
   }
 
-  /** One of its pages may be locked until a write through them is answered. */
-  isWritingThrough(ino: Ino): boolean {
-    return this.#writing.has(ino)
+  /**
+   * One of its pages may be locked until a write through them is answered: a notice about them takes a thread until then.
+   * If so, they are dropped when one has ended.
+   */
+  dropsWhenWritten(ino: Ino): boolean {
+    if (!this.#writing.has(ino)) return false
+    this.#outdated.add(ino)
+    return true
+  }
+
+  /** Whether such a write hangs: then none is likely to overtake an answer just now. */
+  hangs(ino: Ino): boolean {
+    const [oldest] = this.#writing.get(ino) ?? []
+    return oldest !== undefined && this.#init.clock.monotonicMs() - oldest.ms >= kernelHangMs
   }
 
   /** Writes past the file's pages. */

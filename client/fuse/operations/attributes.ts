@@ -37,8 +37,12 @@ async function dropStale(session: Session, thread: number, attributes: Attribute
     told.answered(attributes, mayBeIgnored)
     return
   }
+  if (suspicion === null) {
+    await session.dropsBeside.drop(ino)
+    return
+  }
   await session.invalidateInode(ino)
-  if (suspicion !== null) told.invalidated(ino, suspicion)
+  told.invalidated(ino, suspicion)
 }
 
 async function attributesOf(session: Session, ino: Ino): Promise<Attributes> {
