@@ -300,8 +300,9 @@ export class Session {
     try {
       for (const ino of inodes) {
         if (this.#copies.isKept(ino)) await this.#dropAttributes(ino)
-        // While a program here writes, the kernel would not take from the attributes that they are old.
-        if (!this.handles.told.isWritable(ino)) continue
+        // While a program here writes, the kernel would not take from the attributes that they are old. Of what is mapped it
+        // would write first what was changed there: that is left to locks (coherence.ts).
+        if (!this.handles.told.isWritable(ino) || this.handles.isMapped(ino)) continue
         // A write that is on its way may have to wait for the same recall at another mount.
         if (!this.writtenPages.dropsWhenWritten(ino)) await this.invalidateInode(ino)
       }

@@ -251,6 +251,9 @@ test('others that are about to change a file that is open for writing wait until
   await writing.end()
   await write
   t.is(dropped.length, 1)
+  session.handles.sawMapped(node)
+  await recall?.({ inodes: [node], names: [] })
+  t.pass('nor of what programs have mapped, which the kernel would have to write first')
   await ask(opcode.release, [u64(1n), u32(0), u32(0), u64(0n)])
   await recall?.({ inodes: [node], names: [] })
 })

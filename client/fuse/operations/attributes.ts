@@ -27,11 +27,12 @@ export async function getattr(session: Session, request: Request): Promise<void>
  */
 async function dropStale(session: Session, thread: number, attributes: Attributes): Promise<void> {
   const { fileSystem, writtenPages } = session
-  const { told } = session.handles
+  const { handles } = session
+  const { told } = handles
   const { ino } = attributes
   const suspicion = told.suspicion(ino)
   const mayBeIgnored = writtenPages.mayOvertake(thread, ino)
-  const isUnheard = mayBeIgnored && !fileSystem.cache.hearsOfChanges(ino)
+  const isUnheard = mayBeIgnored && !handles.isMapped(ino) && !fileSystem.cache.hearsOfChanges(ino)
   // Of another size it has to be told: a notice would keep it from taking that.
   if (suspicion === null && !(isUnheard && told.isTaken(attributes))) {
     told.answered(attributes, mayBeIgnored)
