@@ -474,7 +474,9 @@ export const maxToldInDirectory = 256
 export const maxDoubtedNames = 16
 /** So much has to be written of a file that the kernel is told of it in a way in which it keeps its pages: that takes two
  * system calls and a request. */
-export const keptWriteBytes = 128 * 1024
+export const keptWriteBytes = 128 * KiB
+/** For how long a close waits for that: what holds it up is another request about the same file. */
+export const kernelTimesMs = 1_000
 /** Within this time a thread whose write was answered has had its turn, mostly. */
 export const kernelTurnMs = 100
 /** A write that takes longer hangs: nobody waits for its pages any more who wants to know something else of the file. */
@@ -484,8 +486,6 @@ export const maxDropsBeside = 2
 /** So many answers with a new size the kernel does not ignore, each for a write that ended beside it: under writes without a
  * pause it ignores one of seven. */
 export const maxIgnoredTellings = 8
-/** For how long a close waits for that: what holds it up is another request about the same file. */
-export const kernelTimesMs = 1_000
 /** Invalidations on their way into the kernel: each may hold a thread. */
 export const maxFuseNotices = 1024
 /** How often the kernel is told that attributes are not true any more, while a program that was told them has not had its

@@ -32,9 +32,14 @@ export class Leasing {
     })
     this.service = {
       recallLeases: async ({ body }) => {
-        const gaveBack = this.writing.recall(body.inodes)
-        await this.leases.recall(body)
-        gaveBack()
+        const answered = this.writing.recall(body.inodes)
+        let gaveBack = false
+        try {
+          await this.leases.recall(body)
+          gaveBack = true
+        } finally {
+          answered(gaveBack)
+        }
         return { body: {}, payload: [] }
       },
     }

@@ -88,20 +88,20 @@ test('what is called back is not taken any more, but brought', async t => {
   t.true(writing.isCalm(7))
   await told(forWriting)
   t.false(writing.mayWrite(7), 'an answer of before says nothing')
-  gaveBack()
+  gaveBack(true)
   t.is(writing.writesUntilMs(7), Number.NEGATIVE_INFINITY)
   t.false(writing.isCalm(7))
 })
 
 test('what is granted by an answer that comes while it is called back holds until that is done', async t => {
   const { writing, told } = setUp()
-  let gaveBack = () => undefined as unknown
+  let gaveBack = (_: boolean) => undefined as unknown
   await told(forWriting, async () => {
     gaveBack = writing.recall([7])
   })
   t.false(writing.mayWrite(7))
   t.true(writing.writesUntilMs(7) > 0)
-  gaveBack()
+  gaveBack(true)
   t.is(writing.writesUntilMs(7), Number.NEGATIVE_INFINITY)
   t.is(writing.size, 0)
 })
@@ -115,14 +115,27 @@ test('what was called back in a term that has ended is in the way of no other', 
   await told(forWriting)
   t.is(writing.termOf(7), at.term)
   t.true(writing.writesUntilMs(7) > 0)
-  gaveBack()
+  gaveBack(true)
   await told(forWriting)
   t.true(writing.mayWrite(7))
 })
 
+test('a recall that could not be answered lets what there is be sent, and is in the way of no other term', async t => {
+  const { at, newTerm, writing, told } = setUp()
+  await told(forWriting)
+  writing.recall([7])(false)
+  t.false(writing.mayWrite(7))
+  t.true(writing.writesUntilMs(7) > 0)
+  at.term!.untilMs = Number.NEGATIVE_INFINITY
+  at.term = newTerm()
+  await told(forWriting)
+  t.true(writing.mayWrite(7))
+  t.is(writing.size, 1)
+})
+
 test('an answer to what was asked before a recall, or in another view, says nothing', async t => {
   const { at, writing, told } = setUp()
-  await told(forWriting, async () => writing.recall([7])())
+  await told(forWriting, async () => writing.recall([7])(true))
   t.false(writing.mayWrite(7))
   await told(forWriting, async () => {
     at.viewEpoch++

@@ -88,17 +88,21 @@ export class WriteLeases {
     return kept.term.untilMs > this.#init.nowMs() ? kept.term : null
   }
 
-  /** Others are about to read or change these. @returns to be called when all that was written behind is on the servers. */
-  recall(inodes: readonly Ino[]): () => void {
+  /**
+   * Others are about to read or change these.
+   * @returns to be called when that was answered: whether all that was written behind is on the servers. If not, what there is
+   * goes there as long as the term lasts.
+   */
+  recall(inodes: readonly Ino[]): (gaveBack: boolean) => void {
     for (const ino of inodes) {
       for (const asked of this.#asked.get(ino) ?? []) asked.wasRecalled = true
       const kept = this.#kept.get(ino)
       if (kept !== undefined) kept.isRecalled = true
       this.#recalls.set(ino, (this.#recalls.get(ino) ?? 0) + 1)
     }
-    return () => {
+    return gaveBack => {
       for (const ino of inodes) {
-        if (this.#kept.get(ino)?.isRecalled === true) this.#kept.delete(ino)
+        if (gaveBack && this.#kept.get(ino)?.isRecalled === true) this.#kept.delete(ino)
         const left = this.#recalls.get(ino)! - 1
         if (left > 0) this.#recalls.set(ino, left)
         else this.#recalls.delete(ino)

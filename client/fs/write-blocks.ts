@@ -84,7 +84,7 @@ export async function commit(
   const asks = {
     ...(hold === null ? {} : { hold }),
     ...(behind && { behind }),
-    ...(flushes && { flushes }),
+    ...(flushes !== undefined && { flushes }),
   }
   const request = { ...where, killPrivileges, allocated, ...asks }
   try {

@@ -68,7 +68,7 @@ static int set_time(const asked_t *asked)
 /* The mount is entered each time: whoever is in it keeps others from unmounting it. */
 static int within_mount(const mount_t *mount, const asked_t *asked)
 {
-  struct statx here;
+  struct statx here = { 0 };
   if (chdir(mount->target) < 0) return errno;
   int failure = statx(AT_FDCWD, ".", AT_STATX_DONT_SYNC, 0, &here) == 0 ? 0 : errno;
   const int is_ours = here.stx_dev_major == mount->major && here.stx_dev_minor == mount->minor;

@@ -62,11 +62,11 @@ class KernelTimes implements Times {
   set(node: number, mtimeNs: bigint): Promise<number> {
     if (this.#socket.destroyed) return Promise.resolve(enodev)
     const request = Buffer.alloc(requestBytes)
-    const nanoseconds = BigInt.asUintN(64, mtimeNs % nsPerSecond)
-    const before = mtimeNs % nsPerSecond < 0n
+    // Before 1970 the seconds go down and the rest still goes up.
+    const nanoseconds = ((mtimeNs % nsPerSecond) + nsPerSecond) % nsPerSecond
     request.writeBigUInt64LE(BigInt(node), 0)
-    request.writeBigInt64LE(mtimeNs / nsPerSecond - (before ? 1n : 0n), 8)
-    request.writeBigUInt64LE(before ? nanoseconds + nsPerSecond : nanoseconds, 16)
+    request.writeBigInt64LE((mtimeNs - nanoseconds) / nsPerSecond, 8)
+    request.writeBigInt64LE(nanoseconds, 16)
     return new Promise(resolve => {
       this.#waiting.push(resolve)
       this.#socket.write(request)

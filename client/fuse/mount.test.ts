@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
-import { chmod, mkdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { maxFuseRequests } from '../../network/limits.ts'
@@ -83,8 +83,12 @@ asRoot(
       t.deepEqual(await readFile(path, quiet), data)
       t.is(reads() > before, pastPages, flag)
     }
-    const times = await stat(path, { bigint: true })
-    t.true(times.mtimeNs > 0n)
+    t.true((await stat(path, { bigint: true })).mtimeNs > 0n)
+    const old = await open(path, 'w')
+    await old.write(data)
+    await old.utimes(new Date(-1500), new Date(-1500))
+    await t.notThrowsAsync(old.close(), 'of before 1970')
+    t.is((await stat(path)).mtimeMs, -1500)
     await writeFile(path, data)
     mayKeep = false
     const before = reads()

@@ -251,11 +251,19 @@ test('others that are about to change a file that is open for writing wait until
   await writing.end()
   await write
   t.is(dropped.length, 1)
+  let drops = 0
+  channel.notify = async message => {
+    if (message[24] === 0) drops += 1
+    return 0
+  }
+  await recall?.({ inodes: [node], names: [] })
+  t.is(drops, 1)
   session.handles.sawMapped(node)
   await recall?.({ inodes: [node], names: [] })
-  t.pass('nor of what programs have mapped, which the kernel would have to write first')
+  t.is(drops, 1, 'not of what programs have mapped, which the kernel would have to write first')
   await ask(opcode.release, [u64(1n), u32(0), u32(0), u64(0n)])
   await recall?.({ inodes: [node], names: [] })
+  t.is(drops, 1, 'nor of what nobody writes to any more')
 })
 
 test('who asks beside a write that hangs is answered all the same, and no notice waits for it', async t => {

@@ -131,12 +131,16 @@ export class WrittenPages {
     return past
   }
 
+  /** The kernel is to be told of what was written: `closing`. */
+  isUntold(ino: Ino): boolean {
+    return !this.#isLate && (this.#written.get(ino) ?? 0) >= keptWriteBytes
+  }
+
   /** A descriptor of the file is about to be closed, and all that was written is on the servers. */
-  closing(ino: Ino): Promise<void> | null {
-    if (this.#isLate) return null
-    if ((this.#written.get(ino) ?? 0) < keptWriteBytes) return null
+  async closing(ino: Ino): Promise<void> {
+    if (!this.isUntold(ino)) return
     this.#written.delete(ino)
-    return this.#tell(ino)
+    await this.#tell(ino)
   }
 
   /** Nobody has it open any more. */

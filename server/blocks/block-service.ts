@@ -71,7 +71,7 @@ export class BlockService {
     return { body: { present: true, checksums: data.checksums }, payload: data.pieces }
   }
 
-  /** What is begun is before all that comes later. */
+  /** Writes of one block are done in the order in which they are begun here. */
   async write(
     partition: Partition,
     request: WriteBlockRequest,

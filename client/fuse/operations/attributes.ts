@@ -26,8 +26,7 @@ export async function getattr(session: Session, request: Request): Promise<void>
  * here was answered meanwhile: then it takes nothing from the answer. And not where a program has put an mtime back.
  */
 async function dropStale(session: Session, thread: number, attributes: Attributes): Promise<void> {
-  const { fileSystem, writtenPages } = session
-  const { handles } = session
+  const { fileSystem, handles, writtenPages } = session
   const { told } = handles
   const { ino } = attributes
   const suspicion = told.suspicion(ino)

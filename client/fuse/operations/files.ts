@@ -153,12 +153,11 @@ export function flush(session: Session, request: Request): Promise<void> | undef
   // Of a loss of power fsync tells: a copy of the descriptor may be closed by who does not look.
   const settled = fileSystem.settle?.(file) ?? null
   const isDone = unlocked === null && settled === null && fileSystem.writesThrough === true
-  const kept = isDone ? session.writtenPages.closing(file.ino) : null
-  if (isDone && kept === null) {
+  if (isDone && !session.writtenPages.isUntold(file.ino)) {
     session.done(request)
     return
   }
-  return flushLater(session, request, file, [unlocked, settled, kept])
+  return flushLater(session, request, file, [unlocked, settled])
 }
 
 async function flushLater(
