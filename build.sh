@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the tree ready to run: npm packages, a Node that is new enough, the C addons, dist/.
+# Makes the tree ready to run: npm packages, a Node that is new enough, what is written in C, dist/.
 # Does only what is out of date, says nothing when that is nothing, and may run twice at once.
 set -euo pipefail
 
@@ -15,7 +15,7 @@ usage() {
 Usage: ./build.sh [--quiet] [--packages]
 
   --quiet     no progress, only errors
-  --packages  npm packages and Node only; no addons, no dist/
+  --packages  npm packages and Node only; nothing of C, no dist/
 USAGE
 }
 
@@ -43,12 +43,18 @@ packaged_node=node_modules/node/bin/node
 
 node_stale() { [[ ! -x $packaged_node || ! -x node_modules/.bin/node ]]; }
 
-# A C file with a typed face of the same name beside it is an addon.
-stale_addons() {
-  local source
+# What a C file becomes: a program if it has a `main`, else an addon.
+product() {
+  if grep -q '^int main(' "$1"; then printf '%s\n' "${1%.c}.bin"; else printf '%s\n' "${1%.c}.node"; fi
+}
+
+# C files that have a typed face of the same name beside them, and are to be compiled.
+stale_c() {
+  local source made
   while IFS= read -r source; do
     [[ -e ${source%.c}.ts ]] || continue
-    if [[ ! -e ${source%.c}.node || $source -nt ${source%.c}.node ]]; then
+    made=$(product "$source")
+    if [[ ! -e $made || $source -nt $made ]]; then
       printf '%s\n' "$source"
     fi
   done < <(find "${sources[@]}" -name '*.c')
@@ -58,12 +64,12 @@ stale_addons() {
 dist_stale() {
   [[ ! -e dist/.built ]] && return
   [[ -n $(find "${sources[@]}" tsconfig.json tsconfig.build.json \
-    \( -name '*.ts' -o -name '*.json' -o -name '*.node' -o -type d \) \
+    \( -name '*.ts' -o -name '*.json' -o -name '*.node' -o -name '*.bin' -o -type d \) \
     -newer dist/.built -print -quit) ]]
 }
 
 anything_stale() {
-  packages_stale || node_stale || { ! "$packages_only" && { [[ -n $(stale_addons) ]] || dist_stale; }; }
+  packages_stale || node_stale || { ! "$packages_only" && { [[ -n $(stale_c) ]] || dist_stale; }; }
 }
 
 # Debian's packages, when we may install them; otherwise one line that says what is missing.
@@ -114,25 +120,26 @@ install_node() {
   "$packaged_node" --version >/dev/null || fail "$packaged_node does not run on this machine"
 }
 
-compile_addon() {
-  local source=$1 addon=${1%.c}.node
+compile_c() {
+  local source=$1 made kind=()
   command -v cc >/dev/null || need 'a C compiler (cc)' gcc
   [[ -e /usr/include/stdio.h ]] || need 'the C library headers' libc6-dev
   say "compiling $source"
+  made=$(product "$source")
   # nodelete: a worker of Node that ends unloads what it had loaded, while a thread of that may still run.
-  cc -shared -fPIC -O2 -Wall -Wextra -Werror -Wl,-z,nodelete -I node_modules/node-api-headers/include \
-    -o "$addon.new" "$source" || fail "$source does not compile"
+  [[ $made == *.bin ]] || kind=(-shared -fPIC -Wl,-z,nodelete -I node_modules/node-api-headers/include)
+  cc "${kind[@]}" -O2 -Wall -Wextra -Werror -o "$made.new" "$source" || fail "$source does not compile"
   # A rename, because a running process may have the old one mapped.
-  mv -f "$addon.new" "$addon"
+  mv -f "$made.new" "$made"
 }
 
-copy_addons() {
-  local addon
-  while IFS= read -r addon; do
-    [[ -e ${addon%.node}.c ]] || continue
-    mkdir -p "dist/$(dirname "$addon")"
-    cmp -s "$addon" "dist/$addon" || { cp "$addon" "dist/$addon.new" && mv -f "dist/$addon.new" "dist/$addon"; }
-  done < <(find "${sources[@]}" -name '*.node')
+copy_products() {
+  local made
+  while IFS= read -r made; do
+    [[ -e ${made%.*}.c ]] || continue
+    mkdir -p "dist/$(dirname "$made")"
+    cmp -s "$made" "dist/$made" || { cp "$made" "dist/$made.new" && mv -f "dist/$made.new" "dist/$made"; }
+  done < <(find "${sources[@]}" -name '*.node' -o -name '*.bin')
 }
 
 compile_sources() {
@@ -141,7 +148,7 @@ compile_sources() {
   # Taken before the compiler reads anything: what is edited meanwhile is compiled next time.
   touch dist/.building
   PATH=$root/node_modules/.bin:$PATH tsc -p tsconfig.build.json || fail 'TypeScript does not compile (above)'
-  copy_addons
+  copy_products
   mv -f dist/.building dist/.built
 }
 
@@ -155,7 +162,7 @@ build() {
   node_stale && install_node
   "$packages_only" && return
   need_fuse
-  while IFS= read -r source; do compile_addon "$source"; done < <(stale_addons)
+  while IFS= read -r source; do compile_c "$source"; done < <(stale_c)
   if dist_stale; then compile_sources; fi
 }
 

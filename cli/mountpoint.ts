@@ -1,9 +1,16 @@
 /** Mount points: what is mounted where, and whether a directory can become one. */
-import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { maxMemberTextBytes } from '../network/limits.ts'
 import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
 import { codeOf, Failure } from './failure.ts'
+
+const run = promisify(execFile)
+
+/** How long a mount may take to tell of its root, before it counts as one that does not answer. */
+const lookMs = 5000
 
 export interface MountEntry {
   readonly mountpoint: string
@@ -74,8 +81,13 @@ export async function checkMountpoint(
 ): Promise<'free' | 'stale'> {
   const mount = await mountAt(path)
   if (mount !== null) {
-    if (isRookery(mount) && (await isDead(path))) return 'stale'
-    throw new Failure(`${path} is already mounted (${mount.source}): unmount it, or choose another`)
+    const state = isRookery(mount) ? await lookAt(path) : 'alive'
+    if (state === 'dead') return 'stale'
+    const advice =
+      state === 'alive'
+        ? 'unmount it, or choose another'
+        : 'it does not answer; `rookery umount --force` takes it away from whoever waits for it'
+    throw new Failure(`${path} is already mounted (${mount.source}): ${advice}`)
   }
   if (options.create) await makeDirectory(path)
   const entries = await readdir(path).catch(cause => {
@@ -93,12 +105,17 @@ async function makeDirectory(path: string): Promise<void> {
   })
 }
 
-async function isDead(path: string): Promise<boolean> {
+/** Asked by a process of its own: who waits for a mount that does not answer can only be killed. */
+async function lookAt(path: string): Promise<'alive' | 'dead' | 'silent'> {
   try {
-    await stat(path)
-    return false
+    const env = { ...process.env, LC_ALL: 'C' }
+    await run('stat', ['--', path], { timeout: lookMs, killSignal: 'SIGKILL', env })
+    return 'alive'
   } catch (error) {
-    return codeOf(error) === 'ENOTCONN' || codeOf(error) === 'ECONNABORTED'
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
+    if (/not connected|connection abort/.test(said)) return 'dead'
+    if (error instanceof Error && 'killed' in error && error.killed === true) return 'silent'
+    return 'alive'
   }
 }
 

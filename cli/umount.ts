@@ -31,7 +31,7 @@ async function umount(mountpoint: string, options: { readonly force?: true }): P
 export async function unmount(mountpoint: string, force: boolean): Promise<void> {
   const [command, args] =
     process.getuid?.() === 0
-      ? ['umount', force ? ['--lazy'] : []]
+      ? ['umount', force ? ['--force', '--lazy'] : []]
       : ['fusermount3', force ? ['-u', '-z'] : ['-u']]
   const child = spawn(command, [...args, mountpoint], { stdio: ['ignore', 'ignore', 'pipe'] })
   const failed = once(child, 'close').then(([code]) => code !== 0)

@@ -1,4 +1,4 @@
-/** Finds a C addon beside its source, whether we run from the sources or from `dist`. */
+/** Finds what C became, addons and programs, beside its source, whether we run from the sources or from `dist`. */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
@@ -7,10 +7,21 @@ import { createRequire } from 'node:module'
  * @throws Error that says how to build it.
  */
 export function loadAddon(name: string): unknown {
-  const require = createRequire(import.meta.url)
-  const path = new URL(`${name}.node`, packageRoot()).pathname
+  return createRequire(import.meta.url)(built(`${name}.node`))
+}
+
+/**
+ * @param name path of a program without its ending, from the top of the project: `client/fuse/mount-guard`.
+ * @throws Error that says how to build it.
+ */
+export function programPath(name: string): string {
+  return built(`${name}.bin`)
+}
+
+function built(name: string): string {
+  const path = decodeURIComponent(new URL(name, packageRoot()).pathname)
   if (!existsSync(path)) throw new Error(`${path} is missing: run ./build.sh`)
-  return require(decodeURIComponent(path))
+  return path
 }
 
 function packageRoot(): URL {

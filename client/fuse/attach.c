@@ -59,12 +59,13 @@ static napi_value attach(napi_env env, napi_callback_info info)
   return number(env, -failure);
 }
 
-static int detach_target(const char *target, bool lazy)
+/* By force: what waits for the mount gets an error, what uses it does so from now on. */
+static int detach_target(const char *target, bool force)
 {
-  return umount2(target, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0 ? 0 : -errno;
+  return umount2(target, UMOUNT_NOFOLLOW | (force ? MNT_FORCE | MNT_DETACH : 0)) == 0 ? 0 : -errno;
 }
 
-/* detachNow(target): lazily and synchronously, for a process that ends. */
+/* detachNow(target): by force and synchronously, for a process that ends. */
 static napi_value detach_now(napi_env env, napi_callback_info info)
 {
   napi_value values[1];
@@ -77,7 +78,7 @@ static napi_value detach_now(napi_env env, napi_callback_info info)
 typedef struct {
   napi_deferred deferred;
   napi_async_work work;
-  bool lazy;
+  bool force;
   int result;
   char target[TEXT_LIMIT];
 } detach_t;
@@ -86,7 +87,7 @@ static void detach_work(napi_env env, void *data)
 {
   (void)env;
   detach_t *job = data;
-  job->result = detach_target(job->target, job->lazy);
+  job->result = detach_target(job->target, job->force);
 }
 
 static void detached(napi_env env, napi_status status, void *data)
@@ -98,7 +99,7 @@ static void detached(napi_env env, napi_status status, void *data)
   free(job);
 }
 
-/* detach(target, lazy): a promise, since the kernel may ask the file system while it unmounts. */
+/* detach(target, force): a promise, since the kernel may ask the file system while it unmounts. */
 static napi_value detach(napi_env env, napi_callback_info info)
 {
   napi_value values[2], promise, name;
@@ -109,7 +110,7 @@ static napi_value detach(napi_env env, napi_callback_info info)
     napi_throw_type_error(env, NULL, "attach: not a path");
     return NULL;
   }
-  napi_get_value_bool(env, values[1], &job->lazy);
+  napi_get_value_bool(env, values[1], &job->force);
   napi_create_promise(env, &job->deferred, &promise);
   napi_create_string_utf8(env, "unmount", NAPI_AUTO_LENGTH, &name);
   napi_create_async_work(env, NULL, name, detach_work, detached, job, &job->work);

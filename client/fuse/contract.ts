@@ -23,7 +23,7 @@ export interface MountOptions {
 export interface Mounted {
   /** Resolves when the mount is gone, however that came about (umount(8) by someone else too). */
   readonly ended: Promise<void>
-  /** Unmounts and waits for it. @throws PosixError EBUSY while programs use it, unless `force` (lazy). */
+  /** Unmounts and waits for it. @throws PosixError EBUSY while programs use it, unless by `force`. */
   unmount(options?: { readonly force: boolean }): Promise<void>
 }
 

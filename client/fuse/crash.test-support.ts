@@ -1,6 +1,7 @@
 /** Processes that serve a mount and end badly: `node crash.test-support.ts MOUNTPOINT HOW`. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
@@ -31,6 +32,19 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
       return new Promise(() => {})
     }
     await run('sh', ['-c', 'head -c 200000 /dev/zero >"$1"', 'sh', join(mountpoint, 'f')])
+  },
+
+  /** A thread waits in the kernel for a page that is being written, and the write is not answered. */
+  async notice() {
+    const mounted = await mountChannel(fileSystem, options)
+    fileSystem.write = ({ ino }) => {
+      mounted.invalidateInode(ino).catch(console.error)
+      // By now a thread has taken it up.
+      void setTimeout(200).then(() => console.log('waits'))
+      return new Promise(() => {})
+    }
+    process.once('SIGUSR2', () => process.exit(3))
+    console.log('mounted')
   },
 
   async throw() {

@@ -16,9 +16,9 @@ const enoent = 'ENOENT'
 /** A mount of ours: the descriptor to talk over, and how to end it. */
 export interface Device {
   readonly fd: number
-  /** @throws PosixError EBUSY while it is used, unless `lazy`. */
-  detach(options: { readonly lazy: boolean }): Promise<void>
-  /** Lazily, at once, for a process that ends. */
+  /** @throws PosixError EBUSY while it is used, unless by `force`: who uses it gets errors then. */
+  detach(options: { readonly force: boolean }): Promise<void>
+  /** By force, at once, for a process that ends. */
   detachNow(): void
 }
 
@@ -86,7 +86,7 @@ export async function attachThroughHelper(options: MountOptions): Promise<Device
     if (fd < 0) throw systemError(fd, `${helper} sent no device`)
     return {
       fd,
-      detach: ({ lazy }) => runHelper(['-u', ...(lazy ? ['-z'] : []), '--', mountpoint], null),
+      detach: ({ force }) => runHelper(['-u', ...(force ? ['-z'] : []), '--', mountpoint], null),
       detachNow: () => void spawnSync(helper, ['-u', '-z', '-q', '--', mountpoint]),
     }
   } finally {
@@ -128,15 +128,18 @@ function helperMissing(cause: Error): Error {
   return new PosixError('ENODEV', message, { cause })
 }
 
-/** Ends a mount whoever made it. @throws PosixError EBUSY while it is used, unless `lazy`. */
-export async function detachPath(path: string, options: { readonly lazy: boolean }): Promise<void> {
-  const { lazy } = options
-  if (!isRoot()) return runHelper(['-u', ...(lazy ? ['-z'] : []), '--', path], null)
-  const result = await loadAttach().detach(path, lazy)
+/** Ends a mount whoever made it. @throws PosixError EBUSY while it is used, unless by `force`. */
+export async function detachPath(
+  path: string,
+  options: { readonly force: boolean },
+): Promise<void> {
+  const { force } = options
+  if (!isRoot()) return runHelper(['-u', ...(force ? ['-z'] : []), '--', path], null)
+  const result = await loadAttach().detach(path, force)
   if (result < 0) throw systemError(result, `unmount ${path}`)
 }
 
-/** Lazily, at once, for a process that ends. */
+/** By force, at once, for a process that ends. */
 export function detachPathNow(path: string): void {
   if (isRoot()) loadAttach().detachNow(path)
   else spawnSync(helper, ['-u', '-z', '-q', '--', path])

@@ -113,6 +113,28 @@ asRoot(
   },
 )
 
+for (const [signal, status] of [
+  ['SIGKILL', null],
+  ['SIGUSR2', 3],
+] as const) {
+  asRoot(
+    `a process ends at ${signal} while the kernel waits for a page in a notice, and programs hear of it`,
+    async t => {
+      const options = await mountpointFor(t)
+      const script = new URL('crash.test-support.ts', import.meta.url).pathname
+      const words = [script, options.mountpoint, 'notice']
+      const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+      await once(child.stdout, 'data')
+      const program = t.throwsAsync(shell('exec printf x >"$1"', join(options.mountpoint, 'f')))
+      const [said] = await once(child.stdout, 'data')
+      t.is(String(said), 'waits\n')
+      child.kill(signal)
+      t.deepEqual(await once(child, 'close'), status === null ? [null, signal] : [status, null])
+      await program
+    },
+  )
+}
+
 real('data may come in any number of pieces', async t => {
   const options = await mountpointFor(t)
   const shared = fileSystem()

@@ -2,7 +2,7 @@
  * Mounts a FileSystem through our own channel to the kernel.
  *
  * 1. A process that ends by itself, also by an exception, leaves no mount behind. One that was killed
- *    leaves a dead one, which `unmountStale` removes.
+ *    leaves a dead one, which `unmountStale` removes: its connection to the kernel ends, whatever its threads wait for.
  * 2. The device is closed once, when the kernel or we end the mount; then the session lets go of all files.
  */
 import { type Log, silentLog } from '../../network/log.ts'
@@ -13,6 +13,7 @@ import type { Mount, Mounted, MountOptions } from './contract.ts'
 import { attachDevice, checksPermissions, type Device, detachPath, isRoot } from './device.ts'
 import { raiseKernelReadAhead } from './kernel-read-ahead.ts'
 import { beginTimes } from './kernel-times.ts'
+import { guardMount, type MountGuard } from './mount-guard.ts'
 import { checkMountpoint, devicesAt, mountedPath, mountsAt } from './mountpoint.ts'
 import { Session, type SessionEvents } from './session.ts'
 import type { FuseTally } from './tally.ts'
@@ -52,7 +53,11 @@ export async function mountChannel(
   try {
     await mounted.ready
     await raiseKernelReadAhead(mountpoint, options.log ?? silentLog)
-    await mounted.beginTimes(mountpoint)
+    const deviceNumber = (await devicesAt(mountpoint)).at(-1)
+    if (deviceNumber !== undefined) {
+      await mounted.guard(deviceNumber, options.log ?? silentLog)
+      await mounted.beginTimes(mountpoint, deviceNumber)
+    }
   } catch (error) {
     await mounted.unmount({ force: true })
     throw error
@@ -63,7 +68,7 @@ export async function mountChannel(
 /** Removes a mount whose process is gone. Harmless when nothing is mounted there. */
 export async function unmountStale(mountpoint: string): Promise<void> {
   const path = await mountedPath(mountpoint)
-  if ((await mountsAt(path)) > 0) await detachPath(path, { lazy: true })
+  if ((await mountsAt(path)) > 0) await detachPath(path, { force: true })
 }
 
 class ChannelMount implements DirectMounted {
@@ -77,6 +82,7 @@ class ChannelMount implements DirectMounted {
     this.#end()
     this.#device.detachNow()
   }
+  #guard: MountGuard | null = null
   #over = false
 
   constructor(fileSystem: FileSystem, device: Device, options: DirectOptions) {
@@ -114,16 +120,26 @@ class ChannelMount implements DirectMounted {
 
   async unmount(options?: { readonly force: boolean }): Promise<void> {
     if (this.#over) return
-    const lazy = options?.force === true
-    await this.#device.detach({ lazy })
-    if (lazy) this.#end()
+    const force = options?.force === true
+    await this.#device.detach({ force })
+    if (force) this.#end()
     await this.ended
   }
 
+  /** Whatever kills this process, programs that wait for the mount hear that it is gone. */
+  async guard(deviceNumber: string, log: Log): Promise<void> {
+    try {
+      const guard = await guardMount(deviceNumber)
+      if (this.#over) guard.end()
+      else this.#guard = guard
+    } catch (error) {
+      log.warn({ error }, 'if this process is killed programs may hang until somebody unmounts it')
+    }
+  }
+
   /** What is written stays in the kernel's pages, where we may see to it. */
-  async beginTimes(mountpoint: string): Promise<void> {
-    const device = (await devicesAt(mountpoint)).at(-1)
-    const times = device === undefined || !isRoot() ? null : await beginTimes(mountpoint, device)
+  async beginTimes(mountpoint: string, deviceNumber: string): Promise<void> {
+    const times = isRoot() ? await beginTimes(mountpoint, deviceNumber) : null
     if (this.#over) times?.close()
     else this.#session.writtenPages.times = times
   }
@@ -145,6 +161,7 @@ class ChannelMount implements DirectMounted {
     this.#over = true
     process.off('exit', this.#onExit)
     this.#channel.close()
+    this.#guard?.end()
     this.#session.end()
     this.#resolveEnded()
   }

@@ -78,7 +78,7 @@ class NativeMount implements Mounted {
 
   async unmount(options?: { readonly force: boolean }): Promise<void> {
     if (this.#over) return
-    await detachPath(this.#mountpoint, { lazy: options?.force === true })
+    await detachPath(this.#mountpoint, { force: options?.force === true })
     await this.#end()
   }
 

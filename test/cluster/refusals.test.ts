@@ -39,6 +39,19 @@ testMounted('a mount point that is full, or no directory, is refused and left al
   t.is((await readFile(`${cluster.directory}/full/file`)).toString(), 'kept')
 })
 
+testMounted('a mount that does not answer is refused, and can be taken away by force', async t => {
+  const cluster = await startCluster(t)
+  const there = await cluster.mountAgain('second')
+  await cluster.signalMount(there, 'SIGSTOP')
+  const waiting = t.throwsAsync(readdir(there))
+  const again = await cluster.rookery('mount', there, '--home', cluster.home)
+  refused(t, again, /already mounted .*does not answer.*umount --force/)
+  t.is((await cluster.rookery('umount', '--force', there)).code, 0)
+  await waiting
+  t.deepEqual(await readdir(there), [])
+  await cluster.signalMount(there, 'SIGCONT')
+})
+
 testMounted('a home that holds something else is refused and left alone', async t => {
   const cluster = await makeCluster(t)
   await mkdir(cluster.home)
