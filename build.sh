@@ -127,7 +127,7 @@ compile_c() {
   say "compiling $source"
   made=$(product "$source")
   # nodelete: a worker of Node that ends unloads what it had loaded, while a thread of that may still run.
-  [[ $made == *.bin ]] || kind=(-shared -fPIC -Wl,-z,nodelete -I node_modules/node-api-headers/include)
+  [[ $made == *.bin ]] || kind=(-shared -fPIC '-Wl,-z,nodelete' -I node_modules/node-api-headers/include)
   cc "${kind[@]}" -O2 -Wall -Wextra -Werror -o "$made.new" "$source" || fail "$source does not compile"
   # A rename, because a running process may have the old one mapped.
   mv -f "$made.new" "$made"
