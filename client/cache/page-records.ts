@@ -7,6 +7,7 @@
  *    through what it opened, the others drop them, too.
  * 4. `invalidated` is recorded when the pages are gone, so that whoever shares them may rely on it at once.
  */
+import { Counts } from '../../network/counts.ts'
 import { maxPageRecords } from '../../network/limits.ts'
 import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
@@ -16,7 +17,7 @@ export class PageRecords {
   /** In the order of their last use: the first is the next to go. */
   readonly #changes = new OrderedMap<Ino, number>()
   /** Open files by inode whose openers may still be dropping pages. */
-  readonly #dropping = new Map<Ino, number>()
+  readonly #dropping = new Counts<Ino>()
   readonly #invalidated = new OrderedMap<Ino, number>()
   readonly #limit: number
 
@@ -40,7 +41,7 @@ export class PageRecords {
   opened(attributes: Attributes): boolean {
     const { ino } = attributes
     const keep = this.areKept(attributes)
-    if (!keep) this.#dropping.set(ino, (this.#dropping.get(ino) ?? 0) + 1)
+    if (!keep) this.#dropping.add(ino)
     this.#put(this.#changes, attributes)
     return keep
   }
@@ -52,9 +53,7 @@ export class PageRecords {
 
   /** Who opened the file and was to drop its pages has done so. */
   dropped(ino: Ino): void {
-    const droppers = this.#dropping.get(ino) ?? 0
-    if (droppers > 1) this.#dropping.set(ino, droppers - 1)
-    else this.#dropping.delete(ino)
+    this.#dropping.subtract(ino)
   }
 
   /** Whether the pages are true though the file was open all the time: see `invalidated`. */

@@ -6,6 +6,7 @@
  * 2. Releases travel in batches, at most `releaseDelayMs` late.
  * 3. There are never more than a session request has room for: with one too many, no session could be opened.
  */
+import { Counts } from '../../network/counts.ts'
 import type { Timers } from '../../network/env/env.ts'
 import { PosixError } from '../../network/errors.ts'
 import { maxOpenInodes, maxReleaseBatch, releaseDelayMs } from '../../network/limits.ts'
@@ -17,7 +18,7 @@ import type { OpenRegister } from './contract.ts'
 export type SendRelease = (inos: readonly Ino[]) => void
 
 export class OpenFileRegister implements OpenRegister {
-  readonly #counts = new Map<Ino, number>()
+  readonly #counts = new Counts<Ino>()
   readonly #timers: Timers
   readonly #send: SendRelease
   #closed: Ino[] = []
@@ -44,7 +45,7 @@ export class OpenFileRegister implements OpenRegister {
 
   /** A reply says that the file was opened once more. */
   add(ino: Ino): void {
-    this.#counts.set(ino, (this.#counts.get(ino) ?? 0) + 1)
+    this.#counts.add(ino)
   }
 
   release(ino: Ino): void {
@@ -62,7 +63,7 @@ export class OpenFileRegister implements OpenRegister {
     if (this.#closed.length === 0) return
     const closed = this.#closed
     this.#closed = []
-    for (const ino of closed) this.#subtract(ino)
+    for (const ino of closed) this.#counts.subtract(ino)
     this.#send(closed)
   }
 
@@ -78,13 +79,6 @@ export class OpenFileRegister implements OpenRegister {
       if (holds(partitionOfIno(ino))) opens.push({ ino, count })
     }
     return opens
-  }
-
-  #subtract(ino: Ino): void {
-    const count = this.#counts.get(ino)
-    if (count === undefined) return
-    if (count === 1) this.#counts.delete(ino)
-    else this.#counts.set(ino, count - 1)
   }
 }
 

@@ -6,6 +6,7 @@
  * 2. What was called back may still be written, as who asked for it waits; nothing more is written behind. So is what an
  *    answer says that comes in the meantime: it was given before.
  */
+import { Counts } from '../../network/counts.ts'
 import { behindSpareMs, kernelSpareMs, leaseAnswerMs } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { WriteLeased } from '../../network/wire/operations.ts'
@@ -39,7 +40,7 @@ export class WriteLeases {
   readonly #kept = new Map<Ino, Kept>()
   readonly #asked = new Map<Ino, Set<WriteAsked>>()
   /** How many recalls have yet to be answered. */
-  readonly #recalls = new Map<Ino, number>()
+  readonly #recalls = new Counts<Ino>()
 
   constructor(init: WriteLeasesInit) {
     this.#init = init
@@ -98,14 +99,12 @@ export class WriteLeases {
       for (const asked of this.#asked.get(ino) ?? []) asked.wasRecalled = true
       const kept = this.#kept.get(ino)
       if (kept !== undefined) kept.isRecalled = true
-      this.#recalls.set(ino, (this.#recalls.get(ino) ?? 0) + 1)
+      this.#recalls.add(ino)
     }
     return gaveBack => {
       for (const ino of inodes) {
         if (gaveBack && this.#kept.get(ino)?.isRecalled === true) this.#kept.delete(ino)
-        const left = this.#recalls.get(ino)! - 1
-        if (left > 0) this.#recalls.set(ino, left)
-        else this.#recalls.delete(ino)
+        this.#recalls.subtract(ino)
       }
     }
   }

@@ -1,4 +1,5 @@
 /** Open files and directories by the number that the kernel was given for them. */
+import { Counts } from '../../network/counts.ts'
 import { PosixError } from '../../network/errors.ts'
 import { maxFuseHandles } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -144,18 +145,15 @@ export class Handles {
 /** Some of the open handles, and of which inodes they are. */
 class HandleSet {
   readonly #handles = new Set<number>()
-  readonly #counts = new Map<Ino, number>()
+  readonly #counts = new Counts<Ino>()
 
   add(handle: number, ino: Ino): void {
     this.#handles.add(handle)
-    this.#counts.set(ino, (this.#counts.get(ino) ?? 0) + 1)
+    this.#counts.add(ino)
   }
 
   delete(handle: number, ino: Ino): void {
-    if (!this.#handles.delete(handle)) return
-    const left = this.#counts.get(ino)! - 1
-    if (left > 0) this.#counts.set(ino, left)
-    else this.#counts.delete(ino)
+    if (this.#handles.delete(handle)) this.#counts.subtract(ino)
   }
 
   isOfInode(ino: Ino): boolean {

@@ -7,6 +7,7 @@
  *    then they are kept until the next open at most.
  * 3. Whatever fails on the way costs pages, never the truth.
  */
+import { Counts } from '../../network/counts.ts'
 import type { Clock, Timers } from '../../network/env/env.ts'
 import { errnoByCode } from '../../network/errors.ts'
 import { keptWriteBytes, kernelHangMs, kernelTimesMs, kernelTurnMs } from '../../network/limits.ts'
@@ -35,9 +36,9 @@ export class WrittenPages {
   times: Times | null = null
   readonly #init: WrittenPagesInit
   /** Bytes written through pages since the kernel was told, of open files. */
-  readonly #written = new Map<Ino, number>()
+  readonly #written = new Counts<Ino>()
   /** Reads into pages that are on their way. */
-  readonly #reading = new Map<Ino, number>()
+  readonly #reading = new Counts<Ino>()
   /** Writes through pages that are on their way: when they began, the oldest first. */
   readonly #writing = new Map<Ino, Set<{ readonly ms: number }>>()
   /** Whose pages are to be dropped when a write through them has ended. */
@@ -54,13 +55,13 @@ export class WrittenPages {
 
   /** Reads into the file's pages. */
   async read<T>(ino: Ino, step: () => Promise<T>): Promise<T> {
-    count(this.#reading, ino, 1)
+    this.#reading.add(ino)
     const past = this.#past.get(ino)
     if (past !== undefined) past.isMixed = true
     try {
       return await step()
     } finally {
-      count(this.#reading, ino, -1)
+      this.#reading.subtract(ino)
     }
   }
 
@@ -76,7 +77,7 @@ export class WrittenPages {
       if (writes.size === 0) this.#writing.delete(ino)
       if (this.#outdated.delete(ino)) this.#init.dropPages(ino)
     }
-    if (this.times !== null) count(this.#written, ino, bytes)
+    if (this.times !== null) this.#written.add(ino, bytes)
   }
 
   /** A write was answered, or refused. */
@@ -133,7 +134,7 @@ export class WrittenPages {
 
   /** The kernel is to be told of what was written: `closing`. */
   isUntold(ino: Ino): boolean {
-    return !this.#isLate && (this.#written.get(ino) ?? 0) >= keptWriteBytes
+    return !this.#isLate && this.#written.of(ino) >= keptWriteBytes
   }
 
   /** A descriptor of the file is about to be closed, and all that was written is on the servers. */
@@ -183,10 +184,4 @@ export class WrittenPages {
     this.times?.close()
     this.times = null
   }
-}
-
-function count(counts: Map<Ino, number>, ino: Ino, change: number): void {
-  const sum = (counts.get(ino) ?? 0) + change
-  if (sum > 0) counts.set(ino, sum)
-  else counts.delete(ino)
 }

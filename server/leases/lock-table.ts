@@ -9,6 +9,7 @@
  *    A client that this turned away has the next turn: for as long as it keeps asking, nobody begins another.
  * 4. A wait is in its inode's queue or has ended; it ends once: granted, cancelled, or with its client.
  */
+import { Counts } from '../../network/counts.ts'
 import { PosixError } from '../../network/errors.ts'
 import { lockTurnMs, maxLocksOfClient, maxLockWaitsOfClient } from '../../network/limits.ts'
 import {
@@ -66,7 +67,7 @@ export class LockTable {
   readonly #events: LockEvents
   readonly #inodes = new Map<Ino, InodeLocks>()
   /** Ranges held by each client, and its waits by their numbers. */
-  readonly #rangeCounts = new Map<string, number>()
+  readonly #rangeCounts = new Counts<string>()
   readonly #waits = new Map<string, Map<number, Waiting>>()
 
   constructor(events: LockEvents) {
@@ -81,7 +82,7 @@ export class LockTable {
   /** Ranges that are locked. */
   get heldCount(): number {
     let count = 0
-    for (const ranges of this.#rangeCounts.values()) count += ranges
+    for (const [, ranges] of this.#rangeCounts) count += ranges
     return count
   }
 
@@ -179,9 +180,7 @@ export class LockTable {
       if (!isGone(ino)) continue
       for (const wait of waiting) this.#forgetWait(wait)
       for (const { owner, ranges } of held.values()) {
-        const count = (this.#rangeCounts.get(owner.client) ?? 0) - ranges.length
-        if (count === 0) this.#rangeCounts.delete(owner.client)
-        else this.#rangeCounts.set(owner.client, count)
+        this.#rangeCounts.subtract(owner.client, ranges.length)
       }
       this.#inodes.delete(ino)
     }
@@ -301,7 +300,7 @@ export class LockTable {
   }
 
   #checkRoom(client: string): void {
-    const count = this.#rangeCounts.get(client) ?? 0
+    const count = this.#rangeCounts.of(client)
     if (count < maxLocksOfClient) return
     throw new PosixError('ENOLCK', `a client has ${count} locks at one server already`)
   }
@@ -313,11 +312,10 @@ export class LockTable {
   #keep(ino: Ino, owner: Owner, ranges: readonly HeldRange[]): void {
     const key = keyOf(owner)
     const { held } = this.#inode(ino)
-    const count = (this.#rangeCounts.get(owner.client) ?? 0) - (held.get(key)?.ranges.length ?? 0)
+    this.#rangeCounts.subtract(owner.client, held.get(key)?.ranges.length ?? 0)
     if (ranges.length === 0) held.delete(key)
     else held.set(key, { owner, ranges })
-    if (count + ranges.length === 0) this.#rangeCounts.delete(owner.client)
-    else this.#rangeCounts.set(owner.client, count + ranges.length)
+    this.#rangeCounts.add(owner.client, ranges.length)
     this.#tidy(ino)
   }
 

@@ -10,6 +10,7 @@
  * 4. What is leased here ends with this server's right to say it: a term is renewed only while every partition that its
  *    client was granted anything in is served here.
  */
+import { Counts } from '../../network/counts.ts'
 import type { Env } from '../../network/env/env.ts'
 import {
   leaseResumeMs,
@@ -67,7 +68,7 @@ export class ReadLeases {
   /** Nothing is leased for writing before: of what rests here, or elsewhere, not all is known. */
   #calmUntilMs = Number.NEGATIVE_INFINITY
   /** Partitions that grant none, and how many want it so. */
-  readonly #paused = new Map<number, number>()
+  readonly #paused = new Counts<number>()
   /** Until when clients may go by what was leased before this process began. */
   readonly #startEndMs: number
   /** Likewise by what other servers had leased of partitions that were taken up here. */
@@ -255,12 +256,8 @@ export class ReadLeases {
 
   /** Nothing of the partition is leased until the returned function is called; what is leased stays so. */
   pause(partition: number): () => void {
-    this.#paused.set(partition, (this.#paused.get(partition) ?? 0) + 1)
-    return () => {
-      const left = (this.#paused.get(partition) ?? 0) - 1
-      if (left > 0) this.#paused.set(partition, left)
-      else this.#paused.delete(partition)
-    }
+    this.#paused.add(partition)
+    return () => void this.#paused.subtract(partition)
   }
 
   /**

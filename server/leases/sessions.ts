@@ -11,6 +11,7 @@
  *    every inode counts as open (`inGrace`). A server that is new has nobody to wait for. Likewise for the
  *    inodes of a partition that came from another server (`isExpected`).
  */
+import { Counts } from '../../network/counts.ts'
 import type { Env, Timer } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { maxSessions, sessionTimeoutMs } from '../../network/limits.ts'
@@ -22,7 +23,7 @@ interface OpenCount {
 }
 
 interface Session {
-  readonly opens: Map<Ino, number>
+  readonly opens: Counts<Ino>
   readonly connection: number
   heardMs: number
 }
@@ -38,7 +39,7 @@ export class Sessions {
   readonly #env: Env
   readonly #events: SessionEvents
   readonly #sessions = new Map<string, Session>()
-  readonly #holders = new Map<Ino, number>()
+  readonly #holders = new Counts<Ino>()
   readonly #graceEndMs: number
   /** Partitions that came from other servers, and until when their clients may come. */
   readonly #taken = new Map<number, number>()
@@ -92,7 +93,7 @@ export class Sessions {
       throw new ClusterError('OVERLOADED', `this server has ${maxSessions} clients already`)
     }
     const heardMs = this.#env.clock.monotonicMs()
-    const session = { opens: new Map<Ino, number>(), connection, heardMs }
+    const session = { opens: new Counts<Ino>(), connection, heardMs }
     this.#sessions.set(client, session)
     for (const { ino, count } of opens) this.#add(session, ino, count)
     if (before !== undefined) this.#dropAll(before)
@@ -120,13 +121,8 @@ export class Sessions {
   /** One that an older connection still brings was counted when the session was opened on a later one. */
   released(client: string, ino: Ino, connection = 0): void {
     const session = this.#sessions.get(client)
-    const count = session?.opens.get(ino)
-    if (session === undefined || count === undefined || connection < session.connection) return
-    if (count > 1) session.opens.set(ino, count - 1)
-    else {
-      session.opens.delete(ino)
-      this.#drop(ino)
-    }
+    if (session?.opens.has(ino) !== true || connection < session.connection) return
+    if (session.opens.subtract(ino) === 0) this.#drop(ino)
   }
 
   isOpenBy(client: string, ino: Ino): boolean {
@@ -143,18 +139,12 @@ export class Sessions {
   }
 
   #add(session: Session, ino: Ino, count: number): void {
-    const known = session.opens.get(ino)
-    session.opens.set(ino, (known ?? 0) + count)
-    if (known === undefined) this.#holders.set(ino, (this.#holders.get(ino) ?? 0) + 1)
+    if (!session.opens.has(ino)) this.#holders.add(ino)
+    session.opens.add(ino, count)
   }
 
   #drop(ino: Ino): void {
-    const holders = this.#holders.get(ino) ?? 0
-    if (holders > 1) this.#holders.set(ino, holders - 1)
-    else {
-      this.#holders.delete(ino)
-      this.#events.closed(ino)
-    }
+    if (this.#holders.subtract(ino) === 0) this.#events.closed(ino)
   }
 
   #dropAll(session: Session): void {
