@@ -17,11 +17,12 @@ import { getattr } from './attributes.ts'
 import { type Extent, extentsOf, writeExtent } from './blocks.ts'
 import { type Context, changedHere } from './context.ts'
 import type { AllocateMode, AllocateOptions, OpenFile } from './contract.ts'
+import { inTurn } from './in-turn.ts'
 import { handleOf } from './open-handle.ts'
-import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
+import { holdingSpace, mostSpaceOf, type SpaceHold } from './space-hold.ts'
 import { sumOf } from './statfs.ts'
 import { baseOf, commit, giveBack, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
-import { holdingSpace, inTurn, untilUndisturbed } from './write-through.ts'
+import { untilUndisturbed } from './write-through.ts'
 
 export interface Allocation extends AllocateOptions {
   readonly mode: AllocateMode

@@ -5,6 +5,7 @@ import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { type Context, changedHere } from './context.ts'
 import type { SetAttributes } from './contract.ts'
+import { inTurn } from './in-turn.ts'
 
 export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
   const { cluster, inodes, accesses } = context
@@ -30,19 +31,7 @@ export async function setattr(
   const inode = context.inodes.get(ino)
   if (size === undefined || inode === undefined) return change(context, ino, changes)
   // A write of this client that is half done would otherwise find its blocks cut and start again.
-  inode.changing++
-  try {
-    // Also what was appended since the caller had it settled: where it is to lie is known already.
-    await context.behind.settled(ino)
-    await inode.turns.enter(false)
-    try {
-      return await change(context, ino, changes)
-    } finally {
-      inode.turns.leave(false)
-    }
-  } finally {
-    inode.changing--
-  }
+  return inTurn(context, inode, false, () => change(context, ino, changes))
 }
 
 async function change(context: Context, ino: Ino, changes: SetAttributes): Promise<Attributes> {

@@ -15,12 +15,13 @@ import { movedToBlocks, tellingChanges } from './allocate.ts'
 import { getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { CopyOptions, OpenFile } from './contract.ts'
+import { inTurn } from './in-turn.ts'
 import { handleOf, type OpenHandle } from './open-handle.ts'
 import { read } from './read.ts'
-import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
+import { holdingSpace, mostSpaceOf, type SpaceHold } from './space-hold.ts'
 import { write } from './write.ts'
 import { commit, sizeKept, tellChanged, undisturbed } from './write-blocks.ts'
-import { holdingSpace, inTurn, untilUndisturbed } from './write-through.ts'
+import { untilUndisturbed } from './write-through.ts'
 
 export interface CopyRange extends CopyOptions {
   readonly from: number

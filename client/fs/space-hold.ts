@@ -94,3 +94,17 @@ export function mostSpaceOf(attributes: Attributes, offset: number, length: numb
 export function mostSpaceOfAppend(attributes: Attributes, length: number): number {
   return mostSpaceOf(attributes, 0, length + 2 * chunkBytes)
 }
+
+/** What is held of a quota for this change, and not spent by it, is given back. */
+export async function holdingSpace(
+  context: Context,
+  inode: OpenInode,
+  change: (space: SpaceHold) => Promise<void>,
+): Promise<void> {
+  const space = new SpaceHold(context, inode)
+  try {
+    await change(space)
+  } finally {
+    if (space.id !== null) await space.end()
+  }
+}

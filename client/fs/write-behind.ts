@@ -23,8 +23,8 @@ import type { Sender } from '../cache/writes-behind.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
 import { type Context, changedHere } from './context.ts'
+import { inTurnBehind } from './in-turn.ts'
 import { writePieces } from './write-pieces.ts'
-import { inTurnBehind } from './write-through.ts'
 
 /**
  * Takes what was written, if the file may be written behind: then the write is done.

@@ -7,9 +7,9 @@ import { inParallel } from '../cluster/parallel.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
 import { type Extent, extentsOf, writeExtent } from './blocks.ts'
 import type { Context } from './context.ts'
-import { mostSpaceOf, type SpaceHold } from './space-hold.ts'
+import { holdingSpace, mostSpaceOf, type SpaceHold } from './space-hold.ts'
 import { type Base, baseOf, commit, giveBack, reachAhead, tellChanged } from './write-blocks.ts'
-import { holdingSpace, writeInline } from './write-through.ts'
+import { writeInline } from './write-through.ts'
 
 /**
  * @param notAfterMs no block may be sent after this moment.

@@ -16,8 +16,9 @@ import type { OpenInode } from '../cache/open-inodes.ts'
 import { isStaleWrite, retryDelayMs } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
 import { type Context, changedHere } from './context.ts'
+import { inTurn } from './in-turn.ts'
 import { checksumOf } from './inline.ts'
-import { SpaceHold } from './space-hold.ts'
+import { holdingSpace, type SpaceHold } from './space-hold.ts'
 import { writeBlocks } from './write-blocks.ts'
 
 /** One call of write(2). */
@@ -41,58 +42,6 @@ export async function writeThrough(
   await inTurn(context, inode, shared, () =>
     holdingSpace(context, inode, space => writeInTurn(context, { ...writing, space })),
   )
-}
-
-/** Changes data in its turn among this client's writers of the file. */
-export async function inTurn(
-  context: Context,
-  inode: OpenInode,
-  shared: boolean,
-  change: () => Promise<void>,
-): Promise<void> {
-  inode.changing++
-  try {
-    // Also what was appended since the caller had it settled: where it is to lie is known already.
-    const left = context.behind.settled(inode.ino)
-    if (left !== null) await left
-    await inTurnBehind(context, inode, shared, change)
-  } finally {
-    inode.changing--
-  }
-}
-
-/** As `inTurn`, with what was written before. */
-export async function inTurnBehind(
-  context: Context,
-  inode: OpenInode,
-  shared: boolean,
-  change: () => Promise<void>,
-): Promise<void> {
-  const turn = inode.turns.enter(shared)
-  if (turn !== undefined) await turn
-  try {
-    await change()
-  } catch (error) {
-    // No more blocks for it: whoever purged it would not find them.
-    if (error instanceof PosixError && error.code === 'ESTALE') context.inodes.wentAway(inode)
-    throw error
-  } finally {
-    inode.turns.leave(shared)
-  }
-}
-
-/** What is held of a quota for this change, and not spent by it, is given back. */
-export async function holdingSpace(
-  context: Context,
-  inode: OpenInode,
-  change: (space: SpaceHold) => Promise<void>,
-): Promise<void> {
-  const space = new SpaceHold(context, inode)
-  try {
-    await change(space)
-  } finally {
-    if (space.id !== null) await space.end()
-  }
 }
 
 function writeInTurn(context: Context, writing: Writing): Promise<void> {
