@@ -8,6 +8,7 @@
  */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import { BehindState } from './behind-state.ts'
 import { FetchedBlocks } from './read-ahead.ts'
 import { Turns } from './turns.ts'
 
@@ -22,6 +23,7 @@ export class OpenInode {
   readonly ino: Ino
   readonly turns = new Turns()
   readonly fetched = new FetchedBlocks()
+  readonly behind = new BehindState()
   handles = 0
   /** Its server, which had not heard of this client for too long, has removed it. */
   gone = false
@@ -29,22 +31,6 @@ export class OpenInode {
   losses = 0
   /** Its volume has a quota, as was heard last. */
   limited = false
-  /** Writes that went to the servers since it was opened. */
-  writes = 0
-  /** It is written through until then, of the monotonic clock. */
-  throughUntilMs = Number.NEGATIVE_INFINITY
-  /** Changes of its data, or size, that are on their way and were not written behind. */
-  changing = 0
-  /** Its `change` when this client was the only one to write it last, and the term of its lease then. */
-  behindChange = 0
-  behindTerm: { readonly untilMs: number } | null = null
-  /** Its server is asked whether what was written behind in a term that has ended may be sent. */
-  resuming: Promise<void> | null = null
-  /** Behind the last byte that was written behind to it. */
-  behindEnd = 0
-  /** Failures of what was written behind: each open file is to be told. */
-  failures = 0
-  failure: unknown = null
   #attributes: Attributes
   /** Its server may have gone back to an earlier state. */
   #outdated = false
@@ -62,7 +48,7 @@ export class OpenInode {
 
   /** Told with a write: a file that is written to again and again is to be written behind, if it may be. */
   get asksBehind(): { readonly behind?: true } {
-    return this.writes > 1 && !this.limited ? { behind: true } : {}
+    return this.behind.writesThrough > 1 && !this.limited ? { behind: true } : {}
   }
 
   /** The whole file, if it is known and small. */
@@ -93,13 +79,6 @@ export class OpenInode {
     const { bytes } = this.#untold
     this.#untold = nothingUntold
     return bytes
-  }
-
-  /** Something that was written behind is lost. @param throughUntilMs nothing is written behind before. */
-  failed(error: unknown, throughUntilMs: number): void {
-    this.failures++
-    this.failure = error
-    this.throughUntilMs = throughUntilMs
   }
 
   /** What was written since its last fsync may be gone: each open file of it is to be told. */

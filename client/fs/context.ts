@@ -61,11 +61,11 @@ function sharedOf(cluster: Cluster): Shared {
     const inode = inodes.get(ino)
     if (inode === undefined) return
     // It may have been granted, and called back at once.
-    await inode.resuming
+    await inode.behind.resuming
     // What was written in a term that was ended is not what is called back, and may never get there. One that has only run out
     // may go on at its server: which is to hear that all is there, or that there is another term.
-    const { behindTerm } = inode
-    if (behindTerm !== null && behindTerm.untilMs > Number.NEGATIVE_INFINITY) {
+    const { term } = inode.behind
+    if (term !== null && term.untilMs > Number.NEGATIVE_INFINITY) {
       await behind.settled(ino)
     }
   }

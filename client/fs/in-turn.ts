@@ -10,14 +10,14 @@ export async function inTurn<T>(
   shared: boolean,
   change: () => Promise<T>,
 ): Promise<T> {
-  inode.changing++
+  inode.behind.changing++
   try {
     // Also what was appended since the caller had it settled: where it is to lie is known already.
     const left = context.behind.settled(inode.ino)
     if (left !== null) await left
     return await inTurnBehind(context, inode, shared, change)
   } finally {
-    inode.changing--
+    inode.behind.changing--
   }
 }
 

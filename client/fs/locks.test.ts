@@ -1,5 +1,6 @@
 import test from 'ava'
 import { lastLockByte, lockType } from '../../network/locks/ranges.ts'
+import { BehindState } from '../cache/behind-state.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { ReadAheadBudget } from '../cache/read-ahead.ts'
 import type { LockChange } from '../cluster/contract.ts'
@@ -15,7 +16,8 @@ test('of a process that locked, unlocked and closed an open file nothing is kept
   }
   const release = async (owner: Parameters<LockRegister['apply']>[0]) => register.clear(owner)
   const locks = locksOf({ cluster: { locks: { register, set, release } } } as unknown as Context)
-  const inode = { ino: 16, losses: 0, gone: false } as unknown as OpenInode
+  const known = { ino: 16, losses: 0, gone: false, behind: new BehindState() }
+  const inode = known as unknown as OpenInode
   const first = { keepPages: true, accessDue: false }
   const file = new OpenHandle(inode, first, {} as ReadAheadBudget)
   const whole = { flock: false, start: 0n, end: lastLockByte, pid: 1 }

@@ -51,13 +51,13 @@ async function emptying<T extends { readonly body: { readonly attributes: Attrib
 ): Promise<T> {
   const inode = context.inodes.get(ino)
   if (inode === undefined) return await ask()
-  inode.changing++
+  inode.behind.changing++
   try {
     const reply = await ask()
     inode.learn(reply.body.attributes)
     return reply
   } finally {
-    inode.changing--
+    inode.behind.changing--
   }
 }
 

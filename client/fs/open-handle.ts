@@ -36,11 +36,11 @@ export class OpenHandle implements OpenFile {
     this.ahead = new ReadAhead(budget, inode.fetched)
     this.#inode = inode
     this.#lossesTold = inode.losses
-    this.#failuresTold = inode.failures
+    this.#failuresTold = inode.behind.failures
   }
 
   get size(): number {
-    return Math.max(this.#inode.attributes.size, this.#inode.behindEnd)
+    return Math.max(this.#inode.attributes.size, this.#inode.behind.end)
   }
 
   /** @throws PosixError EBADF after release, ESTALE when the inode is gone. */
@@ -76,16 +76,16 @@ export class OpenHandle implements OpenFile {
 
   /** Nothing that was written behind has failed without its having been told. */
   get isToldAll(): boolean {
-    return this.#inode.failures === this.#failuresTold
+    return this.#inode.behind.failures === this.#failuresTold
   }
 
   /** @throws PosixError what something that was written behind has failed with, of which this open file was not told yet. */
   assertWritten(): void {
-    const { ino, failures, failure } = this.#inode
+    const { failures, failure } = this.#inode.behind
     if (this.isToldAll) return
     this.#failuresTold = failures
     const code = failure instanceof PosixError ? failure.code : 'EIO'
-    throw new PosixError(code, `data written to file ${ino} is lost`, { cause: failure })
+    throw new PosixError(code, `data written to file ${this.ino} is lost`, { cause: failure })
   }
 
   /** @returns the inode, the first time; it may be gone. */

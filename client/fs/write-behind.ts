@@ -42,25 +42,25 @@ export function takeBehind(
   const { ino } = inode
   if (!mayWriteBehind(context, inode)) return false
   // Where the file will end by then is not known.
-  if (offset === null && inode.changing > 0) return false
+  if (offset === null && inode.behind.changing > 0) return false
   const term = context.cluster.writing.termOf(ino)
   // What is left of another term has yet to find out whether it may be sent.
-  const before = term === inode.behindTerm ? null : behind.settled(ino)
+  const before = term === inode.behind.term ? null : behind.settled(ino)
   const room = before ?? behind.room(ino, data.length, pages)
   if (room === false) return false
   if (room !== null) return room.then(() => takeBehind(context, inode, offset, data))
   const at = offset ?? Math.max(inode.attributes.size, behind.endOf(ino))
   if (at + data.length > maxFileBytes) throw new PosixError('EFBIG')
-  inode.behindTerm = term
-  inode.behindChange = inode.attributes.change
-  inode.behindEnd = Math.max(inode.behindEnd, at + data.length)
+  inode.behind.term = term
+  inode.behind.change = inode.attributes.change
+  inode.behind.end = Math.max(inode.behind.end, at + data.length)
   behind.add(ino, at, data, () => senderOf(context, inode))
   return true
 }
 
 function mayWriteBehind({ cluster }: Context, inode: OpenInode): boolean {
   if (inode.limited || inode.gone || !cluster.writing.mayWrite(inode.ino)) return false
-  return inode.throughUntilMs <= cluster.env.clock.monotonicMs()
+  return inode.behind.throughUntilMs <= cluster.env.clock.monotonicMs()
 }
 
 function senderOf(context: Context, inode: OpenInode): Sender {
@@ -71,7 +71,7 @@ function senderOf(context: Context, inode: OpenInode): Sender {
       try {
         await inTurnBehind(context, inode, false, () => sendOrSpare(context, inode, pieces))
       } catch (error) {
-        inode.failed(error, restsUntilMs(context))
+        inode.behind.failed(error, restsUntilMs(context))
         // Programs that have the file open are told; of what was closed, or is unmounted, nobody else would know.
         context.cluster.log.warn(
           { ino: inode.ino, bytes: bytesOf(pieces), error },
@@ -105,7 +105,7 @@ async function sendOrSpare(
     await send(context, inode, pieces)
   } catch (error) {
     if (!(error instanceof PosixError && error.code === 'ENOSPC')) throw error
-    inode.throughUntilMs = restsUntilMs(context)
+    inode.behind.throughUntilMs = restsUntilMs(context)
     for (const piece of pieces) {
       for (const part of chunksOf(piece)) await send(context, inode, [part])
     }
@@ -155,8 +155,8 @@ function isInTerm({ cluster }: Context, { ino }: OpenInode): boolean {
 }
 
 /** Until when it may be sent, as `writesUntilMs`; in the past where the lease has ended. */
-function untilMsOf({ cluster: { writing } }: Context, { ino, behindTerm }: OpenInode): number {
-  return writing.termOf(ino) === behindTerm ? writing.writesUntilMs(ino) : Number.NEGATIVE_INFINITY
+function untilMsOf({ cluster: { writing } }: Context, { ino, behind }: OpenInode): number {
+  return writing.termOf(ino) === behind.term ? writing.writesUntilMs(ino) : Number.NEGATIVE_INFINITY
 }
 
 /** As long as the lease holds, what has changed was changed by this client. */
@@ -164,16 +164,16 @@ async function lookAgain(context: Context, inode: OpenInode): Promise<void> {
   const { env } = context.cluster
   await env.timers.sleep(1)
   const { change } = await getattr(context, inode.ino)
-  if (untilMsOf(context, inode) > env.clock.uptimeMs()) inode.behindChange = change
+  if (untilMsOf(context, inode) > env.clock.uptimeMs()) inode.behind.change = change
 }
 
 /** The lease has ended unheard: asks for it again. @throws PosixError EIO when another has changed the file. */
 async function resume(context: Context, inode: OpenInode, lateMs: number): Promise<void> {
   const { env, writing } = context.cluster
   const asking = askAgain(context, inode)
-  inode.resuming = asking.catch(() => undefined)
+  inode.behind.resuming = asking.catch(() => undefined)
   await asking.finally(() => {
-    inode.resuming = null
+    inode.behind.resuming = null
   })
   if (writing.writesUntilMs(inode.ino) > env.clock.uptimeMs()) return
   if (env.clock.monotonicMs() > lateMs) {
@@ -186,18 +186,19 @@ async function resume(context: Context, inode: OpenInode, lateMs: number): Promi
 async function askAgain(context: Context, inode: OpenInode): Promise<void> {
   const { cluster } = context
   const { writing } = cluster
-  const { ino, behindChange } = inode
-  const request = { ino, reach: 0, exclusive: false, resumes: true as const, flushes: behindChange }
+  const { ino } = inode
+  const before = inode.behind.change
+  const request = { ino, reach: 0, exclusive: false, resumes: true as const, flushes: before }
   try {
     const { body } = await writing.during(ino, () =>
       cluster.mutate('reserve', partitionOfIno(ino), request),
     )
     const { change } = body.attributes
     // Else others may have changed attributes before.
-    if (body.leaseMs > 0 && change === behindChange + 1) {
-      changedHere(context, body.attributes, behindChange)
+    if (body.leaseMs > 0 && change === before + 1) {
+      changedHere(context, body.attributes, before)
     }
-    inode.behindChange = change
+    inode.behind.change = change
     inode.learn(body.attributes)
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error
@@ -205,6 +206,6 @@ async function askAgain(context: Context, inode: OpenInode): Promise<void> {
     throw new PosixError('EIO', text, { cause: error })
   }
   if (writing.writesUntilMs(ino) > cluster.env.clock.uptimeMs()) {
-    inode.behindTerm = writing.termOf(ino)
+    inode.behind.term = writing.termOf(ino)
   }
 }

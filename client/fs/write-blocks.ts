@@ -96,7 +96,7 @@ export async function commit(
     leases.keepChanged(body.attributes, asked, body.leaseMs)
     context.dirty.mark(ino, home, boot)
     changedHere(context, body.attributes, body.previousChange)
-    if (flushes !== undefined) inode.behindChange = body.attributes.change
+    if (flushes !== undefined) inode.behind.change = body.attributes.change
     inode.learn(body.attributes)
     inode.limited = body.limited === true
     space?.spent()

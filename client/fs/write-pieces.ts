@@ -100,6 +100,6 @@ async function putPieces(
   })
 }
 
-function flushingOf({ behindChange }: OpenInode): Flushing {
-  return { flushes: behindChange }
+function flushingOf({ behind }: OpenInode): Flushing {
+  return { flushes: behind.change }
 }

@@ -110,7 +110,7 @@ export async function writeInline(
     leases.keepChanged(body.attributes, asked, body.leaseMs)
     context.dirty.mark(ino, home, boot)
     changedHere(context, body.attributes, body.previousChange)
-    if (where.flushes !== undefined) inode.behindChange = body.attributes.change
+    if (where.flushes !== undefined) inode.behind.change = body.attributes.change
   }
   inode.learn(body.attributes)
   inode.limited = body.limited === true

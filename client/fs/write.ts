@@ -33,6 +33,6 @@ export async function write(
     await before
     handle.assertWritten()
   }
-  inode.writes++
+  inode.behind.writesThrough++
   await writeThrough(context, { inode, offset, data, append, killPrivileges })
 }

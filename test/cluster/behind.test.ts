@@ -363,7 +363,7 @@ test('each open file is told once of what was lost', async t => {
   const { file } = await writeBehind(one)
   const again = await one.fs.open(file.ino, { truncate: false })
   const inode = contextOf(one.cluster).inodes.get(file.ino)!
-  inode.failed(new PosixError('ENOSPC'), 0)
+  inode.behind.failed(new PosixError('ENOSPC'), 0)
   await t.throwsAsync(one.fs.fsync(file.ino, file), { code: 'ENOSPC' })
   await one.fs.fsync(file.ino, file)
   // Whoever closes it waits for more than this.
