@@ -481,13 +481,17 @@ export const kernelTimesMs = 1_000
 export const kernelTurnMs = 100
 /** A write that takes longer hangs: nobody waits for its pages any more who wants to know something else of the file. */
 export const kernelHangMs = 1_000
-/** Notices that may wait for pages of writes at a time: libuv has four threads for all that it does aside. */
-export const maxDropsBeside = 2
+/** Notices that may wait for pages of writes at a time: half of those that may wait for anything. */
+export const maxDropsBeside = 32
 /** So many answers with a new size the kernel does not ignore, each for a write that ended beside it: under writes without a
  * pause it ignores one of seven. */
 export const maxIgnoredTellings = 8
-/** Invalidations on their way into the kernel: each may hold a thread. */
+/** Invalidations on their way into the kernel. */
 export const maxFuseNotices = 1024
+/** Of them, those that the kernel is told at a time, each on a thread: of pages and names, which a request may hold that hangs
+ * with a server; and of attributes alone, which wait for nobody. */
+export const maxPagesNotices = 64
+export const maxAttributesNotices = 4
 /** How often the kernel is told that attributes are not true any more, while a program that was told them has not had its
  * turn: a second or two. */
 export const maxNoticeTries = 20_000

@@ -25,8 +25,11 @@ export interface Channel {
   answerLate(length: number): number
   /** Frees the slot of a request that wants no answer, or is answered late. */
   drop(slot: number): void
-  /** Writes a notice (FUSE_NOTIFY_*). Resolves to 0 or a Linux error number. */
-  notify(message: Uint8Array): Promise<number>
+  /**
+   * Writes a notice (FUSE_NOTIFY_*). Resolves to 0 or a Linux error number.
+   * @param mayWait false for what has the kernel wait for nothing that a request holds.
+   */
+  notify(message: Uint8Array, mayWait?: boolean): Promise<number>
   close(): void
 }
 
@@ -76,7 +79,7 @@ export class DeviceChannel implements Channel {
   readonly pool = Buffer.allocUnsafeSlow(maxFuseRequests * fuseSlotBytes)
   readonly replyBuffer = Buffer.allocUnsafeSlow(replyBytes)
   readonly #addon = loadAddon('client/fuse/channel') as ChannelAddon
-  readonly #notice = loadNotice()
+  readonly #writeNotice = loadNotice()
   readonly #fd: number
   readonly #native: unknown
   #open = true
@@ -110,12 +113,12 @@ export class DeviceChannel implements Channel {
     this.#addon.answer(this.#native, slot, 0, null)
   }
 
-  async notify(message: Uint8Array): Promise<number> {
+  async notify(message: Uint8Array, mayWait = true): Promise<number> {
     if (!this.#open) return enodev
     if (this.#notices >= maxFuseNotices) return eagain
     this.#notices += 1
     try {
-      return await this.#notice.write(this.#fd, message)
+      return await this.#writeNotice(this.#fd, message, mayWait)
     } finally {
       this.#notices -= 1
     }

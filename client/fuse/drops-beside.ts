@@ -1,6 +1,6 @@
 /**
  * Pages that are to go before somebody is told about a file to which a program here writes. Until a write is answered one of its
- * pages may be locked; a notice waits for that, and takes one of the few threads that notices have.
+ * pages may be locked; a notice waits for that, and takes one of the threads that notices have.
  *
  * 1. Nobody waits for longer than a write takes that does not hang.
  * 2. Notices about other files find a thread, however many writes hang.

@@ -317,7 +317,7 @@ export class Session {
   async #dropAttributes(ino: Ino): Promise<void> {
     const message = attributesNotice(this.nodeOf(ino))
     for (let tries = 1; ; tries++) {
-      const errno = await this.#channel.notify(message)
+      const errno = await this.#channel.notify(message, false)
       const isMissed = errno === errnoByCode.ENOENT && this.#copies.isOnTheWay(ino)
       if (!isMissed && errno !== errnoByCode.EAGAIN) {
         this.#checkNotice(errno, 'call attributes in question')

@@ -297,7 +297,8 @@ test('notices about other files find a thread beside those that wait for pages o
   const { channel, session, env } = await setUp()
   const free: (() => void)[] = []
   channel.notify = () => new Promise(resolve => free.push(() => resolve(0)))
-  const drops = [7, 8, 9].map(ino => session.dropsBeside.drop(ino))
+  const inodes = Array.from({ length: maxDropsBeside + 1 }, (_, index) => 7 + index)
+  const drops = inodes.map(ino => session.dropsBeside.drop(ino))
   await env.advance(0)
   t.is(free.length, maxDropsBeside)
   free[0]?.()
