@@ -233,8 +233,8 @@ export const maxCopyBytes = 64 * MiB
 /** Read-ahead of one open file, and of all of one client together. */
 export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
-/** What is written behind: of one file, so that it is with the servers well within `leaseFlushMs`; and of all files of a
- * client. A writer waits when there is more. */
+/** What is written behind: of one file, so that it is with the servers well within `leaseFlushMs`; and the memory that all
+ * files of a client take for it. A writer waits when there is more. */
 export const behindFileBytes = 8 * MiB
 export const behindTotalBytes = 64 * MiB
 /** A longer write gains less by being joined to others than it costs to be copied. */

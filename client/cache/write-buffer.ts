@@ -26,6 +26,7 @@ export class WriteBuffer {
   /** Of each block, by their place. */
   #blocks = new Map<number, Run[]>()
   #bytes = 0
+  #heldBytes = 0
   #end = 0
   #pieces = 0
   #wholeBlocks = 0
@@ -36,6 +37,11 @@ export class WriteBuffer {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Memory that it takes: for a piece that grows, more than is in it. */
+  get heldBytes(): number {
+    return this.#heldBytes
   }
 
   /** Behind the last byte that was added since it was empty; 0 when it is. */
@@ -82,6 +88,7 @@ export class WriteBuffer {
       for (const run of runs) {
         taken.push({ offset: run.from, data: run.bytes.subarray(0, run.length) })
         this.#bytes -= run.length
+        this.#heldBytes -= run.bytes.length
       }
       this.#pieces -= runs.length
       if (this.#isWhole(runs)) this.#wholeBlocks--
@@ -113,7 +120,11 @@ export class WriteBuffer {
     runs.splice(first, last - first, run)
     this.#pieces += 1 - before.length
     this.#bytes += run.length
-    for (const { length } of before) this.#bytes -= length
+    this.#heldBytes += run.bytes.length
+    for (const { length, bytes } of before) {
+      this.#bytes -= length
+      this.#heldBytes -= bytes.length
+    }
     if (!wasWhole && this.#isWhole(runs)) this.#wholeBlocks++
   }
 

@@ -132,3 +132,23 @@ test('what came by another surface goes first', async t => {
   t.true(await isOver(room as Promise<void>))
   t.is(behind.room(1, 1, {}), null)
 })
+
+test('the memory that is held for pieces to grow in counts', async t => {
+  const { behind, sent, add } = setUp()
+  const part = Buffer.alloc(100 * 1024)
+  let ino = 1
+  while (behind.room(ino, part.length, surface) === null) {
+    add(0, part, ino)
+    add(part.length, Buffer.alloc(1), ino)
+    ino++
+  }
+  void behind.settledAll()
+  const held = sent.flatMap(({ pieces }) => pieces.map(({ data }) => data.buffer.byteLength))
+  t.is(held.length, ino - 1)
+  const heldBytes = held.reduce((sum, bytes) => sum + bytes, 0)
+  t.true(heldBytes <= behindTotalBytes + blockBytes, `${heldBytes} bytes are held`)
+  t.true(heldBytes > behindTotalBytes - blockBytes)
+  for (const { arrived } of sent) arrived()
+  await behind.settledAll()
+  t.is(behind.room(1, part.length, surface), null)
+})

@@ -3,7 +3,7 @@
  * blocks, and sent a moment later.
  *
  * 1. Of one file one flush is on its way at a time, with all that is to go: so what was written later comes later.
- * 2. There is a bound for each file, and for all of them.
+ * 2. There is a bound for what is to be sent of each file, and for the memory that all of them take: at most a block more.
  */
 import type { Timers } from '../../network/env/env.ts'
 import {
@@ -31,7 +31,7 @@ const none: ReadonlySet<Ino> = new Set()
 export class WritesBehind {
   readonly #timers: Timers
   readonly #files = new Map<Ino, FileBehind>()
-  #bytes = 0
+  #heldBytes = 0
 
   constructor(timers: Timers) {
     this.#timers = timers
@@ -57,17 +57,17 @@ export class WritesBehind {
     if (bytes > maxBehindWriteBytes) return false
     // What a surface keeps is true only of what went through it.
     if (file !== undefined && file.surface !== surface) return file.settled()
-    const held = file?.bytes ?? 0
-    if (held + bytes <= behindFileBytes && this.#bytes + bytes <= behindTotalBytes) return null
+    const fits = (file?.bytes ?? 0) + bytes <= behindFileBytes
+    if (fits && this.#heldBytes + bytes <= behindTotalBytes) return null
     return file === undefined ? false : file.next()
   }
 
   /** The data is copied. @param senderOf is asked for a file that has nothing to be sent yet. */
   add(ino: Ino, offset: number, data: Uint8Array, senderOf: () => Sender): void {
     const file = this.#files.get(ino) ?? this.#begin(ino, senderOf())
-    const before = file.bytes
+    const before = file.heldBytes
     file.add(offset, data)
-    this.#bytes += file.bytes - before
+    this.#heldBytes += file.heldBytes - before
   }
 
   settled(ino: Ino): Left {
@@ -86,8 +86,8 @@ export class WritesBehind {
   }
 
   #begin(ino: Ino, sender: Sender): FileBehind {
-    const file: FileBehind = new FileBehind(this.#timers, sender, bytes => {
-      this.#bytes -= bytes
+    const file: FileBehind = new FileBehind(this.#timers, sender, heldBytes => {
+      this.#heldBytes -= heldBytes
       if (file.isEmpty) this.#files.delete(ino)
     })
     this.#files.set(ino, file)
@@ -98,10 +98,11 @@ export class WritesBehind {
 class FileBehind {
   readonly #timers: Timers
   readonly #sender: Sender
-  readonly #sent: (bytes: number) => void
+  readonly #sent: (heldBytes: number) => void
   readonly #buffer: WriteBuffer
   #sending: readonly Piece[] = []
   #sendingBytes = 0
+  #sendingHeldBytes = 0
   #flush: Promise<void> | null = null
   /** Who waits for all that is there. */
   #waiting = 0
@@ -110,8 +111,8 @@ class FileBehind {
   #flushed = 0
   #isScheduled = false
 
-  /** @param sent so many bytes are done with. */
-  constructor(timers: Timers, sender: Sender, sent: (bytes: number) => void) {
+  /** @param sent so much memory is given back. */
+  constructor(timers: Timers, sender: Sender, sent: (heldBytes: number) => void) {
     this.#timers = timers
     this.#sender = sender
     this.#sent = sent
@@ -128,6 +129,10 @@ class FileBehind {
 
   get bytes(): number {
     return this.#buffer.bytes + this.#sendingBytes
+  }
+
+  get heldBytes(): number {
+    return this.#buffer.heldBytes + this.#sendingHeldBytes
   }
 
   get end(): number {
@@ -175,18 +180,21 @@ class FileBehind {
 
   async #run(what: 'whole' | 'all'): Promise<void> {
     const added = this.#added
+    const { bytes, heldBytes } = this.#buffer
     this.#sending = this.#buffer.take(what)
+    this.#sendingBytes = bytes - this.#buffer.bytes
+    this.#sendingHeldBytes = heldBytes - this.#buffer.heldBytes
     const isAll = this.#buffer.bytes === 0
-    for (const { data } of this.#sending) this.#sendingBytes += data.length
     await this.#sender.send(this.#sending)
     if (isAll) this.#flushed = added
-    const bytes = this.#sendingBytes
+    const sentBytes = this.#sendingHeldBytes
     this.#sending = []
     this.#sendingBytes = 0
+    this.#sendingHeldBytes = 0
     this.#flush = null
     if (this.#waiting > 0 && this.#flushed < this.#added) void this.#begin('all')
     else if (this.#buffer.isDue) void this.#begin('whole')
     else if (this.#buffer.bytes > 0) this.#schedule()
-    this.#sent(bytes)
+    this.#sent(sentBytes)
   }
 }
