@@ -17,11 +17,11 @@ import type { Ino } from '../../network/wire/ids.ts'
 import type { Recalled } from '../cluster/read-leases.ts'
 import type { FileSystem, OpenFile } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
-import { DropsBeside } from './drops-beside.ts'
 import { Handles } from './handles.ts'
 import { KernelCopies } from './kernel-copies.ts'
 import { LastChecks } from './last-checks.ts'
 import { handlers } from './operations/table.ts'
+import { PageDrops } from './page-drops.ts'
 import { attributesNotice, entryNotice, inodeNotice } from './protocol/notice.ts'
 import {
   inHeaderBytes,
@@ -58,7 +58,7 @@ export class Session {
   readonly lastChecks = new LastChecks()
   readonly waits = new Waits()
   readonly writtenPages: WrittenPages
-  readonly dropsBeside: DropsBeside
+  readonly pageDrops: PageDrops
   readonly events: SessionEvents
   /** Requests by opcode since the start. */
   readonly counts = new Uint32Array(opcodeLimit)
@@ -74,8 +74,6 @@ export class Session {
   readonly #copies: KernelCopies
   /** By directory: the thread that changed a name in it last. */
   readonly #changers = new RecentMap<Ino, number>(maxChangedDirectories)
-  /** Whose pages are being dropped, and whether that is to be done once more. */
-  readonly #dropping = new Map<Ino, boolean>()
   readonly #timers: Timers
   readonly #stopRecalls: () => void
   #ended = false
@@ -100,10 +98,14 @@ export class Session {
       fileSystem,
       ...{ clock: env.clock, timers: env.timers },
       nodeOf: ino => this.nodeOf(ino),
-      dropPages: ino => this.dropPages(ino),
+      dropPages: ino => this.pageDrops.begin(ino),
     })
-    const drop = (ino: Ino) => this.invalidateInode(ino)
-    this.dropsBeside = new DropsBeside(this.writtenPages, env.timers, drop)
+    this.pageDrops = new PageDrops({
+      pages: this.writtenPages,
+      timers: env.timers,
+      drop: ino => this.invalidateInode(ino),
+      onUnexpected: error => events.onUnexpected(error, 'drop pages'),
+    })
     const { pool, slotBytes } = channel
     const view = new DataView(pool.buffer, pool.byteOffset, pool.byteLength)
     const slots = Math.min(maxFuseRequests, Math.floor(pool.length / slotBytes))
@@ -263,26 +265,6 @@ export class Session {
    */
   async invalidateInode(ino: Ino): Promise<void> {
     await this.#notify(inodeNotice(this.nodeOf(ino)), 'invalidate inode')
-  }
-
-  /** The same, for what may be in its pages and is not true, or not for long. */
-  dropPages(ino: Ino): void {
-    const isDropping = this.#dropping.has(ino)
-    this.#dropping.set(ino, isDropping)
-    if (!isDropping) void this.#dropAgain(ino)
-  }
-
-  /** As often as it was asked for meanwhile, but once for all of that. */
-  async #dropAgain(ino: Ino): Promise<void> {
-    for (let isWanted = true; isWanted; isWanted = this.#dropping.get(ino) === true) {
-      this.#dropping.set(ino, false)
-      try {
-        await this.invalidateInode(ino)
-      } catch (error) {
-        this.events.onUnexpected(error, 'drop pages')
-      }
-    }
-    this.#dropping.delete(ino)
   }
 
   /** The same for its first page alone. */

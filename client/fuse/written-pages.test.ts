@@ -298,7 +298,7 @@ test('notices about other files find a thread beside those that wait for pages o
   const free: (() => void)[] = []
   channel.notify = () => new Promise(resolve => free.push(() => resolve(0)))
   const inodes = Array.from({ length: maxDropsBeside + 1 }, (_, index) => 7 + index)
-  const drops = inodes.map(ino => session.dropsBeside.drop(ino))
+  const drops = inodes.map(ino => session.pageDrops.beside(ino))
   await env.advance(0)
   t.is(free.length, maxDropsBeside)
   free[0]?.()

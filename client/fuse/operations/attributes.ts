@@ -38,7 +38,7 @@ async function dropStale(session: Session, thread: number, attributes: Attribute
     return
   }
   if (suspicion === null) {
-    await session.dropsBeside.drop(ino)
+    await session.pageDrops.beside(ino)
     return
   }
   await session.invalidateInode(ino)

@@ -135,7 +135,7 @@ export async function write(session: Session, request: Request): Promise<void> {
     if (pastPages) await session.writtenPages.writePast(file.ino, step)
     else await session.writtenPages.writeThrough(file.ino, length, step)
   } catch (error) {
-    session.dropPages(file.ino)
+    session.pageDrops.begin(file.ino)
     throw error
   } finally {
     session.writtenPages.answered(request.thread, file.ino)
@@ -169,7 +169,7 @@ async function flushLater(
   try {
     await Promise.all(before)
   } catch (error) {
-    session.dropPages(file.ino)
+    session.pageDrops.begin(file.ino)
     throw error
   }
   if (session.fileSystem.writesThrough !== true) await session.fileSystem.flush(file)
@@ -182,7 +182,7 @@ export async function fsync(session: Session, request: Request): Promise<void> {
   try {
     await session.fileSystem.fsync(ino, session.handles.file(request.u64(0)))
   } catch (error) {
-    session.dropPages(ino)
+    session.pageDrops.begin(ino)
     throw error
   }
   session.done(request)
