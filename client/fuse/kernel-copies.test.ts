@@ -1,7 +1,11 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { kernelKeepsMs, kernelSpareMs } from '../../network/limits.ts'
+import type { RecallListener } from '../cluster/read-leases.ts'
 import { KernelCopies } from './kernel-copies.ts'
+import { noCaching } from './memory-file-system.ts'
+import { opcode } from './protocol/numbers.ts'
+import { createFile, startSession, text, u32, u64 } from './session.test-support.ts'
 
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
@@ -39,4 +43,51 @@ test('what is told first after others have changed it is not kept, before the ke
 
 test('a thread without a number is told nothing that may be kept', t => {
   t.is(setUp().copies.tell(0, 1, kernelKeepsMs), 0)
+})
+
+test('who alone changes names in a directory is told what may be kept of it, others are not', async t => {
+  const attributesMs = (_: unknown, isChangers: boolean) => (isChangers ? 1000 : 0)
+  const { channel, session } = startSession({ cache: { ...noCaching, attributesMs } })
+  const keptNs = async (thread: number) => {
+    channel.thread = thread
+    const { body } = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+    return Number(body.readBigUInt64LE(0)) * 1e9 + body.readUInt32LE(8)
+  }
+  channel.thread = 7
+  await createFile(channel, session, 'f')
+  t.deepEqual([await keptNs(7), await keptNs(8)], [1e9, 0])
+  channel.thread = 8
+  await channel.ask(session, opcode.unlink, 1, [text('f')])
+  t.deepEqual([await keptNs(7), await keptNs(8)], [0, 1e9])
+})
+
+/** What a thread was told of the top is kept; `recall` calls it back. */
+async function startKept() {
+  let listener: RecallListener = () => Promise.reject(new Error('nobody listens'))
+  const onRecall = (heard: RecallListener) => {
+    listener = heard
+    return () => undefined
+  }
+  const cache = { ...noCaching, attributesMs: () => 1000, onRecall }
+  const started = startSession({ cache })
+  const { channel, session, fileSystem } = started
+  channel.thread = 7
+  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  return { ...started, recall: () => listener({ inodes: [fileSystem.root], names: [] }) }
+}
+
+test('a recall waits for its turn behind other notices, and is answered when the kernel has dropped what it kept', async t => {
+  const { channel, recall } = await startKept()
+  const { notify } = channel
+  channel.notify = async () => 11
+  setImmediate(() => setImmediate(() => Object.assign(channel, { notify })))
+  await recall()
+  t.is(channel.notices.length, 1)
+})
+
+test('that the kernel refuses to drop what it kept is told to its server, and to a person', async t => {
+  const { channel, recall, unexpected } = await startKept()
+  channel.notify = async () => 22
+  await t.throwsAsync(recall(), { code: 'EIO' })
+  t.is(unexpected.length, 1)
 })

@@ -1,7 +1,10 @@
 /** A channel without a kernel: tests put requests into its slots and read the replies as bytes. */
 import assert from 'node:assert/strict'
+import type { CacheAuthority } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
-import type { Session } from './session.ts'
+import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
+import { opcode } from './protocol/numbers.ts'
+import { Session } from './session.ts'
 
 export interface AnyReply {
   readonly length: number
@@ -107,6 +110,31 @@ export class FakeChannel implements Channel {
   }
 
   close(): void {}
+}
+
+/** What every clock of these tests says. */
+export const wallNs = () => 1_700_000_000_123_456_789n
+
+/** A session on a file system in memory, and what it says of itself. */
+export function startSession(
+  options: { cache?: CacheAuthority; fileSystem?: MemoryFileSystem } = {},
+) {
+  const cache = options.cache ?? noCaching
+  const fileSystem = options.fileSystem ?? new MemoryFileSystem({ wallNs, cache })
+  const channel = new FakeChannel()
+  const unexpected: unknown[] = []
+  const ready: (Error | null)[] = []
+  const session = new Session(fileSystem, channel, {
+    onReady: error => ready.push(error),
+    onUnexpected: error => unexpected.push(error),
+  })
+  return { fileSystem, channel, session, unexpected, ready }
+}
+
+export async function createFile(channel: FakeChannel, session: Session, name: string) {
+  const body = [u32(0o102), u32(0o100644), u32(0o022), u32(0), text(name)]
+  const reply = await channel.ask(session, opcode.create, 1, body)
+  return { node: Number(reply.body.readBigUInt64LE(0)), handle: reply.body.readBigUInt64LE(128) }
 }
 
 export function u32(value: number): Buffer {

@@ -1,40 +1,18 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosixError } from '../../network/errors.ts'
-import type { RecallListener } from '../cluster/read-leases.ts'
-import type { CacheAuthority, FileSystem, OpenFile, ReadOptions } from '../fs/contract.ts'
-import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
+import type { FileSystem, OpenFile, ReadOptions } from '../fs/contract.ts'
+import { noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
-import { FakeChannel, namesOf, text, u32, u64 } from './session.test-support.ts'
-import { Session } from './session.ts'
+import { createFile, namesOf, startSession, text, u32, u64 } from './session.test-support.ts'
 
-const wallNs = () => 1_700_000_000_123_456_789n
 const enoent = -2
 const eio = -5
 const enosys = -38
 const estale = -116
 
-function start(options: { cache?: CacheAuthority; fileSystem?: MemoryFileSystem } = {}) {
-  const cache = options.cache ?? noCaching
-  const fileSystem = options.fileSystem ?? new MemoryFileSystem({ wallNs, cache })
-  const channel = new FakeChannel()
-  const unexpected: unknown[] = []
-  const ready: (Error | null)[] = []
-  const session = new Session(fileSystem, channel, {
-    onReady: error => ready.push(error),
-    onUnexpected: error => unexpected.push(error),
-  })
-  return { fileSystem, channel, session, unexpected, ready }
-}
-
-async function createFile(channel: FakeChannel, session: Session, name: string) {
-  const body = [u32(0o102), u32(0o100644), u32(0o022), u32(0), text(name)]
-  const reply = await channel.ask(session, opcode.create, 1, body)
-  return { node: Number(reply.body.readBigUInt64LE(0)), handle: reply.body.readBigUInt64LE(128) }
-}
-
 test('INIT of a known kernel is answered byte for byte as linux/fuse.h wants it', async t => {
-  const { channel, session, ready } = start()
+  const { channel, session, ready } = startSession()
   const offer = [u32(7), u32(45), u32(131072), u32(-1), u32(-1)]
   const reply = await channel.ask(session, opcode.init, 0, offer)
   t.is(
@@ -55,81 +33,22 @@ test('INIT of a known kernel is answered byte for byte as linux/fuse.h wants it'
   t.deepEqual(ready, [null])
 })
 
-test('a file that is appended to, or was there and is read and written, goes past the pages of the kernel where it may be mapped all the same', async t => {
-  const [append, truncate, writeOnly, readWrite, direct] = [0o2000, 0o1000, 1, 2, 1]
-  for (const [flags2, mapped] of [
-    [0, false],
-    [1 << 4, true],
-  ] as const) {
-    const { channel, session } = start()
-    const offer = [u32(7), u32(45), u32(131072), u32(-1), u32(flags2)]
-    await channel.ask(session, opcode.init, 0, offer)
-    const { node, handle } = await createFile(channel, session, 'f')
-    const goesDirect = async (flags: number) => {
-      const reply = await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])
-      return (reply.body.readUInt32LE(8) & direct) !== 0
-    }
-    t.false(await goesDirect(writeOnly))
-    t.false(await goesDirect(readWrite), 'as whoever made it')
-    t.is(await goesDirect(readWrite | append), mapped)
-    await channel.ask(session, opcode.release, node, [u64(handle), u32(0), u32(0), u64(0n)])
-    t.false(await goesDirect(readWrite), 'as the others that are still there')
-    const again = await createFile(channel, session, 'g')
-    await channel.ask(session, opcode.release, again.node, [
-      ...[u64(again.handle), u32(0), u32(0), u64(0n)],
-    ])
-    const alone = await channel.ask(session, opcode.open, again.node, [u32(readWrite), u32(0)])
-    t.is((alone.body.readUInt32LE(8) & direct) !== 0, mapped)
-    const empties = [u32(readWrite | truncate), u32(0)]
-    const emptied = await channel.ask(session, opcode.open, again.node, empties)
-    t.is(emptied.body.readUInt32LE(8) & direct, 0)
-    t.true(await goesDirect(writeOnly | append))
-    t.is(await goesDirect(readWrite | append), mapped)
-  }
-})
-
-test('what is written past the pages with O_DSYNC is synced before it is answered, as the kernel does not ask for that', async t => {
-  const [write, readWrite, append, dataSync, fromMapped] = [1, 2, 0o2000, 0o10000, 1]
-  const { channel, session, fileSystem } = start()
-  await channel.ask(session, opcode.init, 0, [u32(7), u32(45), u32(131072), u32(-1), u32(1 << 4)])
-  const { node, handle } = await createFile(channel, session, 'f')
-  await channel.ask(session, opcode.release, node, [u64(handle), u32(0), u32(0), u64(0n)])
-  let syncs = 0
-  fileSystem.fsync = async () => {
-    syncs += 1
-  }
-  const syncsOf = async (flags: number, writeFlags = 0): Promise<number> => {
-    const reply = await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])
-    const where = [u64(reply.body.readBigUInt64LE(0)), u64(0n), u32(2), u32(writeFlags), u64(0n)]
-    syncs = 0
-    const body = [...where, u32(flags), u32(0), Buffer.from('xy')]
-    t.is((await channel.ask(session, opcode.write, node, body)).error, 0)
-    return syncs
-  }
-  t.is(await syncsOf(readWrite | dataSync), 1)
-  t.is(await syncsOf(write | append | dataSync), 1)
-  t.is(await syncsOf(readWrite | append), 0)
-  t.is(await syncsOf(readWrite | dataSync, fromMapped), 0)
-  // Through its pages: then it asks for that itself.
-  t.is(await syncsOf(write | dataSync), 0)
-})
-
 test('a newer major version is answered with ours, and the kernel asks again', async t => {
-  const { channel, session, ready } = start()
+  const { channel, session, ready } = startSession()
   const reply = await channel.ask(session, opcode.init, 0, [u32(8), u32(0), u32(0), u32(0)])
   t.is(reply.body.readUInt32LE(0), 7)
   t.deepEqual(ready, [])
 })
 
 test('a kernel older than 7.31 is refused with a reason', async t => {
-  const { channel, session, ready } = start()
+  const { channel, session, ready } = startSession()
   const reply = await channel.ask(session, opcode.init, 0, [u32(7), u32(23), u32(0), u32(0)])
   t.is(reply.error, -71)
   t.regex(String(ready[0]), /7\.23.*7\.31/)
 })
 
 test('GETATTR of node 1 is the root, whatever its inode number', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const reply = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
   t.is(reply.length, 16 + 104)
   t.is(reply.body.readBigUInt64LE(16), BigInt(fileSystem.root))
@@ -139,7 +58,7 @@ test('GETATTR of node 1 is the root, whatever its inode number', async t => {
 })
 
 test('times before 1970 travel as negative seconds and positive nanoseconds', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   await fileSystem.setattr(fileSystem.root, { mtimeNs: -1n })
   const reply = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
   t.is(reply.body.readBigInt64LE(16 + 32), -1n)
@@ -147,7 +66,7 @@ test('times before 1970 travel as negative seconds and positive nanoseconds', as
 })
 
 test('a directory that is gone keeps its attributes for who still refers to it', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const made = await channel.ask(session, opcode.mkdir, 1, [u32(0o755), u32(0), text('d')])
   const node = Number(made.body.readBigUInt64LE(0))
   await fileSystem.rmdir(fileSystem.root, Buffer.from('d'))
@@ -161,7 +80,7 @@ test('a directory that is gone keeps its attributes for who still refers to it',
 })
 
 test('RMDIR and RENAME mean the directory that the kernel was told of, an exchange means none', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const made = await channel.ask(session, opcode.mkdir, 1, [u32(0o755), u32(0), text('d')])
   const node = Number(made.body.readBigUInt64LE(0))
   const meant: unknown[] = []
@@ -181,7 +100,7 @@ test('RMDIR and RENAME mean the directory that the kernel was told of, an exchan
 })
 
 test('a directory that is not the one meant is removed at the second try, and the one that was meant gets an alias', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   channel.thread = 7
   const made = await channel.ask(session, opcode.mkdir, 1, [u32(0o755), u32(0), text('d')])
   const node = made.body.readBigUInt64LE(0)
@@ -207,7 +126,7 @@ test('a directory that is not the one meant is removed at the second try, and th
 })
 
 test('TMPFILE opens a file without a name, which a link gives one', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const body = [u32(0o2), u32(0o100640), u32(0), u32(0), text('#1')]
   const made = await channel.ask(session, opcode.tmpfile, 1, body)
   t.is(made.length, 16 + 128 + 16)
@@ -219,7 +138,7 @@ test('TMPFILE opens a file without a name, which a link gives one', async t => {
 })
 
 test('READ tells of O_NOATIME, and that the kernel has asked unless it goes past its pages', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const { node, handle } = await createFile(channel, session, 'f')
   const told: (ReadOptions | undefined)[] = []
   const read = async (_file: OpenFile, _offset: number, _length: number, how?: ReadOptions) => {
@@ -238,28 +157,10 @@ test('READ tells of O_NOATIME, and that the kernel has asked unless it goes past
   ])
 })
 
-test('an open that is to be heard of when it is read keeps all pages but the first, or none', async t => {
-  const { channel, session, fileSystem, unexpected } = start()
-  const { node } = await createFile(channel, session, 'f')
-  await fileSystem.setattr(node, { size: 5 })
-  const file = await fileSystem.open(node, { truncate: false })
-  Object.assign(fileSystem, { open: async () => ({ ...file, keepPages: true, accessDue: true }) })
-  const flagsAfter = async (flags: number): Promise<number> =>
-    (await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])).body.readUInt32LE(8) & 2
-  t.is(await flagsAfter(0o1), 2, 'for writing alone')
-  t.is(await flagsAfter(0o1000000), 2, 'with O_NOATIME')
-  t.deepEqual(channel.notices, [])
-  t.is(await flagsAfter(0), 2)
-  t.is(channel.notices.length, 1)
-  channel.notify = async () => 11
-  t.is(await flagsAfter(0), 0, 'the kernel could not be told')
-  t.is(unexpected.length, 1)
-})
-
 test('a miss is ENOENT without authority, and a negative entry with it', async t => {
-  const plain = start()
+  const plain = startSession()
   t.is((await plain.channel.ask(plain.session, opcode.lookup, 1, [text('x')])).error, enoent)
-  const cached = start({ cache: { ...noCaching, entryMs: () => 1500 } })
+  const cached = startSession({ cache: { ...noCaching, entryMs: () => 1500 } })
   const reply = await cached.channel.ask(cached.session, opcode.lookup, 1, [text('x')])
   t.is(reply.error, 0)
   t.is(reply.body.readBigUInt64LE(0), 0n)
@@ -268,7 +169,7 @@ test('a miss is ENOENT without authority, and a negative entry with it', async t
 })
 
 test('data written is read back in pieces, and a short read marks the end of the file', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   const { node, handle } = await createFile(channel, session, 'f')
   const data = Buffer.from('hello')
   const writeBody = [u64(handle), u64(3n), u32(5), u32(0), u64(0n), u32(0), u32(0), data]
@@ -280,7 +181,7 @@ test('data written is read back in pieces, and a short read marks the end of the
 })
 
 test('a write that claims more than it brings is EIO, and changes nothing', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const { node, handle } = await createFile(channel, session, 'f')
   const body = [u64(handle), u64(0n), u32(500), u32(0), u64(0n), u32(0), u32(0), Buffer.alloc(5)]
   t.is((await channel.ask(session, opcode.write, node, body)).error, eio)
@@ -288,7 +189,7 @@ test('a write that claims more than it brings is EIO, and changes nothing', asyn
 })
 
 test('offsets and sizes beyond 2^53 are EFBIG', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   const { node, handle } = await createFile(channel, session, 'f')
   const far = 2n ** 60n
   const write = [u64(handle), u64(far), u32(1), u32(0), u64(0n), u32(0), u32(0), Buffer.of(1)]
@@ -298,18 +199,18 @@ test('offsets and sizes beyond 2^53 are EFBIG', async t => {
 })
 
 test('an unknown handle is EBADF', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   t.is((await channel.ask(session, opcode.flush, 1, [u64(77n), u64(0n), u64(0n)])).error, -9)
 })
 
 test('an unknown opcode is ENOSYS', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   t.is((await channel.ask(session, 48, 1, [])).error, enosys)
   t.is((await channel.ask(session, 4096, 1, [])).error, enosys)
 })
 
 test('INTERRUPT and ACCESS are declined once and for all, FORGET is not answered', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   t.is((await channel.ask(session, opcode.interrupt, 0, [u64(2n)])).error, enosys)
   t.is((await channel.ask(session, opcode.access, 1, [u32(4), u32(0)])).error, enosys)
   channel.send(session, opcode.forget, 1, [u64(1n)])
@@ -318,7 +219,7 @@ test('INTERRUPT and ACCESS are declined once and for all, FORGET is not answered
 })
 
 test('an exception that is no PosixError is EIO, and reported', async t => {
-  const { channel, session, fileSystem, unexpected } = start()
+  const { channel, session, fileSystem, unexpected } = startSession()
   fileSystem.getattr = () => {
     throw new TypeError('broken')
   }
@@ -329,14 +230,14 @@ test('an exception that is no PosixError is EIO, and reported', async t => {
 })
 
 test('a reply that nobody waits for any more is no error', async t => {
-  const { channel, session, unexpected } = start()
+  const { channel, session, unexpected } = startSession()
   channel.failWith = 2
   await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
   t.deepEqual(unexpected, [])
 })
 
 test('a directory is read in any portions: dots first, every entry once', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const wanted = ['.', '..']
   for (let index = 0; index < 300; index += 1) {
     wanted.push(`entry-${index}`)
@@ -360,7 +261,7 @@ test('a directory is read in any portions: dots first, every entry once', async 
 })
 
 test('a directory is asked for once, also when the kernel comes back for its end', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const { readdir } = fileSystem
   let calls = 0
   fileSystem.readdir = (...words) => {
@@ -377,7 +278,7 @@ test('a directory is asked for once, also when the kernel comes back for its end
 })
 
 test('rewinding sees entries made since', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const opened = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])
   const handle = opened.body.readBigUInt64LE(0)
   const body = [u64(handle), u64(0n), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
@@ -387,7 +288,7 @@ test('rewinding sees entries made since', async t => {
 })
 
 test('extended attributes: sizes are asked for, too small a buffer is ERANGE', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   const value = Buffer.from('blue')
   const set = [u32(4), u32(0), text('user.colour'), value]
   t.is((await channel.ask(session, opcode.setxattr, 1, set)).error, 0)
@@ -399,98 +300,13 @@ test('extended attributes: sizes are asked for, too small a buffer is ERANGE', a
 })
 
 test('access control lists are refused rather than stored and not obeyed', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   const set = [u32(1), u32(0), text('system.posix_acl_access'), Buffer.from('x')]
   t.is((await channel.ask(session, opcode.setxattr, 1, set)).error, -95)
 })
 
-test('pages of an open file are invalidated when it changed behind an unchanged mtime', async t => {
-  const { channel, session, fileSystem } = start()
-  const { node } = await createFile(channel, session, 'f')
-  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
-  await ask()
-  t.deepEqual(channel.notices, [])
-  await fileSystem.setattr(node, { mtimeNs: wallNs() })
-  await ask()
-  await ask()
-  t.deepEqual(channel.notices, [
-    `2800000002000000${'00'.repeat(8)}1100000000000000${'00'.repeat(16)}`,
-  ])
-  await fileSystem.setattr(node, { mtimeNs: 5n })
-  await ask()
-  t.is(channel.notices.length, 1)
-})
-
-test('a size that others have changed is told without a notice, after which the kernel would ignore it', async t => {
-  const { channel, session, fileSystem } = start()
-  const { node } = await createFile(channel, session, 'f')
-  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
-  await ask()
-  await fileSystem.setattr(node, { mtimeNs: wallNs() })
-  await channel.ask(session, opcode.lookup, 1, [text('f')])
-  await fileSystem.setattr(node, { size: 10 })
-  t.is((await ask()).body.readBigUInt64LE(24), 10n)
-  t.deepEqual(channel.notices, [])
-})
-
-test('pages that others have changed go also where the kernel hears of it by a change of attributes', async t => {
-  let isOwn = false
-  const cache = { ...noCaching, attributesMs: () => 1000, mayKeepPages: () => isOwn }
-  const { channel, session, fileSystem } = start({ cache })
-  channel.thread = 5
-  const { node } = await createFile(channel, session, 'f')
-  const change = async (): Promise<bigint> => {
-    const body = Buffer.alloc(88)
-    body.writeUInt32LE(1, 0)
-    const reply = await channel.ask(session, opcode.setattr, node, [body])
-    t.is(reply.error, 0)
-    return reply.body.readBigUInt64LE(0)
-  }
-  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
-  await fileSystem.setattr(node, { mtimeNs: 5n })
-  t.is(await change(), 0n, 'the kernel asks before it reads')
-  await ask()
-  t.is(channel.notices.length, 1)
-  t.is(await change(), 1n)
-  isOwn = true
-  await fileSystem.setattr(node, { mtimeNs: 6n })
-  t.is(await change(), 1n)
-  await ask()
-  t.is(channel.notices.length, 1)
-})
-
-test('no reader of suspect pages is answered before they are gone', async t => {
-  const { channel, session, fileSystem } = start()
-  const { node } = await createFile(channel, session, 'f')
-  const body = [u32(0), u32(0), u64(0n)]
-  await fileSystem.setattr(node, { mtimeNs: wallNs() })
-  const answered = channel.answered
-  const gone = Promise.withResolvers<number>()
-  channel.notify = () => gone.promise
-  channel.send(session, opcode.getattr, node, body)
-  channel.send(session, opcode.getattr, node, body)
-  await channel.settled()
-  t.is(channel.answered, answered)
-  gone.resolve(0)
-  await channel.settled()
-  t.is(channel.answered, answered + 2)
-})
-
-test('pages stay suspect when the kernel could not drop them', async t => {
-  const { channel, session, fileSystem } = start()
-  const { node } = await createFile(channel, session, 'f')
-  const ask = () => channel.ask(session, opcode.getattr, node, [u32(0), u32(0), u64(0n)])
-  await fileSystem.setattr(node, { mtimeNs: wallNs() })
-  const { notify } = channel
-  channel.notify = async () => 11
-  t.is((await ask()).error, eio)
-  channel.notify = notify
-  t.is((await ask()).error, 0)
-  t.is(channel.notices.length, 1)
-})
-
 test('a file whose open ends after the mount is closed again', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const { node } = await createFile(channel, session, 'f')
   const { open } = fileSystem
   const later = Promise.withResolvers<void>()
@@ -509,7 +325,7 @@ test('a file whose open ends after the mount is closed again', async t => {
 })
 
 test('a file that was made, and cannot be told of, is closed again', async t => {
-  const { channel, session, fileSystem } = start({
+  const { channel, session, fileSystem } = startSession({
     cache: { ...noCaching, attributesMs: () => 1000 },
   })
   channel.thread = 7
@@ -523,24 +339,8 @@ test('a file that was made, and cannot be told of, is closed again', async t => 
   await t.throwsAsync(fileSystem.getattr(ino), { code: 'ESTALE' })
 })
 
-test('who alone changes names in a directory is told what may be kept of it, others are not', async t => {
-  const attributesMs = (_: unknown, isChangers: boolean) => (isChangers ? 1000 : 0)
-  const { channel, session } = start({ cache: { ...noCaching, attributesMs } })
-  const keptNs = async (thread: number) => {
-    channel.thread = thread
-    const { body } = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
-    return Number(body.readBigUInt64LE(0)) * 1e9 + body.readUInt32LE(8)
-  }
-  channel.thread = 7
-  await createFile(channel, session, 'f')
-  t.deepEqual([await keptNs(7), await keptNs(8)], [1e9, 0])
-  channel.thread = 8
-  await channel.ask(session, opcode.unlink, 1, [text('f')])
-  t.deepEqual([await keptNs(7), await keptNs(8)], [0, 1e9])
-})
-
 test('the end of the mount lets go of files that are still open', async t => {
-  const { channel, session, fileSystem } = start()
+  const { channel, session, fileSystem } = startSession()
   const { node } = await createFile(channel, session, 'f')
   await fileSystem.unlink(16, Buffer.from('f'))
   t.is((await fileSystem.getattr(node)).nlink, 0)
@@ -549,7 +349,7 @@ test('the end of the mount lets go of files that are still open', async t => {
 })
 
 test('any bytes get exactly one answer, or are dropped', async t => {
-  const { channel, session } = start()
+  const { channel, session } = startSession()
   await createFile(channel, session, 'f')
   await fc.assert(
     fc.asyncProperty(
@@ -567,35 +367,4 @@ test('any bytes get exactly one answer, or are dropped', async t => {
     { numRuns: 2000 },
   )
   t.pass()
-})
-
-/** What a thread was told of the top is kept; `recall` calls it back. */
-async function startKept() {
-  let listener: RecallListener = () => Promise.reject(new Error('nobody listens'))
-  const onRecall = (heard: RecallListener) => {
-    listener = heard
-    return () => undefined
-  }
-  const cache = { ...noCaching, attributesMs: () => 1000, onRecall }
-  const started = start({ cache })
-  const { channel, session, fileSystem } = started
-  channel.thread = 7
-  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
-  return { ...started, recall: () => listener({ inodes: [fileSystem.root], names: [] }) }
-}
-
-test('a recall waits for its turn behind other notices, and is answered when the kernel has dropped what it kept', async t => {
-  const { channel, recall } = await startKept()
-  const { notify } = channel
-  channel.notify = async () => 11
-  setImmediate(() => setImmediate(() => Object.assign(channel, { notify })))
-  await recall()
-  t.is(channel.notices.length, 1)
-})
-
-test('that the kernel refuses to drop what it kept is told to its server, and to a person', async t => {
-  const { channel, recall, unexpected } = await startKept()
-  channel.notify = async () => 22
-  await t.throwsAsync(recall(), { code: 'EIO' })
-  t.is(unexpected.length, 1)
 })
