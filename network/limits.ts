@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 8
+export const protocolVersion = 9
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -224,8 +224,12 @@ export const maxShardMaps = 4096
 export const maxDirtyInodes = 16_384
 /** Client: a server is waited for this long by statfs, which goes by what it said last then. */
 export const statfsWaitMs = 1_000
-/** Client: requests that move access times on their way at a time. */
-export const maxAccessRequests = 256
+/** Client: inodes that were read and whose access time is to move, told this much later; and of one request, at most. */
+export const maxAccessesNoted = 1024
+export const accessDelayMs = 20
+/** Client: whoever lists a directory, or unmounts, waits for that no longer than this. */
+export const accessSettleMs = 100
+export const maxAccessBatch = 64
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
 /** One copy_file_range: a program waits for it, and the kernel keeps others off the target meanwhile. */

@@ -25,7 +25,7 @@ const entry = ({ parent, name }: Named, ...others: LeaseKey[]): Touched => [
 ]
 
 const touchedBy: { readonly [N in Changing]: (request: Asked<N>) => Touched } = {
-  accessed: inode,
+  accessed: ({ accesses }) => accesses.map(({ ino }) => ino),
   // A directory is read when it is read from its start.
   readdir: request => (request.cookie === 0 ? unlessQuiet(request) : []),
   readlink: unlessQuiet,

@@ -7,11 +7,10 @@ import { type Context, changedHere } from './context.ts'
 import type { SetAttributes } from './contract.ts'
 import { inTurn } from './in-turn.ts'
 
+/** The access time may miss what this client has just read (`AccessTimes.told`). */
 export async function getattr(context: Context, ino: Ino): Promise<Attributes> {
-  const { cluster, inodes, accesses } = context
+  const { cluster, inodes } = context
   const { leases } = cluster
-  const noting = accesses.underWay(ino)
-  if (noting !== null) await noting
   const leased = leases.attributes(ino)
   if (leased !== undefined) return inodes.learn(leased)
   const home = partitionOfIno(ino)

@@ -23,8 +23,21 @@ export async function read(
   const handle = handleOf(file)
   const { inode } = handle
   handle.heardFrom(context.pages)
+  const data = await readNow(context, handle, offset, length, options?.asked === true)
   if (!context.quiet && options?.quiet !== true) context.accesses.read(inode)
-  let fresh = options?.asked === true
+  return data
+}
+
+/** @param asked the attributes have just been asked for. */
+async function readNow(
+  context: Context,
+  handle: OpenHandle,
+  offset: number,
+  length: number,
+  asked: boolean,
+): Promise<Payload> {
+  const { inode } = handle
+  let fresh = asked
   for (let redo = 0; redo <= maxReadRedos; redo++) {
     const { attributes, inline } = inode
     const { size } = attributes

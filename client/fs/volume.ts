@@ -90,18 +90,28 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
 }
 
 /**
- * Of an inode that had something left when somebody began to look: with that. It may have got to the servers, and the file
- * been closed, after they had answered.
+ * Of an inode that had something left when somebody began to look, or was read: with that. It may have got to the servers, and
+ * the file been closed, after they had answered.
  */
 async function toldWith(context: Context, attributes: Attributes): Promise<Attributes> {
   await context.behind.settled(attributes.ino)
+  await context.accesses.told(attributes.ino)
   return (await attributesIfThere(context, attributes.ino)) ?? attributes
 }
 
-async function lookedUp(context: Context, parent: Ino, name: Name): Promise<Attributes> {
+/** @param isSole as `openVolume`: who looks up to open it is not kept waiting, and who wants to know its times asks again. */
+async function lookedUp(
+  context: Context,
+  isSole: boolean,
+  parent: Ino,
+  name: Name,
+): Promise<Attributes> {
   const left = context.behind.inos()
   const attributes = await lookup(context, parent, name)
-  return left.has(attributes.ino) ? await toldWith(context, attributes) : attributes
+  // Its attributes are no longer leased when this is being told.
+  const isRead = context.accesses.told(attributes.ino) !== null
+  const isOld = left.has(attributes.ino) || (isRead && !isSole)
+  return isOld ? await toldWith(context, attributes) : attributes
 }
 
 async function listed(
@@ -109,6 +119,7 @@ async function listed(
   ...[ino, cookie, options]: Parameters<FileSystem['readdir']>
 ): Promise<DirectoryPage> {
   const left = context.behind.inos()
+  await context.accesses.toldAll()
   const page = await readdir(context, ino, cookie, options)
   if (left.size === 0) return page
   const told = page.entries.map(async entry => {
@@ -165,10 +176,13 @@ function fileOperationsOf(context: Context): FileOperations {
   }
 }
 
-/** Runs the step after what was written behind to the inode. */
-function settledOf({ behind }: Context): <T>(ino: Ino, step: () => Promise<T>) => Promise<T> {
+/** Runs the step after what was written behind to the inode, and what was read of it, is told. */
+function settledOf(context: Context): <T>(ino: Ino, step: () => Promise<T>) => Promise<T> {
+  const { behind, accesses } = context
   return (ino, step) => {
     const left = behind.settled(ino)
+    const noting = accesses.told(ino)
+    if (noting !== null) return noting.then(() => left).then(step)
     return left === null ? step() : left.then(step)
   }
 }
@@ -181,7 +195,7 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
     cache: cacheOf(context, isSole),
     writesThrough: true,
     keepsAcls: true,
-    lookup: (parent, name) => lookedUp(context, parent, name),
+    lookup: (parent, name) => lookedUp(context, isSole, parent, name),
     getattr: ino => settled(ino, () => getattr(context, ino)),
     setattr: (ino, changes) => settled(ino, () => setattr(context, ino, changes)),
     readlink: ino => readlink(context, ino),
@@ -209,6 +223,7 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
     statfs: () => statfs(context, root),
     close: async () => {
       await behind.settledAll()
+      await context.accesses.toldAll()
       for (const handle of context.handles) release(context, handle)
     },
   }

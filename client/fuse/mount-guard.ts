@@ -20,6 +20,8 @@ export async function guardMount(device: string): Promise<MountGuard> {
   const [, minor = ''] = device.split(':')
   const child = spawn(programPath('client/fuse/mount-guard'), [minor, `${process.pid}`], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // Whoever ends processes by the name of the mount's is not to end its guard as well.
+    argv0: 'mount-guard',
     // Not among those whom a terminal, or a shell, sends its signals.
     detached: true,
   })

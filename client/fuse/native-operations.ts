@@ -46,7 +46,9 @@ export class NativeOperations {
     const fileSystem = this.#fileSystem
     return {
       getattr: (path: string, done: NativeCallback) =>
-        this.#answer(done, async () => statOf(await this.#walk(path))),
+        this.#answer(done, async () =>
+          statOf(await fileSystem.getattr((await this.#walk(path)).ino)),
+        ),
       chmod: (path: string, mode: number, done: NativeCallback) =>
         this.#change(path, { mode: mode & 0o7777 }, done),
       chown: (path: string, uid: number, gid: number, done: NativeCallback) =>

@@ -39,6 +39,14 @@ export interface AttributesReply {
   readonly attributes: Attributes
 }
 export interface GetattrReply extends AttributesReply, Leased {}
+/** Files of one partition that were read, each so many milliseconds ago. */
+export interface AccessedRequest {
+  readonly accesses: readonly { readonly ino: Ino; readonly agoMs: number }[]
+}
+/** Of those that are there still. */
+export interface AccessedReply {
+  readonly shown: readonly GetattrReply[]
+}
 /** What the directory that was changed says of itself by now; null where whoever answers would have to wait for it. */
 export interface ParentShown {
   readonly parent: GetattrReply | null

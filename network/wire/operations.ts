@@ -46,6 +46,8 @@ import type {
   ExamineRequest,
 } from './check-messages.ts'
 import type {
+  AccessedReply,
+  AccessedRequest,
   AttributesReply,
   CommitWriteRequest,
   CreateReply,
@@ -182,7 +184,7 @@ export interface Operations {
   lookup: { request: LookupRequest; reply: EntryReply }
   getattr: { request: InoRequest; reply: GetattrReply }
   parent: { request: ParentRequest; reply: ParentReply }
-  accessed: { request: InoRequest; reply: AttributesReply }
+  accessed: { request: AccessedRequest; reply: AccessedReply }
   setattr: { request: SetattrRequest; reply: GetattrReply }
   create: { request: CreateRequest; reply: CreateReply }
   createTemporary: { request: CreateTemporaryRequest; reply: AttributesReply }

@@ -240,9 +240,10 @@ export class MetadataService {
     const partition = this.#init.admit(incoming)
     const { body } = incoming
     if ('parent' in body && 'name' in body) return partition
-    const ino = homeOf(body)
-    if (partitionOfIno(ino) === partition.id) return partition
-    throw new ClusterError('MALFORMED', `inode ${ino} is not in partition ${partition.id}`)
+    if ('accesses' in body) {
+      for (const { ino } of body.accesses) checkHome(partition, ino)
+    } else checkHome(partition, homeOf(body))
+    return partition
   }
 
   async #stage<N extends OperationName>(
@@ -322,4 +323,9 @@ function attempt<T>(
 
 function settled<T>(partition: Partition, reply: T): Promise<T> {
   return partition.store.settled().then(() => reply)
+}
+
+function checkHome(partition: Partition, ino: Ino): void {
+  if (partitionOfIno(ino) === partition.id) return
+  throw new ClusterError('MALFORMED', `inode ${ino} is not in partition ${partition.id}`)
 }

@@ -91,6 +91,7 @@ const fields = [
   ...['exclusive', 'open', 'killPrivileges', 'offset', 'length', 'reach', 'end', 'generation'],
   ...['cuts', 'spilled', 'expectedSize', 'allocated', 'append', 'checksum', 'linkable', 'umask'],
   ...['block', 'endBlock', 'endOffset', 'hole', 'truncate', 'wantData', 'inos', 'opens'],
+  ...['accesses'],
   ...['flock', 'owner', 'type', 'start', 'pid', 'wait', 'told', 'owners', 'waits', 'whiteout'],
 ]
 const ofData = {
