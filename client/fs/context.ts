@@ -1,11 +1,10 @@
 /** What the families of operations of one mounted volume share. */
 import type { Attributes } from '../../network/wire/attributes.ts'
-import type { Ino } from '../../network/wire/ids.ts'
 import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
 import { KnownNames } from '../cache/known-names.ts'
-import { OpenInodes } from '../cache/open-inodes.ts'
+import { type OpenInode, OpenInodes } from '../cache/open-inodes.ts'
 import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
 import { ShardMaps } from '../cache/shard-maps.ts'
@@ -57,21 +56,9 @@ function sharedOf(cluster: Cluster): Shared {
   if (known !== undefined) return known
   const inodes = new OpenInodes()
   const behind = new WritesBehind(cluster.env.timers)
-  const brought = async (ino: Ino): Promise<void> => {
-    const inode = inodes.get(ino)
-    if (inode === undefined) return
-    // It may have been granted, and called back at once.
-    await inode.behind.resuming
-    // What was written in a term that was ended is not what is called back, and may never get there. One that has only run out
-    // may go on at its server: which is to hear that all is there, or that there is another term.
-    const { term } = inode.behind
-    if (term !== null && term.untilMs > Number.NEGATIVE_INFINITY) {
-      await behind.settled(ino)
-    }
-  }
   cluster.leases.onRecall(async recalled => {
     if (behind.isEmpty) return
-    await Promise.all(recalled.inodes.map(brought))
+    await Promise.all(recalled.inodes.map(ino => bringBack(behind, inodes.get(ino))))
   })
   const shared = {
     cluster,
@@ -89,4 +76,15 @@ function sharedOf(cluster: Cluster): Shared {
   }
   sharedByCluster.set(cluster, shared)
   return shared
+}
+
+/** Others are about to look at the inode: resolves when nothing is left that was written behind to it. */
+async function bringBack(behind: WritesBehind, inode: OpenInode | undefined): Promise<void> {
+  if (inode === undefined) return
+  // It may have been granted, and called back at once.
+  await inode.behind.resuming
+  // What was written in a term that was ended is not what is called back, and may never get there. One that has only run out
+  // may go on at its server: which is to hear that all is there, or that there is another term.
+  const { term } = inode.behind
+  if (term !== null && term.untilMs > Number.NEGATIVE_INFINITY) await behind.settled(inode.ino)
 }

@@ -7,6 +7,7 @@
  */
 import { writeSync } from 'node:fs'
 import { loadAddon } from '../../network/addon.ts'
+import { errnoByCode } from '../../network/errors.ts'
 import { fuseSlotBytes, maxFuseNotices, maxFuseRequests } from '../../network/limits.ts'
 import { loadNotice } from './notice.ts'
 
@@ -114,8 +115,8 @@ export class DeviceChannel implements Channel {
   }
 
   async notify(message: Uint8Array, mayWait = true): Promise<number> {
-    if (!this.#open) return enodev
-    if (this.#notices >= maxFuseNotices) return eagain
+    if (!this.#open) return errnoByCode.ENODEV
+    if (this.#notices >= maxFuseNotices) return errnoByCode.EAGAIN
     this.#notices += 1
     try {
       return await this.#writeNotice(this.#fd, message, mayWait)
@@ -125,7 +126,7 @@ export class DeviceChannel implements Channel {
   }
 
   answerLate(length: number): number {
-    if (!this.#open) return enodev
+    if (!this.#open) return errnoByCode.ENODEV
     try {
       writeSync(this.#fd, this.replyBuffer, 0, length)
       return 0
@@ -147,6 +148,3 @@ export class DeviceChannel implements Channel {
     this.#addon.close(this.#native)
   }
 }
-
-const eagain = 11
-const enodev = 19

@@ -7,7 +7,7 @@ import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { OpenFile } from '../fs/contract.ts'
 import { DirectoryNodes } from './directory-nodes.ts'
 import { LastAttributes } from './last-attributes.ts'
-import { ToldAttributes } from './told.ts'
+import { ToldAttributes } from './told-attributes.ts'
 import { ToldDirectories } from './told-directories.ts'
 
 /** A directory being read: the last batch of entries that the file system gave, and where it stands. */

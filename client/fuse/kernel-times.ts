@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net'
 import { loadAddon } from '../../network/addon.ts'
+import { errnoByCode } from '../../network/errors.ts'
 
 interface KernelTimesAddon {
   /** A socket to talk over, and its other end, which is the thread's; or a negated Linux error number. */
@@ -16,7 +17,6 @@ const greetingBytes = 8
 const answerBytes = 4
 const requestBytes = 24
 const nsPerSecond = 1_000_000_000n
-const enodev = 19
 
 /** What a session needs of it. */
 export interface Times {
@@ -60,7 +60,7 @@ class KernelTimes implements Times {
   }
 
   set(node: number, mtimeNs: bigint): Promise<number> {
-    if (this.#socket.destroyed) return Promise.resolve(enodev)
+    if (this.#socket.destroyed) return Promise.resolve(errnoByCode.ENODEV)
     const request = Buffer.alloc(requestBytes)
     // Before 1970 the seconds go down and the rest still goes up.
     const nanoseconds = ((mtimeNs % nsPerSecond) + nsPerSecond) % nsPerSecond
@@ -92,7 +92,7 @@ class KernelTimes implements Times {
   }
 
   #ended(): void {
-    this.#greeting.resolve({ failure: enodev })
-    for (const resolve of this.#waiting.splice(0)) resolve(enodev)
+    this.#greeting.resolve({ failure: errnoByCode.ENODEV })
+    for (const resolve of this.#waiting.splice(0)) resolve(errnoByCode.ENODEV)
   }
 }
