@@ -455,6 +455,8 @@ export const spaceDeadlineMs = 5_000
 export const maxSpaceWaiters = 1024
 /** Written data that may gather before the disk is made to take it, so that no sync has to wait long. */
 export const earlySyncBytes = 256 * MiB
+/** Written data that the disk is made to begin with, while more is written. */
+export const earlyWriteBytes = 8 * MiB
 /** Freed extents that may wait for the index to be synced before the store asks for it. */
 export const maxRetiredChanges = 65_536
 /** Damaged blocks that are named one by one in the log when a store is opened. */

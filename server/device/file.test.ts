@@ -1,10 +1,12 @@
 import { mkdtemp, open, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { earlyWriteBytes } from '../../network/limits.ts'
 import { cachedRead } from './cached-read.ts'
 import { deviceCompliance } from './compliance.ts'
 import { openFileDevice } from './file.ts'
+import { fileRange } from './file-range.ts'
 
 async function emptyPath(t: ExecutionContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'rookery-device-'))
@@ -43,6 +45,21 @@ test('what the page cache has is read at once, by the addon and whole by the dev
     t.deepEqual(Buffer.from(read), Buffer.from(written.subarray(50_000, 50_000 + length)))
   }
   await device.close()
+})
+
+test('much that is written begins to go to the disk, which nobody hears of', async t => {
+  const path = await emptyPath(t)
+  const device = await openFileDevice(path)
+  const part = Buffer.alloc(earlyWriteBytes / 2, 'x')
+  for (let at = 0; at < 4 * earlyWriteBytes; at += part.length) await device.write(at, [part])
+  const last = device.write(4 * earlyWriteBytes, [part, part])
+  await device.close()
+  await last
+  const file = await open(path)
+  t.is(await fileRange.send(file.fd, 0, 0), 0)
+  await file.close()
+  t.is(await fileRange.send(-1, 0, 0), constants.errno.EBADF)
+  t.is((await stat(path)).size, 5 * earlyWriteBytes)
 })
 
 test('the file is sparse and only its owner may read it', async t => {

@@ -3,6 +3,8 @@
  *
  * 1. The file is closed only when no read or write is on its way: its descriptor could be another
  *    file's by then.
+ * 2. What was written goes to the disk soon, while its writer goes on: so that a sync has little left to wait for. No more
+ *    than one thread is occupied with that.
  */
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -13,11 +15,12 @@ import {
   cachedReadBytes,
   diskReserveBytes,
   diskReserveFraction,
+  earlyWriteBytes,
   shortRoomFraction,
 } from '../../network/limits.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
-import { fileSpace, isUnsupported } from './file-space.ts'
+import { fileRange, isUnsupported } from './file-range.ts'
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
@@ -60,6 +63,9 @@ class FileDevice implements Device {
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | null = null
   #inFlight = 0
+  /** Written since the disk was last made to begin. */
+  #heldBackBytes = 0
+  #sending = false
 
   constructor(path: string, handle: FileHandle, neededByOthers: (totalBytes: number) => number) {
     this.name = path
@@ -116,19 +122,21 @@ class FileDevice implements Device {
         at += count
         left = withoutFirst(left, count)
       }
+      this.#heldBackBytes += bytesIn(pieces)
+      if (this.#heldBackBytes >= earlyWriteBytes) this.#sendSoon()
     })
   }
 
   hold(position: number, length: number): Promise<void> {
     return this.#run('allocation', async () => {
-      const errno = await fileSpace.hold(this.#handle.fd, position, length)
+      const errno = await fileRange.hold(this.#handle.fd, position, length)
       if (errno !== 0 && !isUnsupported(errno)) throw systemError(errno)
     })
   }
 
   giveBack(position: number, length: number): Promise<boolean> {
     return this.#run('punch', async () => {
-      const errno = await fileSpace.giveBack(this.#handle.fd, position, length)
+      const errno = await fileRange.giveBack(this.#handle.fd, position, length)
       if (errno !== 0 && !isUnsupported(errno)) throw systemError(errno)
       return errno === 0
     })
@@ -175,6 +183,17 @@ class FileDevice implements Device {
     return Math.max(0, cachedRead.read(this.#handle.fd, target, position))
   }
 
+  /** Nobody waits for it but `close`; should it fail, syncs tell. */
+  #sendSoon(): void {
+    if (this.#sending || this.#closing) return
+    this.#sending = true
+    this.#heldBackBytes = 0
+    void this.#run('early write', async () => {
+      await fileRange.send(this.#handle.fd, 0, 0)
+      this.#sending = false
+    })
+  }
+
   #readSome(position: number, target: Uint8Array, done: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const length = target.length - done
@@ -191,6 +210,12 @@ class FileDevice implements Device {
       )
     })
   }
+}
+
+function bytesIn(pieces: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const piece of pieces) bytes += piece.length
+  return bytes
 }
 
 function systemError(errno: number): Error {
