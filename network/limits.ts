@@ -241,7 +241,7 @@ export const readAheadTotalBytes = 128 * MiB
  * files of a client take for it. A writer waits when there is more. */
 export const behindFileBytes = 8 * MiB
 export const behindTotalBytes = 64 * MiB
-/** A longer write gains less by being joined to others than it costs to be copied. */
+/** A longer write gains less by being joined to others than it costs to be copied: it is written behind where it need not be. */
 export const maxBehindWriteBytes = 256 * KiB
 /** Pieces of one file that do not touch: each is a request of its own. */
 export const maxBehindPieces = 256
@@ -468,7 +468,9 @@ export const maxFuseDataBytes = 1 * MiB
 export const fuseSlotBytes = maxFuseDataBytes + 4 * KiB
 /** Requests of the kernel in hand at a time; beyond it they wait in the kernel. 128 MiB of address space. */
 export const maxFuseRequests = 128
-/** Of these, requests that no program waits for directly (read-ahead, release). */
+/** Of these, writes that were answered and whose data is still to be sent to the servers from where it lies. */
+export const maxFuseLent = 64
+/** Of the requests in hand, those that no program waits for directly (read-ahead, release). */
 export const maxFuseBackground = 64
 /** Inodes whose attributes are remembered for programs that still refer to them when they are gone, at some
  * 300 bytes each. */

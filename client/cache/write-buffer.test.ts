@@ -58,10 +58,11 @@ test('many pieces are due, though none is whole', t => {
   t.false(buffer.isDue)
 })
 
-test('it holds what was written last, and knows what it has', t => {
+test('it holds what was written last, knows what it has, and gives back what was lent', t => {
   const write = fc.record({
     offset: fc.nat({ max: 300 }),
     length: fc.integer({ min: 1, max: 150 }),
+    isLent: fc.boolean(),
   })
   fc.assert(
     fc.property(fc.array(write, { maxLength: 40 }), fc.nat({ max: 39 }), (writes, takenAt) => {
@@ -69,16 +70,29 @@ test('it holds what was written last, and knows what it has', t => {
       const file = new Map<number, number>()
       const servers = new Map<number, number>()
       const isWhole = new Set<number>()
+      let lent = 0
       const take = (what: 'whole' | 'all') => {
-        for (const { offset, data } of buffer.take(what)) {
+        for (const { offset, data, giveBack } of buffer.take(what)) {
           for (const [index, byte] of data.entries()) servers.set(offset + index, byte)
           isWhole.add(data.length)
+          giveBack?.()
         }
       }
-      for (const [index, { offset, length }] of writes.entries()) {
+      for (const [index, write] of writes.entries()) {
+        const { isLent } = write
+        const offset = isLent ? write.offset - (write.offset % blockBytes) : write.offset
+        const length = isLent ? Math.ceil(write.length / blockBytes) * blockBytes : write.length
         const data = Buffer.alloc(length, index + 1)
-        buffer.add(offset, data)
-        data.fill(0)
+        if (isLent) {
+          lent++
+          buffer.addLent(offset, data, () => {
+            lent--
+            data.fill(0)
+          })
+        } else {
+          buffer.add(offset, data)
+          data.fill(0)
+        }
         for (let at = offset; at < offset + length; at++) file.set(at, index + 1)
         if (!buffer.overlaps(offset + length - 1, 5)) throw new Error('it does not know')
         if (index === takenAt) take('whole')
@@ -90,6 +104,7 @@ test('it holds what was written last, and knows what it has', t => {
         throw new Error('not what there is')
       take('all')
       if (buffer.bytes + buffer.heldBytes !== 0 || buffer.isDue) throw new Error('not all')
+      if (lent !== 0) throw new Error('not given back, or twice')
       for (const [at, byte] of file) if (servers.get(at) !== byte) throw new Error(`at ${at}`)
     }),
   )

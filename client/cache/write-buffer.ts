@@ -2,6 +2,8 @@
  * What was written to one file and is not on the servers yet, joined where it touches.
  *
  * 1. Pieces lie within one block each and do not touch: each byte is there once, as it was written last.
+ * 2. What was lent makes whole blocks, so it neither grows nor is joined; what is written over it goes into it. It is given back when
+ *    its piece has been sent.
  */
 import { maxBehindPieces } from '../../network/limits.ts'
 
@@ -10,13 +12,16 @@ export interface Piece {
   /** In the file. */
   readonly offset: number
   readonly data: Uint8Array
+  /** To be called when it was sent, or is not needed any more. */
+  readonly giveBack?: (() => void) | undefined
 }
 
 /** A piece that may grow: `bytes` has room for more behind `length`. */
 interface Run {
   readonly from: number
   length: number
-  bytes: Buffer
+  bytes: Uint8Array
+  readonly giveBack?: (() => void) | undefined
 }
 
 const firstRoomBytes = 16 * 1024
@@ -65,6 +70,24 @@ export class WriteBuffer {
     return false
   }
 
+  /** Data that makes whole blocks is taken as it lies. @param giveBack is called once, when nothing of it is needed any more. */
+  addLent(offset: number, data: Uint8Array, giveBack: () => void): void {
+    this.#end = Math.max(this.#end, offset + data.length)
+    let left = data.length / this.#blockBytes
+    const part = () => {
+      if (--left === 0) giveBack()
+    }
+    for (let at = 0; at < data.length; at += this.#blockBytes) {
+      const bytes = data.subarray(at, at + this.#blockBytes)
+      this.#put(this.#blockOf(offset + at), {
+        from: offset + at,
+        length: bytes.length,
+        bytes,
+        giveBack: part,
+      })
+    }
+  }
+
   /** The data is copied. */
   add(offset: number, data: Uint8Array): void {
     this.#end = Math.max(this.#end, offset + data.length)
@@ -86,7 +109,8 @@ export class WriteBuffer {
       if (wholeOnly && !this.#isWhole(runs)) continue
       this.#blocks.delete(block)
       for (const run of runs) {
-        taken.push({ offset: run.from, data: run.bytes.subarray(0, run.length) })
+        const { from, bytes, length, giveBack } = run
+        taken.push({ offset: from, data: bytes.subarray(0, length), giveBack })
         this.#bytes -= run.length
         this.#heldBytes -= run.bytes.length
       }
@@ -103,6 +127,21 @@ export class WriteBuffer {
 
   #isWhole(runs: readonly Run[]): boolean {
     return runs[0]?.length === this.#blockBytes
+  }
+
+  /** In place of all that the block has. */
+  #put(block: number, whole: Run): void {
+    const before = this.#blocks.get(block) ?? []
+    if (!this.#isWhole(before)) this.#wholeBlocks++
+    this.#pieces += 1 - before.length
+    this.#bytes += whole.length
+    this.#heldBytes += whole.length
+    for (const { length, bytes, giveBack } of before) {
+      this.#bytes -= length
+      this.#heldBytes -= bytes.length
+      giveBack?.()
+    }
+    this.#blocks.set(block, [whole])
   }
 
   #addTo(block: number, from: number, data: Uint8Array): void {

@@ -27,6 +27,8 @@ function setUp() {
   }
   const add = (offset: number, data: Uint8Array, ino = 1) =>
     behind.add(ino, offset, data, () => sender)
+  const lend = (offset: number, data: Uint8Array, giveBack: () => void) =>
+    behind.add(1, offset, data, () => sender, giveBack)
   const isOver = async (promise: Promise<unknown> | null) => {
     let over = promise === null
     void promise?.then(() => {
@@ -35,7 +37,7 @@ function setUp() {
     await env.advance(0)
     return over
   }
-  return { env, behind, sent, add, isOver }
+  return { env, behind, sent, add, lend, isOver }
 }
 
 test('what was written is sent a moment later, once', async t => {
@@ -121,6 +123,24 @@ test('long writes are not taken', t => {
   const { behind } = setUp()
   t.is(behind.room(1, maxBehindWriteBytes, surface), null)
   t.is(behind.room(1, maxBehindWriteBytes + 1, surface), false)
+})
+
+test('long writes are taken where they are lent, and given back when they were sent', async t => {
+  const { behind, sent, lend, isOver } = setUp()
+  t.is(behind.room(1, 2 * blockBytes, surface, true), null)
+  const given: string[] = []
+  lend(0, Buffer.alloc(2 * blockBytes), () => given.push('first'))
+  lend(2 * blockBytes, block, () => given.push('second'))
+  t.is(sent[0]!.pieces.length, 2)
+  lend(2 * blockBytes, block, () => given.push('third'))
+  t.deepEqual(given, ['second'], 'what lies over it has come')
+  sent[0]!.arrived()
+  const left = behind.settled(1)
+  t.false(await isOver(left))
+  t.deepEqual(given, ['second', 'first'])
+  sent[1]!.arrived()
+  t.true(await isOver(left))
+  t.deepEqual(given, ['second', 'first', 'third'])
 })
 
 test('what came by another surface goes first', async t => {

@@ -51,10 +51,13 @@ export class WritesBehind {
     return this.#files.get(ino)?.end ?? 0
   }
 
-  /** null when there is room for so many bytes; else resolves when there may be. `false`: never. */
-  room(ino: Ino, bytes: number, surface: object): Left | false {
+  /**
+   * null when there is room for so many bytes; else resolves when there may be. `false`: never.
+   * @param isLent they need not be copied.
+   */
+  room(ino: Ino, bytes: number, surface: object, isLent = false): Left | false {
     const file = this.#files.get(ino)
-    if (bytes > maxBehindWriteBytes) return false
+    if (bytes > maxBehindWriteBytes && !isLent) return false
     // What a surface keeps is true only of what went through it.
     if (file !== undefined && file.surface !== surface) return file.settled()
     const fits = (file?.bytes ?? 0) + bytes <= behindFileBytes
@@ -62,11 +65,21 @@ export class WritesBehind {
     return file === undefined ? false : file.next()
   }
 
-  /** The data is copied. @param senderOf is asked for a file that has nothing to be sent yet. */
-  add(ino: Ino, offset: number, data: Uint8Array, senderOf: () => Sender): void {
+  /**
+   * The data is copied, unless it was lent.
+   * @param senderOf is asked for a file that has nothing to be sent yet.
+   * @param giveBack of whole blocks that were lent.
+   */
+  add(
+    ino: Ino,
+    offset: number,
+    data: Uint8Array,
+    senderOf: () => Sender,
+    giveBack: (() => void) | null = null,
+  ): void {
     const file = this.#files.get(ino) ?? this.#begin(ino, senderOf())
     const before = file.heldBytes
-    file.add(offset, data)
+    file.add(offset, data, giveBack)
     this.#heldBytes += file.heldBytes - before
   }
 
@@ -145,8 +158,9 @@ class FileBehind {
     return this.#buffer.overlaps(offset, length) || this.#sending.some(isIn)
   }
 
-  add(offset: number, data: Uint8Array): void {
-    this.#buffer.add(offset, data)
+  add(offset: number, data: Uint8Array, giveBack: (() => void) | null): void {
+    if (giveBack === null) this.#buffer.add(offset, data)
+    else this.#buffer.addLent(offset, data, giveBack)
     this.#added++
     if (this.#buffer.isDue) this.#begin('whole')
     else this.#schedule()
@@ -186,6 +200,7 @@ class FileBehind {
     this.#sendingHeldBytes = heldBytes - this.#buffer.heldBytes
     const isAll = this.#buffer.bytes === 0
     await this.#sender.send(this.#sending)
+    for (const { giveBack } of this.#sending) giveBack?.()
     if (isAll) this.#flushed = added
     const sentBytes = this.#sendingHeldBytes
     this.#sending = []

@@ -53,7 +53,14 @@ export interface WriteOptions {
   readonly append?: boolean
   /** Clear setuid and setgid bits. */
   readonly killPrivileges?: boolean
+  /**
+   * Has the data stay as it is, and the file system's own, also when this has resolved, until what it returns is called; null where
+   * that is not possible. Who calls it need not copy what gets to the servers later.
+   */
+  readonly lend?: Lend
 }
+
+export type Lend = () => (() => void) | null
 
 export interface SetXattrOptions {
   /** With an access ACL: clear the setgid bit. */
@@ -194,7 +201,8 @@ export interface FileSystem {
   ): Promise<readonly Uint8Array[]>
   /**
    * Everybody sees it when this resolves; it may get to the servers a moment later, by `settle` or `fsync` at the latest,
-   * which tell of it when it does not, unless the next `write` does. `data` must not change until then.
+   * which tell of it when it does not, unless the next `write` does. `data` must not change until this resolves (`lend`: until it
+   * is given back).
    */
   write(file: OpenFile, offset: number, data: Uint8Array, options: WriteOptions): Promise<void>
   /**

@@ -13,6 +13,7 @@ import {
   behindResumeMs,
   chunkBytes,
   maxBehindTermWaits,
+  maxBehindWriteBytes,
   maxFileBytes,
   operationDeadlineMs,
 } from '../../network/limits.ts'
@@ -23,12 +24,14 @@ import type { Sender } from '../cache/writes-behind.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
 import { getattr } from './attributes.ts'
 import { type Context, changedHere } from './context.ts'
+import type { Lend } from './contract.ts'
 import { inTurnBehind } from './in-turn.ts'
 import { writePieces } from './write-pieces.ts'
 
 /**
  * Takes what was written, if the file may be written behind: then the write is done.
  * @param offset null: at the end.
+ * @param lend spares whole blocks the copy.
  * @returns whether it was taken; a promise of that where there is no room now.
  * @throws PosixError EFBIG
  */
@@ -37,6 +40,7 @@ export function takeBehind(
   inode: OpenInode,
   offset: number | null,
   data: Uint8Array,
+  lend?: Lend,
 ): boolean | Promise<boolean> {
   const { behind, pages } = context
   const { ino } = inode
@@ -46,16 +50,27 @@ export function takeBehind(
   const term = context.cluster.writing.termOf(ino)
   // What is left of another term has yet to find out whether it may be sent.
   const before = term === inode.behind.term ? null : behind.settled(ino)
-  const room = before ?? behind.room(ino, data.length, pages)
-  if (room === false) return false
-  if (room !== null) return room.then(() => takeBehind(context, inode, offset, data))
   const at = offset ?? Math.max(inode.attributes.size, behind.endOf(ino))
+  const isLent = lend !== undefined && isWholeBlocks(inode, at, data)
+  const room = before ?? behind.room(ino, data.length, pages, isLent)
+  if (room === false) return false
+  if (room !== null) return room.then(() => takeBehind(context, inode, offset, data, lend))
   if (at + data.length > maxFileBytes) throw new PosixError('EFBIG')
+  const giveBack = isLent ? lend() : null
+  if (giveBack === null && data.length > maxBehindWriteBytes) return false
   inode.behind.term = term
   inode.behind.change = inode.attributes.change
   inode.behind.end = Math.max(inode.behind.end, at + data.length)
-  behind.add(ino, at, data, () => senderOf(context, inode))
+  behind.add(ino, at, data, () => senderOf(context, inode), giveBack)
   return true
+}
+
+function isWholeBlocks(
+  { attributes: { blockBytes } }: OpenInode,
+  offset: number,
+  data: Uint8Array,
+) {
+  return offset % blockBytes === 0 && data.length % blockBytes === 0
 }
 
 function mayWriteBehind({ cluster }: Context, inode: OpenInode): boolean {

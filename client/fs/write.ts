@@ -24,7 +24,7 @@ export async function write(
   const killPrivileges = options.killPrivileges === true
   handle.ahead.drop()
   if (!killPrivileges) {
-    const taken = takeBehind(context, inode, append ? null : offset, data)
+    const taken = takeBehind(context, inode, append ? null : offset, data, options.lend)
     if (taken === true || (taken !== false && (await taken))) return
   }
   // What was written before is not to come after it.

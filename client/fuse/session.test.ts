@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosixError } from '../../network/errors.ts'
+import { maxFuseLent } from '../../network/limits.ts'
 import type { FileSystem, OpenFile, ReadOptions } from '../fs/contract.ts'
 import { noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
@@ -178,6 +179,34 @@ test('data written is read back in pieces, and a short read marks the end of the
   const readBody = [u64(handle), u64(0n), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
   const got = await channel.ask(session, opcode.read, node, readBody)
   t.is(got.body.toString('latin1'), '\0\0\0hello')
+})
+
+test('what a file system is lent keeps its slot when it was answered, until it is given back', async t => {
+  const { channel, session, fileSystem } = startSession()
+  const { node, handle } = await createFile(channel, session, 'f')
+  const lent: ((() => void) | null)[] = []
+  fileSystem.write = async (_file, _offset, _data, { lend }) => {
+    lent.push(lend?.() ?? null)
+  }
+  const body = [u64(handle), u64(0n), u32(1), u32(0), u64(0n), u32(0), u32(0), Buffer.of(1)]
+  channel.send(session, opcode.write, node, body)
+  await channel.settled()
+  t.deepEqual([channel.late.length, channel.late[0]?.error, channel.taken], [1, 0, 1])
+  lent.pop()?.()
+  t.deepEqual([channel.taken, channel.dropped], [0, 1])
+  for (let count = 0; count < maxFuseLent; count++) {
+    channel.send(session, opcode.write, node, body)
+    await new Promise(setImmediate)
+  }
+  const { answered } = channel
+  t.is((await channel.ask(session, opcode.write, node, body)).error, 0)
+  t.is(lent.pop(), null, 'others need slots as well')
+  t.is(channel.answered, answered + 1)
+  lent.pop()?.()
+  // Given back before it is answered.
+  fileSystem.write = async (_file, _offset, _data, { lend }) => lend?.()?.()
+  t.is((await channel.ask(session, opcode.write, node, body)).error, 0)
+  t.is(channel.answered, answered + 2)
 })
 
 test('a write that claims more than it brings is EIO, and changes nothing', async t => {

@@ -10,7 +10,12 @@
 import type { Env, Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
-import { maxChangedDirectories, maxFuseRequests, maxNoticeTries } from '../../network/limits.ts'
+import {
+  maxChangedDirectories,
+  maxFuseLent,
+  maxFuseRequests,
+  maxNoticeTries,
+} from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
@@ -76,6 +81,7 @@ export class Session {
   readonly #changers = new RecentMap<Ino, number>(maxChangedDirectories)
   readonly #timers: Timers
   readonly #stopRecalls: () => void
+  #lent = 0
   #ended = false
 
   constructor(
@@ -241,6 +247,21 @@ export class Session {
     return this.#copies.tell(thread, ino, ms)
   }
 
+  /**
+   * Has the data of a request stay when it was answered, until what it returns is called. null when so many do that others would
+   * find no slot.
+   */
+  lend(request: Request): (() => void) | null {
+    if (this.#lent >= maxFuseLent) return null
+    this.#lent++
+    request.isLent = true
+    return () => {
+      this.#lent--
+      request.isLent = false
+      if (request.isAnswered) this.#channel.drop(request.slot)
+    }
+  }
+
   /** Forgets and the like: no answer is wanted. */
   drop(request: Request): void {
     this.#channel.drop(request.slot)
@@ -355,7 +376,10 @@ export class Session {
 
   #write(request: Request, length: number, pieces: readonly Uint8Array[] | null, told = 0): void {
     this.#tally?.ended(request.slot, request.opcode, told)
-    const errno = this.#channel.answer(request.slot, length, pieces)
+    request.isAnswered = true
+    const errno = request.isLent
+      ? this.#channel.answerLate(length)
+      : this.#channel.answer(request.slot, length, pieces)
     this.#checkAnswer(errno, `operation ${request.opcode}`)
   }
 

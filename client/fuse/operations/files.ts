@@ -122,6 +122,7 @@ export async function write(session: Session, request: Request): Promise<void> {
   const options = {
     append: (opened & openFlag.append) !== 0,
     killPrivileges: (flags & writeFlag.killSuidgid) !== 0,
+    lend: () => session.lend(request),
   }
   const pastPages = !mapped && session.handles.goesPastPages(handle)
   const step = async () => {

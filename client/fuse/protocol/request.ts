@@ -3,7 +3,7 @@
  * and again.
  *
  * 1. Nothing is read outside of the request's own bytes: what is missing throws EIO.
- * 2. Only `data` is a view into the slot, true until the answer; names and values are copies, since a
+ * 2. Only `data` is a view into the slot, true until the answer (`Session.lend`: until it is given back); names and values are copies, since a
  *    file system may hold them longer than a program waits.
  */
 import { PosixError } from '../../../network/errors.ts'
@@ -26,6 +26,9 @@ export class Request {
   gid = 0
   /** Number of the thread that asks; 0 when it is none that this process can see. */
   thread = 0
+  /** Whether its data is needed when it was answered, as long as that is so; and whether it was answered. */
+  isLent = false
+  isAnswered = false
 
   constructor(slot: number, pool: Buffer, view: DataView, start: number) {
     this.slot = slot
@@ -39,6 +42,8 @@ export class Request {
     const at = this.#start
     if (length < inHeaderBytes) return false
     const view = this.#view
+    this.isLent = false
+    this.isAnswered = false
     this.#end = at + length
     this.opcode = view.getUint32(at + 4, true)
     this.uniqueLow = view.getUint32(at + 8, true)
