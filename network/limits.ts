@@ -162,6 +162,8 @@ export const maxToldTransactions = 4096
 /** Entries of a directory that share one 48-bit hash; the cookie has 4 bits for them. */
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
+/** Mount: names of an open directory that are fetched ahead, so that its servers work while the kernel does. */
+export const maxListedAheadBytes = 128 * KiB
 
 /** A directory in which several clients make names is split when it has more entries, and each shard of it: most of so many
  * move in one transaction, and only few directories are worth the further requests that a split one costs. */

@@ -29,6 +29,7 @@ import {
   writeInline,
 } from './partition/operations/data.ts'
 import { parent, readdir } from './partition/operations/directory.ts'
+import { readdirplus } from './partition/operations/directory-plus.ts'
 import { create, lookup, readlink } from './partition/operations/names.ts'
 import { checkShardChanged, shards, shardTotals } from './partition/operations/shards.ts'
 import { createTemporary } from './partition/operations/temporary.ts'
@@ -298,8 +299,9 @@ function nameOperations({
   metadata,
   reports,
 }: Pick<ServiceInit, 'admit' | 'metadata' | 'reports'>): Service {
-  const listing = metadata.readAsync<'readdir'>(async (partition, request, client) => ({
-    body: await readdir(partition, request, client),
+  const listing = metadata.readAsync<'readdir'>(readdir)
+  const listingPlus = metadata.readAsync<'readdirplus'>(async (partition, request, client) => ({
+    body: await readdirplus(partition, request, client),
     payload: noPayload,
   }))
   const changing = <N extends ChangesName>(handler: Handler<N>) =>
@@ -307,6 +309,7 @@ function nameOperations({
   return {
     lookup: reports.reporting(metadata.look(lookup)),
     readdir: reports.reporting(listing),
+    readdirplus: reports.reporting(listingPlus),
     create: changing(metadata.mutation(create, grows)),
     mkdir: changing(metadata.transaction(mkdir, grows)),
     link: changing(metadata.transaction(link, grows)),

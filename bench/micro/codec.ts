@@ -45,7 +45,7 @@ const messages = {
     sequence: 900,
   },
   'attributes reply': { attributes },
-  'readdir reply of 100': {
+  'readdirplus reply of 100': {
     entries: Array.from({ length: 100 }, (_, i) => ({
       name: fileName,
       ino: 5 * 2 ** 40 + i,

@@ -5,6 +5,7 @@ import {
   maxPathPages,
   readdirLimitBytes,
 } from '../../network/limits.ts'
+import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { NamePlace } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
@@ -24,10 +25,9 @@ export class Paths {
 
   /** `volume:/path` of a name; null when the way up ends before the root. */
   async ofName({ directory, cookie }: NamePlace): Promise<string | null> {
-    const options = { plus: false, limitBytes: 1 }
     try {
-      const page = await readdir(this.#context, directory, cookie - 1, options)
-      const entry = page.entries.find(one => one.cookie === cookie)
+      const page = await readdir(this.#context, directory, cookie - 1, { limitBytes: 1 })
+      const entry = entriesOfRecords(page.records).find(one => one.cookie === cookie)
       return entry === undefined ? null : await this.#below(directory, entry.name, [])
     } catch {
       // A path is for people: a directory that cannot be read is told of by its own finding.
@@ -61,15 +61,14 @@ export class Paths {
   }
 
   async #nameIn(parent: Ino, child: Ino): Promise<Uint8Array | null> {
-    const options = { plus: false, limitBytes: readdirLimitBytes }
+    const options = { limitBytes: readdirLimitBytes }
     let cookie = 0
     for (let pages = 0; pages < maxPathPages; pages++) {
-      const { entries, end } = await readdir(this.#context, parent, cookie, options)
-      const entry = entries.find(({ ino }) => ino === child)
+      const { records, end, next } = await readdir(this.#context, parent, cookie, options)
+      const entry = entriesOfRecords(records).find(({ ino }) => ino === child)
       if (entry !== undefined) return entry.name
-      const last = entries.at(-1)
-      if (end || last === undefined) return null
-      cookie = last.cookie
+      if (end) return null
+      cookie = next
     }
     return null
   }

@@ -4,7 +4,7 @@ import type { Name, OperationName, RequestOf } from '../../network/wire/operatio
 import type { MutationName, MutationOf } from './contract.ts'
 import { type LeaseKey, nameKey, type Touched } from './read-leases.ts'
 
-type Changing = MutationName | 'accessed' | 'readdir' | 'readlink' | 'setQuota'
+type Changing = MutationName | 'accessed' | 'readdir' | 'readdirplus' | 'readlink' | 'setQuota'
 type Asked<N extends Changing> = N extends MutationName ? MutationOf<N> : RequestOf<N>
 
 interface Named {
@@ -18,6 +18,9 @@ const nothing = (): Touched => []
 /** The access time of what is read. */
 const unlessQuiet = ({ ino, quiet }: { readonly ino: Ino; readonly quiet?: boolean }): Touched =>
   quiet === true ? [] : [ino]
+/** A directory is read when it is read from its start. */
+const fromStart = (request: RequestOf<'readdir'>): Touched =>
+  request.cookie === 0 ? unlessQuiet(request) : []
 const entry = ({ parent, name }: Named, ...others: LeaseKey[]): Touched => [
   parent,
   nameKey(parent, name),
@@ -26,8 +29,8 @@ const entry = ({ parent, name }: Named, ...others: LeaseKey[]): Touched => [
 
 const touchedBy: { readonly [N in Changing]: (request: Asked<N>) => Touched } = {
   accessed: ({ accesses }) => accesses.map(({ ino }) => ino),
-  // A directory is read when it is read from its start.
-  readdir: request => (request.cookie === 0 ? unlessQuiet(request) : []),
+  readdir: fromStart,
+  readdirplus: fromStart,
   readlink: unlessQuiet,
   setQuota: () => 'all',
   examine: () => 'all',

@@ -96,9 +96,18 @@ export interface Place {
   readonly name: Name
 }
 
-/** Pages go on behind the cookie of their last entry. */
-export interface DirectoryPage extends Omit<ReaddirReply, 'next' | 'entries'> {
+/** What comes next follows the cookie `next`. */
+export interface NamesPage extends ReaddirReply {
+  /** As network/wire/directory-records.ts has them. */
+  readonly records: Uint8Array
+}
+
+export interface DirectoryPage extends ReaddirReply {
   readonly entries: readonly DirectoryEntry[]
+}
+
+export interface ListOptions extends ReadOptions {
+  readonly limitBytes: number
 }
 
 /** A lock on bytes of a file, or what one process asks for: as `struct flock` of fcntl(2), or flock(2). */
@@ -247,15 +256,12 @@ export interface FileSystem {
   release(file: OpenFile): void
 
   /**
-   * Entries behind `cookie` (0: from the start), without `.` and `..`.
-   * @param plus fetch attributes too; null remains only for entries that vanished meanwhile.
+   * Names behind `cookie` (0: from the start), without `.` and `..`; none only at the end.
    * @returns also, from the start, the number that `..` has.
    */
-  readdir(
-    ino: Ino,
-    cookie: number,
-    options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
-  ): Promise<DirectoryPage>
+  readdir(ino: Ino, cookie: number, options: ListOptions): Promise<NamesPage>
+  /** As `readdir`, with attributes; null remains only for entries that vanished meanwhile. */
+  readdirplus(ino: Ino, cookie: number, options: ListOptions): Promise<DirectoryPage>
 
   getxattr(ino: Ino, name: Name): Promise<Uint8Array>
   setxattr(

@@ -1,7 +1,8 @@
-/** readdir(3), with attributes where they are wanted: those of subdirectories live elsewhere. */
+/** readdir(3): names alone, or with attributes, of which those of subdirectories live elsewhere. */
 import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
-import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import { recordsOf } from '../../network/wire/directory-records.ts'
+import { clusterRootIno, type Ino, type Partition } from '../../network/wire/ids.ts'
 import type {
   DirectoryEntry,
   ListedEntry,
@@ -12,42 +13,60 @@ import { inParallel } from '../cluster/parallel.ts'
 import type { Asked, ReadLeases } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
-import type { DirectoryPage, ReadOptions } from './contract.ts'
+import type { DirectoryPage, ListOptions, NamesPage } from './contract.ts'
 import { behindCookie } from './shards.ts'
 
 export async function readdir(
   context: Context,
   ino: Ino,
   cookie: number,
-  options: ReadOptions & { readonly plus: boolean; readonly limitBytes: number },
-): Promise<DirectoryPage> {
-  const { plus } = options
-  const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
-  const quiet = context.quiet || options.quiet === true
-  const request = { ino, cookie, limitBytes, plus, ...(quiet && { quiet }) }
-  let page = await readPage(context, request)
-  // A shard without further entries is not the end of its directory.
-  while (page.entries.length === 0 && !page.end) {
-    const { parent } = page
-    page = { ...(await readPage(context, { ...request, cookie: page.next })), parent }
-  }
-  // Volumes do not lie in one another: the top of one is its own `..`.
-  const parent = page.parent === clusterRootIno ? ino : page.parent
-  const entries = plus ? await withAttributes(context, page.entries) : page.entries
-  return { entries, end: page.end, parent }
+  options: ListOptions,
+): Promise<NamesPage> {
+  return await listed(context, ino, cookie, options, async (partition, request) => {
+    const { body, payload } = await context.cluster.query('readdir', partition, request)
+    const records = recordsOf(payload)
+    return { ...body, records, isEmpty: records.length === 0 }
+  })
 }
 
-async function readPage(context: Context, request: ReaddirRequest): Promise<ReaddirReply> {
-  const { ino, cookie } = request
+/** With attributes; null remains only for entries that vanished meanwhile. */
+export async function readdirplus(
+  context: Context,
+  ino: Ino,
+  cookie: number,
+  options: ListOptions,
+): Promise<DirectoryPage> {
   const { leases } = context.cluster
-  const page = await behindCookie(context, ino, cookie, async partition => {
+  const page = await listed(context, ino, cookie, options, async (partition, request) => {
     const asked = leases.asking(partition)
-    const { body } = await context.cluster.query('readdir', partition, request)
-    if (request.plus) keepListed(leases, ino, body.entries, asked)
-    return body
+    const { body } = await context.cluster.query('readdirplus', partition, request)
+    keepListed(leases, ino, body.entries, asked)
+    return { ...body, isEmpty: body.entries.length === 0 }
   })
-  if (page.end || page.next > cookie) return page
-  throw new PosixError('EIO', `directory ${ino} does not go on behind ${cookie}`)
+  return { ...page, entries: await withAttributes(context, page.entries) }
+}
+
+/** The next page that has entries: a shard without further ones is not the end of its directory. */
+async function listed<P extends ReaddirReply & { readonly isEmpty: boolean }>(
+  context: Context,
+  ino: Ino,
+  cookie: number,
+  options: ListOptions,
+  ask: (partition: Partition, request: ReaddirRequest) => Promise<P>,
+): Promise<P> {
+  const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
+  const quiet = context.quiet || options.quiet === true
+  let page: P | null = null
+  let parent = 0
+  for (let behind = cookie; page === null || (page.isEmpty && !page.end); behind = page.next) {
+    const request = { ino, cookie: behind, limitBytes, ...(quiet && { quiet }) }
+    page = await behindCookie(context, ino, behind, partition => ask(partition, request))
+    if (behind === cookie) parent = page.parent
+    if (page.end || page.next > behind) continue
+    throw new PosixError('EIO', `directory ${ino} does not go on behind ${behind}`)
+  }
+  // Volumes do not lie in one another: the top of one is its own `..`.
+  return { ...page, parent: parent === clusterRootIno ? ino : parent }
 }
 
 function keepListed(

@@ -335,7 +335,7 @@ test('directories, links and names behave', async t => {
   t.is((await fs.lookup(fs.root, name('d'))).ino, directory.ino)
   for (let index = 0; index < 5; index++)
     await fs.mkdir(directory.ino, name(`s${index}`), 0o700, caller)
-  const page = await fs.readdir(directory.ino, 0, { plus: true, limitBytes: 65_536 })
+  const page = await fs.readdirplus(directory.ino, 0, { limitBytes: 65_536 })
   t.is(page.entries.length, 5)
   t.true(page.entries.every(entry => entry.attributes?.uid === 7))
   const link = await fs.symlink(directory.ino, name('l'), name('target'), caller)

@@ -9,7 +9,7 @@ import { attributesIfThere, getattr, readlink, setattr } from './attributes.ts'
 import { type Context, contextOf } from './context.ts'
 import type { CacheAuthority, DirectoryPage, FileSystem, OpenFile } from './contract.ts'
 import { copyRange } from './copy-range.ts'
-import { readdir } from './directory.ts'
+import { readdir, readdirplus } from './directory.ts'
 import { KernelNames } from './kernel-names.ts'
 import { assured, locksOf } from './locks.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
@@ -116,11 +116,11 @@ async function lookedUp(
 
 async function listed(
   context: Context,
-  ...[ino, cookie, options]: Parameters<FileSystem['readdir']>
+  ...[ino, cookie, options]: Parameters<FileSystem['readdirplus']>
 ): Promise<DirectoryPage> {
   const left = context.behind.inos()
   await context.accesses.toldAll()
-  const page = await readdir(context, ino, cookie, options)
+  const page = await readdirplus(context, ino, cookie, options)
   if (left.size === 0) return page
   const told = page.entries.map(async entry => {
     const { attributes } = entry
@@ -214,7 +214,8 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
     open: (ino, options) => open(context, ino, options),
     locks: locksOf(context),
     ...fileOperationsOf(context),
-    readdir: (ino, cookie, options) => listed(context, ino, cookie, options),
+    readdir: (ino, cookie, options) => readdir(context, ino, cookie, options),
+    readdirplus: (ino, cookie, options) => listed(context, ino, cookie, options),
     getxattr: (ino, name) => settled(ino, () => getxattr(context, ino, name)),
     setxattr: (ino, name, value, flags, options) =>
       settled(ino, () => setxattr(context, ino, name, value, flags, options)),

@@ -12,7 +12,7 @@ import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
 import type { QuotaReply } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { contextOf } from './context.ts'
-import { readdir } from './directory.ts'
+import { readdirplus } from './directory.ts'
 import { checkName } from './name-rules.ts'
 import { lookup, markBoth, rmdir } from './names.ts'
 import { fsync } from './sync.ts'
@@ -72,14 +72,13 @@ export async function listVolumes(cluster: Cluster): Promise<readonly Volume[]> 
   const volumes: Volume[] = []
   let cookie = 0
   for (;;) {
-    const options = { plus: true, limitBytes: pageBytes }
-    const page = await readdir(context, clusterRootIno, cookie, options)
+    const options = { limitBytes: pageBytes }
+    const page = await readdirplus(context, clusterRootIno, cookie, options)
     for (const { name, attributes } of page.entries) {
       if (attributes !== null) volumes.push({ name: Buffer.from(name).toString(), attributes })
     }
-    const last = page.entries.at(-1)
-    if (page.end || last === undefined) return volumes
-    cookie = last.cookie
+    if (page.end) return volumes
+    cookie = page.next
   }
 }
 

@@ -7,12 +7,15 @@ import type { DirectoryEntry } from '../../network/wire/operations.ts'
 import type { OpenFile } from '../fs/contract.ts'
 import { DirectoryNodes } from './directory-nodes.ts'
 import { LastAttributes } from './last-attributes.ts'
+import type { Listing } from './listing.ts'
 import { ToldAttributes } from './told-attributes.ts'
 import { ToldDirectories } from './told-directories.ts'
 
-/** A directory being read: the last batch of entries that the file system gave, and where it stands. */
+/** A directory being read: the last batch of entries that came with attributes, and where it stands. */
 export interface OpenDirectory {
   readonly ino: Ino
+  /** Names without attributes. */
+  readonly listing: Listing
   /** Number of `..`, known when the first batch was fetched. */
   parent: Ino
   entries: readonly DirectoryEntry[]
@@ -67,10 +70,10 @@ export class Handles {
     return this.#last
   }
 
-  addDirectory(ino: Ino): number {
+  addDirectory(ino: Ino, listing: Listing): number {
     this.#last += 1
-    const directory = { ino, parent: 0, entries: [], start: -1, end: false, fresh: false, next: 0 }
-    this.#directories.set(this.#last, directory)
+    const batch = { parent: 0, entries: [], start: -1, end: false, fresh: false, next: 0 }
+    this.#directories.set(this.#last, { ino, listing, ...batch })
     return this.#last
   }
 
@@ -99,7 +102,7 @@ export class Handles {
   }
 
   dropDirectory(handle: number): void {
-    this.directory(handle)
+    this.directory(handle).listing.close()
     this.#directories.delete(handle)
   }
 

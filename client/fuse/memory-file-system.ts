@@ -7,6 +7,7 @@
  */
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { DirectoryRecords } from '../../network/wire/directory-records.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
 import type {
@@ -17,6 +18,8 @@ import type {
   CopyOptions,
   DirectoryPage,
   FileSystem,
+  ListOptions,
+  NamesPage,
   OpenFile,
   SetAttributes,
   SpaceReport,
@@ -267,28 +270,36 @@ export class MemoryFileSystem implements FileSystem {
     this.#forget(inode)
   }
 
-  async readdir(
-    ino: Ino,
-    cookie: number,
-    options: { readonly plus: boolean; readonly limitBytes: number },
-  ): Promise<DirectoryPage> {
+  async readdir(ino: Ino, cookie: number, { limitBytes }: ListOptions): Promise<NamesPage> {
+    const { entries, ...page } = this.#list(ino, cookie, limitBytes)
+    const records = new DirectoryRecords(limitBytes)
+    for (const entry of entries) records.add(entry)
+    return { records: records.bytes(), ...page }
+  }
+
+  async readdirplus(ino: Ino, cookie: number, { limitBytes }: ListOptions): Promise<DirectoryPage> {
+    return this.#list(ino, cookie, limitBytes / 4)
+  }
+
+  #list(ino: Ino, cookie: number, limitBytes: number): DirectoryPage {
     const entries: DirectoryEntry[] = []
-    let bytes = 0
+    let [bytes, next] = [0, cookie]
     const { entries: all, parent } = this.#directory(ino)
     for (const [name, entry] of all) {
       if (entry.cookie <= cookie) continue
-      if (bytes >= options.limitBytes) return { entries, end: false, parent }
+      if (bytes >= limitBytes) return { entries, end: false, parent, next }
       const inode = this.#inode(entry.ino)
-      bytes += name.length + 32 + (options.plus ? 128 : 0)
+      bytes += name.length + 32
+      next = entry.cookie
       entries.push({
         name: Buffer.from(name, 'latin1'),
         ino: entry.ino,
         type: inode.mode & fileType.mask,
         cookie: entry.cookie,
-        attributes: options.plus ? inode.attributes() : null,
+        attributes: inode.attributes(),
       })
     }
-    return { entries, end: true, parent }
+    return { entries, end: true, parent, next }
   }
 
   async getxattr(ino: Ino, name: Name): Promise<Uint8Array> {

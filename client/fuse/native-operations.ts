@@ -6,9 +6,11 @@
  * small). Programs get ENOSYS. Names that are not UTF-8 cannot be reached, and hard links show different
  * inode numbers, as libfuse numbers paths.
  */
+
 import { errnoByCode, posixCodeOf } from '../../network/errors.ts'
 import { maxNameBytes, readdirLimitBytes } from '../../network/limits.ts'
 import { type Attributes, fileType, statBlocksOf } from '../../network/wire/attributes.ts'
+import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { Caller, FileSystem, OpenFile } from '../fs/contract.ts'
 import { Handles } from './handles.ts'
@@ -186,10 +188,11 @@ export class NativeOperations {
   async #entries(ino: Ino): Promise<readonly string[]> {
     const names = ['.', '..']
     for (let cookie = 0, end = false; !end; ) {
-      const options = { plus: false, limitBytes: readdirLimitBytes }
+      const options = { limitBytes: readdirLimitBytes }
       const batch = await this.#fileSystem.readdir(ino, cookie, options)
-      for (const entry of batch.entries) names.push(Buffer.from(entry.name).toString())
-      cookie = batch.entries.at(-1)?.cookie ?? cookie
+      for (const { name } of entriesOfRecords(batch.records))
+        names.push(Buffer.from(name).toString())
+      cookie = batch.next
       end = batch.end
     }
     return names

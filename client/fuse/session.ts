@@ -165,6 +165,14 @@ export class Session {
     this.#write(request, length, null)
   }
 
+  /** Success with `length` bytes of reply that stand in the reply buffer, and what is sent from where it lies. */
+  sendWith(request: Request, length: number, pieces: readonly Uint8Array[]): void {
+    let bytes = length
+    for (const piece of pieces) bytes += piece.length
+    this.reply.header(request, bytes, 0)
+    this.#write(request, length, pieces)
+  }
+
   /** So many bytes of a file were written. */
   wrote(bytes: number): void {
     if (this.#tally !== null) this.#tally.writtenBytes += bytes

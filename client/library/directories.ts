@@ -2,8 +2,9 @@
 import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, Name } from '../../network/wire/operations.ts'
+import type { Name, NamedEntry } from '../../network/wire/operations.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { isGone } from '../fs/attributes.ts'
 import type { Caller, FileSystem } from '../fs/contract.ts'
@@ -15,14 +16,13 @@ import { Dirent } from './stats.ts'
 export async function* entriesOf(
   fileSystem: FileSystem,
   ino: Ino,
-): AsyncGenerator<readonly DirectoryEntry[]> {
+): AsyncGenerator<readonly NamedEntry[]> {
   for (let cookie = 0; ; ) {
-    const options = { plus: false, limitBytes: readdirLimitBytes }
-    const { entries, end } = await fileSystem.readdir(ino, cookie, options)
-    if (entries.length > 0) yield entries
-    const last = entries.at(-1)
-    if (end || last === undefined) return
-    cookie = last.cookie
+    const options = { limitBytes: readdirLimitBytes }
+    const { records, end, next } = await fileSystem.readdir(ino, cookie, options)
+    if (records.length > 0) yield entriesOfRecords(records)
+    if (end) return
+    cookie = next
   }
 }
 

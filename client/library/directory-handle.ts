@@ -1,7 +1,7 @@
 /** An open directory, shaped like Dir of node:fs. */
 import { PosixError } from '../../network/errors.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import type { DirectoryEntry } from '../../network/wire/operations.ts'
+import type { NamedEntry } from '../../network/wire/operations.ts'
 import type { FileSystem } from '../fs/contract.ts'
 import { type NameEncoding, nameIn } from './data.ts'
 import { entriesOf } from './directories.ts'
@@ -11,9 +11,9 @@ import { Dirent } from './stats.ts'
 /** Names are told in the encoding that it was opened with. */
 export class DirectoryHandle<N extends string | Buffer = string> {
   readonly path: string
-  readonly #pages: AsyncGenerator<readonly DirectoryEntry[]>
+  readonly #pages: AsyncGenerator<readonly NamedEntry[]>
   readonly #encoding: NameEncoding
-  #page: readonly DirectoryEntry[] = []
+  #page: readonly NamedEntry[] = []
   #next = 0
   #open = true
 

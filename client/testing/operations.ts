@@ -1,12 +1,19 @@
 /** What each operation does to the Store: the wire contract, said as shortly as it can be. */
+
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { chunkBytes } from '../../network/limits.ts'
 import { partitionOfBlock, partitionOfDirectory } from '../../network/placement/locate.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import { DirectoryRecords } from '../../network/wire/directory-records.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { Name, OperationName, RequestOf } from '../../network/wire/operations.ts'
+import type {
+  Name,
+  OperationName,
+  ReaddirplusReply,
+  RequestOf,
+} from '../../network/wire/operations.ts'
 import { checksumOf, keyOf, type Store, type StoredInode } from './store.ts'
 
 export interface Asking {
@@ -158,7 +165,7 @@ function unlinked(store: Store, ino: Ino): void {
 /** Nothing is ever split here. */
 const shards: Act<'shards'> = () => reply({ shards: new Uint8Array(0) })
 
-const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) => {
+function listed(store: Store, { ino, cookie, limitBytes }: RequestOf<'readdir'>): ReaddirplusReply {
   const names = [...store.directory(ino).entries].slice(cookie)
   const count = Math.max(1, Math.floor(limitBytes / 256))
   const entries = names.slice(0, count).map(([name, child], index) => {
@@ -169,13 +176,22 @@ const readdir: Act<'readdir'> = ({ store }, { ino, cookie, limitBytes, plus }) =
       ino: child,
       type: attributes.mode & fileType.mask,
       cookie: cookie + index + 1,
-      attributes: plus && near ? { ...attributes } : null,
+      attributes: near ? { ...attributes } : null,
       ...{ nameMs: 0, leaseMs: 0 },
     }
   })
   const next = entries.at(-1)?.cookie ?? cookie
-  return reply({ entries, end: names.length <= count, parent: 0, next })
+  return { entries, end: names.length <= count, parent: 0, next }
 }
+
+const readdir: Act<'readdir'> = ({ store }, request) => {
+  const { entries, ...page } = listed(store, request)
+  const records = new DirectoryRecords(request.limitBytes)
+  for (const entry of entries) records.add(entry)
+  return reply(page, records.bytes())
+}
+
+const readdirplus: Act<'readdirplus'> = ({ store }, request) => reply(listed(store, request))
 
 const writeInline: Act<'writeInline'> = ({ store }, request, data) => {
   const inode = store.get(request.ino)
@@ -354,6 +370,7 @@ export const acts: { readonly [N in OperationName]?: Act<N> } = {
   },
   readlink: ({ store }, { ino }) => reply({ target: store.get(ino).target }),
   readdir,
+  readdirplus,
   shards,
   open: ({ store }, { ino, truncate }) => {
     const inode = store.get(ino)

@@ -44,6 +44,7 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
   link: clients,
   readlink: readers,
   readdir: readers,
+  readdirplus: readers,
   shards: readers,
   shardTotals: servers,
   shardChanged: servers,

@@ -162,29 +162,33 @@ export interface ReaddirRequest {
   readonly cookie: number
   /** Rough bound on the reply: entries stop when their names and records pass it. */
   readonly limitBytes: number
-  /** With attributes, where the inode lives in this partition. */
-  readonly plus: boolean
   /** Leave the directory's access time alone (O_NOATIME). */
   readonly quiet?: boolean
 }
-export interface DirectoryEntry {
+/** The names go as payload: directory-records.ts. */
+export interface ReaddirReply {
+  readonly end: boolean
+  /** The directory that holds this one, for `..`: with the page from the start, else 0. */
+  readonly parent: Ino
+  /** Cookie to go on from: further entries of a split directory may be in another partition. */
+  readonly next: number
+}
+export interface NamedEntry {
   readonly name: Name
   readonly ino: Ino
   /** File type bits, as `fileType`. */
   readonly type: number
   /** 1 to 2^52: position after this entry, stable while it exists. */
   readonly cookie: number
+}
+export interface DirectoryEntry extends NamedEntry {
+  /** null where the inode lives in another partition. */
   readonly attributes: Attributes | null
 }
-/** Leased where attributes were asked for: what it leads to, and the attributes, if any. */
+/** Leased: what it leads to, and the attributes, if any. */
 export interface ListedEntry extends DirectoryEntry, LeasedEntry {}
-export interface ReaddirReply {
+export interface ReaddirplusReply extends ReaddirReply {
   readonly entries: readonly ListedEntry[]
-  readonly end: boolean
-  /** The directory that holds this one, for `..`: with the page from the start, else 0. */
-  readonly parent: Ino
-  /** Cookie to go on from: further entries of a split directory may be in another partition. */
-  readonly next: number
 }
 export interface OpenRequest extends Mutation {
   readonly ino: Ino

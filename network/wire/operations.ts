@@ -67,6 +67,7 @@ import type {
   ParentRequest,
   ParentShown,
   PunchInlineRequest,
+  ReaddirplusReply,
   ReaddirReply,
   ReaddirRequest,
   ReadInlineReply,
@@ -195,6 +196,7 @@ export interface Operations {
   link: { request: LinkRequest; reply: MadeReply }
   readlink: { request: ReadlinkRequest; reply: ReadlinkReply }
   readdir: { request: ReaddirRequest; reply: ReaddirReply }
+  readdirplus: { request: ReaddirRequest; reply: ReaddirplusReply }
   shards: { request: InoRequest; reply: ShardsReply }
   shardTotals: { request: InoRequest; reply: ShardTotalsReply }
   shardChanged: { request: ShardChangedRequest; reply: ParentShown }
@@ -295,6 +297,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   link: 24,
   readlink: 25,
   readdir: 26,
+  readdirplus: 42,
   open: 27,
   release: 28,
   readInline: 29,

@@ -51,7 +51,7 @@ export const structures: readonly (readonly string[])[] = [
   ['parent', 'name', 'known', 'slot', 'sequence'],
   ['parent', 'name', 'ino', 'slot', 'sequence'],
   ['parent', 'name', 'newParent', 'newName', 'flags', 'known', 'knownNew', 'slot', 'sequence'],
-  ['ino', 'cookie', 'limitBytes', 'plus'],
+  ['ino', 'cookie', 'limitBytes'],
   ['name', 'ino', 'type', 'cookie', 'attributes', 'nameMs', 'leaseMs'],
   ['entries', 'end', 'parent', 'next'],
   ['ino', 'truncate', 'wantData', 'slot', 'sequence'],

@@ -1,6 +1,6 @@
 /** What every key-value store must do: run against each implementation. */
 import type { ExecutionContext, TestFn } from 'ava'
-import type { Key, KeyReader, KeyValueStore } from './contract.ts'
+import type { Key, KeyReader, KeyValueStore, Pair } from './contract.ts'
 
 export function keyValueCompliance(
   test: TestFn,
@@ -58,6 +58,35 @@ export function keyValueCompliance(
     await t.notThrowsAsync(store.close())
   })
 
+  claim(
+    'steps are the range in parts of at most so many, as of the moment of the call',
+    async (t, store) => {
+      const before = Array.from({ length: 1_000 }, (_, index) => `k${1_000 + index}`)
+      await put(store, before)
+      for (const pairs of [1, 7, 1_000, 5_000]) {
+        const steps = await stepsIn(store.steps('k', 'l', pairs))
+        t.true(steps.every(keys => keys.length > 0 && keys.length <= pairs))
+        t.deepEqual(steps.flat(), before)
+      }
+      const steps = store.steps('k', 'l', 100)
+      await store.batch(
+        before.map(key => ({ key, value: null })),
+        noSync,
+      )
+      t.deepEqual((await stepsIn(steps)).flat(), before)
+      t.deepEqual(await stepsIn(store.steps('k', 'l', 100)), [])
+    },
+  )
+
+  claim('steps may be left early', async (t, store) => {
+    await put(store, ['a', 'b', 'c'])
+    for await (const [pair] of store.steps('a', 'z', 1)) {
+      t.is(pair?.[0], 'a')
+      break
+    }
+    await t.notThrowsAsync(store.close())
+  })
+
   claim('nobody sees half a batch', async (t, store) => {
     const keys = Array.from({ length: 2_000 }, (_, index) => `k${index}`)
     const written = put(store, keys)
@@ -93,6 +122,12 @@ export async function keysIn(
   const keys: Key[] = []
   for await (const [key] of range) keys.push(key)
   return keys
+}
+
+export async function stepsIn(steps: AsyncIterable<readonly Pair[]>): Promise<Key[][]> {
+  const found: Key[][] = []
+  for await (const step of steps) found.push(step.map(([key]) => key))
+  return found
 }
 
 function byBytes(a: Key, b: Key): number {

@@ -12,6 +12,8 @@ export interface KeyMutation {
   readonly value: Uint8Array | null
 }
 
+export type Pair = readonly [Key, Uint8Array]
+
 /** What an operation may see: one consistent state. */
 export interface KeyReader {
   /** @throws ClusterError DISK; CHECKSUM when the value is not what was written. */
@@ -27,7 +29,12 @@ export interface KeyValueStore extends KeyReader {
   /** All or nothing. With `sync`, on the disk when it resolves. @throws ClusterError DISK. */
   batch(mutations: readonly KeyMutation[], options: { readonly sync: boolean }): Promise<void>
   /** Pairs with `from <= key < to` in order, as they were when the call was made. */
-  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]>
+  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<Pair>
+  /**
+   * As `range`, in steps of at most so many: who wants many should not wait for each.
+   * @throws ClusterError CHECKSUM where a value is not what was written.
+   */
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]>
   /**
    * Merges what was deleted out of the store: the disk has its space again. Nothing happens where the store takes more
    * than this. @throws ClusterError DISK.

@@ -35,8 +35,11 @@ export function encodeEntries(entries: readonly Entry[]): Uint8Array {
   return bytes
 }
 
+/** Names are parts of `value`. @throws ClusterError MALFORMED */
 export function decodeEntries(value: Uint8Array | undefined): Entry[] {
   if (value === undefined) return []
+  // Nearly always; a listing has many.
+  if (value.length === entryHeadBytes + (value[1] ?? 0)) return [onlyEntry(value)]
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   const entries: Entry[] = []
   for (let at = 0; at < bytes.length; ) {
@@ -51,6 +54,25 @@ export function decodeEntries(value: Uint8Array | undefined): Entry[] {
     at = end
   }
   return entries
+}
+
+const word = new Uint8Array(8)
+const wordView = new DataView(word.buffer)
+
+function onlyEntry(value: Uint8Array): Entry {
+  for (let index = 0; index < 8; index++) word[index] = value[4 + index]!
+  return {
+    name: value.subarray(entryHeadBytes),
+    ino: wordView.getFloat64(0, true),
+    type: value[2]! + 256 * value[3]!,
+    place: value[0]!,
+  }
+}
+
+/** As `decodeEntries`, in the order of their places. */
+export function entriesInOrder(value: Uint8Array): Entry[] {
+  const entries = decodeEntries(value)
+  return entries.length < 2 ? entries : entries.sort((a, b) => a.place - b.place)
 }
 
 export function findEntry(entries: readonly Entry[], name: Uint8Array): Entry | undefined {

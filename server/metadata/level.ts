@@ -11,7 +11,7 @@ import {
   levelWriteBufferBytes,
   levelWriteBufferFraction,
 } from '../../network/limits.ts'
-import type { Key, KeyMutation, KeyValueStore, RangeOptions } from './contract.ts'
+import type { Key, KeyMutation, KeyValueStore, Pair, RangeOptions } from './contract.ts'
 import { type Mergeable, mergeLevel } from './merging.ts'
 import { syncOlderLogs } from './older-logs.ts'
 import { sealed, unsealed } from './sealed.ts'
@@ -111,17 +111,12 @@ class LevelStore implements KeyValueStore {
     }
   }
 
-  range(
-    from: Key,
-    to: Key,
-    { onDamaged }: RangeOptions = {},
-  ): AsyncIterable<readonly [Key, Uint8Array]> {
-    const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
-    return new Pairs(this.#level.iterator(range), {
-      end: range.lt,
-      onDamaged: onDamaged ?? failAt,
-      failed: cause => this.#failed('read', cause),
-    })
+  range(from: Key, to: Key, { onDamaged }: RangeOptions = {}): AsyncIterable<Pair> {
+    return new Pairs(this.#stepsIn(from, to), onDamaged ?? failAt)
+  }
+
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]> {
+    return intactSteps(this.#stepsIn(from, to, { highWaterMarkBytes: largeStepBytes }), pairs)
   }
 
   async compact(mostBytes: number): Promise<void> {
@@ -134,6 +129,12 @@ class LevelStore implements KeyValueStore {
 
   close(): Promise<void> {
     return this.#level.close()
+  }
+
+  #stepsIn(from: Key, to: Key, options: object = {}): Steps {
+    const range = { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(to, 'latin1') }
+    const iterator = this.#level.iterator({ ...range, ...options })
+    return new Steps(iterator, range.lt, cause => this.#failed('read', cause))
   }
 
   #failed(what: string, cause: unknown): ClusterError {
@@ -149,38 +150,95 @@ function failAt(key: Key): never {
 
 type ByteIterator = AbstractIterator<ByteLevel, Buffer, Uint8Array>
 
-interface PairsInit {
-  /** Behind all of the range. */
-  readonly end: Buffer
-  readonly onDamaged: (key: Key) => void
-  /** What those who ask for the pairs are told of an error of Level. */
-  readonly failed: (cause: unknown) => ClusterError
-}
-
 /**
- * The pairs of an iterator of Level, which shows the state in which it was made. By hand and not as a generator:
- * what is at hand is given without further promises, as a listing has many.
+ * What an iterator of Level gives, which shows the state in which it was made, step by step.
  *
  * 1. Level passes over what it cannot read, and says so at the end of a range only. So who leaves a range early goes to
  *    its end first, and is told as well: what was given may have gaps.
  */
-class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
+class Steps {
   readonly #iterator: ByteIterator
-  readonly #init: PairsInit
-  #step: [Buffer, Uint8Array][] = []
-  #next = 0
+  readonly #end: Buffer
+  readonly #failed: (cause: unknown) => ClusterError
   #ended = false
 
-  constructor(iterator: ByteIterator, init: PairsInit) {
+  /** @param end behind all of the range. */
+  constructor(iterator: ByteIterator, end: Buffer, failed: (cause: unknown) => ClusterError) {
     this.#iterator = iterator
-    this.#init = init
+    this.#end = end
+    this.#failed = failed
+  }
+
+  /** At most so many pairs; none at the end. @throws ClusterError DISK. */
+  next(pairs: number): Promise<[Buffer, Uint8Array][]> {
+    return this.#closingOnFailure(async () => {
+      const step = this.#ended ? [] : await this.#iterator.nextv(pairs)
+      if (step.length === 0) await this.close()
+      return step
+    })
+  }
+
+  /** @throws ClusterError DISK when something was passed over. */
+  leave(): Promise<void> {
+    return this.#closingOnFailure(async () => {
+      if (this.#ended) return
+      this.#iterator.seek(this.#end)
+      await this.#iterator.nextv(1)
+      await this.close()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#ended = true
+    await this.#iterator.close()
+  }
+
+  async #closingOnFailure<T>(step: () => Promise<T>): Promise<T> {
+    try {
+      return await step()
+    } catch (error) {
+      await this.close()
+      throw this.#failed(error)
+    }
+  }
+}
+
+/** @throws ClusterError CHECKSUM, DISK. */
+async function* intactSteps(steps: Steps, pairs: number): AsyncGenerator<readonly Pair[]> {
+  try {
+    for (let step = await steps.next(pairs); step.length > 0; step = await steps.next(pairs)) {
+      yield step.map(intact)
+    }
+  } finally {
+    await steps.leave()
+  }
+}
+
+function intact([bytes, record]: readonly [Buffer, Uint8Array]): Pair {
+  const key = bytes.toString('latin1')
+  return [key, unsealed(bytes, record) ?? failAt(key)]
+}
+
+/**
+ * Pair by pair. By hand and not as a generator: what is at hand is given without further promises, as a range may have
+ * many.
+ */
+class Pairs implements AsyncIterableIterator<Pair> {
+  readonly #steps: Steps
+  readonly #onDamaged: (key: Key) => void
+  #step: [Buffer, Uint8Array][] = []
+  #next = 0
+
+  constructor(steps: Steps, onDamaged: (key: Key) => void) {
+    this.#steps = steps
+    this.#onDamaged = onDamaged
   }
 
   [Symbol.asyncIterator](): this {
     return this
   }
 
-  next(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+  next(): Promise<IteratorResult<Pair>> {
     try {
       const value = this.#take()
       return value === null ? this.#fetch() : Promise.resolve({ done: false, value })
@@ -190,59 +248,46 @@ class Pairs implements AsyncIterableIterator<readonly [Key, Uint8Array]> {
   }
 
   /** @throws ClusterError DISK when something was passed over. */
-  async return(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
-    try {
-      if (!this.#ended) await this.#seekEnd()
-    } catch (error) {
-      return await this.#failed(error)
-    }
-    return await this.#close()
-  }
-
-  async #seekEnd(): Promise<void> {
-    this.#iterator.seek(this.#init.end)
-    await this.#iterator.nextv(1)
-  }
-
-  async #close(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+  async return(): Promise<IteratorResult<Pair>> {
     this.#step = []
-    this.#ended = true
-    await this.#iterator.close()
+    await this.#steps.leave()
     return { done: true, value: undefined }
   }
 
   /** null when there is none at hand. */
-  #take(): readonly [Key, Uint8Array] | null {
+  #take(): Pair | null {
     while (this.#next < this.#step.length) {
       const [bytes, record] = this.#step[this.#next++]!
       const key = bytes.toString('latin1')
       const value = unsealed(bytes, record)
       if (value !== null) return [key, value]
-      this.#init.onDamaged(key)
+      this.#onDamaged(key)
     }
     return null
   }
 
-  async #fetch(): Promise<IteratorResult<readonly [Key, Uint8Array]>> {
+  async #fetch(): Promise<IteratorResult<Pair>> {
     try {
-      while (!this.#ended) {
-        this.#step = await this.#iterator.nextv(rangeStep)
+      for (;;) {
+        this.#step = await this.#steps.next(rangeStep)
         this.#next = 0
-        if (this.#step.length === 0) break
+        if (this.#step.length === 0) return { done: true, value: undefined }
         const value = this.#take()
         if (value !== null) return { done: false, value }
       }
-      return await this.#close()
     } catch (error) {
       return await this.#failed(error)
     }
   }
 
   async #failed(error: unknown): Promise<never> {
-    await this.#close()
-    throw error instanceof ClusterError ? error : this.#init.failed(error)
+    this.#step = []
+    await this.#steps.close()
+    throw error
   }
 }
 
 /** Pairs fetched from Level at a time: one trip to its thread for so many. */
 const rangeStep = 256
+/** What Level may hand over at a time where more pairs are asked for: many times its own 16 KiB. */
+const largeStepBytes = 256 * 1024

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
 import { StoreDouble } from '../testing/store-double.ts'
-import { keysIn, plain } from './compliance.ts'
+import { keysIn, plain, stepsIn } from './compliance.ts'
 import type { KeyMutation } from './contract.ts'
 import { MetadataStore } from './metadata-store.ts'
 
@@ -141,6 +141,11 @@ test('a range merges what is staged into what is stored, deletions too', async t
     ['h', [1]],
     ['i', [3]],
   ])
+  for (const pairs of [1, 2, 9]) {
+    const steps = await stepsIn(store.steps('a', 'j', pairs))
+    t.deepEqual(steps.flat(), ['c', 'd', 'g', 'h', 'i'])
+    t.true(steps.every(keys => keys.length > 0 && keys.length <= pairs))
+  }
   double.release()
   t.deepEqual(await keysIn(store.range('a', 'j')), ['c', 'd', 'g', 'h', 'i'])
 })

@@ -8,7 +8,7 @@
  * 4. When a batch fails, the state in memory is ahead of the disk for ever: the store refuses everything
  *    from then on, and the server ends (`failed`).
  */
-import type { Key, KeyMutation, KeyReader, KeyValueStore, RangeOptions } from './contract.ts'
+import type { Key, KeyMutation, KeyReader, KeyValueStore, Pair, RangeOptions } from './contract.ts'
 
 interface Group {
   readonly mutations: Map<Key, Uint8Array | null>
@@ -78,10 +78,17 @@ export class MetadataStore implements KeyReader {
   }
 
   /** Stored and staged pairs with `from <= key < to` in order, as they were when the call was made. */
-  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]> {
+  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<Pair> {
     const staged = this.#stagedRange(from, to)
     const stored = this.#store.range(from, to, options)
     return staged.length === 0 ? stored : merged(staged, stored)
+  }
+
+  /** As `range`, in steps of at most so many. */
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]> {
+    const staged = this.#stagedRange(from, to)
+    const stored = this.#store.steps(from, to, pairs)
+    return staged.length === 0 ? stored : mergedSteps(staged, stored, pairs)
   }
 
   /** How many records were deleted so far. */
@@ -155,19 +162,64 @@ type StagedPair = readonly [Key, Uint8Array | null]
 
 async function* merged(
   staged: readonly StagedPair[],
-  stored: AsyncIterable<readonly [Key, Uint8Array]>,
-): AsyncGenerator<readonly [Key, Uint8Array]> {
-  let next = 0
-  for await (const pair of stored) {
-    for (; next < staged.length && staged[next]![0] < pair[0]; next++) yield* present(staged[next]!)
-    if (staged[next]?.[0] === pair[0]) yield* present(staged[next++]!)
-    else yield pair
-  }
-  for (; next < staged.length; next++) yield* present(staged[next]!)
+  stored: AsyncIterable<Pair>,
+): AsyncGenerator<Pair> {
+  const merge = new Merge(staged)
+  for await (const pair of stored) yield* merge.upTo(pair)
+  yield* merge.rest()
 }
 
-function present([key, value]: StagedPair): (readonly [Key, Uint8Array])[] {
-  return value === null ? [] : [[key, value]]
+async function* mergedSteps(
+  staged: readonly StagedPair[],
+  stored: AsyncIterable<readonly Pair[]>,
+  pairs: number,
+): AsyncGenerator<readonly Pair[]> {
+  const merge = new Merge(staged)
+  for await (const step of stored) {
+    const found = step.flatMap(pair => merge.upTo(pair))
+    yield* cut(found, pairs)
+  }
+  yield* cut(merge.rest(), pairs)
+}
+
+function* cut(found: readonly Pair[], pairs: number): Generator<readonly Pair[]> {
+  for (let at = 0; at < found.length; at += pairs) yield found.slice(at, at + pairs)
+}
+
+/** Pairs that are staged, in order, put where they belong among those that are stored. */
+class Merge {
+  readonly #staged: readonly StagedPair[]
+  #next = 0
+
+  constructor(staged: readonly StagedPair[]) {
+    this.#staged = staged
+  }
+
+  /** The next stored pair, or what is staged instead, and what is staged before it. */
+  upTo(pair: Pair): Pair[] {
+    const found = this.#before(pair[0])
+    if (this.#staged[this.#next]?.[0] !== pair[0]) found.push(pair)
+    else present(found, this.#staged[this.#next++]!)
+    return found
+  }
+
+  rest(): Pair[] {
+    return this.#before(null)
+  }
+
+  #before(end: Key | null): Pair[] {
+    const found: Pair[] = []
+    for (; this.#next < this.#staged.length; this.#next++) {
+      const staged = this.#staged[this.#next]!
+      if (end !== null && staged[0] >= end) break
+      present(found, staged)
+    }
+    return found
+  }
+}
+
+function present(pairs: Pair[], [key, value]: StagedPair): void {
+  if (value !== null) pairs.push([key, value])
 }
 
 /** Level syncs only a batch that holds something; this key sorts behind every partition. */

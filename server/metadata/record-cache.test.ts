@@ -1,7 +1,7 @@
 import test from 'ava'
 import { StoreDouble } from '../testing/store-double.ts'
 import { keyValueCompliance, plain } from './compliance.ts'
-import type { Key, KeyMutation, KeyValueStore } from './contract.ts'
+import type { Key, KeyMutation, KeyValueStore, Pair } from './contract.ts'
 import { RecordCache } from './record-cache.ts'
 
 /** A store that tells what was read of it, and fails when it is told to. */
@@ -20,8 +20,12 @@ class Watched implements KeyValueStore {
     await this.#store.batch(mutations, options)
   }
 
-  range(from: Key, to: Key): AsyncIterable<readonly [Key, Uint8Array]> {
+  range(from: Key, to: Key): AsyncIterable<Pair> {
     return this.#store.range(from, to)
+  }
+
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]> {
+    return this.#store.steps(from, to, pairs)
   }
 
   compact(): Promise<void> {

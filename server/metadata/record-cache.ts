@@ -8,7 +8,7 @@
  */
 import { maxCachedRecordBytes, maxCachedRecords } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
-import type { Key, KeyMutation, KeyValueStore, RangeOptions } from './contract.ts'
+import type { Key, KeyMutation, KeyValueStore, Pair, RangeOptions } from './contract.ts'
 
 /** null: there is no record. */
 type Kept = Uint8Array | null
@@ -43,8 +43,12 @@ export class RecordCache implements KeyValueStore {
     }
   }
 
-  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]> {
+  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<Pair> {
     return this.#store.range(from, to, options)
+  }
+
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]> {
+    return this.#store.steps(from, to, pairs)
   }
 
   compact(mostBytes: number): Promise<void> {

@@ -40,7 +40,7 @@ test('answers and refusals wait until what they rest on is committed', async t =
     request('lookup', { parent, name }),
     request('create', { ...createF, slot: 1 }),
     request('create', { ...createF, slot: 2, exclusive: false }),
-    request('readdir', { ino: parent, cookie: 0, limitBytes: 1000, plus: true }),
+    request('readdirplus', { ino: parent, cookie: 0, limitBytes: 1000 }),
     request('unlink', { parent, name, slot: 3, sequence: 1 }),
   ]
   await cluster.env.advance(100)
@@ -70,7 +70,7 @@ test('a directory that was read after a wait is told when what was seen is commi
   const { cluster, server, partition, request } = await makeWorld()
   const key = inodeKey(0, parent)
   partition.locks.acquire([key], 'transaction')
-  const { outcome } = request('readdir', { ino: parent, cookie: 0, limitBytes: 1000, plus: false })
+  const { outcome } = request('readdir', { ino: parent, cookie: 0, limitBytes: 1000 })
   await cluster.env.advance(10)
   server.store.hold()
   partition.locks.release([key], 'transaction')
@@ -86,7 +86,7 @@ test('a refusal to read a directory waits as well', async t => {
   const { cluster, server, request } = await makeWorld()
   server.store.hold()
   request('create', createF)
-  const { outcome } = request('readdir', { ino: 16, cookie: 0, limitBytes: 1000, plus: false })
+  const { outcome } = request('readdir', { ino: 16, cookie: 0, limitBytes: 1000 })
   await cluster.env.advance(10)
   t.is(outcome.state, 'waiting')
   server.store.release()
@@ -113,7 +113,7 @@ test('an operation does not wait for a locked key for ever', async t => {
   const { cluster, partition, request } = await makeWorld()
   partition.locks.acquire([inodeKey(0, parent)], 'one')
   const { outcome } = request('create', createF)
-  const listed = request('readdir', { ino: parent, cookie: 0, limitBytes: 1000, plus: false })
+  const listed = request('readdir', { ino: parent, cookie: 0, limitBytes: 1000 })
   await cluster.env.advance(operationDeadlineMs / 2 + 10)
   t.like(outcome, { state: 'refused', value: { code: 'CONFLICT' } })
   t.like(listed.outcome, { state: 'refused', value: { code: 'CONFLICT' } })
@@ -184,8 +184,9 @@ test('what lies in another partition is refused, whatever is asked of it', async
     const body = { ...rest, parent: directory, ino: parent, flags: 0 }
     await t.throwsAsync(ask(name, body), { code: 'MISPLACED' }, name)
   }
-  const listing = { ino: directory, cookie: 0, limitBytes: 100, plus: false }
+  const listing = { ino: directory, cookie: 0, limitBytes: 100 }
   await t.throwsAsync(ask('readdir', listing), { code: 'MISPLACED' })
+  await t.throwsAsync(ask('readdirplus', listing), { code: 'MISPLACED' })
   // A link and a rename may name other partitions beside their own, but none that does not exist.
   const link = { ...rest, parent, ino: 2 ** 50 }
   await t.throwsAsync(ask('link', link), { code: 'MALFORMED' })

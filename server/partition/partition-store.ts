@@ -8,7 +8,7 @@
  */
 import { ClusterError } from '../../network/errors.ts'
 import type { BlockChange } from '../../network/wire/replica-messages.ts'
-import type { Key, KeyMutation, KeyReader, RangeOptions } from '../metadata/contract.ts'
+import type { Key, KeyMutation, KeyReader, Pair, RangeOptions } from '../metadata/contract.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 
 /** A change of a block as the other copies are to make it too. */
@@ -96,8 +96,13 @@ export class PartitionStore implements KeyReader {
     await Promise.all([synced, shipping.sync()])
   }
 
-  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<readonly [Key, Uint8Array]> {
+  range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<Pair> {
     this.assertOpen()
     return this.#store.range(from, to, options)
+  }
+
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]> {
+    this.assertOpen()
+    return this.#store.steps(from, to, pairs)
   }
 }

@@ -78,7 +78,17 @@ test('create and mkdir refuse what an inode cannot hold, and names that are no b
 })
 
 const operations = [
-  ...(['lookup', 'getattr', 'setattr', 'create', 'link', 'unlink', 'readdir', 'rename'] as const),
+  ...([
+    'lookup',
+    'getattr',
+    'setattr',
+    'create',
+    'link',
+    'unlink',
+    'readdir',
+    'readdirplus',
+    'rename',
+  ] as const),
   ...(['getxattr', 'setxattr', 'listxattr', 'removexattr'] as const),
   ...(['open', 'reserve', 'commitWrite', 'writeInline', 'punchInline', 'readInline'] as const),
   ...(['createTemporary', 'accessed', 'punchBlocks', 'seekBlocks', 'release'] as const),
@@ -87,7 +97,7 @@ const operations = [
 ]
 const fields = [
   ...['ino', 'parent', 'name', 'newParent', 'newName', 'mode', 'uid', 'gid', 'rdev', 'size'],
-  ...['target', 'atimeNs', 'mtimeNs', 'ctimeNs', 'flags', 'value', 'cookie', 'limitBytes', 'plus'],
+  ...['target', 'atimeNs', 'mtimeNs', 'ctimeNs', 'flags', 'value', 'cookie', 'limitBytes', 'quiet'],
   ...['exclusive', 'open', 'killPrivileges', 'offset', 'length', 'reach', 'end', 'generation'],
   ...['cuts', 'spilled', 'expectedSize', 'allocated', 'append', 'checksum', 'linkable', 'umask'],
   ...['block', 'endBlock', 'endOffset', 'hole', 'truncate', 'wantData', 'inos', 'opens'],
@@ -163,7 +173,7 @@ test('fields of any kind leave the server up and its records readable', async t 
   // What was still open under no name goes now, and its blocks a little later.
   server.sessions.renew(client, [])
   await cluster.env.advance(5_000)
-  const reply = await call('readdir', { ino: parent, cookie: 0, limitBytes: 1_000_000, plus: true })
+  const reply = await call('readdirplus', { ino: parent, cookie: 0, limitBytes: 1_000_000 })
   const { entries } = (reply as { body: { entries: readonly { ino: number }[] } }).body
   for (const { ino } of entries) {
     await call('getattr', { ino })

@@ -1,4 +1,5 @@
 /** How a client of a test's cluster finds the partition of a name: by a map that may be old, corrected when it is. */
+
 import { ClusterError } from '../../network/errors.ts'
 import { shardSlots } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
@@ -10,8 +11,9 @@ import {
   slotOf,
 } from '../../network/placement/shards.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
+import { entriesOfRecords, recordsOf } from '../../network/wire/directory-records.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { DirectoryEntry, Mutation, Name, RequestOf } from '../../network/wire/operations.ts'
+import type { Mutation, Name, NamedEntry, RequestOf } from '../../network/wire/operations.ts'
 import type { TestCluster } from './cluster.ts'
 
 type NameMutation = 'create' | 'link' | 'mkdir' | 'rename' | 'rmdir' | 'unlink'
@@ -47,14 +49,14 @@ export class NameRoutes {
     ino: Ino,
     limitBytes: number,
     between: () => unknown = () => undefined,
-  ): Promise<DirectoryEntry[]> {
-    const seen: DirectoryEntry[] = []
+  ): Promise<NamedEntry[]> {
+    const seen: NamedEntry[] = []
     for (let cookie = 0; ; ) {
-      const request = { ino, cookie, limitBytes, plus: false }
-      const { body } = await this.#at(ino, slotOf(hashBehindCookie(cookie)), partition =>
+      const request = { ino, cookie, limitBytes }
+      const { body, payload } = await this.#at(ino, slotOf(hashBehindCookie(cookie)), partition =>
         this.#cluster.ask('readdir', partition, request),
       )
-      seen.push(...body.entries)
+      seen.push(...entriesOfRecords(recordsOf(payload)))
       if (body.end) return seen
       cookie = body.next
       await between()

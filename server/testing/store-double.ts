@@ -1,6 +1,6 @@
 /** A key-value store in memory whose batches a test can hold, fail, or lose with the machine. */
 import { ClusterError } from '../../network/errors.ts'
-import type { Key, KeyMutation, KeyValueStore, RangeOptions } from '../metadata/contract.ts'
+import type { Key, KeyMutation, KeyValueStore, Pair, RangeOptions } from '../metadata/contract.ts'
 
 export interface WrittenBatch {
   readonly mutations: readonly KeyMutation[]
@@ -100,6 +100,10 @@ export class StoreDouble implements KeyValueStore {
     return this.#sound(pairs, onDamaged)
   }
 
+  steps(from: Key, to: Key, pairs: number): AsyncIterable<readonly Pair[]> {
+    return inSteps(this.range(from, to), pairs)
+  }
+
   async close(): Promise<void> {}
 
   async *#sound(
@@ -124,6 +128,19 @@ export class StoreDouble implements KeyValueStore {
     this.#held.push(turn)
     await turn.promise
   }
+}
+
+async function* inSteps(
+  range: AsyncIterable<Pair>,
+  pairs: number,
+): AsyncGenerator<readonly Pair[]> {
+  let step: Pair[] = []
+  for await (const pair of range) {
+    if (step.push(pair) < pairs) continue
+    yield step
+    step = []
+  }
+  if (step.length > 0) yield step
 }
 
 function failAt(key: Key): never {

@@ -70,7 +70,7 @@ const looks: { readonly [title: string]: (fs: FileSystem, at: Written) => Promis
   getattr: async (fs, { file }) => (await fs.getattr(file.ino)).size,
   lookup: async (fs, { directory }) => (await fs.lookup(directory, name)).size,
   'a listing with attributes': async (fs, { directory }) => {
-    const page = await fs.readdir(directory, 0, { plus: true, limitBytes: 1000 })
+    const page = await fs.readdirplus(directory, 0, { limitBytes: 1000 })
     return (page.entries[0]!.attributes as Attributes).size
   },
   open: async (fs, { file }) => {
@@ -252,7 +252,7 @@ test('a listing shows what was written before it, though the file is sent and cl
   const at = await writeBehind(one)
   await one.fs.write(at.file, at.size, piece, {})
   t.true(one.hasLeft())
-  afterAnswer(one.cluster, 'query', 'readdir', async () => {
+  afterAnswer(one.cluster, 'query', 'readdirplus', async () => {
     await one.fs.settle?.(at.file)
     one.fs.release(at.file)
   })

@@ -1,7 +1,9 @@
 /** Space and holes on a cluster in this process: random changes of a file by two clients, against a model. */
+
 import test, { type ExecutionContext } from 'ava'
 import type { AllocateMode, FileSystem, OpenFile } from '../../client/fs/contract.ts'
 import { chunkBytes } from '../../network/limits.ts'
+import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import { bytesOf, chance } from '../posix/bytes.ts'
 import { eventually } from './eventually.ts'
 import { InProcessCluster } from './in-process.ts'
@@ -182,9 +184,8 @@ class Run {
   async end(): Promise<void> {
     for (const { fs, file } of this.#openings) fs.release(file)
     const { fs, file } = this.#openings[0]!
-    const name = (await fs.readdir(fs.root, 0, { plus: false, limitBytes: 1e6 })).entries.find(
-      entry => entry.ino === file.ino,
-    )
+    const { records } = await fs.readdir(fs.root, 0, { limitBytes: 1e6 })
+    const name = entriesOfRecords(records).find(entry => entry.ino === file.ino)
     await fs.unlink(fs.root, name!.name)
   }
 }

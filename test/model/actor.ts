@@ -1,7 +1,9 @@
 /** Makes calls on a client's file system, and turns what comes of them into answers. */
+
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
 import { PosixError } from '../../network/errors.ts'
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import type { Answer, Call, ModelIno, SeenAttributes } from './calls.ts'
 
 const caller = { uid: 0, gid: 0 }
@@ -116,8 +118,8 @@ export class Actor {
   }
 
   async #readdir(ino: ModelIno): Promise<Answer> {
-    const options = { plus: false, limitBytes: enough }
-    const { entries } = await this.#fileSystem.readdir(ino, 0, options)
+    const { records } = await this.#fileSystem.readdir(ino, 0, { limitBytes: enough })
+    const entries = entriesOfRecords(records)
     for (const entry of entries) this.#saw(entry.ino, entry.type)
     return { entries: entries.map(entry => `${text([entry.name])}:${entry.ino}`).sort() }
   }

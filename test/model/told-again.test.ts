@@ -173,10 +173,10 @@ test('that an inode has no extended attributes is said without asking, until ano
 test('a listing with attributes, and names that are not there, are said again without asking', async t => {
   const { cluster, here, there, ino, wait, make, has } = await setUp(3)
   const other = (await cluster.connect()).fileSystem
-  const options = { plus: true, limitBytes: 65_536 }
+  const options = { limitBytes: 65_536 }
   await wait(other.getattr(ino))
   await cluster.env.advance(100)
-  const { entries } = await wait(other.readdir(ino, 0, options))
+  const { entries } = await wait(other.readdirplus(ino, 0, options))
   t.is(entries.length, 3)
   t.false(await has(other, 'g'))
   const asked = listen(cluster)

@@ -2,13 +2,17 @@
  * Requests about an open directory: OPENDIR, READDIR, READDIRPLUS, RELEASEDIR, FSYNCDIR.
  *
  * 1. Offset 0 is `.`, 1 is `..`; behind offset 2 and on, offsets are the file system's cookies (16 and up).
- * 2. A handle keeps one batch of entries at most, so memory is bounded however large the directory is.
+ * 2. A handle keeps one batch of entries with attributes at most, and of names what Listing does: memory is bounded however
+ *    large the directory is.
  */
 
 import { readdirLimitBytes } from '../../../network/limits.ts'
 import { fileType } from '../../../network/wire/attributes.ts'
-import type { DirectoryEntry } from '../../../network/wire/operations.ts'
+import { directoryRecordBytes, entriesOfRecords } from '../../../network/wire/directory-records.ts'
+import type { DirectoryEntry, NamedEntry } from '../../../network/wire/operations.ts'
+import type { DirectoryPage } from '../../fs/contract.ts'
 import type { OpenDirectory } from '../handles.ts'
+import { Listing } from '../listing.ts'
 import { entryBytes, openFlag, openReplyBytes, outHeaderBytes } from '../protocol/numbers.ts'
 import type { Request } from '../protocol/request.ts'
 import type { Session } from '../session.ts'
@@ -16,39 +20,86 @@ import type { Session } from '../session.ts'
 const dot = Buffer.from('.')
 const dotDot = Buffer.from('..')
 const never = { entryMs: 0, attributesMs: 0 }
-/** Fixed part of a fuse_dirent. */
-const recordBytes = 24
 
 export function opendir(session: Session, request: Request): undefined {
   session.handles.reserve()
-  const handle = session.handles.addDirectory(session.inoOf(request.node))
+  const ino = session.inoOf(request.node)
+  const handle = session.handles.addDirectory(ino, new Listing(session.fileSystem, ino))
   session.reply.opened(outHeaderBytes, handle, 0)
   session.send(request, outHeaderBytes + openReplyBytes)
 }
 
-export function readdir(session: Session, request: Request): Promise<void> {
-  return readEntries(session, request, false)
-}
-
-export function readdirplus(session: Session, request: Request): Promise<void> {
-  return readEntries(session, request, true)
-}
-
-async function readEntries(session: Session, request: Request, plus: boolean): Promise<void> {
-  const directory = session.handles.directory(request.u64(0))
-  const offset = request.u64(8)
-  const limit = outHeaderBytes + Math.min(request.u32(16), readdirLimitBytes)
-  const cookie = offset <= 2 ? 0 : offset
-  const wanted = plus && session.fileSystem.cache.keepsListed
-  if (offset === 0 || !seek(directory, cookie)) {
-    const quiet = (request.u32(32) & openFlag.quiet) !== 0
-    const options = { plus: wanted, limitBytes: readdirLimitBytes, quiet }
-    const batch = await session.fileSystem.readdir(directory.ino, cookie, options)
-    const { entries, end } = batch
-    Object.assign(directory, { entries, end, start: cookie, next: 0, fresh: true })
-    if (cookie === 0) directory.parent = batch.parent
+/** As the names came from the server; or what is left of those that came with attributes. */
+export async function readdir(session: Session, request: Request): Promise<void> {
+  const asked = askedFor(session, request, false)
+  const { directory, offset, cookie, limit } = asked
+  if (offset > 2 && seek(directory, cookie)) {
+    sendBatch(session, request, asked)
+    return
   }
-  let at = writeDots(session, directory, { offset, limit, plus })
+  const { listing } = directory
+  if (offset === 0) {
+    forgetBatch(directory)
+    await listing.rewind(asked.quiet)
+  }
+  const dotsBytes = Math.max(0, 2 - offset) * directoryRecordBytes(dotDot.length)
+  const pieces = await listing.read(cookie, limit - outHeaderBytes - dotsBytes)
+  const at = writeDots(session, asked, listing.parent)
+  session.sendWith(request, at, pieces)
+}
+
+/** With attributes that are leased: without, they are not worth fetching. */
+export async function readdirplus(session: Session, request: Request): Promise<void> {
+  const asked = askedFor(session, request, true)
+  const { directory, offset, cookie, quiet } = asked
+  if (offset === 0) directory.listing.forget()
+  if (offset === 0 || !seek(directory, cookie)) {
+    const page = await fetchBatch(session, directory, cookie, quiet)
+    const { entries, end, parent } = page
+    Object.assign(directory, { entries, end, start: cookie, next: 0, fresh: true })
+    if (cookie === 0) directory.parent = parent
+  }
+  sendBatch(session, request, asked)
+}
+
+async function fetchBatch(
+  { fileSystem }: Session,
+  { ino }: OpenDirectory,
+  cookie: number,
+  quiet: boolean,
+): Promise<DirectoryPage> {
+  const options = { limitBytes: readdirLimitBytes, quiet }
+  if (fileSystem.cache.keepsListed) return await fileSystem.readdirplus(ino, cookie, options)
+  const page = await fileSystem.readdir(ino, cookie, options)
+  const entries = entriesOfRecords(page.records).map(entry => ({ ...entry, attributes: null }))
+  return { ...page, entries }
+}
+
+interface Asked {
+  readonly directory: OpenDirectory
+  readonly offset: number
+  readonly cookie: number
+  /** Of the reply, with its header. */
+  readonly limit: number
+  readonly plus: boolean
+  readonly quiet: boolean
+}
+
+function askedFor({ handles }: Session, request: Request, plus: boolean): Asked {
+  const offset = request.u64(8)
+  return {
+    directory: handles.directory(request.u64(0)),
+    offset,
+    cookie: offset <= 2 ? 0 : offset,
+    limit: outHeaderBytes + Math.min(request.u32(16), readdirLimitBytes),
+    plus,
+    quiet: (request.u32(32) & openFlag.quiet) !== 0,
+  }
+}
+
+function sendBatch(session: Session, request: Request, asked: Asked): void {
+  const { directory, limit, plus } = asked
+  let at = writeDots(session, asked, directory.parent)
   while (directory.next < directory.entries.length) {
     const entry = directory.entries[directory.next]!
     const place = { thread: request.thread, entry, directory, limit, plus }
@@ -59,6 +110,10 @@ async function readEntries(session: Session, request: Request, plus: boolean): P
   }
   directory.fresh = false
   session.send(request, at)
+}
+
+function forgetBatch(directory: OpenDirectory): void {
+  Object.assign(directory, { entries: [], end: false, start: -1, next: 0 })
 }
 
 /** Finds `cookie` in the batch at hand; false when the batch is another one or used up. */
@@ -75,21 +130,19 @@ function seek(directory: OpenDirectory, cookie: number): boolean {
   return true
 }
 
-interface Room {
-  readonly offset: number
-  readonly limit: number
-  readonly plus: boolean
-}
-
-function writeDots(session: Session, { ino, parent }: OpenDirectory, room: Room): number {
+function writeDots(
+  session: Session,
+  { directory, offset, limit, plus }: Asked,
+  parent: number,
+): number {
   let at = outHeaderBytes
   const type = fileType.directory
-  if (room.offset === 0) {
-    const entry = { name: dot, ino, type, cookie: 1 }
-    at = writeRecord(session, at, entry, room.plus)
+  if (offset === 0) {
+    at = writeRecord(session, at, { name: dot, ino: directory.ino, type, cookie: 1 }, plus)
   }
-  if (room.offset <= 1 && at + entryBytes + recordBytes + 8 <= room.limit) {
-    at = writeRecord(session, at, { name: dotDot, ino: parent, type, cookie: 2 }, room.plus)
+  const size = directoryRecordBytes(dotDot.length) + (plus ? entryBytes : 0)
+  if (offset <= 1 && at + size <= limit) {
+    at = writeRecord(session, at, { name: dotDot, ino: parent, type, cookie: 2 }, plus)
   }
   return at
 }
@@ -105,7 +158,7 @@ interface Place {
 /** @returns the position behind the entry; `at` when there is no room left for it. */
 function writeEntry(session: Session, at: number, place: Place): number {
   const { entry, directory, plus } = place
-  const size = ((recordBytes + entry.name.length + 7) & ~7) + (plus ? entryBytes : 0)
+  const size = directoryRecordBytes(entry.name.length) + (plus ? entryBytes : 0)
   if (at + size > place.limit) return at
   const { attributes } = entry
   if (!plus || attributes === null) return writeRecord(session, at, entry, plus)
@@ -118,12 +171,7 @@ function writeEntry(session: Session, at: number, place: Place): number {
 }
 
 /** An entry without attributes; node 0 tells READDIRPLUS that there are none. */
-function writeRecord(
-  session: Session,
-  at: number,
-  entry: Omit<DirectoryEntry, 'attributes'>,
-  plus: boolean,
-): number {
+function writeRecord(session: Session, at: number, entry: NamedEntry, plus: boolean): number {
   if (!plus) return session.reply.directoryEntry(at, entry)
   session.reply.entry(at, 0, null, never)
   return session.reply.directoryEntry(at + entryBytes, entry)

@@ -5,7 +5,8 @@
 
 import { maxNameBytes } from '../../../network/limits.ts'
 import { type Attributes, statBlocksOf } from '../../../network/wire/attributes.ts'
-import type { Ino } from '../../../network/wire/ids.ts'
+import { writeDirectoryRecord } from '../../../network/wire/directory-records.ts'
+import type { NamedEntry } from '../../../network/wire/operations.ts'
 import type { SpaceReport } from '../../fs/contract.ts'
 import { inoHighLimit } from './numbers.ts'
 
@@ -120,25 +121,8 @@ export class Reply {
   }
 
   /** fuse_dirent; the name is padded to 8 bytes. @returns the position behind it. */
-  directoryEntry(
-    at: number,
-    entry: {
-      readonly ino: Ino
-      readonly cookie: number
-      readonly type: number
-      readonly name: Uint8Array
-    },
-  ): number {
-    const { name } = entry
-    this.u64(at, entry.ino)
-    this.u64(at + 8, entry.cookie)
-    this.u32(at + 16, name.length)
-    this.u32(at + 20, entry.type >> 12)
-    this.buffer.set(name, at + 24)
-    const end = at + 24 + name.length
-    const next = (end + 7) & ~7
-    this.buffer.fill(0, end, next)
-    return next
+  directoryEntry(at: number, entry: NamedEntry): number {
+    return writeDirectoryRecord(this.buffer, this.#view, at, entry)
   }
 
   /** Times of one inode are often the same: a division of bigints costs more than the rest together. */

@@ -8,89 +8,91 @@ import {
   hashOfCookie,
   slotOf,
 } from '../../../network/placement/shards.ts'
-import { type Attributes, fileType } from '../../../network/wire/attributes.ts'
+import type { Reply } from '../../../network/rpc/contract.ts'
+import { fileType } from '../../../network/wire/attributes.ts'
+import { DirectoryRecords } from '../../../network/wire/directory-records.ts'
 import { type Ino, partitionOfIno } from '../../../network/wire/ids.ts'
-import type { ListedEntry, ReaddirReply, ReaddirRequest } from '../../../network/wire/operations.ts'
+import type { ReaddirRequest } from '../../../network/wire/operations.ts'
 import type { Key } from '../../metadata/contract.ts'
-import { cookieOf, decodeEntries, type Entry } from '../../metadata/entries.ts'
-import { decodeInode } from '../../metadata/inode.ts'
-import {
-  endOf,
-  entriesKey,
-  hashOfEntriesKey,
-  inodeKey,
-  inoPrefix,
-  keyKind,
-} from '../../metadata/keys.ts'
-import type { Batch } from '../batch.ts'
+import { cookieOf, entriesInOrder } from '../../metadata/entries.ts'
+import { endOf, entriesKey, hashOfEntriesKey, inoPrefix, keyKind } from '../../metadata/keys.ts'
 import { readDirectory } from '../directories.ts'
-import { leaseInode, readInode, toldAttributes } from '../inodes.ts'
+import { readInode } from '../inodes.ts'
 import { noPayload, type Operation } from '../operation.ts'
 import type { Partition } from '../partition.ts'
 import { heldShard } from '../shards.ts'
 import { noteAccess } from './access.ts'
 
-/** Rough size of an entry in the reply beside its name: without and with attributes. */
-const entryBytes = 24
-const attributesBytes = 120
+/** A reply ends with a step of the store, which for each so many bytes that are asked for is one name. */
+const limitBytesPerPair = 256
+/** What a small directory needs. */
+const recordRoomBytes = 2048
 
 /**
- * One step, within one shard; the next begins at `next`, in another partition when this one has no more.
+ * One step, within one shard; the next begins at `next`, in another partition when this one has no more. The names are the
+ * payload (network/wire/directory-records.ts).
  * @throws LockedKey when the directory may have been changed by a transaction decided elsewhere; ClusterError
  * MISPLACED when another partition has what follows the cookie.
  */
-export async function readdir(
+export function readdir(
   partition: Partition,
   request: ReaddirRequest,
   client: string,
-): Promise<ReaddirReply> {
+): Promise<Reply<'readdir'>> {
+  return listing(partition, request, client, span => names(partition, request, span))
+}
+
+/** Lists what may follow the cookie, and notes that the directory was read. */
+export async function listing<T>(
+  partition: Partition,
+  request: ReaddirRequest,
+  client: string,
+  list: (span: Span) => Promise<T>,
+): Promise<T> {
   const span = spanBehind(partition, request)
   const notes = request.cookie === 0 && request.quiet !== true
   const noting = notes ? noteAccess(partition, request.ino, client) : null
   // What it fails with is told at the end.
   noting?.catch(() => undefined)
   try {
-    return await list(partition, request, span, client)
+    partition.locks.checkPrefix(inoPrefix(partition.id, keyKind.entries, request.ino))
+    return await list(span)
   } finally {
     await noting
   }
 }
 
-async function list(
+async function names(
   partition: Partition,
-  request: ReaddirRequest,
+  { cookie, limitBytes }: ReaddirRequest,
   { from, to, next, parent }: Span,
-  client: string,
-): Promise<ReaddirReply> {
-  partition.locks.checkPrefix(inoPrefix(partition.id, keyKind.entries, request.ino))
-  const limit = Math.min(request.limitBytes, readdirLimitBytes)
-  const { batch } = partition.contextFor(client, null, 'look')
-  const entries: ListedEntry[] = []
-  let bytes = 0
-  for await (const [key, value] of partition.store.range(from, to)) {
-    const hash = hashOfEntriesKey(key)
-    // What is listed may have been changed since, and then is not what would be leased.
-    const now = request.plus ? partition.store.get(key) : undefined
-    const isNow = now !== undefined && Buffer.compare(now, value) === 0
-    const nameMs = isNow ? batch.lease(key) : 0
-    for (const entry of decodeEntries(value).sort((a, b) => a.place - b.place)) {
-      const cookie = cookieOf(hash, entry.place)
-      if (cookie <= request.cookie) continue
-      const last = entries.at(-1)
-      if (last !== undefined && !(bytes < limit)) {
-        return { entries, end: false, parent, next: last.cookie }
-      }
-      const attributes = request.plus ? attributesAtHand(partition, batch, entry) : null
-      const leaseMs = attributes === null ? 0 : leaseInode(batch, entry.ino)
-      const { name, ino, type } = entry
-      entries.push({ name, ino, type, cookie, attributes, nameMs, leaseMs })
-      bytes += entry.name.length + entryBytes + (request.plus ? attributesBytes : 0)
+): Promise<Reply<'readdir'>> {
+  const limit = Math.min(limitBytes, readdirLimitBytes)
+  const pairs = Math.max(1, Math.trunc(limit / limitBytesPerPair) || 1)
+  const records = new DirectoryRecords(recordRoomBytes)
+  for await (const step of partition.store.steps(from, to, pairs)) {
+    for (const [key, value] of step) addNames(records, hashOfEntriesKey(key), value, cookie)
+    if (records.length > 0 && !(records.length < limit)) {
+      const body = { end: false, parent, next: records.lastCookie }
+      return { body, payload: [records.bytes()] }
     }
   }
-  return { entries, end: next === 0, parent, next }
+  return { body: { end: next === 0, parent, next }, payload: [records.bytes()] }
 }
 
-interface Span {
+function addNames(
+  records: DirectoryRecords,
+  hash: number,
+  value: Uint8Array,
+  behindCookie: number,
+): void {
+  for (const { name, ino, type, place } of entriesInOrder(value)) {
+    const cookie = cookieOf(hash, place)
+    if (cookie > behindCookie) records.add({ name, ino, type, cookie })
+  }
+}
+
+export interface Span {
   readonly from: Key
   readonly to: Key
   /** Cookie behind all of it; 0 when that is the end of the directory. */
@@ -112,16 +114,6 @@ function spanBehind(partition: Partition, { ino, cookie }: ReaddirRequest): Span
   if (end === shardSlots) return whole
   const hash = firstHashOf(end)
   return { from, to: entriesKey(partition.id, ino, hash), next: cookieBefore(hash), parent }
-}
-
-/** null for other partitions' inodes, for promised ones, and for those that others write behind: they are asked for one by one. */
-function attributesAtHand(partition: Partition, batch: Batch, { ino }: Entry): Attributes | null {
-  if (partitionOfIno(ino) !== partition.id) return null
-  const key = inodeKey(partition.id, ino)
-  const isAway = partition.locks.isPromised(key) || batch.isWrittenBehind(key)
-  const record = isAway ? undefined : partition.store.get(key)
-  const inode = record === undefined ? null : decodeInode(record)
-  return inode !== null && inode.shards.length === 0 ? toldAttributes(batch, inode) : null
 }
 
 export const parent: Operation<'parent'> = ({ batch }, request) => {
