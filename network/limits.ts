@@ -162,6 +162,9 @@ export const maxToldTransactions = 4096
 /** Entries of a directory that share one 48-bit hash; the cookie has 4 bits for them. */
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
+/** Mount: what is fetched with attributes of the start of a directory, some hundred entries: the kernel always asks for them
+ * there, and few programs that list a large directory look at them. */
+export const firstListedBytes = 16 * KiB
 /** Mount: names of an open directory that are fetched ahead, so that its servers work while the kernel does. */
 export const maxListedAheadBytes = 128 * KiB
 

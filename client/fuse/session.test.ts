@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosixError } from '../../network/errors.ts'
-import { maxFuseLent } from '../../network/limits.ts'
+import { firstListedBytes, maxFuseLent, readdirLimitBytes } from '../../network/limits.ts'
 import type { FileSystem, OpenFile, ReadOptions } from '../fs/contract.ts'
 import { noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
@@ -304,6 +304,30 @@ test('a directory is asked for once, also when the kernel comes back for its end
     await channel.ask(session, opcode.readdir, 1, body)
   }
   t.is(calls, 1)
+})
+
+test('attributes are fetched of some entries at first, of many when the kernel asks for them again', async t => {
+  const { channel, session, fileSystem } = startSession({
+    cache: { ...noCaching, keepsListed: true },
+  })
+  for (let index = 0; index < 1000; index += 1) {
+    await fileSystem.mknod(16, Buffer.from(`entry-${index}`), 0o100644, 0, { uid: 0, gid: 0 })
+  }
+  const { readdirplus } = fileSystem
+  const limits: number[] = []
+  fileSystem.readdirplus = (ino, cookie, options) => {
+    limits.push(options.limitBytes)
+    return readdirplus.call(fileSystem, ino, cookie, options)
+  }
+  const opened = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])
+  let offset = 0n
+  for (const kind of ['readdirplus', 'readdirplus', 'readdir'] as const) {
+    const handle = u64(opened.body.readBigUInt64LE(0))
+    const body = [handle, u64(offset), u32(131_072), u32(0), u64(0n), u32(0), u32(0)]
+    const entries = namesOf(await channel.ask(session, opcode[kind], 1, body), kind)
+    offset = entries.at(-1)!.offset
+  }
+  t.deepEqual(limits, [firstListedBytes, readdirLimitBytes])
 })
 
 test('rewinding sees entries made since', async t => {

@@ -68,7 +68,7 @@ test('the kernel is told to ask again for attributes of what is being told', asy
 test('a listing and a change tell what was read before', async t => {
   const { fs, parent, names, read } = await setUp('looks')
   await read(names[0]!)
-  const { entries } = await fs.readdir(parent, 0, { limitBytes: 10_000, plus: true })
+  const { entries } = await fs.readdirplus(parent, 0, { limitBytes: 10_000 })
   const listed = entries.find(({ name }) => Buffer.compare(name, names[0]!) === 0)
   t.true(isMoved(listed!.attributes!))
   await read(names[1]!)

@@ -6,7 +6,7 @@
  *    large the directory is.
  */
 
-import { readdirLimitBytes } from '../../../network/limits.ts'
+import { firstListedBytes, readdirLimitBytes } from '../../../network/limits.ts'
 import { fileType } from '../../../network/wire/attributes.ts'
 import { directoryRecordBytes, entriesOfRecords } from '../../../network/wire/directory-records.ts'
 import type { DirectoryEntry, NamedEntry } from '../../../network/wire/operations.ts'
@@ -68,7 +68,9 @@ async function fetchBatch(
   cookie: number,
   quiet: boolean,
 ): Promise<DirectoryPage> {
-  const options = { limitBytes: readdirLimitBytes, quiet }
+  // By the next time the kernel knows whether the program looks at what it lists: if not, it does without attributes.
+  const limitBytes = cookie === 0 ? firstListedBytes : readdirLimitBytes
+  const options = { limitBytes, quiet }
   if (fileSystem.cache.keepsListed) return await fileSystem.readdirplus(ino, cookie, options)
   const page = await fileSystem.readdir(ino, cookie, options)
   const entries = entriesOfRecords(page.records).map(entry => ({ ...entry, attributes: null }))
