@@ -105,12 +105,18 @@ export class ProcessCluster {
     await run('/', 'umount', ['-l', mountpoint])
   }
 
-  /** To what serves one mount. */
-  async signalMount(mountpoint: string, signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+  /** To what serves one mount. @param before is done at the last moment. */
+  async signalMount(
+    mountpoint: string,
+    signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT',
+    before: () => Promise<unknown> = async () => undefined,
+  ): Promise<void> {
+    const pids: number[] = []
     for (const pid of await survivors(this.directory)) {
-      const isIt = (await isRookery(pid)) && (await commandLine(pid)).includes(mountpoint)
-      if (isIt) process.kill(pid, signal)
+      if ((await isRookery(pid)) && (await commandLine(pid)).includes(mountpoint)) pids.push(pid)
     }
+    await before()
+    for (const pid of pids) process.kill(pid, signal)
   }
 
   /** Kills the supervisor and all its children, and takes the dead mount away. */

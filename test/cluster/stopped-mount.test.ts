@@ -17,8 +17,8 @@ async function stopWriter(t: ExecutionContext) {
     await setTimeout(20)
   }
   await file.sync()
-  await file.write('newer', 0)
-  await cluster.signalMount(there, 'SIGSTOP')
+  // It would soon be sent.
+  await cluster.signalMount(there, 'SIGSTOP', () => file.write('newer', 0))
   return { cluster, here, there, file }
 }
 
