@@ -162,8 +162,8 @@ export const maxToldTransactions = 4096
 /** Entries of a directory that share one 48-bit hash; the cookie has 4 bits for them. */
 export const maxBucketEntries = 16
 export const readdirLimitBytes = 128 * KiB
-/** Mount: what is fetched with attributes of the start of a directory, some hundred entries: the kernel always asks for them
- * there, and few programs that list a large directory look at them. */
+/** Mount: what is fetched with attributes, some hundred entries, until the kernel asks for them twice in a row: it does so once at the
+ * start of each directory, and when anybody has looked up a name in it meanwhile. */
 export const firstListedBytes = 16 * KiB
 /** Mount: names of an open directory that are fetched ahead, so that its servers work while the kernel does. */
 export const maxListedAheadBytes = 128 * KiB

@@ -25,6 +25,8 @@ export interface OpenDirectory {
   end: boolean
   /** `entries` carry attributes as of this moment, not of an earlier reply. */
   fresh: boolean
+  /** The kernel has asked for attributes the last time: if it does so again, the program looks at what it lists. */
+  isLookedAt: boolean
   /** Index of the entry that the kernel will probably want next. */
   next: number
 }
@@ -72,7 +74,15 @@ export class Handles {
 
   addDirectory(ino: Ino, listing: Listing): number {
     this.#last += 1
-    const batch = { parent: 0, entries: [], start: -1, end: false, fresh: false, next: 0 }
+    const batch = {
+      parent: 0,
+      entries: [],
+      start: -1,
+      end: false,
+      fresh: false,
+      next: 0,
+      isLookedAt: false,
+    }
     this.#directories.set(this.#last, { ino, listing, ...batch })
     return this.#last
   }

@@ -38,6 +38,7 @@ export async function readdir(session: Session, request: Request): Promise<void>
     return
   }
   const { listing } = directory
+  directory.isLookedAt = false
   if (offset === 0) {
     forgetBatch(directory)
     await listing.rewind(asked.quiet)
@@ -54,23 +55,23 @@ export async function readdirplus(session: Session, request: Request): Promise<v
   const { directory, offset, cookie, quiet } = asked
   if (offset === 0) directory.listing.forget()
   if (offset === 0 || !seek(directory, cookie)) {
+    if (offset === 0) directory.isLookedAt = false
     const page = await fetchBatch(session, directory, cookie, quiet)
     const { entries, end, parent } = page
     Object.assign(directory, { entries, end, start: cookie, next: 0, fresh: true })
     if (cookie === 0) directory.parent = parent
+    directory.isLookedAt = true
   }
   sendBatch(session, request, asked)
 }
 
 async function fetchBatch(
   { fileSystem }: Session,
-  { ino }: OpenDirectory,
+  { ino, isLookedAt }: OpenDirectory,
   cookie: number,
   quiet: boolean,
 ): Promise<DirectoryPage> {
-  // By the next time the kernel knows whether the program looks at what it lists: if not, it does without attributes.
-  const limitBytes = cookie === 0 ? firstListedBytes : readdirLimitBytes
-  const options = { limitBytes, quiet }
+  const options = { limitBytes: isLookedAt ? readdirLimitBytes : firstListedBytes, quiet }
   if (fileSystem.cache.keepsListed) return await fileSystem.readdirplus(ino, cookie, options)
   const page = await fileSystem.readdir(ino, cookie, options)
   const entries = entriesOfRecords(page.records).map(entry => ({ ...entry, attributes: null }))
