@@ -83,17 +83,22 @@ class RealRandom implements Random {
   }
 
   id(): string {
-    return hexOf(this.bytes(16))
+    return hexOf(this.#take(16))
   }
 
   #take48(): number {
-    if (this.#used + 6 > poolBytes) {
+    return this.#take(6).readUIntLE(0, 6)
+  }
+
+  /** True until the next are taken. */
+  #take(count: number): Buffer {
+    if (this.#used + count > poolBytes) {
       randomFillSync(this.#pool)
       this.#used = 0
     }
-    const drawn = this.#pool.readUIntLE(this.#used, 6)
-    this.#used += 6
-    return drawn
+    const taken = this.#pool.subarray(this.#used, this.#used + count)
+    this.#used += count
+    return taken
   }
 }
 

@@ -28,6 +28,8 @@ export interface RangeOptions {
 export interface KeyValueStore extends KeyReader {
   /** All or nothing. With `sync`, on the disk when it resolves. @throws ClusterError DISK. */
   batch(mutations: readonly KeyMutation[], options: { readonly sync: boolean }): Promise<void>
+  /** Nothing was ever under this key, of a number that is new: whoever remembers what there is need not look. */
+  begins(key: Key): void
   /** Pairs with `from <= key < to` in order, as they were when the call was made. */
   range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<Pair>
   /**

@@ -118,6 +118,8 @@ class LevelStore implements KeyValueStore {
     }
   }
 
+  begins(): void {}
+
   /** @returns false where it is to be left to Level's thread: nothing here may wait for that, or overtake it. */
   #writeHere(mutations: readonly KeyMutation[]): boolean {
     const writer = this.#writer

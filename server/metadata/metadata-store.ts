@@ -50,6 +50,11 @@ export class MetadataStore implements KeyReader {
     return this.#gathering.mutations.has(key) || this.#writing?.mutations.has(key) === true
   }
 
+  /** As that of the store below. */
+  begins(key: Key): void {
+    this.#store.begins(key)
+  }
+
   /** Makes the mutations visible now, and durable against the end of the process when it resolves. */
   commit(mutations: Iterable<KeyMutation>): Promise<void> {
     if (this.#failure !== null) throw this.#failure

@@ -20,6 +20,8 @@ class Watched implements KeyValueStore {
     await this.#store.batch(mutations, options)
   }
 
+  begins(): void {}
+
   range(from: Key, to: Key): AsyncIterable<Pair> {
     return this.#store.range(from, to)
   }
@@ -40,6 +42,16 @@ class Watched implements KeyValueStore {
 const noSync = { sync: false }
 
 keyValueCompliance(test, 'cached', async () => new RecordCache(new StoreDouble(), 4))
+
+test('what has begun is not looked for, and is there when it was written', async t => {
+  const store = new Watched()
+  const cache = new RecordCache(store)
+  cache.begins('a')
+  t.is(cache.get('a'), undefined)
+  await cache.batch([{ key: 'a', value: Uint8Array.of(1) }], noSync)
+  t.deepEqual(plain(cache.get('a')), [1])
+  t.deepEqual(store.reads, [])
+})
 
 test('a record is read once, also one that is not there, and not at all when it was written', async t => {
   const watched = new Watched()

@@ -43,6 +43,10 @@ export class RecordCache implements KeyValueStore {
     }
   }
 
+  begins(key: Key): void {
+    this.#keep(key, null)
+  }
+
   range(from: Key, to: Key, options?: RangeOptions): AsyncIterable<Pair> {
     return this.#store.range(from, to, options)
   }

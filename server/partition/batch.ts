@@ -12,7 +12,7 @@ export interface CountChange {
 }
 
 /** What an operation reads. */
-export type StagedReader = Pick<PartitionStore, 'get' | 'isStaged'>
+export type StagedReader = Pick<PartitionStore, 'get' | 'isStaged' | 'begins'>
 
 /** What the operation does to the store: it sees the more of what others are about, the less it does. */
 export type Intention =
@@ -75,6 +75,11 @@ export class Batch implements KeyReader {
     this.#read?.add(key)
     if (!this.#sawStaged && this.#store.isStaged(key)) this.#sawStaged = true
     return this.#store.get(key)
+  }
+
+  /** Nothing was ever under the key: of a number that was given out for this batch. */
+  begins(key: Key): void {
+    this.#store.begins(key)
   }
 
   /** @throws LockedKey */

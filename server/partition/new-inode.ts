@@ -1,7 +1,8 @@
 /** How an inode begins its life: what it takes from its parent and what from its creator. */
 import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
-import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import { type Inode, noShards } from '../metadata/inode.ts'
+import { inlineKey, inodeKey, xattrsKey } from '../metadata/keys.ts'
 import { defaultAclOf, writeInheriting } from './acls.ts'
 import type { Batch } from './batch.ts'
 import { writeInode } from './inodes.ts'
@@ -47,6 +48,8 @@ export function inheritedOf(batch: Batch, directory: Inode): Inherited {
 /** Stages a new inode with everything it inherits. */
 export function addInode(batch: Batch, parent: Inherited, init: NewInode): Inode {
   batch.counts.inodes += 1
+  const partition = partitionOfIno(init.ino)
+  for (const key of [inodeKey, xattrsKey, inlineKey]) batch.begins(key(partition, init.ino))
   const inode = newInode(parent, init)
   const inherits = parent.defaultAcl.length > 0 && !isSymlink(init.mode)
   return inherits ? writeInheriting(batch, inode, parent.defaultAcl) : writeInode(batch, inode)

@@ -73,6 +73,10 @@ export class PartitionStore implements KeyReader {
     return this.#store.isStaged(key) || this.#shipping?.isStaged(key) === true
   }
 
+  begins(key: Key): void {
+    this.#store.begins(key)
+  }
+
   commit(mutations: KeyMutation[], block: ShippedBlock | null = null): Promise<void> {
     this.assertOpen()
     const shipping = this.#shipping

@@ -29,6 +29,8 @@ export class StoreDouble implements KeyValueStore {
     return this.content.get(key)
   }
 
+  begins(): void {}
+
   /** What was deleted is gone already. */
   compact(): Promise<void> {
     return Promise.resolve()
