@@ -25,15 +25,20 @@ interface Noted {
   readonly atMs: number
 }
 
+/** What of a cluster is needed here. */
+type Asked = Pick<Cluster, 'env' | 'query'> & {
+  readonly leases: Pick<Cluster['leases'], 'asking' | 'keepChanged'>
+}
+
 export class AccessTimes {
-  readonly #cluster: Cluster
+  readonly #cluster: Asked
   /** To be told. */
   readonly #noted = new Map<Partition, Map<Ino, Noted>>()
   readonly #underWay = new Map<Ino, Promise<void>>()
   #notedCount = 0
   #isTimed = false
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Asked) {
     this.#cluster = cluster
   }
 
