@@ -204,13 +204,6 @@ export const levelWriteBufferBytes = 32 * MiB
 /** Less on a small disk. */
 export const levelWriteBufferFraction = 1 / 256
 export const leastLevelWriteBufferBytes = 1 * MiB
-/**
- * A server writes as much as Level gathers in memory in its own thread, within this time: a disk that takes 32 MiB in it
- * makes nobody wait. Where one write took so long all the same (some 20 µs are usual), others do that for a while.
- */
-export const levelWriteWindowMs = 10_000
-export const levelStallMs = 250
-export const levelStallPauseMs = 10_000
 
 /**
  * Server: records kept in memory, and the longest (a block's index is about 1 KiB, most others some 150 bytes):

@@ -38,21 +38,6 @@ test('what was written is there when the store is opened again', async t => {
   t.deepEqual(plain(again.get('\xff')), [7])
 })
 
-test('a batch is written in this thread, but not while another thread is at work on the store', async t => {
-  const store = await openLevelStore(await scratch(t))
-  t.teardown(() => store.close())
-  const write = (key: string, sync: boolean) =>
-    store.batch([{ key, value: Uint8Array.of(1) }], { sync })
-  const first = write('a', false)
-  t.deepEqual(plain(store.get('a')), [1])
-  await first
-  const synced = write('b', true)
-  const behind = write('c', false)
-  t.is(store.get('c'), undefined)
-  await Promise.all([synced, behind])
-  t.deepEqual(plain(store.get('c')), [1])
-})
-
 test('what was deleted gives its space back when the store is merged, unless it is large', async t => {
   const directory = await scratch(t)
   const store = await openLevelStore(directory)

@@ -4,7 +4,6 @@ import { dirname, resolve } from 'node:path'
 import type { AbstractIterator, AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import { MemoryLevel } from 'memory-level'
-import { realEnv } from '../../network/env/real.ts'
 import { ClusterError } from '../../network/errors.ts'
 import {
   leastLevelWriteBufferBytes,
@@ -13,11 +12,9 @@ import {
   levelWriteBufferFraction,
 } from '../../network/limits.ts'
 import type { Key, KeyMutation, KeyValueStore, Pair, RangeOptions } from './contract.ts'
-import { LevelWriter, lengthOf } from './level-write.ts'
 import { type Mergeable, mergeLevel } from './merging.ts'
 import { syncOlderLogs } from './older-logs.ts'
 import { sealed, unsealed } from './sealed.ts'
-import { WritePace } from './write-pace.ts'
 
 type ByteLevel = AbstractLevel<Buffer | Uint8Array | string, Buffer, Uint8Array>
 
@@ -28,11 +25,10 @@ const encodings = { keyEncoding: 'buffer', valueEncoding: 'view' } as const
  * @throws ClusterError IN_USE when another process has it open, DISK otherwise.
  */
 export async function openLevelStore(directory: string, mayBeNew = true): Promise<KeyValueStore> {
-  const writeBufferSize = await writeBufferFor(directory)
   const level = new Level<Buffer, Uint8Array>(directory, {
     ...encodings,
     cacheSize: levelBlockCacheBytes,
-    writeBufferSize,
+    writeBufferSize: await writeBufferFor(directory),
     compression: true,
     createIfMissing: mayBeNew,
   })
@@ -44,8 +40,6 @@ export async function openLevelStore(directory: string, mayBeNew = true): Promis
   return new LevelStore(level as unknown as ByteLevel, directory, {
     syncOlder: () => syncOlderLogs(directory),
     compact: mostBytes => mergeLevel(level as unknown as Mergeable, directory, mostBytes),
-    writer: LevelWriter.of(level),
-    pace: new WritePace(realEnv().clock, writeBufferSize),
   })
 }
 
@@ -53,8 +47,7 @@ export async function openMemoryStore(): Promise<KeyValueStore> {
   const level = new MemoryLevel<Buffer, Uint8Array>({ ...encodings, storeEncoding: 'buffer' })
   await level.open()
   const nothing = () => Promise.resolve()
-  const pace = new WritePace(realEnv().clock, 0)
-  const disk = { syncOlder: nothing, compact: nothing, writer: null, pace }
+  const disk = { syncOlder: nothing, compact: nothing }
   return new LevelStore(level as unknown as ByteLevel, 'memory', disk)
 }
 
@@ -79,24 +72,17 @@ function openError(directory: string, error: unknown): ClusterError {
 interface OnDisk {
   syncOlder(): Promise<void>
   compact(mostBytes: number): Promise<void>
-  /** Writes in this thread; null where batches go through Level's own. */
-  readonly writer: LevelWriter | null
-  readonly pace: WritePace
 }
 
 class LevelStore implements KeyValueStore {
   readonly #level: ByteLevel
   readonly #name: string
   readonly #disk: OnDisk
-  #writer: LevelWriter | null
-  /** Batches and merging under way in Level's thread. */
-  #underWay = 0
 
   constructor(level: ByteLevel, name: string, disk: OnDisk) {
     this.#level = level
     this.#name = name
     this.#disk = disk
-    this.#writer = disk.writer
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -111,47 +97,21 @@ class LevelStore implements KeyValueStore {
   }
 
   async batch(mutations: readonly KeyMutation[], options: { sync: boolean }): Promise<void> {
-    try {
-      if (options.sync || !this.#writeHere(mutations)) await this.#hand(mutations, options)
-    } catch (error) {
-      throw this.#failed('write to', error)
-    }
-  }
-
-  begins(): void {}
-
-  /** @returns false where it is to be left to Level's thread: nothing here may wait for that, or overtake it. */
-  #writeHere(mutations: readonly KeyMutation[]): boolean {
-    const writer = this.#writer
-    if (writer === null || this.#underWay > 0) return false
-    const { pace } = this.#disk
-    if (!pace.admits(lengthOf(mutations))) return false
-    writer.write(mutations)
-    pace.ended()
-    return true
-  }
-
-  async #hand(mutations: readonly KeyMutation[], options: { sync: boolean }): Promise<void> {
     const operations = mutations.map(({ key: text, value }) => {
       const key = Buffer.from(text, 'latin1')
       return value === null
         ? { type: 'del' as const, key }
         : { type: 'put' as const, key, value: sealed(key, value) }
     })
-    await this.#inThread(async () => {
+    try {
       await this.#level.batch(operations, options as object)
       if (options.sync) await this.#disk.syncOlder()
-    })
-  }
-
-  async #inThread(work: () => Promise<void>): Promise<void> {
-    this.#underWay++
-    try {
-      await work()
-    } finally {
-      this.#underWay--
+    } catch (error) {
+      throw this.#failed('write to', error)
     }
   }
+
+  begins(): void {}
 
   range(from: Key, to: Key, { onDamaged }: RangeOptions = {}): AsyncIterable<Pair> {
     return new Pairs(this.#stepsIn(from, to), onDamaged ?? failAt)
@@ -163,14 +123,13 @@ class LevelStore implements KeyValueStore {
 
   async compact(mostBytes: number): Promise<void> {
     try {
-      await this.#inThread(() => this.#disk.compact(mostBytes))
+      await this.#disk.compact(mostBytes)
     } catch (error) {
       throw this.#failed('compact', error)
     }
   }
 
   close(): Promise<void> {
-    this.#writer = null
     return this.#level.close()
   }
 
