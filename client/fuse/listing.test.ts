@@ -168,3 +168,11 @@ test('no room for a name is an error, and not the end', async t => {
   await listing.rewind(false)
   await t.throwsAsync(listing.read(0, recordBytes - 1), { message: /EINVAL/ })
 })
+
+test('a listing that is closed while it is read ends with an error', async t => {
+  const listing = new Listing(new Directory(30), 1)
+  await listing.rewind(true)
+  const read = listing.read(1000, 4096)
+  listing.close()
+  await t.throwsAsync(read, { code: 'EBADF' })
+})

@@ -54,11 +54,14 @@ export class Listing {
 
   /**
    * Records behind `cookie`, as many as there is room for; none at the end.
-   * @throws PosixError EINVAL when there is no room for one.
+   * @throws PosixError EINVAL when there is no room for one, EBADF when it was closed meanwhile.
    */
   read(cookie: number, roomBytes: number): Promise<readonly Uint8Array[]> {
     return this.#inTurn(async () => {
-      while (!this.#goTo(cookie)) await this.#fetched(this.#pages[0]?.next ?? cookie, true)
+      while (!this.#goTo(cookie)) {
+        if (this.#closed) throw new PosixError('EBADF', 'a directory that was closed')
+        await this.#fetched(this.#pages[0]?.next ?? cookie, true)
+      }
       const pieces = this.#take(roomBytes)
       this.#fetchAhead()
       return pieces
