@@ -43,7 +43,8 @@ function access(context: OperationContext, ino: Ino, agoNs: bigint): GetattrRepl
   const isWhole = inode.shards.length === 0
   const whole = isWhole ? inode : totals.merged(batch, inode)
   const readNs = nowNs - agoNs
-  const moves = isAccessTimeDue(whole, nowNs) && readNs > inode.atimeNs
+  // What was changed since, its access time perhaps, is as whoever changed it left it.
+  const moves = isAccessTimeDue(whole, nowNs) && readNs > inode.atimeNs && readNs >= whole.ctimeNs
   const atimeNs = moves ? readNs : inode.atimeNs
   if (moves) writeInode(batch, { ...inode, atimeNs })
   const attributes = toldAttributes(batch, { ...whole, atimeNs })
