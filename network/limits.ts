@@ -471,10 +471,12 @@ export const maxDamageLogged = 100
 export const maxFuseDataBytes = 1 * MiB
 /** One request: its data and its header; the kernel wants a page more than max_write. */
 export const fuseSlotBytes = maxFuseDataBytes + 4 * KiB
-/** Requests of the kernel in hand at a time; beyond it they wait in the kernel. 128 MiB of address space. */
+/** Requests of the kernel in hand at a time, whatever is lent; beyond it they wait in the kernel. */
 export const maxFuseRequests = 128
-/** Of these, writes that were answered and whose data is still to be sent to the servers from where it lies. */
+/** Beside these, writes that were answered and whose data is still to be sent to the servers from where it lies. */
 export const maxFuseLent = 64
+/** 192 MiB of address space. */
+export const maxFuseSlots = maxFuseRequests + maxFuseLent
 /** Of the requests in hand, those that no program waits for directly (read-ahead, release). */
 export const maxFuseBackground = 64
 /** Inodes whose attributes are remembered for programs that still refer to them when they are gone, at some

@@ -8,7 +8,7 @@
 import { writeSync } from 'node:fs'
 import { loadAddon } from '../../network/addon.ts'
 import { errnoByCode } from '../../network/errors.ts'
-import { fuseSlotBytes, maxFuseNotices, maxFuseRequests } from '../../network/limits.ts'
+import { fuseSlotBytes, maxFuseNotices, maxFuseSlots } from '../../network/limits.ts'
 import { loadNotice } from './notice.ts'
 
 /** What a session needs of the device; tests have one without a kernel. */
@@ -77,7 +77,7 @@ const replyBytes = 1024 * 1024 + 4096
 
 export class DeviceChannel implements Channel {
   readonly slotBytes = fuseSlotBytes
-  readonly pool = Buffer.allocUnsafeSlow(maxFuseRequests * fuseSlotBytes)
+  readonly pool = Buffer.allocUnsafeSlow(maxFuseSlots * fuseSlotBytes)
   readonly replyBuffer = Buffer.allocUnsafeSlow(replyBytes)
   readonly #addon = loadAddon('client/fuse/channel') as ChannelAddon
   readonly #writeNotice = loadNotice()
@@ -96,7 +96,7 @@ export class DeviceChannel implements Channel {
     this.#fd = fd
     this.#native = this.#addon.open(
       fd,
-      maxFuseRequests,
+      maxFuseSlots,
       spinMicroseconds,
       callback,
       this.pool,

@@ -4,7 +4,7 @@ import { constants } from 'node:fs'
 import { chmod, mkdir, open, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { maxFuseRequests } from '../../network/limits.ts'
+import { maxFuseLent, maxFuseRequests, maxFuseSlots } from '../../network/limits.ts'
 import { attachThroughHelper } from './device.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
 import { mountChannel, mountDirect, unmountStale } from './mount.ts'
@@ -267,7 +267,7 @@ real('more requests than there are slots wait their turn, and all are answered',
   let waiting = 0
   slow.lookup = async () => {
     waiting += 1
-    if (waiting === maxFuseRequests) setImmediate(gate.resolve)
+    if (waiting === maxFuseSlots) setImmediate(gate.resolve)
     await gate.promise
     return slow.mknod(slow.root, Buffer.from(`n${waiting}${Math.random()}`), 0o100644, 0, {
       uid: 0,
@@ -275,10 +275,37 @@ real('more requests than there are slots wait their turn, and all are answered',
     })
   }
   const mounted = await mountDirect(slow, options)
-  const script = 'i=0; while [ $i -lt 160 ]; do stat "$1/$i" > "/dev/null" & i=$((i+1)); done; wait'
+  const script = 'i=0; while [ $i -lt 224 ]; do stat "$1/$i" > "/dev/null" & i=$((i+1)); done; wait'
   await shell(script, options.mountpoint)
-  t.true(waiting >= 160)
+  t.true(waiting >= 224)
   await mounted.unmount()
+})
+
+real('as many requests as ever are in hand at a time while all is lent that may be', async t => {
+  const options = await mountpointFor(t)
+  const memory = fileSystem()
+  const lent: (() => void)[] = []
+  memory.write = async (_file, _offset, _data, { lend }) => {
+    const giveBack = lend?.() ?? null
+    if (giveBack !== null) lent.push(giveBack)
+  }
+  const gate = Promise.withResolvers<void>()
+  const { statfs } = memory
+  let waiting = 0
+  memory.statfs = async () => {
+    if (++waiting === maxFuseRequests) gate.resolve()
+    await gate.promise
+    return statfs.call(memory)
+  }
+  const mounted = await mountDirect(memory, options)
+  const { mountpoint } = options
+  await shell(`dd if=/dev/zero of="$1/f" bs=1M count=${maxFuseLent + 1}`, mountpoint)
+  t.is(lent.length, maxFuseLent)
+  const asking = 'i=0; while [ $i -lt 140 ]; do stat -f "$1" > "/dev/null" & i=$((i+1)); done; wait'
+  await shell(asking, mountpoint)
+  for (const giveBack of lent) giveBack()
+  await mounted.unmount()
+  t.true(waiting >= 140)
 })
 
 real('an invalidated name and inode are asked for again', async t => {

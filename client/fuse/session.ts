@@ -13,7 +13,7 @@ import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import {
   maxChangedDirectories,
   maxFuseLent,
-  maxFuseRequests,
+  maxFuseSlots,
   maxNoticeTries,
 } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
@@ -114,7 +114,7 @@ export class Session {
     })
     const { pool, slotBytes } = channel
     const view = new DataView(pool.buffer, pool.byteOffset, pool.byteLength)
-    const slots = Math.min(maxFuseRequests, Math.floor(pool.length / slotBytes))
+    const slots = Math.min(maxFuseSlots, Math.floor(pool.length / slotBytes))
     for (let slot = 0; slot < slots; slot += 1) {
       this.#requests.push(new Request(slot, pool, view, slot * slotBytes))
     }

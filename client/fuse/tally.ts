@@ -4,7 +4,7 @@
  * 1. A slot holds one request at a time: `#startedMs` is that of the one in it.
  */
 import type { Env } from '../../network/env/env.ts'
-import { maxFuseRequests } from '../../network/limits.ts'
+import { maxFuseSlots } from '../../network/limits.ts'
 import { Durations } from '../../network/metrics/durations.ts'
 import {
   counter,
@@ -19,7 +19,7 @@ export class FuseTally {
   readBytes = 0
   writtenBytes = 0
   readonly #durations: Durations
-  readonly #startedMs = new Float64Array(maxFuseRequests)
+  readonly #startedMs = new Float64Array(maxFuseSlots)
   readonly #failed = new Float64Array(opcodeLimit)
 
   constructor(env: Env) {
