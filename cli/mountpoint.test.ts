@@ -3,6 +3,9 @@ import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
+import { MemoryFileSystem } from '../client/fuse/memory-file-system.ts'
+import { mountDirect } from '../client/fuse/mount.ts'
+import { mountpointFor, noMounts } from '../client/fuse/mounted.test-support.ts'
 import { maxMemberTextBytes } from '../network/limits.ts'
 import { checkMountpoint, isRookery, mountAt, mountName, parseMountinfo } from './mountpoint.ts'
 
@@ -45,6 +48,22 @@ test('a mount point that is a file, not empty or mounted is refused', async t =>
     message: /no directories can be made there/,
   })
 })
+
+const mounted = noMounts === null ? test : test.skip
+
+mounted(
+  'a mount that has heard what it is asked, and does not answer, is not waited for',
+  async t => {
+    const { mountpoint } = await mountpointFor(t)
+    const fileSystem = new MemoryFileSystem({ wallNs: () => 0n })
+    const options = { mountpoint, source: 'rookery:test', allowOther: false, readOnly: false }
+    await mountDirect(fileSystem, options)
+    fileSystem.getattr = () => new Promise(() => {})
+    await t.throwsAsync(checkMountpoint(mountpoint, { create: false }), {
+      message: /already mounted .*does not answer.*umount --force/,
+    })
+  },
+)
 
 test('a mount is called by its path, or by the end of one that is too long', t => {
   t.is(mountName('/mnt/r'), 'mount /mnt/r')

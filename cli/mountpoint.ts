@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { maxMemberTextBytes } from '../network/limits.ts'
 import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
@@ -105,17 +106,22 @@ async function makeDirectory(path: string): Promise<void> {
   })
 }
 
-/** Asked by a process of its own: who waits for a mount that does not answer can only be killed. */
+/** Asked by a process of its own, which is left to itself when it is late: what has asked a mount may not even be killed. */
 async function lookAt(path: string): Promise<'alive' | 'dead' | 'silent'> {
+  const over = new AbortController()
+  const late = setTimeout(lookMs, 'silent' as const, { signal: over.signal })
+  late.catch(() => undefined)
+  return await Promise.race([ask(path), late]).finally(() => over.abort())
+}
+
+async function ask(path: string): Promise<'alive' | 'dead'> {
   try {
     const env = { ...process.env, LC_ALL: 'C' }
-    await run('stat', ['--', path], { timeout: lookMs, killSignal: 'SIGKILL', env })
+    await run('stat', ['--', path], { timeout: 2 * lookMs, killSignal: 'SIGKILL', env })
     return 'alive'
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
-    if (/not connected|connection abort/.test(said)) return 'dead'
-    if (error instanceof Error && 'killed' in error && error.killed === true) return 'silent'
-    return 'alive'
+    return /not connected|connection abort/.test(said) ? 'dead' : 'alive'
   }
 }
 

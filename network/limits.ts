@@ -229,12 +229,12 @@ export const maxShardMaps = 4096
 export const maxDirtyInodes = 16_384
 /** Client: a server is waited for this long by statfs, which goes by what it said last then. */
 export const statfsWaitMs = 1_000
-/** Client: inodes that were read and whose access time is to move, told this much later; and of one request, at most. */
+/** Client: inodes that were read and whose access time is to move, of one request and in all; told this much later. */
+export const maxAccessBatch = 64
 export const maxAccessesNoted = 1024
 export const accessDelayMs = 20
-/** Client: whoever lists a directory, or unmounts, waits for that no longer than this. */
+/** Client: whoever lists a directory with attributes, or unmounts, waits for that no longer than this. */
 export const accessSettleMs = 100
-export const maxAccessBatch = 64
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
 /** One copy_file_range: a program waits for it, and the kernel keeps others off the target meanwhile. */

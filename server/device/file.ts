@@ -189,8 +189,9 @@ class FileDevice implements Device {
     this.#sending = true
     this.#heldBackBytes = 0
     void this.#run('early write', async () => {
-      await fileRange.send(this.#handle.fd, 0, 0)
-      this.#sending = false
+      await fileRange.send(this.#handle.fd, 0, 0).finally(() => {
+        this.#sending = false
+      })
     })
   }
 
