@@ -59,35 +59,35 @@ export function encodeInode(inode: Inode): Uint8Array {
 }
 
 /** @throws ClusterError NEWER_FORMAT, MALFORMED. */
-export function decodeInode(bytes: Uint8Array): Inode {
-  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+export function decodeInode(record: Uint8Array): Inode {
   if (record[0] !== recordVersion || record.length < fixedBytes) throw unreadable(record)
-  const mode = record.readUInt16LE(2)
+  const view = viewOf(record)
+  const mode = view.getUint16(2, true)
   const tail = record.length === fixedBytes ? noShards : record.subarray(fixedBytes)
   const directory = isDirectory(mode)
   if (directory && tail.length > 0 && !isShardMap(tail)) throw unreadable(record)
   return {
-    ino: record.readDoubleLE(24),
+    ino: view.getFloat64(24, true),
     mode,
-    nlink: record.readUInt32LE(4),
-    uid: record.readUInt32LE(8),
-    gid: record.readUInt32LE(12),
-    rdev: record.readUInt32LE(16),
-    size: record.readDoubleLE(32),
-    atimeNs: record.readBigInt64LE(40),
-    mtimeNs: record.readBigInt64LE(48),
-    ctimeNs: record.readBigInt64LE(56),
-    change: record.readDoubleLE(64),
-    generation: record.readDoubleLE(72),
-    cuts: record.readDoubleLE(80),
-    reach: record.readDoubleLE(88),
+    nlink: view.getUint32(4, true),
+    uid: view.getUint32(8, true),
+    gid: view.getUint32(12, true),
+    rdev: view.getUint32(16, true),
+    size: view.getFloat64(32, true),
+    atimeNs: view.getBigInt64(40, true),
+    mtimeNs: view.getBigInt64(48, true),
+    ctimeNs: view.getBigInt64(56, true),
+    change: view.getFloat64(64, true),
+    generation: view.getFloat64(72, true),
+    cuts: view.getFloat64(80, true),
+    reach: view.getFloat64(88, true),
     blockBytes: 2 ** record[1]!,
-    inlineBytes: record.readUInt32LE(20),
+    inlineBytes: view.getUint32(20, true),
     xattrFlags: record[112]!,
-    reserved: record.readDoubleLE(96),
-    parent: record.readDoubleLE(104),
-    allocated: record.readDoubleLE(113),
-    volume: record.readDoubleLE(121),
+    reserved: view.getFloat64(96, true),
+    parent: view.getFloat64(104, true),
+    allocated: view.getFloat64(113, true),
+    volume: view.getFloat64(121, true),
     target: directory ? noShards : tail,
     shards: directory ? tail : noShards,
   }
@@ -102,14 +102,19 @@ export interface InodeShare {
 }
 
 /** @throws ClusterError NEWER_FORMAT, MALFORMED. */
-export function shareOf(bytes: Uint8Array): InodeShare {
-  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+export function shareOf(record: Uint8Array): InodeShare {
   if (record[0] !== recordVersion || record.length < fixedBytes) throw unreadable(record)
-  const isOldDirectory = isDirectory(record.readUInt16LE(2)) && record.readDoubleLE(64) > 1
-  return { volume: record.readDoubleLE(121), bytes: record.readDoubleLE(113), isOldDirectory }
+  const view = viewOf(record)
+  const isOldDirectory = isDirectory(view.getUint16(2, true)) && view.getFloat64(64, true) > 1
+  return { volume: view.getFloat64(121, true), bytes: view.getFloat64(113, true), isOldDirectory }
 }
 
-function unreadable(record: Buffer): ClusterError {
+/** Gives numbers in a fraction of the time that a Buffer takes, which is for writing: that refuses what does not fit. */
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength)
+}
+
+function unreadable(record: Uint8Array): ClusterError {
   return (record[0] ?? 0) > recordVersion
     ? new ClusterError('NEWER_FORMAT', `an inode record has version ${record[0]}`)
     : new ClusterError('MALFORMED', `an inode record of ${record.length} bytes cannot be read`)
