@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 9
+export const protocolVersion = 10
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4

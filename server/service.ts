@@ -300,10 +300,7 @@ function nameOperations({
   reports,
 }: Pick<ServiceInit, 'admit' | 'metadata' | 'reports'>): Service {
   const listing = metadata.readAsync<'readdir'>(readdir)
-  const listingPlus = metadata.readAsync<'readdirplus'>(async (partition, request, client) => ({
-    body: await readdirplus(partition, request, client),
-    payload: noPayload,
-  }))
+  const listingPlus = metadata.readAsync<'readdirplus'>(readdirplus)
   const changing = <N extends ChangesName>(handler: Handler<N>) =>
     reports.reportingChange(showingParent(admit, handler))
   return {

@@ -45,16 +45,6 @@ const messages = {
     sequence: 900,
   },
   'attributes reply': { attributes },
-  'readdirplus reply of 100': {
-    entries: Array.from({ length: 100 }, (_, i) => ({
-      name: fileName,
-      ino: 5 * 2 ** 40 + i,
-      type: 0o100000,
-      cookie: 2 ** 40 + i,
-      attributes,
-    })),
-    end: false,
-  },
 } as const
 
 export async function run(): Promise<Row[]> {

@@ -3,6 +3,7 @@ import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
 import { recordsOf } from '../../network/wire/directory-records.ts'
 import { clusterRootIno, type Ino, type Partition } from '../../network/wire/ids.ts'
+import { entriesOfListed } from '../../network/wire/listed-records.ts'
 import type {
   DirectoryEntry,
   ListedEntry,
@@ -39,9 +40,10 @@ export async function readdirplus(
   const { leases } = context.cluster
   const page = await listed(context, ino, cookie, options, async (partition, request) => {
     const asked = leases.asking(partition)
-    const { body } = await context.cluster.query('readdirplus', partition, request)
-    keepListed(leases, ino, body.entries, asked)
-    return { ...body, isEmpty: body.entries.length === 0 }
+    const { body, payload } = await context.cluster.query('readdirplus', partition, request)
+    const entries = entriesOfListed(recordsOf(payload))
+    keepListed(leases, ino, entries, asked)
+    return { ...body, entries, isEmpty: entries.length === 0 }
   })
   return { ...page, entries: await withAttributes(context, page.entries) }
 }

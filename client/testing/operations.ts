@@ -8,12 +8,8 @@ import { fileType, isDirectory } from '../../network/wire/attributes.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
 import { DirectoryRecords } from '../../network/wire/directory-records.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type {
-  Name,
-  OperationName,
-  ReaddirplusReply,
-  RequestOf,
-} from '../../network/wire/operations.ts'
+import { ListedRecords } from '../../network/wire/listed-records.ts'
+import type { Name, OperationName, RequestOf } from '../../network/wire/operations.ts'
 import { checksumOf, keyOf, type Store, type StoredInode } from './store.ts'
 
 export interface Asking {
@@ -165,7 +161,7 @@ function unlinked(store: Store, ino: Ino): void {
 /** Nothing is ever split here. */
 const shards: Act<'shards'> = () => reply({ shards: new Uint8Array(0) })
 
-function listed(store: Store, { ino, cookie, limitBytes }: RequestOf<'readdir'>): ReaddirplusReply {
+function listed(store: Store, { ino, cookie, limitBytes }: RequestOf<'readdir'>) {
   const names = [...store.directory(ino).entries].slice(cookie)
   const count = Math.max(1, Math.floor(limitBytes / 256))
   const entries = names.slice(0, count).map(([name, child], index) => {
@@ -191,7 +187,12 @@ const readdir: Act<'readdir'> = ({ store }, request) => {
   return reply(page, records.bytes())
 }
 
-const readdirplus: Act<'readdirplus'> = ({ store }, request) => reply(listed(store, request))
+const readdirplus: Act<'readdirplus'> = ({ store }, request) => {
+  const { entries, ...page } = listed(store, request)
+  const records = new ListedRecords(request.limitBytes)
+  for (const entry of entries) records.add(entry)
+  return reply(page, records.bytes())
+}
 
 const writeInline: Act<'writeInline'> = ({ store }, request, data) => {
   const inode = store.get(request.ino)

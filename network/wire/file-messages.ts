@@ -165,7 +165,7 @@ export interface ReaddirRequest {
   /** Leave the directory's access time alone (O_NOATIME). */
   readonly quiet?: boolean
 }
-/** The names go as payload: directory-records.ts. */
+/** The names go as payload: directory-records.ts; with attributes listed-records.ts. */
 export interface ReaddirReply {
   readonly end: boolean
   /** The directory that holds this one, for `..`: with the page from the start, else 0. */
@@ -187,9 +187,6 @@ export interface DirectoryEntry extends NamedEntry {
 }
 /** Leased: what it leads to, and the attributes, if any. */
 export interface ListedEntry extends DirectoryEntry, LeasedEntry {}
-export interface ReaddirplusReply extends ReaddirReply {
-  readonly entries: readonly ListedEntry[]
-}
 export interface OpenRequest extends Mutation {
   readonly ino: Ino
   /** O_TRUNC in the same step. */

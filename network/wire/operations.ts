@@ -67,7 +67,6 @@ import type {
   ParentRequest,
   ParentShown,
   PunchInlineRequest,
-  ReaddirplusReply,
   ReaddirReply,
   ReaddirRequest,
   ReadInlineReply,
@@ -196,7 +195,7 @@ export interface Operations {
   link: { request: LinkRequest; reply: MadeReply }
   readlink: { request: ReadlinkRequest; reply: ReadlinkReply }
   readdir: { request: ReaddirRequest; reply: ReaddirReply }
-  readdirplus: { request: ReaddirRequest; reply: ReaddirplusReply }
+  readdirplus: { request: ReaddirRequest; reply: ReaddirReply }
   shards: { request: InoRequest; reply: ShardsReply }
   shardTotals: { request: InoRequest; reply: ShardTotalsReply }
   shardChanged: { request: ShardChangedRequest; reply: ParentShown }

@@ -41,10 +41,13 @@ export function leaseWritten(
   return calmMs > 0 ? { leaseMs, calmMs } : { leaseMs }
 }
 
-/** What the inode says of itself, and whether it has no extended attributes. */
-export function toldAttributes(batch: Batch, inode: Inode): Attributes {
+/**
+ * What the inode says of itself, and whether it has no extended attributes.
+ * @param hasNoXattrs as is known already.
+ */
+export function toldAttributes(batch: Batch, inode: Inode, hasNoXattrs = false): Attributes {
   const attributes = attributesOf(inode)
-  const hasNone = inode.xattrFlags === 0 && !hasXattrs(batch, inode.ino)
+  const hasNone = inode.xattrFlags === 0 && (hasNoXattrs || !hasXattrs(batch, inode.ino))
   return hasNone ? { ...attributes, xattrFlags: xattrFlag.none } : attributes
 }
 

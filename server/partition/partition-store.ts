@@ -3,12 +3,14 @@
  *
  * 1. Once it is closed nothing is read or changed through it: whoever still holds a partition that others
  *    serve by now fails, wherever it is.
- * 2. Where the partition has copies elsewhere, what was staged counts as committed, and as synced, when it is
+ * 2. Whatever changes the partition while it is open goes through `commit`.
+ * 3. Where the partition has copies elsewhere, what was staged counts as committed, and as synced, when it is
  *    so in all copies that are in sync.
  */
 import { ClusterError } from '../../network/errors.ts'
 import type { BlockChange } from '../../network/wire/replica-messages.ts'
 import type { Key, KeyMutation, KeyReader, Pair, RangeOptions } from '../metadata/contract.ts'
+import { endOf, isKeyOf, keyKind, kindPrefix } from '../metadata/keys.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 
 /** A change of a block as the other copies are to make it too. */
@@ -38,10 +40,32 @@ export class PartitionStore implements KeyReader {
   readonly #store: MetadataStore
   #shipping: Shipping | null = null
   #isClosed = false
+  #commitCount = 0
+  /** Extended attributes of anything here: none for certain, or perhaps some. */
+  #xattrs: 'unknown' | 'none' | 'some' = 'unknown'
 
   constructor(partition: number, store: MetadataStore) {
     this.#partition = partition
     this.#store = store
+  }
+
+  /** How often anything was changed: what was read at the same count is still so. */
+  get commitCount(): number {
+    return this.#commitCount
+  }
+
+  /** Whether nothing here has extended attributes; false where that is not known, until `learnXattrs` has looked. */
+  get hasNoXattrs(): boolean {
+    return this.#xattrs === 'none'
+  }
+
+  /** Looks once whether anything has extended attributes. What cannot be read is for whoever wants to read it. */
+  async learnXattrs(): Promise<void> {
+    if (this.#xattrs !== 'unknown') return
+    const prefix = kindPrefix(this.#partition, keyKind.xattrs)
+    const isAny = await anyIn(this.range(prefix, endOf(prefix))).catch(() => true)
+    // Some may have been set meanwhile.
+    if (this.#xattrs === 'unknown') this.#xattrs = isAny ? 'some' : 'none'
   }
 
   get isClosed(): boolean {
@@ -79,6 +103,8 @@ export class PartitionStore implements KeyReader {
 
   commit(mutations: KeyMutation[], block: ShippedBlock | null = null): Promise<void> {
     this.assertOpen()
+    this.#commitCount++
+    if (this.#xattrs !== 'some' && mutations.some(setsXattrs)) this.#xattrs = 'some'
     const shipping = this.#shipping
     if (shipping === null) return this.#store.commit(mutations)
     const shipped = [...mutations]
@@ -109,4 +135,13 @@ export class PartitionStore implements KeyReader {
     this.assertOpen()
     return this.#store.steps(from, to, pairs)
   }
+}
+
+function setsXattrs({ key, value }: KeyMutation): boolean {
+  return value !== null && isKeyOf(key, keyKind.xattrs)
+}
+
+async function anyIn(range: AsyncIterable<Pair>): Promise<boolean> {
+  for await (const _ of range) return true
+  return false
 }

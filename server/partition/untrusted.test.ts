@@ -1,7 +1,9 @@
 /** Peers are not trusted: whatever their fields hold, the server stays up and what it keeps can be read. */
 import test from 'ava'
 import type { Handler, Incoming } from '../../network/rpc/contract.ts'
+import { recordsOf } from '../../network/wire/directory-records.ts'
 import { clusterRootIno } from '../../network/wire/ids.ts'
+import { entriesOfListed } from '../../network/wire/listed-records.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import { accessAclName, defaultAclName } from '../../network/wire/xattr-names.ts'
 import { faultsIn } from '../testing/checker.ts'
@@ -174,7 +176,8 @@ test('fields of any kind leave the server up and its records readable', async t 
   server.sessions.renew(client, [])
   await cluster.env.advance(5_000)
   const reply = await call('readdirplus', { ino: parent, cookie: 0, limitBytes: 1_000_000 })
-  const { entries } = (reply as { body: { entries: readonly { ino: number }[] } }).body
+  const { payload } = reply as { payload: readonly Uint8Array[] }
+  const entries = entriesOfListed(recordsOf(payload))
   for (const { ino } of entries) {
     await call('getattr', { ino })
   }

@@ -30,6 +30,7 @@ export interface Room {
   readonly partition: Partition
   readonly sessions: Sessions
   readonly grants: AppendGrants
+  readonly leases: ReadLeases
   /** Runs an operation for a client and stages what it changed. */
   run<N extends OperationName>(
     operation: Operation<N>,
@@ -83,7 +84,7 @@ export async function openRoom(
   }
   const file = (name: string, more: Partial<CreateRequest> = {}) =>
     run(create, { ...creation(name), ...more }).body.attributes
-  return { env, double, partition, sessions, grants, run, file }
+  return { env, double, partition, sessions, grants, leases, run, file }
 }
 
 /** For one server, where nobody has to be asked. */

@@ -1,16 +1,19 @@
 import test from 'ava'
-import { maxBucketEntries } from '../../../network/limits.ts'
+import { maxBucketEntries, readLeaseMs } from '../../../network/limits.ts'
 import { entryHash } from '../../../network/placement/locate.ts'
 import { entriesOfRecords, recordsOf } from '../../../network/wire/directory-records.ts'
 import { makeIno } from '../../../network/wire/ids.ts'
+import { entriesOfListed } from '../../../network/wire/listed-records.ts'
 import type { NamedEntry, ReaddirRequest } from '../../../network/wire/operations.ts'
+import { xattrFlag } from '../../../network/wire/xattr-names.ts'
 import { cookieOf, decodeEntries, encodeEntries } from '../../metadata/entries.ts'
 import { entriesKey, inodeKey } from '../../metadata/keys.ts'
-import { codeOf, openRoom, type Room, root, rootShard } from '../../testing/room.ts'
+import { codeOf, openRoom, type Room, root, rootShard, slot } from '../../testing/room.ts'
 import { deleteChild, findChild, putChild } from '../directories.ts'
 import { LockedKey } from '../key-locks.ts'
 import { parent, readdir } from './directory.ts'
 import { readdirplus } from './directory-plus.ts'
+import { setxattr } from './xattrs.ts'
 
 const base = { ino: root, cookie: 0, limitBytes: 4_000 }
 
@@ -103,12 +106,84 @@ test('attributes come along where the inode is here and nobody holds it', async 
   putChild(batch, rootShard, Buffer.from('far'), { ino: makeIno(9, 16), mode: 0o100644 })
   await room.partition.stage(batch)
   room.partition.locks.acquire([inodeKey(0, held.ino)], 'transaction')
-  const { entries } = await readdirplus(room.partition, base, 'me')
+  const { payload } = await readdirplus(room.partition, base, 'me')
+  const entries = entriesOfListed(recordsOf(payload))
   const found = Object.fromEntries(
     entries.map(({ name, attributes }) => [Buffer.from(name).toString(), attributes]),
   )
   t.deepEqual(found, { here, held: null, far: null })
   t.deepEqual(names((await read(room)).entries), names(entries))
+})
+
+test('with attributes, a directory is read whole in replies that are bounded whatever is asked for', async t => {
+  const room = await openRoom()
+  const { batch } = room.partition.contextFor('me')
+  const count = 2_000
+  for (let index = 0; index < count; index++) {
+    putChild(batch, rootShard, Buffer.from(`file${index}`), { ino: 100 + index, mode: 0o100644 })
+  }
+  await room.partition.stage(batch)
+  const limits: readonly (readonly [limitBytes: number, mostEntries: number])[] = [
+    ...([
+      [0, 1],
+      [Number.NaN, 1],
+      [1_000, 7],
+    ] as const),
+    ...([
+      [16_384, 110],
+      [Number.POSITIVE_INFINITY, 1024],
+    ] as const),
+  ]
+  for (const [limitBytes, most] of limits) {
+    const cookies: number[] = []
+    for (let [cookie, end] = [0, false]; !end; ) {
+      const request = { ...base, cookie, limitBytes }
+      const { body, payload } = await readdirplus(room.partition, request, 'me')
+      const entries = entriesOfListed(recordsOf(payload))
+      t.true(entries.length <= most && (entries.length > 0 || body.end))
+      cookies.push(...entries.map(entry => entry.cookie))
+      ;({ next: cookie, end } = body)
+    }
+    t.is(cookies.length, count, `${limitBytes}`)
+    t.true(cookies.every((cookie, index) => index === 0 || cookie > cookies[index - 1]!))
+  }
+})
+
+test('that there are no extended attributes is listed until one is set, also while the server looks for them', async t => {
+  const xattrs = { name: Buffer.from('user.a'), value: Buffer.from('1'), flags: 0 }
+  const flagsOf = async (room: Room) => {
+    const { payload } = await readdirplus(room.partition, base, 'me')
+    const [entry] = entriesOfListed(recordsOf(payload))
+    return entry?.attributes?.xattrFlags
+  }
+  const [known, asked, set] = [await openRoom(), await openRoom(), await openRoom()]
+  const [one, other, third] = [known.file('f'), asked.file('f'), set.file('f')]
+  t.is(await flagsOf(known), xattrFlag.none)
+  known.run(setxattr, { ino: one.ino, ...xattrs, ...slot })
+  t.is(await flagsOf(known), 0)
+  const listing = flagsOf(asked)
+  asked.run(setxattr, { ino: other.ino, ...xattrs, ...slot })
+  t.is(await listing, 0)
+  set.run(setxattr, { ino: third.ino, ...xattrs, ...slot })
+  await set.partition.store.settled()
+  t.is(await flagsOf(set), 0)
+})
+
+test('a name that is changed while its directory is being listed is not leased', async t => {
+  const room = await openRoom()
+  const peer = { call: () => Promise.reject(new Error('it has nothing to give back')) }
+  room.leases.renew('c1', peer, 0)
+  const [same, other] = [room.file('same'), room.file('other')]
+  await room.partition.store.learnXattrs()
+  const listing = readdirplus(room.partition, base, 'c1')
+  const { batch } = room.partition.contextFor('me')
+  putChild(batch, rootShard, Buffer.from('other'), { ino: 600, mode: 0o100644 })
+  const staged = room.partition.stage(batch)
+  const { payload } = await listing
+  await staged
+  const entries = entriesOfListed(recordsOf(payload))
+  const leased = Object.fromEntries(entries.map(({ ino, nameMs }) => [ino, nameMs]))
+  t.deepEqual(leased, { [same.ino]: readLeaseMs, [other.ino]: 0 })
 })
 
 test('names that share a hash are apart, and keep their cookies', async t => {

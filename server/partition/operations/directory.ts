@@ -26,7 +26,7 @@ import { noteAccess } from './access.ts'
 /** A reply ends with a step of the store, which for each so many bytes that are asked for is one name. */
 const limitBytesPerPair = 256
 /** What a small directory needs. */
-const recordRoomBytes = 2048
+export const recordRoomBytes = 2048
 
 /**
  * One step, within one shard; the next begins at `next`, in another partition when this one has no more. The names are the
