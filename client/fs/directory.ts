@@ -57,7 +57,7 @@ async function listed<P extends ReaddirReply & { readonly isEmpty: boolean }>(
   ask: (partition: Partition, request: ReaddirRequest) => Promise<P>,
 ): Promise<P> {
   const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
-  const quiet = context.quiet || options.quiet === true
+  const quiet = context.quiet || options.quiet === true || isKnownAsRead(context, ino)
   let page: P | null = null
   let parent = 0
   for (let behind = cookie; page === null || (page.isEmpty && !page.end); behind = page.next) {
@@ -69,6 +69,12 @@ async function listed<P extends ReaddirReply & { readonly isEmpty: boolean }>(
   }
   // Volumes do not lie in one another: the top of one is its own `..`.
   return { ...page, parent: parent === clusterRootIno ? ino : parent }
+}
+
+/** Listing it would not move its access time: who does not ask for that may go on saying what it is leased. */
+function isKnownAsRead({ cluster, accesses }: Context, ino: Ino): boolean {
+  const leased = cluster.leases.attributes(ino)
+  return leased !== undefined && !accesses.isDue(leased)
 }
 
 function keepListed(

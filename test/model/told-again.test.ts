@@ -195,6 +195,28 @@ test('a listing with attributes, and names that are not there, are said again wi
   t.is((await wait(other.lookup(ino, nameOf('f1')))).mode & 0o777, 0o600)
 })
 
+test('a directory stays leased while it is listed, but where that moves its access time', async t => {
+  const { cluster, here, there, ino, wait, make } = await setUp(3)
+  const options = { limitBytes: 65_536 }
+  await wait(here.readdir(ino, 0, options))
+  const read = await wait(here.getattr(ino))
+  await cluster.env.advance(5_000)
+  await wait(here.getattr(ino))
+  const asked = listen(cluster)
+  await wait(here.readdir(ino, 0, options))
+  t.deepEqual(await wait(here.getattr(ino)), read)
+  t.deepEqual(asked, ['readdir'])
+  await cluster.env.advance(5_000)
+  await make(there, 'g')
+  await cluster.env.advance(5_000)
+  const changed = await wait(here.getattr(ino))
+  t.true(changed.mtimeNs > changed.atimeNs)
+  await wait(here.readdir(ino, 0, options))
+  const { atimeNs } = await wait(here.getattr(ino))
+  t.true(atimeNs > changed.mtimeNs)
+  t.is((await wait(there.getattr(ino))).atimeNs, atimeNs)
+})
+
 test('an answer that comes late does not have another client’s name taken for the own change', async t => {
   const { cluster, here, there, ino, wait, make, has, size } = await setUp(1)
   let asked = 0
