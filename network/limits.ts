@@ -165,6 +165,17 @@ export const readdirLimitBytes = 128 * KiB
 /** Mount: what is fetched with attributes, some hundred entries, until the kernel asks for them twice in a row: it does so once at the
  * start of each directory, and when anybody has looked up a name in it meanwhile. */
 export const firstListedBytes = 16 * KiB
+/** Client: of a directory that it listed so short a while ago what names lead to is fetched together, when so many were asked for one by
+ * one: as many names as firstListedBytes, then twice as many, to readdirLimitBytes, for who uses them. To fetch one costs a twentieth of
+ * what it costs to ask for it: so many may be fetched for each look-up that was saved, and before any was. */
+export const listedRecentlyMs = 60_000
+export const lookAheadMisses = 4
+export const lookAheadPerUse = 16
+export const lookAheadCredit = 1024
+/** A look-up goes its own way when that has not come by then: several times what a batch takes. */
+export const lookAheadWaitMs = 100
+/** Directories of which that is remembered, some 200 bytes each. */
+export const maxListedDirectories = 1024
 /** Mount: names of an open directory that are fetched ahead, so that its servers work while the kernel does. */
 export const maxListedAheadBytes = 128 * KiB
 

@@ -4,6 +4,7 @@ import { AccessTimes } from '../cache/access-times.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
 import { KnownNames } from '../cache/known-names.ts'
+import { ListedDirectories } from '../cache/listed-directories.ts'
 import { type OpenInode, OpenInodes } from '../cache/open-inodes.ts'
 import { PageRecords } from '../cache/page-records.ts'
 import { ReadAheadBudget } from '../cache/read-ahead.ts'
@@ -24,6 +25,7 @@ export interface Context {
   readonly hints: EntryHints
   readonly shards: ShardMaps
   readonly names: KnownNames
+  readonly listed: ListedDirectories
   readonly readAhead: ReadAheadBudget
   readonly behind: WritesBehind
   /** Number of the next hold of space: no two of one client have the same. */
@@ -70,6 +72,7 @@ function sharedOf(cluster: Cluster): Shared {
     hints: new EntryHints(),
     shards: new ShardMaps(cluster.partitionCount),
     names: new KnownNames(),
+    listed: new ListedDirectories(),
     readAhead: new ReadAheadBudget(),
     behind,
     holds: { next: 1 },

@@ -23,11 +23,14 @@ export async function readdir(
   cookie: number,
   options: ListOptions,
 ): Promise<NamesPage> {
-  return await listed(context, ino, cookie, options, async (partition, request) => {
-    const { body, payload } = await context.cluster.query('readdir', partition, request)
+  const { cluster } = context
+  const page = await listed(context, ino, cookie, options, async (partition, request) => {
+    const { body, payload } = await cluster.query('readdir', partition, request)
     const records = recordsOf(payload)
     return { ...body, records, isEmpty: records.length === 0 }
   })
+  context.listed.listed(ino, cookie === 0, cluster.leases.nowMs())
+  return page
 }
 
 /** With attributes; null remains only for entries that vanished meanwhile. */
@@ -37,15 +40,25 @@ export async function readdirplus(
   cookie: number,
   options: ListOptions,
 ): Promise<DirectoryPage> {
+  const page = await leaseListed(context, ino, cookie, options)
+  return { ...page, entries: await withAttributes(context, page.entries) }
+}
+
+/** As `readdirplus`, but with null also for what has to be asked for elsewhere. What is leased can be told from now on. */
+export async function leaseListed(
+  context: Context,
+  ino: Ino,
+  cookie: number,
+  options: ListOptions,
+): Promise<DirectoryPage> {
   const { leases } = context.cluster
-  const page = await listed(context, ino, cookie, options, async (partition, request) => {
+  return await listed(context, ino, cookie, options, async (partition, request) => {
     const asked = leases.asking(partition)
     const { body, payload } = await context.cluster.query('readdirplus', partition, request)
     const entries = entriesOfListed(recordsOf(payload))
     keepListed(leases, ino, entries, asked)
     return { ...body, entries, isEmpty: entries.length === 0 }
   })
-  return { ...page, entries: await withAttributes(context, page.entries) }
 }
 
 /** The next page that has entries: a shard without further ones is not the end of its directory. */

@@ -9,6 +9,7 @@ import type { Asked } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { Caller, Place } from './contract.ts'
+import { namedAhead } from './look-ahead.ts'
 import { checkName, checkTarget } from './name-rules.ts'
 import { atName } from './shards.ts'
 
@@ -39,12 +40,14 @@ interface Found {
  * Asks the inode that the entry named last at the same time as the entry: one round trip if it still does.
  */
 async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Found> {
-  const { hints, inodes, names, shards, cluster } = context
+  const { hints, inodes, names, shards, listed, cluster } = context
   const directory = cluster.leases.attributes(parent)
   // What a shard lost with its power, and another one gained, adds up to the same `change` as before.
   const whole = directory !== undefined && !shards.has(parent)
   if (whole && names.lacks(directory, name)) throw new PosixError('ENOENT')
-  const leased = cluster.leases.named(parent, name)
+  let leased = cluster.leases.named(parent, name)
+  if (leased !== undefined) listed.used(parent)
+  else leased = (await namedAhead(context, parent, name)) ?? undefined
   if (leased === 0) throw new PosixError('ENOENT')
   if (leased !== undefined) {
     return { ino: leased, attributes: await attributesIfThere(context, leased) }
@@ -58,6 +61,7 @@ async function lookupOnce(context: Context, parent: Ino, name: Name): Promise<Fo
     hints.forget(parent, name)
     throw new PosixError('ENOENT')
   }
+  listed.missed(parent)
   if (attributes !== null) {
     if (hint !== undefined) hints.forget(parent, name)
     return { ino, attributes: inodes.learn(attributes) }
