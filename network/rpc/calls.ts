@@ -66,6 +66,11 @@ export class Calls {
     return this.#inFlight.size + this.#queue.size
   }
 
+  /** As `Connection.handed`, of the calls that were made by now. */
+  handed(): Promise<boolean> | null {
+    return this.#queue.size > 0 || this.#closed !== undefined ? null : this.#connection.handed()
+  }
+
   make(outbound: Outbound): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) return reject(this.#closed)

@@ -37,6 +37,8 @@ export interface Peer {
     request: RequestOf<N>,
     options?: CallOptions,
   ): Promise<Reply<N>>
+  /** As `Connection.handed`, of the calls that were made by now. */
+  handed(): Promise<boolean> | null
   /** Sends without waiting for an answer. Dropped when the connection is closed. */
   notify<N extends OperationName>(name: N, request: RequestOf<N>, options?: CallOptions): void
   /** Resolves when the connection is gone, with the error if it was not orderly. */

@@ -121,6 +121,10 @@ export class RpcPeer implements Peer {
     return answer as Promise<Reply<N>>
   }
 
+  handed(): Promise<boolean> | null {
+    return this.#calls.handed()
+  }
+
   notify<N extends OperationName>(name: N, request: RequestOf<N>, options: CallOptions = {}): void {
     const header = {
       callId: 0,

@@ -13,6 +13,8 @@ export interface ByteStreamHandler {
 
 /** Says nothing to its handler before `resume`, but that it failed or closed. */
 export interface ByteStream {
+  /** What is `sent` is with the kernel: it gets there though this process ends. */
+  readonly outlivesProcess: boolean
   /** To be called once, in the tick that made the stream. */
   attach(handler: ByteStreamHandler): void
   /**

@@ -144,6 +144,17 @@ function pressure(claim: Claim): void {
     ]
   })
 
+  claim('what was queued is handed over, unless nobody can tell', async under => {
+    const pair = await startedPair(under)
+    pair.near.send(header, pattern(1000, 3))
+    const handed = await pair.near.handed()
+    await closePair(pair)
+    return [
+      [handed !== false, true],
+      [pair.near.handed(), null],
+    ]
+  })
+
   claim('an oversize body or payload is refused and the connection stays', async under => {
     const pair = await startedPair(under)
     const body = codeThrown(() => pair.near.send(header, new Uint8Array(maxFrameBodyBytes + 1)))

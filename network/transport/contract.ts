@@ -73,6 +73,11 @@ export interface Connection {
   send(header: FrameHeader, body: Uint8Array, payload?: readonly Uint8Array[]): boolean
   /** Resolves when less than the high-water mark is waiting. Rejects with CLOSED. */
   drained(): Promise<void>
+  /**
+   * Of all that was queued by now: resolves when it has left this process, whose end cannot take it back any more (false: it
+   * will not). null where nobody can tell.
+   */
+  handed(): Promise<boolean> | null
   /** Sends what is queued, then closes. Resolves when closed; never rejects. */
   close(): Promise<void>
   /** Closes at once, dropping what is queued; both handlers' `closed` get an error. */

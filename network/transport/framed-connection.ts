@@ -22,6 +22,7 @@ import { checkLengths, goodbyeKind, headerBytes, payloadLength } from '../wire/f
 import type { ByteStream } from './byte-stream.ts'
 import type { Channel, Connection, ConnectionHandler, FrameHeader } from './contract.ts'
 import type { Waiting } from './door.ts'
+import { Handing } from './handing.ts'
 import { Outgoing } from './outgoing.ts'
 
 const noPayload: readonly Uint8Array[] = []
@@ -55,6 +56,7 @@ export class FramedConnection implements Connection {
   #flushScheduled = false
   #unsentBytes = 0
   #queuedBytes = 0
+  readonly #handing = new Handing()
   #drained: PromiseWithResolvers<void> | undefined
 
   constructor({ env, stream, remote, channel, waiting }: FramedInit) {
@@ -114,6 +116,11 @@ export class FramedConnection implements Connection {
     return this.#drained.promise
   }
 
+  handed(): Promise<boolean> | null {
+    if (!this.#stream.outlivesProcess || this.#state !== 'open') return null
+    return this.#handing.handed()
+  }
+
   close(): Promise<void> {
     if (this.#state === 'open') this.#beginClose()
     return this.#whenClosed.promise
@@ -136,6 +143,7 @@ export class FramedConnection implements Connection {
   #queued(bytes: number): void {
     this.#unsentBytes += bytes
     this.#queuedBytes += bytes
+    this.#handing.queued(bytes)
     if (this.#flushScheduled) return
     this.#flushScheduled = true
     process.nextTick(flushOf, this.#flush)
@@ -154,6 +162,7 @@ export class FramedConnection implements Connection {
     // What a broken stream drops has not been sent: `failed` or `closed` follows.
     if (error) return
     this.#unsentBytes -= bytes
+    this.#handing.left(bytes)
     if (this.#drained === undefined || this.#unsentBytes > sendHighWaterBytes) return
     this.#drained.resolve()
     this.#drained = undefined
@@ -166,7 +175,7 @@ export class FramedConnection implements Connection {
     this.#stream.end()
     // The peer's last word is to be read even when nobody listens.
     this.#stream.resume()
-    this.#rejectDrained()
+    this.#endWaits()
     const timer = this.#env.timers.after(shutdownDeadlineMs, () => {
       this.#fail(new ClusterError('TIMEOUT', `${this.remote} did not take leave`))
     })
@@ -188,7 +197,7 @@ export class FramedConnection implements Connection {
     this.#state = 'aborted'
     this.#error = error
     this.#outgoing.take()
-    this.#rejectDrained()
+    this.#endWaits()
     this.#stream.destroy()
   }
 
@@ -197,12 +206,13 @@ export class FramedConnection implements Connection {
     if (this.#state === 'open') this.#error = this.#lost()
     this.#state = 'closed'
     this.#waiting?.end()
-    this.#rejectDrained()
+    this.#endWaits()
     this.#handler?.closed(this.#error)
     this.#whenClosed.resolve()
   }
 
-  #rejectDrained(): void {
+  #endWaits(): void {
+    this.#handing.end()
     this.#drained?.reject(this.#closedError())
     this.#drained = undefined
   }

@@ -13,6 +13,8 @@ interface Batch {
 }
 
 export class Libp2pStream implements ByteStream {
+  /** Its muxer may have it yet. */
+  readonly outlivesProcess = false
   readonly #stream: Stream
   readonly #waiting: Batch[] = []
   #leaving: Batch | undefined

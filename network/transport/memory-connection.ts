@@ -112,6 +112,11 @@ export class MemoryConnection implements Connection {
     return this.#unsentBytes <= sendHighWaterBytes
   }
 
+  /** At once, as a kernel takes it: it travels on when this end crashes. */
+  handed(): Promise<boolean> | null {
+    return this.#state === 'open' && !this.#severed() ? Promise.resolve(true) : null
+  }
+
   drained(): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(this.#closedError())
     if (this.#unsentBytes <= sendHighWaterBytes) return Promise.resolve()
@@ -139,6 +144,16 @@ export class MemoryConnection implements Connection {
     const words = `the connection between ${this.#link.local} and ${this.#link.other} ${why}`
     this.#lose(words)
     if (far !== undefined) far.#lose(words)
+  }
+
+  /** The process at this end is gone: what it has sent arrives, and then the other end loses it. */
+  crash(): void {
+    const { local, other } = this.#link
+    const words = `the connection between ${local} and ${other} crashed`
+    const far = this.#far
+    if (this.#severed() && far !== undefined) far.#lose(words)
+    else this.#deliver(far => far.#lose(words))
+    this.#lose(words)
   }
 
   #lose(words: string): void {

@@ -34,6 +34,7 @@ export class MemoryNetwork {
   readonly #listening = new Map<string, Listening>()
   readonly #connections = new Set<MemoryConnection>()
   readonly #partitions = new Set<string>()
+  readonly #exited = new Set<string>()
   #dialled = 0
 
   constructor(env: Env, options: MemoryNetworkOptions = {}) {
@@ -71,8 +72,14 @@ export class MemoryNetwork {
       if (listening.endpoint === endpoint) this.#listening.delete(address)
     }
     for (const connection of [...this.#connections]) {
-      if (connection.local === endpoint) connection.break('crashed')
+      if (connection.local === endpoint) connection.crash()
     }
+  }
+
+  /** As `crash`, of a process that does not come back: what runs on in it reaches nobody. */
+  exit(endpoint: string): void {
+    this.#exited.add(endpoint)
+    this.crash(endpoint)
   }
 
   async #listen(
@@ -97,6 +104,7 @@ export class MemoryNetwork {
   async #dial(endpoint: string, address: string, signal?: AbortSignal): Promise<Connection> {
     if (signal?.aborted) throw cancelled(address, signal)
     await this.#pass(this.#delayMs(), address, signal)
+    if (this.#exited.has(endpoint)) throw new ClusterError('UNREACHABLE', `${endpoint} has ended`)
     const listening = this.#listening.get(address)
     if (listening !== undefined && this.#partitioned(endpoint, listening.endpoint)) {
       await this.#pass(dialDeadlineMs, address, signal)

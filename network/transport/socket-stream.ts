@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { ByteStream, ByteStreamHandler } from './byte-stream.ts'
 
 export class SocketStream implements ByteStream {
+  readonly outlivesProcess = true
   readonly #socket: Socket
 
   constructor(socket: Socket) {

@@ -254,6 +254,7 @@ const unusedPeer: Peer = {
   peerId: null,
   closed: new Promise(() => undefined),
   call: () => Promise.reject(new Error('not called')),
+  handed: () => null,
   notify: () => undefined,
   close: async () => undefined,
   abort: () => undefined,

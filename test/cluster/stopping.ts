@@ -75,6 +75,7 @@ export class Stops {
         passes('sending', header, body)
         return connection.send(header, body, payload)
       },
+      handed: () => connection.handed(),
       drained: () => connection.drained(),
       close: () => connection.close(),
       abort: error => connection.abort(error),

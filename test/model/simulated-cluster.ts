@@ -155,11 +155,10 @@ export class SimulatedCluster {
     return { fileSystem, client, endpoint, end: () => this.end(endpoint) }
   }
 
-  /** The connections of a client break; nothing of it gets through any more. */
+  /** The client's process is killed: what it had sent arrives, and nothing of it gets through any more. */
   end(endpoint: string): void {
     this.#ended.add(endpoint)
-    for (const id of this.ids) this.#network.partition(endpoint, id)
-    this.#network.crash(endpoint)
+    this.#network.exit(endpoint)
   }
 
   /** Nothing of a client gets through until it is let back. */
