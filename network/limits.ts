@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 10
+export const protocolVersion = 11
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -263,6 +263,12 @@ export const maxBehindWriteBytes = 256 * KiB
 export const maxBehindPieces = 256
 /** What was written is kept so long for more to be joined to it. */
 export const behindMs = 50
+/** Changes of names that a client has on their way after it has answered: half of its slots. */
+export const maxChangesBehind = maxSlots / 2
+/** Inode numbers that a client is given at a time, to give out by itself; it asks for more when half of them are left. */
+export const behindNumbers = 512
+/** What a server commits without that anybody waits for it waits so long for more: one batch is half of what a name costs. */
+export const lazyCommitMs = 3
 /** A file that could not be written behind is written through for so long. */
 export const behindErrorRestMs = 10_000
 /** How often a client asks whether it may go on with what it has buffered since its lease ended. */

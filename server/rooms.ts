@@ -7,6 +7,7 @@ import type { Log } from '../network/log.ts'
 import { type Dialler, dialMember } from '../network/membership/dial.ts'
 import type { Membership } from '../network/membership/membership.ts'
 import type { Incoming, Peer, Service } from '../network/rpc/contract.ts'
+import { isAnswered } from '../network/wire/behind-messages.ts'
 import type { Ino } from '../network/wire/ids.ts'
 import type { OperationName } from '../network/wire/operations.ts'
 import type { View } from '../network/wire/view.ts'
@@ -83,7 +84,7 @@ export interface ServerRooms {
 }
 
 export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
-  const store = new MetadataStore(init.store, init.onFailure)
+  const store = new MetadataStore(init.store, init.onFailure, init.env.timers)
   const { partitionCount } = init.membership
   let syncPoint: SyncPoint | null = null
   const blocks = await openDataDirectory(init.dataDirectory, {
@@ -367,6 +368,7 @@ class Rooms implements ServerRooms {
     if (role === 'client') this.#heard(peer)
     else if (role !== 'server')
       throw new ClusterError('MALFORMED', `${role} does no file operations`)
-    return this.#partitions.get(partition, epoch, 'flushes' in body && body.flushes !== undefined)
+    const flushes = 'flushes' in body && body.flushes !== undefined
+    return this.#partitions.get(partition, epoch, flushes || isAnswered(body))
   }
 }

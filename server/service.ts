@@ -16,10 +16,17 @@ import type { ReadLeases } from './leases/read-leases.ts'
 import type { Sessions } from './leases/sessions.ts'
 import { decodeInode } from './metadata/inode.ts'
 import { inodeKey } from './metadata/keys.ts'
+import {
+  type ChangesBehind,
+  type ChangesNames,
+  endingBehind,
+  leasingPartition,
+} from './partition/changes-behind.ts'
 import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
 import { accessed, noteAccess } from './partition/operations/access.ts'
 import { getattr, setattr } from './partition/operations/attributes.ts'
+import { makeBehind, removeBehind, writeBehind } from './partition/operations/behind.ts'
 import {
   commitWrite,
   open,
@@ -53,7 +60,7 @@ import type { Coordinator } from './transactions/coordinator.ts'
 import type { LegName } from './transactions/legs.ts'
 import type { Participant } from './transactions/participant.ts'
 import { rename } from './transactions/rename.ts'
-import { link, mkdir, rmdir, unlink } from './transactions/scripts.ts'
+import { link, mkdir, rmdir, unlink, unlinkHere } from './transactions/scripts.ts'
 import { guardVolumes } from './volume-guard.ts'
 
 export interface ServiceInit {
@@ -80,7 +87,7 @@ export interface ServiceInit {
   readonly checking: Checking
   /** Identity of this boot of the machine. */
   readonly boot: string
-  readonly clock: Pick<Clock, 'uptimeMs'>
+  readonly clock: Pick<Clock, 'uptimeMs' | 'wallNs'>
   /** Number of the connection that this peer is: later ones have higher numbers. */
   readonly connectionOf: (peer: Peer) => number
   /** A partition of ours in the caller's epoch, for a caller with a session. @throws ClusterError */
@@ -91,6 +98,8 @@ export interface ServiceInit {
 const growing: ReadonlySet<string> = new Set<LegName>(['makeDirectory', 'takeShard'])
 const grows = { grows: true } as const
 const shrinks = { grows: false } as const
+/** Nobody waits for it, and it finds room in what is kept for what shrinks. */
+const answered = { grows: false, lazy: true } as const
 const done = { body: {}, payload: noPayload } as const
 
 export function createService(init: ServiceInit): Service {
@@ -193,7 +202,12 @@ function membershipOperations({
       }
       sessions.renew(peer.hello.id, body.opens, connectionOf(peer))
       const epoch = view()?.epoch ?? 0
-      const told = { timeoutMs: sessionTimeoutMs, epoch, uptimeMs: clock.uptimeMs() }
+      const told = {
+        timeoutMs: sessionTimeoutMs,
+        epoch,
+        uptimeMs: clock.uptimeMs(),
+        wallNs: clock.wallNs(),
+      }
       return { body: { ...told, ...booted() }, payload: noPayload }
     },
     release({ peer, body }) {
@@ -303,14 +317,25 @@ function nameOperations({
   const listingPlus = metadata.readAsync<'readdirplus'>(readdirplus)
   const changing = <N extends ChangesName>(handler: Handler<N>) =>
     reports.reportingChange(showingParent(admit, handler))
+  const isFull = () => metadata.isFull
+  const leasing = <N extends ChangesNames>(handler: Handler<N>) =>
+    leasingPartition({ admit, isFull }, handler)
+  const ending = <N extends ChangesBehind>(handler: Handler<N>) => endingBehind(isFull, handler)
   return {
     lookup: reports.reporting(metadata.look(lookup)),
     readdir: reports.reporting(listing),
     readdirplus: reports.reporting(listingPlus),
-    create: changing(metadata.mutation(create, grows)),
+    create: leasing(changing(metadata.mutation(create, grows))),
+    makeBehind: ending(leasing(metadata.mutation(makeBehind, answered))),
+    removeBehind: ending(leasing(metadata.mutation(removeBehind, answered))),
+    writeBehind: ending(metadata.mutation(writeBehind, answered)),
+    hurry(incoming) {
+      void admit(incoming).store.settled()
+      return done
+    },
     mkdir: changing(metadata.transaction(mkdir, grows)),
     link: changing(metadata.transaction(link, grows)),
-    unlink: changing(metadata.transaction(unlink, shrinks)),
+    unlink: leasing(changing(metadata.transactionOrHere(unlinkHere, unlink))),
     rmdir: changing(metadata.transaction(rmdir, shrinks)),
     rename: changing(metadata.transaction(rename, shrinks)),
   }

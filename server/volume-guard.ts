@@ -12,6 +12,8 @@ const naming = [
   'create',
   'createTemporary',
   'mkdir',
+  'makeBehind',
+  'removeBehind',
   'unlink',
   'rmdir',
   'rename',

@@ -45,7 +45,7 @@ export class KnownNames {
     if (size > 0 || !isDirectory(mode)) return
     const known = this.#directories.get(ino)
     if (known?.change === change && known.hashes.size === 0) return
-    this.#forget(ino)
+    this.forget(ino)
     this.#directories.set(ino, { change, hashes: new Set() })
     if (this.#directories.size > this.#directoryLimit) this.#forgetOldest()
   }
@@ -61,7 +61,7 @@ export class KnownNames {
     const known = this.#directories.get(ino)
     // Another one than this client's, too: and who knows what that was.
     if (known === undefined || known !== before || known.change !== change - 1) {
-      this.#forget(ino)
+      this.forget(ino)
       return
     }
     known.change = change
@@ -77,7 +77,8 @@ export class KnownNames {
     return known?.change === change && !known.hashes.has(entryHash(name))
   }
 
-  #forget(ino: Ino): void {
+  /** What is known of it may not be all. */
+  forget(ino: Ino): void {
     const known = this.#directories.get(ino)
     if (known === undefined) return
     this.#count -= known.hashes.size
@@ -86,6 +87,6 @@ export class KnownNames {
 
   #forgetOldest(): void {
     const [oldest] = this.#directories.keys()
-    if (oldest !== undefined) this.#forget(oldest)
+    if (oldest !== undefined) this.forget(oldest)
   }
 }

@@ -64,6 +64,14 @@ export interface Sending {
   boot: Boot | null
   /** Of the last attempt. */
   sentMs: number
+  /** Somebody is answered before its reply is there. */
+  readonly isBehind: boolean
+  /** Then, of the first one, when it has been sent: `Peer.handed`. */
+  handed: Promise<boolean> | null
+}
+
+export function sendingOf(notAfterMs: number, isBehind: boolean): Sending {
+  return { notAfterMs, boot: null, sentMs: 0, isBehind, handed: null }
 }
 
 export function firstTrouble<N extends OperationName>(wanted: Wanted<N>): Trouble {

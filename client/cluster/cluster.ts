@@ -29,6 +29,7 @@ import {
   leaving,
   type Route,
   type Sending,
+  sendingOf,
   type Target,
   type Trouble,
   type Wanted,
@@ -38,6 +39,7 @@ import { bootsOf } from './boots.ts'
 import type {
   Boot,
   Changed,
+  ChangedBehind,
   Cluster,
   MutationName,
   MutationOf,
@@ -76,6 +78,7 @@ export class ClusterClient implements Cluster {
   readonly locks: Locks
   readonly leases: ReadLeases
   readonly writing: WriteLeases
+  readonly partitions: WriteLeases
   readonly log: Log
   readonly #membership: ViewSource
   readonly #dial: (server: MemberId) => Promise<Peer>
@@ -84,7 +87,7 @@ export class ClusterClient implements Cluster {
   readonly #links = new Map<MemberId, ServerLink>()
   readonly #tick: Timer
   readonly #leasing: Leasing
-  readonly #partitions: PartitionStates
+  readonly #states: PartitionStates
   /** Of partitions that nobody serves. */
   readonly #vacancy: Outage
   /** How many servers were asked for their view, one after the other. */
@@ -99,13 +102,14 @@ export class ClusterClient implements Cluster {
     this.#vacancy = new Outage(init.env.clock)
     this.#leasing = new Leasing({
       env: init.env,
-      linkOf: partition => this.#links.get(this.#partitions.primaryOf(partition) ?? ''),
+      linkOf: partition => this.#linkOf(partition),
       links: () => this.#links.values(),
       viewEpoch: () => this.view.epoch,
     })
-    const { leases, writing, service } = this.#leasing
+    const { leases, writing, partitions, service } = this.#leasing
     this.leases = leases
     this.writing = writing
+    this.partitions = partitions
     this.#dial = server => init.dial(server, service)
     this.opens = new OpenFileRegister(init.env.timers, inos => this.#sendReleases(inos))
     this.locks = new Locks({
@@ -117,7 +121,7 @@ export class ClusterClient implements Cluster {
       viewEpoch: () => this.view.epoch,
     })
     this.#tick = init.env.timers.every(sessionTimeoutMs / ticksInTimeout, () => this.#ticked())
-    this.#partitions = new PartitionStates(() => this.view)
+    this.#states = new PartitionStates(() => this.view)
     init.membership.onView(() => this.#viewChanged())
   }
 
@@ -154,8 +158,39 @@ export class ClusterClient implements Cluster {
     payload: Payload = noPayload,
     notAfterMs = Infinity,
   ): Promise<Changed<N>> {
-    const change = () => this.#mutate(name, partition, request, payload, notAfterMs)
+    const sending = sendingOf(notAfterMs, false)
+    const change = () => this.#mutate(name, partition, request, payload, sending)
     return this.leases.changing(touchedByRequest(name, request), change)
+  }
+
+  mutateBehind<N extends MutationName>(
+    name: N,
+    partition: Partition,
+    request: MutationOf<N>,
+    payload: Payload = noPayload,
+  ): ChangedBehind<N> | null {
+    const link = this.#linkOf(partition)
+    if (!link?.current || !this.#slots.isAnyFree) return null
+    const sending = sendingOf(Infinity, true)
+    const change = () => this.#mutate(name, partition, request, payload, sending)
+    const done = this.leases.changing(touchedByRequest(name, request), change)
+    const { handed } = sending
+    if (handed === null) return { done, handed: Promise.resolve(false) }
+    // What is answered may have been held up on its way out.
+    const isDone = done.then(
+      () => true,
+      () => false,
+    )
+    return { done, handed: Promise.race([handed, isDone]) }
+  }
+
+  hurry(partition: Partition): void {
+    const epoch = this.view.partitions[partition]?.epoch ?? 0
+    this.#linkOf(partition)?.current?.notify('hurry', {}, { partition, epoch })
+  }
+
+  wallNs(partition: Partition): bigint | null {
+    return this.#linkOf(partition)?.wall.nowNs() ?? null
   }
 
   async #mutate<N extends MutationName>(
@@ -163,7 +198,7 @@ export class ClusterClient implements Cluster {
     partition: Partition,
     request: MutationOf<N>,
     payload: Payload,
-    notAfterMs: number,
+    sending: Sending,
   ): Promise<Changed<N>> {
     const startedMs = this.env.clock.monotonicMs()
     const taken = this.#slots.take()
@@ -175,7 +210,6 @@ export class ClusterClient implements Cluster {
       }
       // The compiler cannot see that adding back what MutationOf took away gives the request again.
       const whole = { ...request, slot, sequence } as unknown as RequestOf<N>
-      const sending: Sending = { notAfterMs, boot: null, sentMs: 0 }
       const wanted = { name, target: partition, request: whole, payload, startedMs, sending }
       const reply = await this.#persist(wanted)
       const { boot, sentMs } = sending
@@ -197,7 +231,7 @@ export class ClusterClient implements Cluster {
   }
 
   bootOf(partition: Partition): Boot {
-    const primary = this.#partitions.primaryOf(partition)
+    const primary = this.#states.primaryOf(partition)
     if (primary === null || this.#closed) return { id: '' }
     const link = this.#link(primary)
     // Asked for at once: what is marked with it until it is known counts as made under the answer.
@@ -206,10 +240,10 @@ export class ClusterClient implements Cluster {
   }
 
   knownBootsOf(partition: Partition): readonly string[] | null {
-    const primary = this.#partitions.primaryOf(partition)
+    const primary = this.#states.primaryOf(partition)
     const told = primary === null ? null : (this.#links.get(primary)?.told ?? null)
     // Of one that went from server to server, or was fetched from another copy, only who is asked for it can tell.
-    const asks = this.#partitions.hasMoved(partition) || this.view.replicaCount > 1
+    const asks = this.#states.hasMoved(partition) || this.view.replicaCount > 1
     return told === null || asks ? null : bootsOf(told, partition)
   }
 
@@ -242,7 +276,9 @@ export class ClusterClient implements Cluster {
           attempt.deadlineMs = Math.max(1, Math.min(link.outage.leftMs(startedMs), callDeadlineMs))
         }
         const options = { partition, epoch, payload, deadlineMs: attempt.deadlineMs }
-        const reply = await this.#send(peer, link, name, boundTo(request, wanted, link), options)
+        const sent = this.#send(peer, link, name, boundTo(request, wanted, link), options)
+        if (sending?.isBehind === true) sending.handed ??= peer.handed()
+        const reply = await sent
         // What goes to a server as such does not pass by its sessions.
         if (typeof target === 'number') link.heard = true
         if (trouble !== null && opensFile(name, request)) link.renewSoon()
@@ -277,15 +313,19 @@ export class ClusterClient implements Cluster {
       const reply = await peer.call(name, request, options)
       link.replies++
       // Here and not at the caller: a session request may leave as soon as `openEnded` is said.
-      const { ino } = (reply.body as AttributesReply).attributes
+      const ino = openedIno(request, reply.body)
       this.opens.add(ino)
       const home = partitionOfIno(ino)
-      if (this.#partitions.primaryOf(home) !== link.server) this.#renewAt(home)
+      if (this.#states.primaryOf(home) !== link.server) this.#renewAt(home)
       return reply
     } finally {
       this.opens.openEnded()
       link.openEnded()
     }
+  }
+
+  #linkOf(partition: Partition): ServerLink | undefined {
+    return this.#links.get(this.#states.primaryOf(partition) ?? '')
   }
 
   #route(target: Target): Route {
@@ -302,7 +342,7 @@ export class ClusterClient implements Cluster {
     const known = this.#links.get(server)
     if (known !== undefined) return known
     if (this.#closed) throw new ClusterError('CLOSED', 'this client is closed')
-    const holds = (partition: Partition) => this.#partitions.primaryOf(partition) === server
+    const holds = (partition: Partition) => this.#states.primaryOf(partition) === server
     const link: ServerLink = new ServerLink({
       env: this.env,
       log: this.log,
@@ -347,8 +387,8 @@ export class ClusterClient implements Cluster {
 
   /** Asks the server that refused us for its view. @returns whether the partition's state is another now. */
   async #viewMoved({ link, partition, epoch }: Route): Promise<boolean> {
-    if (this.#partitions.epochOf(partition) === epoch) await this.#views.fetch(link)
-    return this.#partitions.epochOf(partition) !== epoch
+    if (this.#states.epochOf(partition) === epoch) await this.#views.fetch(link)
+    return this.#states.epochOf(partition) !== epoch
   }
 
   /**
@@ -374,7 +414,7 @@ export class ClusterClient implements Cluster {
 
   /** Whoever serves a partition in a new epoch has to learn what this client has open and locked there. */
   #viewChanged(): void {
-    const changed = this.#partitions.follow()
+    const changed = this.#states.follow()
     const members = new Set(this.view.members.map(member => member.id))
     for (const [server, link] of this.#links) {
       if (members.has(server)) continue
@@ -391,7 +431,7 @@ export class ClusterClient implements Cluster {
   }
 
   #renewAt(partition: Partition): ServerLink | null {
-    const primary = this.#partitions.primaryOf(partition)
+    const primary = this.#states.primaryOf(partition)
     if (primary === null || this.#closed) return null
     const link = this.#link(primary)
     link.renewSoon()
@@ -406,10 +446,15 @@ export class ClusterClient implements Cluster {
   }
 
   #sendReleases(inos: readonly Ino[]): void {
-    const byServer = Map.groupBy(inos, ino => this.#partitions.primaryOf(partitionOfIno(ino)))
+    const byServer = Map.groupBy(inos, ino => this.#states.primaryOf(partitionOfIno(ino)))
     for (const [server, released] of byServer) {
       if (server === null) continue
       this.#links.get(server)?.connected?.notify('release', { inos: released })
     }
   }
+}
+
+/** Of what was asked for by a number, or is told. */
+function openedIno(request: object, reply: object): Ino {
+  return 'ino' in request ? Number(request.ino) : (reply as AttributesReply).attributes.ino
 }

@@ -29,6 +29,13 @@ export interface Changed<N extends OperationName> extends Reply<N> {
   readonly sentMs: number
 }
 
+/** A mutation that is answered before its reply is there. */
+export interface ChangedBehind<N extends OperationName> {
+  /** It gets to its server though this process ends, or is done: then it may be answered. false: not before it is done. */
+  readonly handed: Promise<boolean>
+  readonly done: Promise<Changed<N>>
+}
+
 /** Operations whose requests carry a slot: their effect happens once, however often they are sent. */
 export type MutationName = {
   [N in OperationName]: RequestOf<N> extends Mutation ? N : never
@@ -93,6 +100,8 @@ export interface Cluster {
   readonly locks: ClusterLocks
   readonly leases: ReadLeases
   readonly writing: WriteLeases
+  /** Of partitions that serve this client alone. */
+  readonly partitions: WriteLeases
   /**
    * Asks the primary of `partition`, again and again until `operationDeadlineMs`.
    * @throws PosixError, or ClusterError STALE_WRITE or MISPLACED; all else has become EIO.
@@ -113,6 +122,17 @@ export interface Cluster {
     payload?: Payload,
     notAfterMs?: number,
   ): Promise<Changed<N>>
+  /** As `mutate`, sent in this tick. null where that cannot be: nothing was done. */
+  mutateBehind<N extends MutationName>(
+    name: N,
+    partition: Partition,
+    request: MutationOf<N>,
+    payload?: Payload,
+  ): ChangedBehind<N> | null
+  /** Somebody waits for what was sent to the partition, and answered before. */
+  hurry(partition: Partition): void
+  /** The wall clock of a partition's server, as it is known here: nanoseconds since 1970; null where it is not. */
+  wallNs(partition: Partition): bigint | null
   /** The boot of the machine in charge of a partition, as far as it is known now. */
   bootOf(partition: Partition): Boot
   /** The same, and earlier ones that are as good, as last told; null where that is not known. */

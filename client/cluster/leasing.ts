@@ -18,7 +18,10 @@ export interface LeasingInit {
 
 export class Leasing {
   readonly leases: ReadLeases
+  /** By inode. */
   readonly writing: WriteLeases
+  /** By partition: this client alone is served there. */
+  readonly partitions: WriteLeases
   readonly service: Service
   readonly #timer: Timer
 
@@ -30,21 +33,29 @@ export class Leasing {
       nowMs: () => this.leases.nowMs(),
       viewEpoch,
     })
+    this.partitions = new WriteLeases({
+      asking: partition => this.leases.asking(partition),
+      nowMs: () => this.leases.nowMs(),
+      viewEpoch,
+    })
     this.service = {
       recallLeases: async ({ body }) => {
         const answered = this.writing.recall(body.inodes)
+        const answeredPartitions = this.partitions.recall(body.partitions ?? [])
         let gaveBack = false
         try {
           await this.leases.recall(body)
           gaveBack = true
         } finally {
           answered(gaveBack)
+          answeredPartitions(gaveBack)
         }
         return { body: {}, payload: [] }
       },
     }
     this.#timer = env.timers.every(leaseRenewalMs, () => {
       this.writing.useTerms()
+      this.partitions.useTerms()
       for (const link of links()) link.renewLeases()
     })
   }

@@ -83,6 +83,6 @@ export class OpenFileRegister implements OpenRegister {
 }
 
 export function opensFile(name: OperationName, request: object): boolean {
-  if (name === 'open' || name === 'createTemporary') return true
+  if (name === 'open' || name === 'createTemporary' || name === 'makeBehind') return true
   return name === 'create' && (request as CreateRequest).open
 }

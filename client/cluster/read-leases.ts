@@ -165,6 +165,22 @@ export class ReadLeases {
     if (lease !== null) this.#attributes.set(ino, { attributes, ...lease })
   }
 
+  /**
+   * This client has changed the inode so, and answered before its server has: nobody else looks at it before it has. Without a
+   * lease nothing is kept.
+   */
+  changedBehind(attributes: Attributes): void {
+    const { ino } = attributes
+    const kept = this.#attributes.get(ino)
+    if (kept !== undefined) this.#attributes.set(ino, { ...kept, attributes })
+    const changes = this.#changes.get(ino) ?? noChanges()
+    this.#changes.set(ino, changes)
+    beginOne(changes)
+    changes.running--
+    changes.endedMs = Math.max(changes.endedMs, this.nowMs())
+    if (this.#changes.size >= this.#sweepSize) this.#sweep(this.nowMs())
+  }
+
   /** As `keepAttributes`; `lastNamed` is told of it in any case. */
   keepName(parent: Ino, name: Name, ino: Ino, asked: Asked, leaseMs: number): void {
     const key = nameKey(parent, name)
@@ -180,7 +196,7 @@ export class ReadLeases {
   }
 
   /** Others are about to change these. Resolves when nobody here goes by them. */
-  async recall({ inodes, names }: RecallLeasesRequest): Promise<void> {
+  async recall({ inodes, names, partitions }: RecallLeasesRequest): Promise<void> {
     for (const ino of inodes) {
       this.#attributes.delete(ino)
       this.#noteRecall(ino)
@@ -191,7 +207,8 @@ export class ReadLeases {
       this.#noteRecall(key)
     }
     if (this.#changes.size >= this.#sweepSize) this.#sweep(this.nowMs())
-    await Promise.all([...this.#listeners].map(listener => listener({ inodes, names })))
+    const recalled = { inodes, names, ...(partitions !== undefined && { partitions }) }
+    await Promise.all([...this.#listeners].map(listener => listener(recalled)))
   }
 
   /** @returns to be called when it is to hear no more. */

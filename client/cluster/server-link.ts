@@ -25,6 +25,7 @@ import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
 import { RemoteUptime } from './remote-uptime.ts'
+import { RemoteWall } from './remote-wall.ts'
 import { retryDelayMs } from './retry.ts'
 
 export interface ServerLinkInit {
@@ -47,6 +48,7 @@ export class ServerLink {
   readonly outage: Outage
   readonly leases: LeaseTerms
   readonly uptime: RemoteUptime
+  readonly wall: RemoteWall
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
@@ -84,6 +86,7 @@ export class ServerLink {
     this.outage = new Outage(init.env.clock)
     this.leases = new LeaseTerms(init.env.clock)
     this.uptime = new RemoteUptime(init.env.clock)
+    this.wall = new RemoteWall(init.env.clock)
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */
@@ -243,6 +246,7 @@ export class ServerLink {
       const reply = (await peer.call('session', { opens: this.#init.opens() })).body
       this.told = reply
       this.uptime.heard(reply.uptimeMs)
+      this.wall.heard(reply.wallNs)
       this.#init.goesBy(peer, reply.epoch ?? 0)
       if (this.hasLocks) await this.#init.reclaim(peer)
       return reply.boot

@@ -45,6 +45,10 @@ export class Slots {
     return turn.promise
   }
 
+  get isAnyFree(): boolean {
+    return this.#lowestFree < this.#taken.length
+  }
+
   sequenceOf(slot: number): number {
     return this.#sequences[slot]!
   }

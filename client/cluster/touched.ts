@@ -53,6 +53,10 @@ const touchedBy: { readonly [N in Changing]: (request: Asked<N>) => Touched } = 
   mkdir: request => entry(request),
   link: request => entry(request, request.ino),
   unlink: request => entry(request, request.known ?? 0),
+  // What they make of the directory is known (`ReadLeases.changedBehind`).
+  makeBehind: ({ parent, name }) => [nameKey(parent, name)],
+  removeBehind: ({ parent, name, ino }) => [nameKey(parent, name), ino],
+  writeBehind: inode,
   rmdir: request => entry(request, request.known ?? 0),
   rename: ({ parent, name, newParent, newName, known = 0, knownNew = 0 }) => [
     ...[parent, nameKey(parent, name), known],

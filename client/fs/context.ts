@@ -1,6 +1,7 @@
 /** What the families of operations of one mounted volume share. */
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { AccessTimes } from '../cache/access-times.ts'
+import { ChangesBehind } from '../cache/changes-behind.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
 import { KnownNames } from '../cache/known-names.ts'
@@ -28,6 +29,7 @@ export interface Context {
   readonly listed: ListedDirectories
   readonly readAhead: ReadAheadBudget
   readonly behind: WritesBehind
+  readonly changes: ChangesBehind
   /** Number of the next hold of space: no two of one client have the same. */
   readonly holds: { next: number }
   /** Of this volume alone, like `pages`; the rest is shared by all that one client has open. */
@@ -58,9 +60,12 @@ function sharedOf(cluster: Cluster): Shared {
   if (known !== undefined) return known
   const inodes = new OpenInodes()
   const behind = new WritesBehind(cluster.env.timers)
-  cluster.leases.onRecall(async recalled => {
+  const changes = new ChangesBehind(partition => cluster.hurry(partition))
+  cluster.leases.onRecall(async ({ inodes: recalled, partitions = [] }) => {
+    await changes.settledIn(partitions)
+    await Promise.all(recalled.map(ino => changes.settled(ino)))
     if (behind.isEmpty) return
-    await Promise.all(recalled.inodes.map(ino => bringBack(behind, inodes.get(ino))))
+    await Promise.all(recalled.map(ino => bringBack(behind, inodes.get(ino))))
   })
   const shared = {
     cluster,
@@ -75,6 +80,7 @@ function sharedOf(cluster: Cluster): Shared {
     listed: new ListedDirectories(),
     readAhead: new ReadAheadBudget(),
     behind,
+    changes,
     holds: { next: 1 },
   }
   sharedByCluster.set(cluster, shared)

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { lastLockByte, lockType } from '../../network/locks/ranges.ts'
 import { BehindState } from '../cache/behind-state.ts'
+import { ChangesBehind } from '../cache/changes-behind.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { ReadAheadBudget } from '../cache/read-ahead.ts'
 import type { LockChange } from '../cluster/contract.ts'
@@ -15,7 +16,9 @@ test('of a process that locked, unlocked and closed an open file nothing is kept
     register.apply(owner, change)
   }
   const release = async (owner: Parameters<LockRegister['apply']>[0]) => register.clear(owner)
-  const locks = locksOf({ cluster: { locks: { register, set, release } } } as unknown as Context)
+  const cluster = { locks: { register, set, release } }
+  const changes = new ChangesBehind()
+  const locks = locksOf({ cluster, changes } as unknown as Context)
   const known = { ino: 16, losses: 0, gone: false, behind: new BehindState() }
   const inode = known as unknown as OpenInode
   const first = { keepPages: true, accessDue: false }

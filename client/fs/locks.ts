@@ -15,8 +15,14 @@ import { handleOf, type OpenHandle } from './open-handle.ts'
 
 export function locksOf(context: Context): FileLocks {
   return {
-    test: (file, lock) => test(context, file, lock),
-    set: (file, lock, signal) => set(context, file, lock, signal),
+    test: async (file, lock) => {
+      await context.changes.settled(file.ino)
+      return await test(context, file, lock)
+    },
+    set: async (file, lock, signal) => {
+      await context.changes.settled(file.ino)
+      await set(context, file, lock, signal)
+    },
     givesUpExclusive: (file, lock, below) => givesUpExclusive(context, file, lock, below),
     closed: (file, owner) => closed(context, file, owner),
   }

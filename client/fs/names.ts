@@ -3,12 +3,20 @@ import { PosixError } from '../../network/errors.ts'
 import { maxLookupRedos } from '../../network/limits.ts'
 import { type Attributes, fileType } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
-import type { CreateReply, EntryReply, Name } from '../../network/wire/operations.ts'
+import type {
+  AsksBehind,
+  CreateReply,
+  EntryReply,
+  Name,
+  RemoveReply,
+} from '../../network/wire/operations.ts'
 import type { Boot, Changed, MutationOf } from '../cluster/contract.ts'
 import type { Asked } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
+import { answer, asksBehind, duringChange, unlinkBehind } from './change-behind.ts'
 import type { Context } from './context.ts'
 import type { Caller, Place } from './contract.ts'
+import { keepCreated } from './keep-created.ts'
 import { namedAhead } from './look-ahead.ts'
 import { checkName, checkTarget } from './name-rules.ts'
 import { atName } from './shards.ts'
@@ -172,7 +180,15 @@ export async function mkdir(
 }
 
 export async function unlink(context: Context, parent: Ino, name: Name): Promise<void> {
-  await remove(context, 'unlink', { parent, name })
+  checkName(name)
+  const begun = unlinkBehind(context, parent, name)
+  if (begun !== null) return await answer(begun)
+  await context.changes.settled(parent)
+  const home = partitionOfIno(parent)
+  const asking = asksBehind(context, home)
+  await duringChange(context, home, asking, () =>
+    remove(context, 'unlink', { parent, name, ...asking }),
+  )
 }
 
 export async function rmdir(context: Context, parent: Ino, name: Name, meant?: Ino): Promise<void> {
@@ -182,14 +198,15 @@ export async function rmdir(context: Context, parent: Ino, name: Name, meant?: I
 async function remove(
   context: Context,
   operation: 'unlink' | 'rmdir',
-  request: Place & { readonly meant?: Ino },
-): Promise<void> {
+  request: Place & AsksBehind & { readonly meant?: Ino },
+): Promise<{ readonly body: RemoveReply }> {
   const { parent, name } = request
   checkName(name)
   const known = knownAt(context, parent, name)
   const { body, boot, partition } = await mutateName(context, operation, { ...request, known })
   context.cluster.leases.forget(body.ino)
   markChange(context, parent, partition, boot, [partitionOfIno(body.ino)])
+  return { body }
 }
 
 export async function rename(
@@ -287,17 +304,6 @@ export function mutateName<N extends NameMutation>(
     }
     return { ...changed, partition, asked }
   })
-}
-
-/** What a create that made something says of the name and of the inode. */
-export function keepCreated(
-  { cluster: { leases } }: Context,
-  { parent, name }: Place,
-  { attributes, nameMs, leaseMs }: CreateReply,
-  asked: Asked,
-): void {
-  leases.keepMade(parent, name, attributes.ino, asked, nameMs)
-  leases.keepAttributes(attributes, asked, leaseMs)
 }
 
 /** Whether the directory was changed once by this, for certain. */

@@ -7,12 +7,14 @@ import type { Name } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { MutationOf } from '../cluster/contract.ts'
 import { isGone, setattr } from './attributes.ts'
+import { answer, asksBehind, type BegunFile, createBehind, duringChange } from './change-behind.ts'
 import type { Context } from './context.ts'
 import type { Caller, OpenFile } from './contract.ts'
 import { verifiedInline } from './inline.ts'
+import { keepCreated } from './keep-created.ts'
 import { releaseLocks } from './locks.ts'
 import { checkName } from './name-rules.ts'
-import { keepCreated, lookup, mutateName } from './names.ts'
+import { lookup, mutateName } from './names.ts'
 import { handleOf, OpenHandle } from './open-handle.ts'
 
 const noBytes = new Uint8Array(0)
@@ -107,20 +109,44 @@ async function createOrOpen(
   truncate: boolean,
 ): Promise<Opened> {
   const { parent } = request
-  const { body, boot, partition, asked } = await mutateName(context, 'create', request)
+  const begun = createBehind(context, request)
+  if (begun !== null) return madeBehind(context, begun)
+  await context.changes.settled(parent)
+  const home = partitionOfIno(parent)
+  const asking = asksBehind(context, home)
+  const { body, boot, partition, asked } = await duringChange(context, home, asking, () =>
+    mutateName(context, 'create', { ...request, ...asking }),
+  )
   const { attributes, created } = body
   if (created) {
     keepCreated(context, request, body, asked)
     context.dirty.mark(parent, partition, boot)
     context.dirty.markNew(attributes.ino, partition, boot)
-    context.synced.settled(attributes)
-    context.pages.made(attributes)
-    const file = handOut(context, attributes)
-    file.inode.limited = body.limited === true
-    file.inode.learnInline(attributes, noBytes)
-    return { file, attributes }
+    return { file: made(context, attributes, body.limited), attributes }
   }
   return openExisting(context, attributes, truncate)
+}
+
+async function madeBehind(context: Context, begun: BegunFile): Promise<Opened> {
+  const { attributes } = begun
+  const file = made(context, attributes)
+  try {
+    await answer(begun)
+  } catch (error) {
+    release(context, file)
+    throw error
+  }
+  return { file, attributes }
+}
+
+/** A file that nobody has written to yet. */
+function made(context: Context, attributes: Attributes, limited?: true): OpenHandle {
+  context.synced.settled(attributes)
+  context.pages.made(attributes)
+  const file = handOut(context, attributes)
+  file.inode.limited = limited === true
+  file.inode.learnInline(attributes, noBytes)
+  return file
 }
 
 /** A new file without a name, which is gone when it is closed, unless `link` gave it one. */
@@ -138,11 +164,7 @@ export async function createTemporary(
   const request = { parent, mode: regular, umask, uid, gid, linkable }
   const { body, boot } = await context.cluster.mutate('createTemporary', home, request)
   context.dirty.markNew(body.attributes.ino, home, boot)
-  context.synced.settled(body.attributes)
-  context.pages.made(body.attributes)
-  const file = handOut(context, body.attributes)
-  file.inode.learnInline(body.attributes, noBytes)
-  return file
+  return made(context, body.attributes)
 }
 
 /**
@@ -196,7 +218,8 @@ export function release(context: Context, file: OpenFile): void {
   context.handles.delete(handle)
   releaseLocks(context, handle)
   // Of pages that programs had mapped: they come after the last close.
-  const left = context.behind.settled(inode.ino)
+  const left =
+    context.behind.settled(inode.ino) ?? context.changes.ofInode(inode.ino)?.ended ?? null
   if (left === null) released(context, inode)
   else void left.then(() => released(context, inode))
 }

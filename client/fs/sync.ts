@@ -2,7 +2,7 @@
  * fsync(2): every server that has something of this inode, whoever wrote it, puts it on its disks. When the machine of one
  * has been started again since, what it had in memory is gone: each open file is told so once (EIO).
  */
-import { ClusterError, PosixError } from '../../network/errors.ts'
+import { ClusterError, PosixError, posixCodeOf } from '../../network/errors.ts'
 import { operationDeadlineMs } from '../../network/limits.ts'
 import { partitionsOfBlocks } from '../../network/placement/locate.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
@@ -18,6 +18,7 @@ import { shardsOf } from './shards.ts'
 
 export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promise<void> {
   const { dirty } = context
+  await context.changes.settled(ino)
   await context.behind.settled(ino)
   const attributes = await attributesOf(context, ino)
   const visit = dirty.visit(ino)
@@ -29,6 +30,10 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
   else if (attributes !== null) context.synced.settled(attributes)
   if (file !== undefined) handleOf(file).assertWritten()
   report(context, ino, file, lost)
+  const failure = context.changes.takeFailure(ino)
+  if (failure === undefined) return
+  const text = `names that were made or removed in directory ${ino} could not be kept so`
+  throw new PosixError(posixCodeOf(failure), text, { cause: failure })
 }
 
 /**

@@ -106,6 +106,11 @@ async function lookedUp(
   parent: Ino,
   name: Name,
 ): Promise<Attributes> {
+  const change = context.changes.named(parent, name)
+  const isIts = change?.place && Buffer.compare(change.place.name, name) === 0
+  const made = isIts ? context.changes.ofInode(change.ino)?.attributes : null
+  if (made) return context.inodes.learn(made)
+  if (change !== undefined) await context.changes.settled(change.ino)
   const left = context.behind.inos()
   const attributes = await lookup(context, parent, name)
   // Its attributes are no longer leased when this is being told.
@@ -118,6 +123,7 @@ async function listed(
   context: Context,
   ...[ino, cookie, options]: Parameters<FileSystem['readdirplus']>
 ): Promise<DirectoryPage> {
+  await context.changes.settled(ino)
   const left = context.behind.inos()
   await context.accesses.toldAll()
   const page = await readdirplus(context, ino, cookie, options)
@@ -137,7 +143,7 @@ type FileOperations = Pick<
 
 /** What is done with open files. */
 function fileOperationsOf(context: Context): FileOperations {
-  const { behind } = context
+  const { behind, changes } = context
   const settled = settledOf(context)
   /** As long as the file's locks are held: before and after. */
   const underLocks = <T>(file: OpenFile, step: () => Promise<T>): Promise<T> => {
@@ -151,6 +157,7 @@ function fileOperationsOf(context: Context): FileOperations {
   return {
     read: async (file, offset, length, options) => {
       const { inode } = handleOf(file)
+      await changes.settled(inode.ino)
       const before = behind.settledFor(inode.ino, inode.attributes.size, offset, length)
       if (before !== null) await before
       return await underLocks(file, () => read(context, file, offset, length, options))
@@ -176,45 +183,74 @@ function fileOperationsOf(context: Context): FileOperations {
   }
 }
 
-/** Runs the step after what was written behind to the inode, and what was read of it, is told. */
+/** Runs the step after what was changed and written behind of the inode, and what was read of it, is told. */
 function settledOf(context: Context): <T>(ino: Ino, step: () => Promise<T>) => Promise<T> {
-  const { behind, accesses } = context
+  const { behind, changes, accesses } = context
   return (ino, step) => {
-    const left = behind.settled(ino)
+    const changing = changes.settled(ino)
+    const left = changing === null ? behind.settled(ino) : changing.then(() => behind.settled(ino))
     const noting = accesses.told(ino)
     if (noting !== null) return noting.then(() => left).then(step)
     return left === null ? step() : left.then(step)
   }
 }
 
+/** What this client says of the inode while something of it is on its way. */
+async function attributesNow(context: Context, ino: Ino): Promise<Attributes> {
+  const { changes, cluster, inodes } = context
+  const made = changes.ofInode(ino)?.attributes
+  if (made) return inodes.learn(made)
+  // Of a directory what was made and removed is in what is leased.
+  const isKnown = changes.isIn(ino) && cluster.leases.attributes(ino) !== undefined
+  if (!isKnown) await changes.settled(ino)
+  return await getattr(context, ino)
+}
+
 function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem {
-  const { behind } = context
+  const { behind, changes } = context
   const settled = settledOf(context)
+  /** Names in the directory change one after the other, but for those that are changed behind. */
+  const inOrder = async <T>(directory: Ino, step: () => Promise<T>): Promise<T> => {
+    await changes.settled(directory)
+    return await step()
+  }
+  /** The same where it concerns more than one directory. */
+  const afterAll = async <T>(step: () => Promise<T>): Promise<T> => {
+    await changes.settledAll()
+    return await step()
+  }
   return {
     root,
     cache: cacheOf(context, isSole),
     writesThrough: true,
     keepsAcls: true,
     lookup: (parent, name) => lookedUp(context, isSole, parent, name),
-    getattr: ino => settled(ino, () => getattr(context, ino)),
-    setattr: (ino, changes) => settled(ino, () => setattr(context, ino, changes)),
+    getattr: ino =>
+      changes.concern(ino)
+        ? attributesNow(context, ino)
+        : settled(ino, () => getattr(context, ino)),
+    setattr: (ino, changed) => settled(ino, () => setattr(context, ino, changed)),
     readlink: ino => readlink(context, ino),
     create: (parent, name, mode, caller, options) =>
       create(context, parent, name, mode, caller, options),
     createTemporary: (parent, mode, caller, options) =>
-      createTemporary(context, parent, mode, caller, options),
-    mknod: (parent, name, mode, rdev, caller) => mknod(context, parent, name, mode, rdev, caller),
-    symlink: (parent, name, target, caller) => symlink(context, parent, name, target, caller),
-    link: (ino, parent, name) => settled(ino, () => link(context, ino, parent, name)),
-    mkdir: (parent, name, mode, caller) => mkdir(context, parent, name, mode, caller),
+      inOrder(parent, () => createTemporary(context, parent, mode, caller, options)),
+    mknod: (parent, name, mode, rdev, caller) =>
+      inOrder(parent, () => mknod(context, parent, name, mode, rdev, caller)),
+    symlink: (parent, name, target, caller) =>
+      inOrder(parent, () => symlink(context, parent, name, target, caller)),
+    link: (ino, parent, name) =>
+      afterAll(() => settled(ino, () => link(context, ino, parent, name))),
+    mkdir: (parent, name, mode, caller) =>
+      inOrder(parent, () => mkdir(context, parent, name, mode, caller)),
     unlink: (parent, name) => unlink(context, parent, name),
-    rmdir: (parent, name, meant) => rmdir(context, parent, name, meant),
+    rmdir: (parent, name, meant) => afterAll(() => rmdir(context, parent, name, meant)),
     rename: (parent, name, newParent, newName, flags, caller, meant) =>
-      rename(context, parent, name, newParent, newName, flags, caller, meant),
-    open: (ino, options) => open(context, ino, options),
+      afterAll(() => rename(context, parent, name, newParent, newName, flags, caller, meant)),
+    open: (ino, options) => inOrder(ino, () => open(context, ino, options)),
     locks: locksOf(context),
     ...fileOperationsOf(context),
-    readdir: (ino, cookie, options) => readdir(context, ino, cookie, options),
+    readdir: (ino, cookie, options) => inOrder(ino, () => readdir(context, ino, cookie, options)),
     readdirplus: (ino, cookie, options) => listed(context, ino, cookie, options),
     getxattr: (ino, name) => settled(ino, () => getxattr(context, ino, name)),
     setxattr: (ino, name, value, flags, options) =>
@@ -223,6 +259,7 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
     removexattr: (ino, name) => settled(ino, () => removexattr(context, ino, name)),
     statfs: () => statfs(context, root),
     close: async () => {
+      await changes.settledAll()
       await behind.settledAll()
       await context.accesses.toldAll()
       for (const handle of context.handles) release(context, handle)

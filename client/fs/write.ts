@@ -1,6 +1,10 @@
-/** write(2): what may be written behind is taken at once (write-behind.ts), all else written through (write-through.ts). */
+/**
+ * write(2): what may be answered at once is (change-behind.ts), what may be written behind is taken (write-behind.ts), all else
+ * is written through (write-through.ts).
+ */
 import { PosixError } from '../../network/errors.ts'
 import { maxFileBytes } from '../../network/limits.ts'
+import { answer, writeSmallBehind } from './change-behind.ts'
 import type { Context } from './context.ts'
 import type { OpenFile, WriteOptions } from './contract.ts'
 import { handleOf } from './open-handle.ts'
@@ -23,6 +27,15 @@ export async function write(
   if (!append && offset + data.length > maxFileBytes) throw new PosixError('EFBIG')
   const killPrivileges = options.killPrivileges === true
   handle.ahead.drop()
+  const isPlain = !append && !killPrivileges
+  const begun = isPlain ? writeSmallBehind(context, inode, offset, data) : null
+  if (begun !== null) return await answer(begun)
+  // It may be on its way to its server, as it was made or written last.
+  const changing = context.changes.settled(inode.ino)
+  if (changing !== null) {
+    await changing
+    handle.assertWritten()
+  }
   if (!killPrivileges) {
     const taken = takeBehind(context, inode, append ? null : offset, data, options.lend)
     if (taken === true || (taken !== false && (await taken))) return

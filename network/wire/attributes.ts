@@ -65,3 +65,61 @@ export function isDirectory(mode: number): boolean {
 export function isRegular(mode: number): boolean {
   return (mode & fileType.mask) === fileType.regular
 }
+
+/** What makes a new inode. */
+export interface Made {
+  readonly ino: Ino
+  /** Type and permission bits. */
+  readonly mode: number
+  /** Taken off the mode where the directory has no default ACL. */
+  readonly umask: number
+  readonly uid: number
+  readonly gid: number
+  readonly rdev: number
+  /** Of a symbolic link; else empty. */
+  readonly target: Uint8Array
+  readonly nowNs: bigint
+}
+
+type Above = Pick<Attributes, 'mode' | 'gid' | 'blockBytes' | 'inlineBytes'>
+
+/** In a setgid directory the group is the directory's, and subdirectories are setgid too (inode(7)). */
+export function newAttributes(directory: Above, made: Made, hasDefaultAcl: boolean): Attributes {
+  const { ino, uid, rdev, nowNs } = made
+  const isLink = isSymlink(made.mode)
+  const isBelow = isDirectory(made.mode)
+  const mode = hasDefaultAcl || isLink ? made.mode : made.mode & ~made.umask
+  const inherits = (directory.mode & setgid) !== 0
+  return {
+    ino,
+    mode: inherits && isBelow ? mode | setgid : mode,
+    nlink: isBelow ? 2 : 1,
+    uid,
+    gid: inherits ? directory.gid : made.gid,
+    rdev,
+    size: isLink ? made.target.length : 0,
+    atimeNs: nowNs,
+    mtimeNs: nowNs,
+    ctimeNs: nowNs,
+    change: 1,
+    generation: 1,
+    cuts: 0,
+    reach: 0,
+    blockBytes: directory.blockBytes,
+    inlineBytes: directory.inlineBytes,
+    xattrFlags: 0,
+    allocated: 0,
+  }
+}
+
+/** Names came to the directory, or went, at that time. */
+export function withNames(directory: Attributes, more: number, nowNs: bigint): Attributes {
+  const { size, change } = directory
+  return { ...directory, size: size + more, change: change + 1, mtimeNs: nowNs, ctimeNs: nowNs }
+}
+
+const setgid = 0o2000
+
+export function isSymlink(mode: number): boolean {
+  return (mode & fileType.mask) === fileType.symlink
+}

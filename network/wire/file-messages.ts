@@ -1,5 +1,6 @@
 /** Requests and replies about names, inodes and small files: what a partition's primary answers. */
 import type { Attributes } from './attributes.ts'
+import type { AsksBehind, BehindShown } from './behind-messages.ts'
 import type { Ino, Partition } from './ids.ts'
 import type { Flushing, WriteLeased } from './lease-messages.ts'
 import type { Mutation, Name } from './message.ts'
@@ -66,7 +67,7 @@ export interface SetattrRequest extends Mutation {
   readonly killPrivileges?: boolean
 }
 /** open(O_CREAT), mknod(2), symlink(2): everything that gets its inode beside its entry. */
-export interface CreateRequest extends Mutation {
+export interface CreateRequest extends Mutation, AsksBehind {
   readonly parent: Ino
   readonly name: Name
   /** Type and permission bits. */
@@ -84,7 +85,7 @@ export interface CreateRequest extends Mutation {
   readonly open: boolean
 }
 /** The lease is on the new inode alone. */
-export interface CreateReply extends QuotaShown, LeasedEntry, ParentShown {
+export interface CreateReply extends QuotaShown, LeasedEntry, ParentShown, BehindShown {
   readonly attributes: Attributes
   readonly created: boolean
 }
@@ -111,7 +112,7 @@ export interface MkdirRequest extends Mutation {
   readonly blockBytes?: number
   readonly inlineBytes?: number
 }
-export interface RemoveRequest extends Mutation {
+export interface RemoveRequest extends Mutation, AsksBehind {
   readonly parent: Ino
   readonly name: Name
   /** rmdir: the directory that is to be removed and no other one, ESTALE. */
@@ -119,7 +120,7 @@ export interface RemoveRequest extends Mutation {
   /** The inode that the caller takes it for, of which it keeps nothing meanwhile; 0 when it knows of none. */
   readonly known?: Ino
 }
-export interface RemoveReply extends ParentShown {
+export interface RemoveReply extends ParentShown, BehindShown {
   /** Of the removed name's inode. */
   readonly ino: Ino
 }

@@ -1,5 +1,5 @@
 /** Requests and replies about what clients may say without asking: see server/leases/read-leases.ts. */
-import type { Ino } from './ids.ts'
+import type { Ino, Partition } from './ids.ts'
 
 /** Begins a term of leases at one server (generation 0: the client relies on nothing from before), or renews it. */
 export interface RenewLeasesRequest {
@@ -50,4 +50,6 @@ export interface LeasedName {
 export interface RecallLeasesRequest {
   readonly inodes: readonly Ino[]
   readonly names: readonly LeasedName[]
+  /** Where others are about to be served: what was changed behind there has to be done first. */
+  readonly partitions?: readonly Partition[]
 }

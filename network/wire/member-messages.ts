@@ -62,6 +62,8 @@ export interface SessionReply {
   readonly boot: string
   /** What its clock says (`Clock.uptimeMs`). */
   readonly uptimeMs: number
+  /** What its wall clock says, nanoseconds since 1970. */
+  readonly wallNs: bigint
   /** Of partitions that came from other machines, or other boots: for these, those count as the boot as well. */
   readonly lineages?: readonly Lineage[]
 }

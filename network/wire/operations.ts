@@ -7,6 +7,7 @@
  *    last reply of each slot in the same atomic batch, so a repeat has its effect once.
  * 3. Names are raw bytes as Linux has them, not text: any byte but NUL and '/'.
  */
+
 import type {
   AdmitReply,
   AdmitRequest,
@@ -19,6 +20,15 @@ import type {
   RemoveKeyRequest,
   RevokeTokenRequest,
 } from './admission-messages.ts'
+import type {
+  HurryRequest,
+  MakeBehindReply,
+  MakeBehindRequest,
+  RemoveBehindReply,
+  RemoveBehindRequest,
+  WriteBehindReply,
+  WriteBehindRequest,
+} from './behind-messages.ts'
 import type {
   AllocateBlockRequest,
   CopyBlockReply,
@@ -163,6 +173,7 @@ import type {
 } from './shard-messages.ts'
 
 export type * from './admission-messages.ts'
+export type * from './behind-messages.ts'
 export type * from './block-messages.ts'
 export type * from './check-messages.ts'
 export type * from './file-messages.ts'
@@ -205,6 +216,10 @@ export interface Operations {
   release: { request: ReleaseRequest; reply: Empty }
   readInline: { request: ReadInlineRequest; reply: ReadInlineReply }
   writeInline: { request: WriteInlineRequest; reply: WriteReply }
+  makeBehind: { request: MakeBehindRequest; reply: MakeBehindReply }
+  removeBehind: { request: RemoveBehindRequest; reply: RemoveBehindReply }
+  writeBehind: { request: WriteBehindRequest; reply: WriteBehindReply }
+  hurry: { request: HurryRequest; reply: Empty }
   punchInline: { request: PunchInlineRequest; reply: WriteReply }
   reserve: { request: ReserveRequest; reply: ReserveReply }
   commitWrite: { request: CommitWriteRequest; reply: WriteReply }
@@ -315,6 +330,10 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   shardChanged: 50,
   doubtTotals: 51,
   countShards: 52,
+  makeBehind: 61,
+  removeBehind: 62,
+  writeBehind: 63,
+  hurry: 47,
   punchInline: 60,
   createTemporary: 40,
   accessed: 41,

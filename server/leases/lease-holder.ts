@@ -13,7 +13,7 @@ import { leaseFlushMs, leaseRecallMs, leaseTermMs, maxRecalledKeys } from '../..
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RecallLeasesRequest } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
-import { hashOfEntriesKey, inoOfKey, isKeyOf, keyKind } from '../metadata/keys.ts'
+import { hashOfEntriesKey, inoOfKey, isKeyOf, keyKind, partitionOfKey } from '../metadata/keys.ts'
 
 export interface LeaseHolderInit {
   readonly env: Pick<Env, 'clock' | 'timers'>
@@ -29,8 +29,8 @@ export class LeaseHolder {
   readonly generation: number
   /** When its term began. */
   readonly begunMs: number
-  /** Where it has been granted anything. */
-  readonly partitions = new Set<number>()
+  /** Where it has been granted anything, and until when that holds at most. */
+  readonly partitions = new Map<number, number>()
   readonly #init: LeaseHolderInit
   readonly #recalls = new Map<Key, PromiseWithResolvers<void>>()
   #peer: Pick<Peer, 'call'>
@@ -76,6 +76,12 @@ export class LeaseHolder {
   /** The same, had it not begun another one before. */
   get wholeEndMs(): number {
     return this.#endMs
+  }
+
+  /** Whether it may go by anything of the partition. */
+  goesBy(partition: number): boolean {
+    const endMs = this.partitions.get(partition) ?? Number.NEGATIVE_INFINITY
+    return this.isCurrent && endMs > this.#init.env.clock.monotonicMs()
   }
 
   renew(peer: Pick<Peer, 'call'>): void {
@@ -180,10 +186,12 @@ export class LeaseHolder {
 function recalled(keys: readonly Key[]): RecallLeasesRequest {
   const inodes = []
   const names = []
+  const partitions = []
   for (const key of keys) {
-    const ino = inoOfKey(key)
-    if (isKeyOf(key, keyKind.entries)) names.push({ parent: ino, hash: hashOfEntriesKey(key) })
-    else inodes.push(ino)
+    if (isKeyOf(key, keyKind.facts)) partitions.push(partitionOfKey(key))
+    else if (isKeyOf(key, keyKind.entries))
+      names.push({ parent: inoOfKey(key), hash: hashOfEntriesKey(key) })
+    else inodes.push(inoOfKey(key))
   }
-  return { inodes, names }
+  return partitions.length === 0 ? { inodes, names } : { inodes, names, partitions }
 }

@@ -3,7 +3,7 @@ import { ClusterError } from '../../network/errors.ts'
 import { leaseRecallMs, leaseTermMs, readLeaseMs, readLeaseRestMs } from '../../network/limits.ts'
 import { entriesKey, inodeKey } from '../metadata/keys.ts'
 import { FakeClient, never, setUp } from './leases.test-support.ts'
-import { outwaitLeases } from './read-leases.ts'
+import { LeasedKey, outwaitLeases } from './read-leases.ts'
 
 const key = inodeKey(0, 7)
 const other = inodeKey(0, 8)
@@ -239,4 +239,29 @@ test('what the server changes by itself waits until nobody has a lease on it', a
   answer.resolve()
   t.true(await isOver(done))
   t.is(runs, 2)
+})
+
+test('who alone goes by anything of a partition may be leased all of it, and nobody else is served before it has given that back', async t => {
+  const { env, leases, begin, isOver } = setUp()
+  const [me, you] = [begin('me'), begin('you')]
+  leases.grant(key, 'you')
+  t.is(leases.grantPartition(0, 'me'), 0, 'another goes by something there')
+  await env.advance(readLeaseMs)
+  Object.assign(me, begin('me'))
+  begin('you')
+  t.is(leases.grantPartition(0, 'me'), readLeaseMs)
+  leases.checkServed(0, 'me')
+  leases.checkServed(1, 'you')
+  t.is(leases.grant(other, 'you'), 0, 'nothing is leased to another meanwhile')
+  t.is(leases.grant(elsewhere, 'you'), readLeaseMs)
+  const answer = Promise.withResolvers<void>()
+  me.fake.answers = answer.promise
+  const served = t.throws(() => leases.checkServed(0, 'you'), { instanceOf: LeasedKey })!
+  t.false(await isOver(served.released))
+  t.deepEqual(me.fake.recalled, [{ inodes: [], names: [], partitions: [0] }])
+  answer.resolve()
+  t.true(await isOver(served.released))
+  leases.checkServed(0, 'you')
+  t.is(leases.grantPartition(0, 'me'), 0, 'it rests')
+  t.is(you.fake.recalled.length, 0)
 })

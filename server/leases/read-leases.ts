@@ -7,7 +7,9 @@
  *    have changed (client/cluster/read-leases.ts).
  * 2. A key that somebody had to wait for rests: what several clients change is leased to none of them.
  * 3. Who alone goes by a key may be leased it for writing: then whoever reads it waits in the same way (write-leases.ts).
- * 4. What is leased here ends with this server's right to say it: a term is renewed only while every partition that its
+ * 4. Who alone goes by anything of a partition may be leased that for writing, by the key of its facts: it answers its
+ *    programs before what they change there is done here, so nobody else is served, or leased anything there, before it is.
+ * 5. What is leased here ends with this server's right to say it: a term is renewed only while every partition that its
  *    client was granted anything in is served here.
  */
 import { Counts } from '../../network/counts.ts'
@@ -23,7 +25,7 @@ import { OrderedMap } from '../../network/ordered-map.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
 import type { Key } from '../metadata/contract.ts'
-import { partitionOfKey } from '../metadata/keys.ts'
+import { factsKey, partitionOfKey } from '../metadata/keys.ts'
 import { LockedKey } from '../partition/key-locks.ts'
 import { LeaseHolder } from './lease-holder.ts'
 import { type Gone, WriteLeases } from './write-leases.ts'
@@ -74,6 +76,7 @@ export class ReadLeases {
   /** Likewise by what other servers had leased of partitions that were taken up here. */
   readonly #formerEndMs = new Map<number, number>()
   #generation = 0
+  readonly #partitionKeys: Key[] = []
 
   constructor({ env, serves, isNew = false, limit = maxReadLeases }: ReadLeasesInit) {
     this.#env = env
@@ -117,8 +120,8 @@ export class ReadLeases {
   #grant(key: Key, holder: LeaseHolder, nowMs: number): number {
     if (this.#leases.size >= this.#limit) return 0
     const partition = partitionOfKey(key)
-    if (this.#paused.has(partition)) return 0
-    holder.partitions.add(partition)
+    if (this.#paused.has(partition) || this.isChangedBehind(partition, holder.client)) return 0
+    holder.partitions.set(partition, nowMs + readLeaseMs)
     const holders = withHolder(this.#leases.get(key)?.holders ?? [], holder)
     this.#leases.set(key, { holders, endMs: nowMs + readLeaseMs })
     return readLeaseMs
@@ -138,6 +141,39 @@ export class ReadLeases {
     if (holder?.client !== client || holders.length > 1 || holder.isRecalled(key)) return false
     this.writing.grant(key, holder)
     return true
+  }
+
+  /**
+   * The client is to be the only one that the partition serves, if nobody else goes by anything of it.
+   * @returns as `grant`.
+   */
+  grantPartition(partition: number, client: string): number {
+    for (const holder of this.#holders.values()) {
+      if (holder.client !== client && holder.goesBy(partition)) return 0
+    }
+    const key = this.#keyOf(partition)
+    const leaseMs = this.grant(key, client)
+    return leaseMs > 0 && this.grantWriting(key, client) ? leaseMs : 0
+  }
+
+  /** Of the partition as a whole. */
+  #keyOf(partition: number): Key {
+    let key = this.#partitionKeys[partition]
+    if (key === undefined) {
+      key = factsKey(partition)
+      this.#partitionKeys[partition] = key
+    }
+    return key
+  }
+
+  /** Whether another than `client` may have changed something of the partition that is not here yet. */
+  isChangedBehind(partition: number, client: string): boolean {
+    return this.writing.size > 0 && this.writing.isAnothers(this.#keyOf(partition), client)
+  }
+
+  /** @throws LeasedKey as `checkRead`, where the client is about to be served by the partition. */
+  checkServed(partition: number, client: string): void {
+    if (this.writing.size > 0) this.checkRead(this.#keyOf(partition), client)
   }
 
   /**
@@ -317,7 +353,7 @@ export class ReadLeases {
 
   #mayRenew(holder: LeaseHolder, peer: Pick<Peer, 'call'>): boolean {
     if (!holder.isTrustedAt(peer)) return false
-    for (const partition of holder.partitions) {
+    for (const partition of holder.partitions.keys()) {
       if (this.#serves(partition)) continue
       holder.distrust()
       return false

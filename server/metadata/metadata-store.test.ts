@@ -1,15 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
+import { SimulatedEnv } from '../../network/env/simulated.ts'
+import { lazyCommitMs } from '../../network/limits.ts'
 import { StoreDouble } from '../testing/store-double.ts'
 import { keysIn, plain, stepsIn } from './compliance.ts'
 import type { KeyMutation } from './contract.ts'
 import { MetadataStore } from './metadata-store.ts'
 
 function setUp() {
+  const env = new SimulatedEnv({ seed: 1 })
   const double = new StoreDouble()
   const failures: Error[] = []
-  const store = new MetadataStore(double, error => failures.push(error))
-  return { double, store, failures }
+  const store = new MetadataStore(double, error => failures.push(error), env.timers)
+  return { env, double, store, failures }
 }
 
 const put = (key: string, byte = 1): KeyMutation => ({ key, value: Uint8Array.of(byte) })
@@ -47,6 +50,32 @@ test('what is staged is seen at once, over what is being written, over what is s
   t.deepEqual(plain(double.get('a')), [3])
   t.is(double.get('b'), undefined)
   t.false(store.isStaged('a'))
+})
+
+test('what nobody waits for waits a moment for more, and no longer than somebody does', async t => {
+  const { env, double, store } = setUp()
+  const lazy = [store.commit([put('a', 1)], true), store.commit([put('a', 2)], true)]
+  t.deepEqual(plain(store.get('a')), [2])
+  t.false(await isSettled(lazy[1]!))
+  t.is(double.get('a'), undefined)
+  await env.advance(lazyCommitMs)
+  await Promise.all(lazy)
+  t.deepEqual(plain(double.get('a')), [2])
+  for (const wait of [() => store.commit([put('c')]), () => store.settled(), () => store.sync()]) {
+    const left = store.commit([put('b')], true)
+    t.false(await isSettled(left))
+    await wait()
+    t.true(await isSettled(left))
+  }
+  double.hold()
+  const first = store.commit([put('d')])
+  await turn()
+  const second = store.commit([put('e')], true)
+  double.release()
+  await first
+  t.false(await isSettled(second))
+  await env.advance(lazyCommitMs)
+  await second
 })
 
 test('commits of one tick and those that come while a batch is written are one batch each', async t => {

@@ -3,39 +3,54 @@
  *
  * 1. `get` shows the newest staged state: staged over being written over stored.
  * 2. One batch is written at a time; what is staged meanwhile makes the next one, so commits are pipelined
- *    and the group grows with the load.
+ *    and the group grows with the load. What nobody waits for (`lazy`) waits a moment for more.
  * 3. Batches are written in the order staged; a batch holds all or nothing of what one `stage` gave it.
  * 4. When a batch fails, the state in memory is ahead of the disk for ever: the store refuses everything
  *    from then on, and the server ends (`failed`).
  */
+import type { Timers } from '../../network/env/env.ts'
+import { lazyCommitMs } from '../../network/limits.ts'
 import type { Key, KeyMutation, KeyReader, KeyValueStore, Pair, RangeOptions } from './contract.ts'
 
 interface Group {
   readonly mutations: Map<Key, Uint8Array | null>
   readonly committed: PromiseWithResolvers<void>
   sync: boolean
+  /** Somebody waits for it, or it has waited for long enough. */
+  isDue: boolean
 }
 
 function newGroup(): Group {
   const committed = Promise.withResolvers<void>()
   committed.promise.catch(() => undefined)
-  return { mutations: new Map(), committed, sync: false }
+  return { mutations: new Map(), committed, sync: false, isDue: false }
 }
 
 export class MetadataStore implements KeyReader {
   readonly #store: KeyValueStore
   readonly #onFailure: (error: Error) => void
+  readonly #timers: Pick<Timers, 'after'> | null
   #gathering = newGroup()
   #writing: Group | null = null
   #scheduled = false
+  /** For more than what nobody waits for. */
+  #isWaiting = false
   #failure: Error | null = null
   #deletedCount = 0
   #compacting: Promise<void> | null = null
 
-  /** @param onFailure called once when a batch could not be written: the server must end. */
-  constructor(store: KeyValueStore, onFailure: (error: Error) => void) {
+  /**
+   * @param onFailure called once when a batch could not be written: the server must end.
+   * @param timers null: nothing waits for more.
+   */
+  constructor(
+    store: KeyValueStore,
+    onFailure: (error: Error) => void,
+    timers: Pick<Timers, 'after'> | null = null,
+  ) {
     this.#store = store
     this.#onFailure = onFailure
+    this.#timers = timers
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -55,20 +70,26 @@ export class MetadataStore implements KeyReader {
     this.#store.begins(key)
   }
 
-  /** Makes the mutations visible now, and durable against the end of the process when it resolves. */
-  commit(mutations: Iterable<KeyMutation>): Promise<void> {
+  /**
+   * Makes the mutations visible now, and durable against the end of the process when it resolves.
+   * @param lazy nobody waits for that.
+   */
+  commit(mutations: Iterable<KeyMutation>, lazy = false): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     const group = this.#gathering
     for (const { key, value } of mutations) group.mutations.set(key, value)
     if (group.mutations.size === 0) return this.settled()
-    this.#schedule()
+    this.#schedule(lazy)
     return group.committed.promise
   }
 
   /** Resolves when everything staged so far is committed. */
   settled(): Promise<void> {
     if (this.#failure !== null) throw this.#failure
-    if (this.#gathering.mutations.size > 0) return this.#gathering.committed.promise
+    if (this.#gathering.mutations.size > 0) {
+      this.#schedule()
+      return this.#gathering.committed.promise
+    }
     return this.#writing?.committed.promise ?? Promise.resolve()
   }
 
@@ -125,8 +146,10 @@ export class MetadataStore implements KeyReader {
     return [...found].sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
-  #schedule(): void {
-    if (this.#scheduled || this.#writing !== null) return
+  #schedule(lazy = false): void {
+    if (lazy && this.#timers !== null && !this.#gathering.isDue) this.#waitForMore(this.#timers)
+    else this.#gathering.isDue = true
+    if (this.#scheduled || this.#writing !== null || !this.#gathering.isDue) return
     this.#scheduled = true
     queueMicrotask(() => {
       this.#scheduled = false
@@ -134,8 +157,17 @@ export class MetadataStore implements KeyReader {
     })
   }
 
+  #waitForMore(timers: Pick<Timers, 'after'>): void {
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    timers.after(lazyCommitMs, () => {
+      this.#isWaiting = false
+      if (this.#failure === null && this.#gathering.mutations.size > 0) this.#schedule()
+    })
+  }
+
   async #write(): Promise<void> {
-    while (this.#failure === null && this.#gathering.mutations.size > 0) {
+    while (this.#failure === null && this.#gathering.isDue) {
       const group = this.#gathering
       this.#gathering = newGroup()
       this.#writing = group

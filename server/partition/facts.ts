@@ -103,11 +103,24 @@ export class PartitionFacts {
 
   /** A number that was never given out before; kept by the batch that is committed next. */
   allocateIno(): Ino {
-    if (this.#nextSequence >= inoSequenceLimit) {
+    return this.allocateInos(1)
+  }
+
+  /** As `allocateIno`, of so many in a row. @returns the first. */
+  allocateInos(count: number): Ino {
+    if (this.#nextSequence + count > inoSequenceLimit) {
       throw new ClusterError('INTERNAL', `partition ${this.partition} is out of inode numbers`)
     }
+    const first = makeIno(this.partition, this.#nextSequence)
     this.#changed = true
-    return makeIno(this.partition, this.#nextSequence++)
+    this.#nextSequence += count
+    return first
+  }
+
+  /** Whether the number was given out here, used or not. */
+  isGivenOut(ino: Ino): boolean {
+    const sequence = ino - makeIno(this.partition, 0)
+    return Number.isSafeInteger(ino) && sequence >= firstSequence && sequence < this.#nextSequence
   }
 
   /** A number that is in use is not given out, whatever was known of it. */

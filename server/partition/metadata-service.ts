@@ -44,6 +44,10 @@ export class MetadataService {
     this.#init = init
   }
 
+  get isFull(): boolean {
+    return this.#init.isFull()
+  }
+
   /** To be called before anything new is taken on. @throws PosixError ENOSPC when the metadata disk is full. */
   admitGrowth(): void {
     if (this.#init.isFull()) throw new PosixError('ENOSPC', 'the metadata disk of a server is full')
@@ -57,7 +61,7 @@ export class MetadataService {
     return incoming => {
       const partition = this.#admit(incoming)
       const { body, peer } = incoming
-      const begin = () => partition.contextFor(peer.hello.id, ownerOf(body), 'look')
+      const begin = () => partition.contextOf(peer.hello.id, ownerOf(body), 'look')
       return this.#read(partition, incoming, begin, operation)
     }
   }
@@ -75,7 +79,7 @@ export class MetadataService {
   read<N extends OperationName>(operation: Operation<N>): Handler<N> {
     return incoming => {
       const partition = this.#admit(incoming)
-      const begin = () => partition.contextFor(incoming.peer.hello.id, null, 'read')
+      const begin = () => partition.contextOf(incoming.peer.hello.id, null, 'read')
       return this.#read(partition, incoming, begin, operation)
     }
   }
@@ -103,7 +107,11 @@ export class MetadataService {
       const partition = this.#init.admit(incoming)
       try {
         const { body, peer } = incoming
-        return await this.#unlocked(() => operation(partition, body, peer.hello.id))
+        const client = peer.hello.id
+        return await this.#unlocked(() => {
+          partition.checkServed(client)
+          return operation(partition, body, client)
+        })
       } finally {
         await partition.store.settled()
       }
@@ -115,17 +123,20 @@ export class MetadataService {
     return incoming => {
       const partition = this.#admit(incoming)
       const { body, payload, peer } = incoming
-      const begin = () => partition.contextFor(peer.hello.id)
+      const begin = () => partition.contextOf(peer.hello.id)
       return this.#run(partition, begin, context =>
         this.#stage(partition, context, operation(context, body, payload), null),
       )
     }
   }
 
-  /** @param grows takes space on the metadata disk: refused with ENOSPC when that is full. */
+  /**
+   * @param how.grows takes space on the metadata disk: refused with ENOSPC when that is full.
+   * @param how.lazy nobody waits for it.
+   */
   mutation<N extends MutationName>(
     operation: Operation<N>,
-    { grows }: { readonly grows: boolean },
+    { grows, lazy = false }: { readonly grows: boolean; readonly lazy?: boolean },
   ): Handler<N> {
     return incoming => {
       const partition = this.#admit(incoming)
@@ -133,9 +144,9 @@ export class MetadataService {
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
         if (grows) this.admitGrowth()
-        const begin = () => partition.contextFor(client)
+        const begin = () => partition.contextOf(client)
         return this.#run(partition, begin, context =>
-          this.#stage(partition, context, operation(context, body, payload), keep),
+          this.#stage(partition, context, operation(context, body, payload), keep, lazy),
         )
       })
     }
@@ -153,7 +164,7 @@ export class MetadataService {
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
         if (grows) this.admitGrowth()
-        const begin = () => partition.contextFor(client)
+        const begin = () => partition.contextOf(client)
         return this.#run(partition, begin, context => {
           if (isSplit(context.batch, body.ino)) {
             return this.#execute(partition, client, ofSplit, body, keep)
@@ -179,7 +190,7 @@ export class MetadataService {
         if (pending && body.size !== undefined && body.size > 0) {
           await this.#finishCut(partition, body.ino, client)
         }
-        const begin = () => partition.contextFor(client)
+        const begin = () => partition.contextOf(client)
         return this.#run(partition, begin, context => {
           if (isSplit(context.batch, body.ino)) {
             return this.#execute(partition, client, ofSplit, body, keep)
@@ -220,6 +231,26 @@ export class MetadataService {
     }
   }
 
+  /** As `transaction`; where one partition is enough, `here` does it in one batch, and locks nothing. It tells so by null. */
+  transactionOrHere<N extends MutationName>(
+    here: (context: OperationContext, request: RequestOf<N>) => Reply<N> | null,
+    script: Script<N>,
+  ): Handler<N> {
+    return incoming => {
+      const partition = this.#admit(incoming)
+      const { body, peer } = incoming
+      const client = peer.hello.id
+      return this.#init.slots.once<N>(partition.id, client, body, async keep => {
+        const begin = () => partition.contextOf(client)
+        const reply = await this.#run(partition, begin, context => {
+          const done = here(context, body)
+          return done && this.#stage(partition, context, done, keep)
+        })
+        return reply ?? (await this.#execute(partition, client, script, body, keep))
+      })
+    }
+  }
+
   #execute<N extends MutationName>(
     partition: Partition,
     client: string,
@@ -251,9 +282,10 @@ export class MetadataService {
     context: OperationContext,
     reply: Reply<N>,
     keep: Keep<N> | null,
+    lazy = false,
   ): Promise<Reply<N>> {
     const { batch } = context
-    if (batch.changed) await partition.stage(batch, keep === null ? [] : [keep(reply)])
+    if (batch.changed) await partition.stage(batch, keep === null ? [] : [keep(reply)], lazy)
     else if (batch.sawStaged) await partition.store.settled()
     return reply
   }

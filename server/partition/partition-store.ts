@@ -101,12 +101,13 @@ export class PartitionStore implements KeyReader {
     this.#store.begins(key)
   }
 
-  commit(mutations: KeyMutation[], block: ShippedBlock | null = null): Promise<void> {
+  /** @param lazy as that of the store below. */
+  commit(mutations: KeyMutation[], block: ShippedBlock | null = null, lazy = false): Promise<void> {
     this.assertOpen()
     this.#commitCount++
     if (this.#xattrs !== 'some' && mutations.some(setsXattrs)) this.#xattrs = 'some'
     const shipping = this.#shipping
-    if (shipping === null) return this.#store.commit(mutations)
+    if (shipping === null) return this.#store.commit(mutations, lazy)
     const shipped = [...mutations]
     mutations.push(shipping.mark())
     return shipping.ship(shipped, block, this.#store.commit(mutations))

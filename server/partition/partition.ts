@@ -6,7 +6,9 @@
  * 2. What somebody is told waits until what it rests on is committed.
  */
 import type { Env } from '../../network/env/env.ts'
+import { behindNumbers } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import type { BehindShown } from '../../network/wire/operations.ts'
 import type { AppendGrants } from '../leases/append-grants.ts'
 import type { ReadLeases } from '../leases/read-leases.ts'
 import type { Sessions } from '../leases/sessions.ts'
@@ -90,6 +92,36 @@ export class Partition {
     return this.withBatch(client, this.batchFor(client, owner, intention))
   }
 
+  /** As `contextFor`, for who asks from outside. @throws LeasedKey where another client has changed something behind. */
+  contextOf(
+    client: string,
+    owner: string | null = null,
+    intention: Intention = 'change',
+  ): OperationContext {
+    this.checkServed(client)
+    return this.contextFor(client, owner, intention)
+  }
+
+  /** @throws LeasedKey while another client may have changed something behind that is not here yet. */
+  checkServed(client: string): void {
+    this.#init.leases.checkServed(this.id, client)
+  }
+
+  /**
+   * The client is to be the only one that is served here, and answers its programs before what they change is done.
+   * @returns null when that cannot be.
+   */
+  async leaseWhole(client: string): Promise<BehindShown['mayBehind'] | null> {
+    // Whoever has locked something goes on without asking whether others have changed anything behind.
+    if (this.locks.size > 0) return null
+    const leaseMs = this.#init.leases.grantPartition(this.id, client)
+    if (leaseMs === 0) return null
+    const numbers = { first: this.facts.allocateInos(behindNumbers), count: behindNumbers }
+    // Told when it is committed that they were given out: a server that is started again gives them to nobody else.
+    await this.stageMutations([])
+    return { leaseMs, numbers }
+  }
+
   batchFor(client: string, owner: string | null, intention: Intention = 'change'): Batch {
     const { store, locks } = this
     const { leases } = this.#init
@@ -114,20 +146,27 @@ export class Partition {
     return { batch, facts, usage, sessions, grants, totals, client, nowNs, grew }
   }
 
-  /** Makes the batch, and `more` with it, visible; resolves when it is committed. */
-  stage(batch: Batch, more: readonly KeyMutation[] = []): Promise<void> {
+  /**
+   * Makes the batch, and `more` with it, visible; resolves when it is committed.
+   * @param lazy nobody waits for that.
+   */
+  stage(batch: Batch, more: readonly KeyMutation[] = [], lazy = false): Promise<void> {
     this.facts.add(batch.counts)
-    const committed = this.stageMutations([...batch.mutations(), ...more])
+    const committed = this.stageMutations([...batch.mutations(), ...more], null, lazy)
     batch.staged()
     return committed
   }
 
   /** @param block the change of a block among the mutations, as other copies are to make it. */
-  stageMutations(mutations: KeyMutation[], block: ShippedBlock | null = null): Promise<void> {
+  stageMutations(
+    mutations: KeyMutation[],
+    block: ShippedBlock | null = null,
+    lazy = false,
+  ): Promise<void> {
     this.store.assertOpen()
     this.usage.account(mutations)
     mutations.push(...this.facts.mutations(), ...this.usage.mutations())
-    const committed = this.store.commit(mutations, block)
+    const committed = this.store.commit(mutations, block, lazy)
     this.#init.touched()
     if (mutations.some(queuesPurge)) this.#init.purgeQueued(this)
     return committed

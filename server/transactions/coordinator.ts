@@ -102,6 +102,7 @@ class Attempt implements Transaction {
   }
 
   local<T>(step: (context: OperationContext) => T): T {
+    this.#partition.checkServed(this.client)
     const result = step(this.context)
     this.#partition.locks.acquire(this.context.batch.touched(), this.id, 'undecided')
     return result

@@ -81,6 +81,7 @@ export class Participant {
     const batch = earlier?.batch ?? partition.batchFor(client, transaction)
     let result: unknown
     try {
+      partition.checkServed(client)
       result = runLegFromWire(leg, partition.withBatch(coordinatorServer, batch), argument)
     } catch (error) {
       if (earlier === undefined) partition.usage.release(transaction)

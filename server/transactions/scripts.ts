@@ -2,9 +2,11 @@
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxBlockBytes, maxInlineBytes, minBlockBytes } from '../../network/limits.ts'
 import { partitionOfDirectory } from '../../network/placement/locate.ts'
+import type { Reply } from '../../network/rpc/contract.ts'
 import { fileType } from '../../network/wire/attributes.ts'
 import { clusterRootIno, partitionOfIno } from '../../network/wire/ids.ts'
-import type { MkdirRequest } from '../../network/wire/operations.ts'
+import type { MkdirRequest, RequestOf } from '../../network/wire/operations.ts'
+import type { Entry } from '../metadata/entries.ts'
 import {
   checkNewName,
   deleteChild,
@@ -13,11 +15,11 @@ import {
   readChild,
 } from '../partition/directories.ts'
 import type { Inherited } from '../partition/new-inode.ts'
-import { noPayload } from '../partition/operation.ts'
+import { noPayload, type OperationContext } from '../partition/operation.ts'
 import { checkAttributes } from '../partition/operations/attributes.ts'
 import { shardOf, touchShard } from '../partition/shards.ts'
 import type { Script } from './coordinator.ts'
-import { checkMeant } from './legs.ts'
+import { checkMeant, runLeg } from './legs.ts'
 import { removeDirectory } from './wide.ts'
 
 export const mkdir: Script<'mkdir'> = async (transaction, request) => {
@@ -84,17 +86,31 @@ export const rmdir: Script<'rmdir'> = async (transaction, request) => {
 }
 
 export const unlink: Script<'unlink'> = async (transaction, request) => {
-  const entry = transaction.local(context => {
-    const shard = shardOf(context, request.parent, request.name)
-    const child = readChild(context.batch, shard, request.name)
-    if (child.type === fileType.directory) throw new PosixError('EISDIR')
-    deleteChild(context.batch, shard, request.name)
-    touchShard(context, shard, { entries: -1, subdirectories: 0 })
-    return child
-  })
-  const { ino } = entry
+  const { ino } = transaction.local(context => takeName(context, request))
   await transaction.run(partitionOfIno(ino), 'dropLink', { ino, known: ino === request.known })
-  return { body: { ino: entry.ino, parent: null }, payload: noPayload }
+  return { body: { ino, parent: null }, payload: noPayload }
+}
+
+/** The same of an inode that lies beside its entry: one batch. null where it does not. */
+export function unlinkHere(
+  context: OperationContext,
+  request: RequestOf<'unlink'>,
+): Reply<'unlink'> | null {
+  const { ino } = takeName(context, request)
+  if (partitionOfIno(ino) !== context.facts.partition) return null
+  runLeg('dropLink', context, { ino, known: ino === request.known })
+  return { body: { ino, parent: null }, payload: noPayload }
+}
+
+/** @returns what had the name. @throws PosixError ENOENT, EISDIR */
+function takeName(context: OperationContext, request: RequestOf<'unlink'>): Entry {
+  const { parent, name } = request
+  const shard = shardOf(context, parent, name)
+  const child = readChild(context.batch, shard, name)
+  if (child.type === fileType.directory) throw new PosixError('EISDIR')
+  deleteChild(context.batch, shard, name)
+  touchShard(context, shard, { entries: -1, subdirectories: 0 })
+  return child
 }
 
 export const link: Script<'link'> = async (transaction, request) => {

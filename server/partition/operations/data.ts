@@ -5,8 +5,10 @@ import type { Reply } from '../../../network/rpc/contract.ts'
 import { partitionOfIno } from '../../../network/wire/ids.ts'
 import type {
   CommitWriteRequest,
+  Mutation,
   QuotaShown,
   ReserveRequest,
+  WriteInlineRequest,
   WriteReply,
 } from '../../../network/wire/operations.ts'
 import { attributesOf, type Inode } from '../../metadata/inode.ts'
@@ -64,15 +66,25 @@ export const readInline: Operation<'readInline'> = ({ batch }, request) => {
 }
 
 export const writeInline: Operation<'writeInline'> = (context, request, payload) => {
+  const admit = ({ volume, allocated }: Inode, bytes: number): void =>
+    context.usage.admit(context.batch, volume, bytesOf(bytes - allocated))
+  return { body: writeOver(context, request, payload, admit), payload: noPayload }
+}
+
+/** @param admit whether the file may take so many bytes. */
+export function writeOver(
+  context: OperationContext,
+  request: Omit<WriteInlineRequest, keyof Mutation>,
+  payload: readonly Uint8Array[],
+  admit: (inode: Inode, bytes: number) => void = () => undefined,
+): WriteReply {
   checkCount(request.offset)
   const inode = readRegular(context.batch, request.ino)
   checkUnchanged(inode, request.flushes)
   const length = payload.reduce((sum, piece) => sum + piece.length, 0)
   const offset = request.append ? inode.size : request.offset
   const end = offset + length
-  if (inode.reach > 0 || end > inode.inlineBytes) {
-    return { body: notWritten(inode, offset), payload: noPayload }
-  }
+  if (inode.reach > 0 || end > inode.inlineBytes) return notWritten(inode, offset)
   if (!isChecksumOf(request.checksum, payload)) {
     throw new ClusterError('CHECKSUM', `data for inode ${inode.ino} was damaged on its way`)
   }
@@ -84,11 +96,10 @@ export const writeInline: Operation<'writeInline'> = (context, request, payload)
     data.set(piece, at)
     at += piece.length
   }
-  context.usage.admit(context.batch, inode.volume, bytesOf(data.length - inode.allocated))
+  admit(inode, data.length)
   writeInlineData(context.batch, inode.ino, data)
   const size = Math.max(inode.size, end)
-  const stored = { ...inode, allocated: data.length }
-  return { body: written(context, stored, offset, size, request), payload: noPayload }
+  return written(context, { ...inode, allocated: data.length }, offset, size, request)
 }
 
 export const punchInline: Operation<'punchInline'> = (context, request) => {

@@ -1,15 +1,16 @@
 /** lookup, create, readlink: names and the inodes that live beside them. */
 import { PosixError } from '../../../network/errors.ts'
 import { maxSymlinkBytes } from '../../../network/limits.ts'
-import { fileType } from '../../../network/wire/attributes.ts'
+import { fileType, type Made } from '../../../network/wire/attributes.ts'
 import { partitionOfIno } from '../../../network/wire/ids.ts'
-import type { CreateReply, CreateRequest } from '../../../network/wire/operations.ts'
+import type { CreateReply, CreateRequest, Name } from '../../../network/wire/operations.ts'
 import type { Entry } from '../../metadata/entries.ts'
+import type { Inode } from '../../metadata/inode.ts'
 import { checkNewName, findChild, leaseChild, putChild } from '../directories.ts'
 import { findInode, leaseInode, readInode, toldAttributes } from '../inodes.ts'
 import { addInode } from '../new-inode.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
-import { shardOf, touchShard } from '../shards.ts'
+import { type Shard, shardOf, touchShard } from '../shards.ts'
 import { oneFile } from '../usage.ts'
 import { checkAttributes } from './attributes.ts'
 
@@ -47,10 +48,8 @@ export const create: Operation<'create'> = (context, request) => {
   context.usage.admit(batch, shard.inherited.volume, oneFile)
   const { mode, umask = 0, uid, gid, rdev, target } = request
   const ino = facts.allocateIno()
-  const init = { ino, mode, umask, uid, gid, rdev, target, nowNs: context.nowNs }
-  const inode = addInode(batch, shard.inherited, init)
-  putChild(batch, shard, request.name, inode)
-  touchShard(context, shard, { entries: 1, subdirectories: 0 })
+  const made = { ino, mode, umask, uid, gid, rdev, target, nowNs: context.nowNs }
+  const inode = addEntry(context, shard, request.name, made)
   if (request.open) context.sessions.opened(context.client, ino)
   const quota = context.usage.isLimited(inode.volume) ? ({ limited: true } as const) : {}
   const attributes = toldAttributes(batch, inode)
@@ -58,6 +57,14 @@ export const create: Operation<'create'> = (context, request) => {
   const leaseMs = leaseInode(batch, ino)
   const body = { attributes, created: true, nameMs, leaseMs, parent: null, ...quota }
   return { body, payload: noPayload }
+}
+
+/** A new inode, and its name. */
+export function addEntry(context: OperationContext, shard: Shard, name: Name, made: Made): Inode {
+  const inode = addInode(context.batch, shard.inherited, made)
+  putChild(context.batch, shard, name, inode)
+  touchShard({ ...context, nowNs: made.nowNs }, shard, { entries: 1, subdirectories: 0 })
+  return inode
 }
 
 /**

@@ -1,0 +1,168 @@
+/**
+ * Changes that programs were answered and that are on their way to their server (fs/change-behind.ts): what they make of names
+ * and inodes, and who has to wait for them.
+ *
+ * 1. A name has one at a time; an inode that is made or written may have more, one after the other.
+ * 2. Inode numbers that a server has given this client are given out once.
+ */
+import { Counts } from '../../network/counts.ts'
+import { maxChangesBehind } from '../../network/limits.ts'
+import { RecentMap } from '../../network/recent-map.ts'
+import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { Name, Numbers } from '../../network/wire/operations.ts'
+import { nameKey } from '../cluster/read-leases.ts'
+
+export interface ChangeBehind {
+  readonly ino: Ino
+  /** What the inode is by it; null: a name of it is removed. */
+  readonly attributes: Attributes | null
+  /** The name that it makes or removes; null: it changes data alone. */
+  readonly place: { readonly directory: Ino; readonly name: Name } | null
+  /** Resolves when it is done or has failed, and those of the inode before it. */
+  readonly ended: Promise<void>
+}
+
+/** null when there is nothing to wait for. */
+type Left = Promise<void> | null
+
+interface Failure {
+  readonly error: unknown
+}
+
+/** Changes of names in one partition that come faster are worth a lease on it. */
+const busyMs = 1_000
+
+export class ChangesBehind {
+  readonly #changes = new Set<ChangeBehind>()
+  readonly #byName = new Map<string, ChangeBehind>()
+  /** The last one of each. */
+  readonly #byInode = new Map<Ino, ChangeBehind>()
+  readonly #directories = new Counts<Ino>()
+  readonly #numbers = new Map<Partition, Numbers[]>()
+  /** What failed, by directory, until somebody is told. */
+  readonly #failures = new RecentMap<Ino, Failure>(maxChangesBehind)
+  /** When a name was last changed, by partition. */
+  readonly #changedMs = new Map<Partition, number>()
+  /** Where a lease, or numbers, were asked for, and there is no answer yet. */
+  readonly asking = new Set<Partition>()
+  /** Nothing is changed behind before this, of the monotonic clock. */
+  throughUntilMs = Number.NEGATIVE_INFINITY
+  readonly #hurry: (partition: Partition) => void
+
+  /** @param hurry somebody waits for what is on its way there. */
+  constructor(hurry: (partition: Partition) => void = () => undefined) {
+    this.#hurry = hurry
+  }
+
+  get isEmpty(): boolean {
+    return this.#changes.size === 0
+  }
+
+  get isFull(): boolean {
+    return this.#changes.size >= maxChangesBehind
+  }
+
+  /** A name is about to be changed there. @returns whether another one was a moment ago. */
+  isBusy(partition: Partition, nowMs: number): boolean {
+    const changedMs = this.#changedMs.get(partition) ?? Number.NEGATIVE_INFINITY
+    this.#changedMs.set(partition, nowMs)
+    return changedMs + busyMs > nowMs
+  }
+
+  begin(change: ChangeBehind): void {
+    const { place, ino } = change
+    this.#changes.add(change)
+    this.#byInode.set(ino, change)
+    if (place === null) return
+    this.#byName.set(nameKey(place.directory, place.name), change)
+    this.#directories.add(place.directory)
+  }
+
+  end(change: ChangeBehind): void {
+    const { place, ino } = change
+    this.#changes.delete(change)
+    if (this.#byInode.get(ino) === change) this.#byInode.delete(ino)
+    if (place === null) return
+    this.#byName.delete(nameKey(place.directory, place.name))
+    this.#directories.subtract(place.directory)
+  }
+
+  /** Of the name, or of another one that shares its hash. */
+  named(directory: Ino, name: Name): ChangeBehind | undefined {
+    return this.isEmpty ? undefined : this.#byName.get(nameKey(directory, name))
+  }
+
+  ofInode(ino: Ino): ChangeBehind | undefined {
+    return this.#byInode.get(ino)
+  }
+
+  /** Whether names in the directory are on their way. */
+  isIn(directory: Ino): boolean {
+    return this.#directories.has(directory)
+  }
+
+  /** Whether something of the inode, or of names in it, is on its way. */
+  concern(ino: Ino): boolean {
+    return !this.isEmpty && (this.#byInode.has(ino) || this.#directories.has(ino))
+  }
+
+  /** What is on its way now of the inode, or of names in it, ends. */
+  settled(ino: Ino): Left {
+    if (this.isEmpty) return null
+    if (this.#directories.has(ino)) return this.#endOf(({ place }) => place?.directory === ino)
+    const change = this.#byInode.get(ino)
+    if (change === undefined) return null
+    this.#hurry(partitionOfIno(ino))
+    return change.ended
+  }
+
+  settledIn(partitions: readonly Partition[]): Left {
+    if (this.isEmpty || partitions.length === 0) return null
+    return this.#endOf(({ ino }) => partitions.includes(partitionOfIno(ino)))
+  }
+
+  settledAll(): Left {
+    return this.isEmpty ? null : this.#endOf(() => true)
+  }
+
+  async #endOf(concerns: (change: ChangeBehind) => boolean): Promise<void> {
+    const waited = [...this.#changes].filter(concerns)
+    for (const partition of new Set(waited.map(({ ino }) => partitionOfIno(ino)))) {
+      this.#hurry(partition)
+    }
+    await Promise.all(waited.map(({ ended }) => ended))
+  }
+
+  gave(partition: Partition, numbers: Numbers): void {
+    const given = this.#numbers.get(partition)
+    if (given === undefined) this.#numbers.set(partition, [numbers])
+    else given.push(numbers)
+  }
+
+  numbersLeft(partition: Partition): number {
+    let sum = 0
+    for (const { count } of this.#numbers.get(partition) ?? []) sum += count
+    return sum
+  }
+
+  /** There has to be one left. */
+  takeNumber(partition: Partition): Ino {
+    const given = this.#numbers.get(partition)!
+    const { first, count } = given[0]!
+    if (count > 1) given[0] = { first: first + 1, count: count - 1 }
+    else given.shift()
+    return first
+  }
+
+  failed(directory: Ino, error: unknown): void {
+    this.#failures.set(directory, { error })
+  }
+
+  /** What failed in the directory since somebody was told; undefined for nothing. */
+  takeFailure(directory: Ino): unknown {
+    const failure = this.#failures.get(directory)
+    if (failure !== undefined) this.#failures.delete(directory)
+    return failure?.error
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Changing behind: where this client alone is served by a partition (a lease on all of it), a file that is made in a directory
+ * there, a name that is removed, and a small file that is written, are answered when the request has left.
+ *
+ * 1. Nobody sees that it is not done yet: before the server serves anybody else there it has the lease called back, which is
+ *    answered when all is done; whoever asks through this client waits for what concerns them (`ChangesBehind.settled`).
+ * 2. What was answered gets to the server though this process ends: it is with the kernel. Where that is not so, or not known,
+ *    the answer waits until it is done.
+ * 3. Only that is answered which cannot be refused: that the name is free, or what it leads to, is leased, and so is what the
+ *    directory, or the file, says of itself; there is no quota; and a full disk has room for what is on its way.
+ * 4. What fails all the same (a disk that fails, a server that stays away) is logged, and told by the next `fsync` of the
+ *    directory, and by the next write, `fsync` or `close` of the file.
+ */
+import { PosixError } from '../../network/errors.ts'
+import { behindErrorRestMs, behindNumbers } from '../../network/limits.ts'
+import {
+  type Attributes,
+  isDirectory,
+  newAttributes,
+  withNames,
+} from '../../network/wire/attributes.ts'
+import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
+import type { AsksBehind, BehindShown, Name } from '../../network/wire/operations.ts'
+import {
+  capabilityName,
+  defaultAclName,
+  lacksXattr,
+  xattrFlag,
+} from '../../network/wire/xattr-names.ts'
+import type { ChangeBehind } from '../cache/changes-behind.ts'
+import type { OpenInode } from '../cache/open-inodes.ts'
+import type { MutationOf } from '../cluster/contract.ts'
+import { isStaleWrite } from '../cluster/retry.ts'
+import { type Context, changedHere } from './context.ts'
+import { checksumOf } from './inline.ts'
+import { keepCreated } from './keep-created.ts'
+
+/** Of one file, since it was opened. */
+const maxSmallWrites = 2
+/** Setuid and setgid, which a write may take away. */
+const privileges = 0o6000
+
+/** A change that was begun. */
+export interface Begun {
+  /** Whether it may be answered; else it is to be waited for. */
+  readonly handed: Promise<boolean>
+  /** Rejects with what it failed with. */
+  readonly done: Promise<void>
+  /** The program was told that it is done. */
+  isAnswered: boolean
+}
+
+export interface BegunFile extends Begun {
+  readonly attributes: Attributes
+}
+
+/** To be sent with a change of a name in the partition, where one comes after the other: the next are to be made behind. */
+export function asksBehind({ changes, cluster }: Context, partition: Partition): AsksBehind {
+  if (!changes.isBusy(partition, cluster.env.clock.monotonicMs())) return {}
+  const has = cluster.partitions.mayWrite(partition)
+  const isEnough = has && changes.numbersLeft(partition) > behindNumbers / 2
+  return isEnough || changes.asking.has(partition) ? {} : { asksBehind: true }
+}
+
+/** Makes a change in the partition, and keeps what its answer says of changing behind. */
+export async function duringChange<T extends { readonly body: BehindShown }>(
+  { changes, cluster }: Context,
+  partition: Partition,
+  asking: AsksBehind,
+  change: () => Promise<T>,
+): Promise<T> {
+  const { partitions } = cluster
+  let reply: T | null = null
+  const isAsking = asking.asksBehind === true
+  if (isAsking) changes.asking.add(partition)
+  try {
+    await partitions.during(partition, async () => {
+      reply = await change()
+      const { mayBehind, endsBehind } = reply.body
+      if (endsBehind === true) partitions.forget(partition)
+      if (mayBehind === undefined) return { body: { leaseMs: 0 } }
+      changes.gave(partition, mayBehind.numbers)
+      return { body: { leaseMs: mayBehind.leaseMs, behind: true as const } }
+    })
+  } finally {
+    if (isAsking) changes.asking.delete(partition)
+  }
+  return reply!
+}
+
+/** Makes a regular file. @returns null where it is to be made in the usual way. */
+export function createBehind(context: Context, request: MutationOf<'create'>): BegunFile | null {
+  const { changes, cluster, dirty, names } = context
+  const { parent, name, umask = 0, uid, gid, target } = request
+  const partition = partitionOfIno(parent)
+  const directory = directoryToChange(context, parent)
+  if (directory === null || !lacksXattr(directory.xattrFlags, defaultAclName)) return null
+  const isFree = names.lacks(directory, name) || cluster.leases.named(parent, name) === 0
+  if (!isFree || changes.named(parent, name) !== undefined) return null
+  const nowNs = cluster.wallNs(partition)
+  if (nowNs === null || changes.numbersLeft(partition) === 0) return null
+  const ino = changes.takeNumber(partition)
+  const mode = request.mode & ~umask
+  const made = { ino, mode, umask: 0, uid, gid, rdev: 0, target, nowNs }
+  const attributes = { ...newAttributes(directory, made, false), xattrFlags: xattrFlag.none }
+  const asking = asksBehind(context, partition)
+  const asked = cluster.leases.asking(partition)
+  const making = { parent, name, mode, uid, gid, ino, nowNs, ...asking }
+  const sent = cluster.mutateBehind('makeBehind', partition, making)
+  if (sent === null) return null
+  const after = changeDirectory(context, directory, name, 1, nowNs)
+  const finish = async (change: ChangeBehind): Promise<void> => {
+    const { body, boot } = await duringChange(context, partition, asking, () => sent.done)
+    dirty.mark(parent, partition, boot)
+    dirty.markNew(ino, partition, boot)
+    keepCreated(context, request, { ...body, attributes }, asked)
+    changes.end(change)
+    compare(context, after, body.change)
+  }
+  const what = { ino, attributes, place: { directory: parent, name } }
+  return Object.assign(begin(context, sent.handed, what, finish), { attributes })
+}
+
+/** Removes a name that leads to no directory. @returns null where it is to be removed in the usual way. */
+export function unlinkBehind(context: Context, parent: Ino, name: Name): Begun | null {
+  const { changes, cluster, dirty } = context
+  const partition = partitionOfIno(parent)
+  const directory = directoryToChange(context, parent)
+  const ino = directory === null ? undefined : cluster.leases.named(parent, name)
+  if (directory === null || !ino || partitionOfIno(ino) !== partition) return null
+  const attributes = cluster.leases.attributes(ino)
+  if (attributes === undefined || isDirectory(attributes.mode)) return null
+  if (changes.ofInode(ino) !== undefined || changes.named(parent, name) !== undefined) return null
+  const nowNs = cluster.wallNs(partition)
+  if (nowNs === null) return null
+  const asking = asksBehind(context, partition)
+  const removing = { parent, name, ino, nowNs, ...asking }
+  const sent = cluster.mutateBehind('removeBehind', partition, removing)
+  if (sent === null) return null
+  const after = changeDirectory(context, directory, name, -1, nowNs)
+  const finish = async (change: ChangeBehind): Promise<void> => {
+    const { body, boot } = await duringChange(context, partition, asking, () => sent.done)
+    cluster.leases.forget(ino)
+    dirty.mark(parent, partition, boot)
+    changes.end(change)
+    compare(context, after, body.change)
+  }
+  const what = { ino, attributes: null, place: { directory: parent, name } }
+  return begin(context, sent.handed, what, finish)
+}
+
+/** Writes to a file that is small and stays so. @returns null where it is to be written in the usual way. */
+export function writeSmallBehind(
+  context: Context,
+  inode: OpenInode,
+  offset: number,
+  data: Uint8Array,
+): Begun | null {
+  const { changes, cluster, dirty } = context
+  const { ino, inline } = inode
+  const partition = partitionOfIno(ino)
+  const known = inline === null ? null : attributesToWrite(context, inode)
+  if (inline === null || known === null) return null
+  const end = offset + data.length
+  const size = Math.max(known.size, end)
+  const nowNs = cluster.wallNs(partition)
+  if (size > known.inlineBytes || nowNs === null) return null
+  // Whoever wrote it may use its memory for something else from now on.
+  const own = Buffer.from(data)
+  const { change } = known
+  const request = { ino, offset, checksum: checksumOf([own]), change, nowNs }
+  const asked = cluster.leases.asking(partition)
+  const sent = cluster.mutateBehind('writeBehind', partition, request, [own])
+  if (sent === null) return null
+  const whole = Buffer.alloc(Math.max(inline.length, end))
+  whole.set(inline)
+  whole.set(own, offset)
+  const times = { mtimeNs: nowNs, ctimeNs: nowNs }
+  const attributes = { ...known, ...times, size, change: change + 1, allocated: whole.length }
+  inode.behind.writesThrough++
+  changedHere(context, attributes, change)
+  inode.learnInline(attributes, whole)
+  const before = changes.ofInode(ino)
+  const finish = async (write: ChangeBehind): Promise<void> => {
+    const { body, boot } = await duringChange(context, partition, {}, async () => {
+      try {
+        return await sent.done
+      } catch (error) {
+        if (before === undefined || !isEarly(error)) throw error
+        // It overtook the one before, which was sent again.
+        await before.ended
+        return await cluster.mutate('writeBehind', partition, request, [own])
+      }
+    })
+    dirty.mark(ino, partition, boot)
+    cluster.leases.keepChanged(attributes, asked, body.leaseMs)
+    changes.end(write)
+  }
+  return begin(context, sent.handed, { ino, attributes, place: null }, finish)
+}
+
+/** What the file says of itself; null where it is not to be written behind. */
+function attributesToWrite(context: Context, inode: OpenInode): Attributes | null {
+  const { behind, changes, cluster } = context
+  const { ino } = inode
+  if (inode.gone || inode.limited || !mayChange(context, partitionOfIno(ino))) return null
+  if (inode.behind.changing > 0 || behind.settled(ino) !== null) return null
+  // One that is written again and again had better have its writes joined (write-behind.ts).
+  if (inode.behind.writesThrough >= maxSmallWrites) return null
+  const before = changes.ofInode(ino)
+  const known = before === undefined ? cluster.leases.attributes(ino) : before.attributes
+  if (!known || known.change !== inode.attributes.change || known.reach > 0) return null
+  return isPrivileged(known) ? null : known
+}
+
+/** Its server has not made, or written, the file yet. */
+function isEarly(error: unknown): boolean {
+  return isStaleWrite(error) || (error instanceof PosixError && error.code === 'ESTALE')
+}
+
+function isPrivileged({ mode, xattrFlags }: Attributes): boolean {
+  return (mode & privileges) !== 0 || !lacksXattr(xattrFlags, capabilityName)
+}
+
+function mayChange({ changes, cluster }: Context, partition: Partition): boolean {
+  if (changes.isFull || changes.throughUntilMs > cluster.env.clock.monotonicMs()) return false
+  return cluster.partitions.mayWrite(partition)
+}
+
+/** What it says of itself; null where names in it are not to be changed behind. */
+function directoryToChange(context: Context, ino: Ino): Attributes | null {
+  if (context.shards.has(ino) || !mayChange(context, partitionOfIno(ino))) return null
+  return context.cluster.leases.attributes(ino) ?? null
+}
+
+/** What the server will make of it. */
+function changeDirectory(
+  { cluster, names }: Context,
+  directory: Attributes,
+  name: Name,
+  more: number,
+  nowNs: bigint,
+): Attributes {
+  const before = names.before(directory.ino)
+  const after = withNames(directory, more, nowNs)
+  cluster.leases.changedBehind(after)
+  names.changed(after, name, before)
+  return after
+}
+
+/** @param finish is to end it in `changes`, unless it throws. */
+function begin(
+  context: Context,
+  handed: Promise<boolean>,
+  what: Omit<ChangeBehind, 'ended'>,
+  finish: (change: ChangeBehind) => Promise<void>,
+): Begun {
+  const { changes } = context
+  const before = changes.ofInode(what.ino)?.ended
+  const ended = Promise.withResolvers<void>()
+  const change = { ...what, ended: ended.promise }
+  changes.begin(change)
+  const done = finish(change).catch(error => {
+    changes.end(change)
+    // What it would have made of them was said here, and is not so.
+    forget(context, change)
+    throw error
+  })
+  const begun = { handed, done, isAnswered: false }
+  void done
+    .catch(error => failed(context, change, begun, error))
+    .then(() => before)
+    .then(() => ended.resolve())
+  return begun
+}
+
+/** Somebody has removed the name, or put another in its place, while this client was not heard. */
+function isGoneAlready({ attributes }: ChangeBehind, error: unknown): boolean {
+  return attributes === null && error instanceof PosixError && error.code === 'ENOENT'
+}
+
+/** What was made of the directory here has to be what its server has made of it. */
+function compare({ changes, cluster, names }: Context, said: Attributes, change: number): void {
+  const { ino } = said
+  if (said.change !== change) {
+    cluster.leases.forget(ino)
+    names.forget(ino)
+  } else if (!changes.isIn(ino)) {
+    const known = cluster.leases.attributes(ino)
+    if (known !== undefined) names.saw(known)
+  }
+}
+
+function forget({ cluster: { leases }, names }: Context, { place, ino }: ChangeBehind): void {
+  leases.forget(ino)
+  if (place === null) return
+  leases.forget(place.directory)
+  names.forget(place.directory)
+}
+
+function failed(context: Context, change: ChangeBehind, begun: Begun, error: unknown): void {
+  const { changes, cluster, inodes, pages } = context
+  const { ino, attributes, place } = change
+  if (isGoneAlready(change, error)) return
+  changes.throughUntilMs = cluster.env.clock.monotonicMs() + behindErrorRestMs
+  const inode = attributes === null ? undefined : inodes.get(ino)
+  if (inode !== undefined) {
+    inode.behind.failed(error, changes.throughUntilMs)
+    inode.lose()
+    if (place !== null) inodes.wentAway(inode)
+  }
+  pages.forget(ino)
+  if (!begun.isAnswered) return
+  if (place !== null) changes.failed(place.directory, error)
+  const text = 'a change that a program was answered could not be made'
+  cluster.log.warn({ ino, directory: place?.directory ?? null, error }, text)
+}
+
+/** Waits until the program may be told. @throws PosixError */
+export async function answer(begun: Begun): Promise<void> {
+  begun.isAnswered = await begun.handed
+  if (!begun.isAnswered) await begun.done
+}
