@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 11
+export const protocolVersion = 12
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -246,6 +246,8 @@ export const maxAccessesNoted = 1024
 export const accessDelayMs = 20
 /** Client: whoever lists a directory with attributes, or unmounts, waits for that no longer than this. */
 export const accessSettleMs = 100
+/** Pieces of one block that are written by one call. */
+export const maxWritePieces = 256
 /** Blocks of one read or write that are on their way at a time. */
 export const maxBlocksInFlight = 16
 /** One copy_file_range: a program waits for it, and the kernel keeps others off the target meanwhile. */
@@ -259,7 +261,7 @@ export const behindFileBytes = 8 * MiB
 export const behindTotalBytes = 64 * MiB
 /** A longer write gains less by being joined to others than it costs to be copied: it is written behind where it need not be. */
 export const maxBehindWriteBytes = 256 * KiB
-/** Pieces of one file that do not touch: each is a request of its own. */
+/** Pieces of one file that do not touch: when there are more, they are sent at once. */
 export const maxBehindPieces = 256
 /** What was written is kept so long for more to be joined to it. */
 export const behindMs = 50

@@ -127,11 +127,15 @@ async function measureStore(path: string): Promise<Row[]> {
   const page = [data[0]!.subarray(0, pageBytes)]
   const pageChecksums = checksumsOf(page, 0, chunkBytes)
   const rows = await measure({
-    writeBlock: async index => commit(await store.write(keyOf(index), 0, data, checksums)),
+    writeBlock: async index => {
+      const ranges = [{ offset: 0, length: MiB }]
+      commit(await store.write(keyOf(index), ranges, data, checksums))
+    },
     readBlock: index => store.read(keyOf(index), 0, MiB),
     async writePage() {
       const { block, offset } = randomPage()
-      commit(await store.write(keyOf(block), offset, page, pageChecksums))
+      const ranges = [{ offset, length: pageBytes }]
+      commit(await store.write(keyOf(block), ranges, page, pageChecksums))
     },
     readPage() {
       const { block, offset } = randomPage()

@@ -162,11 +162,12 @@ async function echoRows(scheme: string, peer: Peer, bareAddress: string): Promis
 }
 
 async function payloadRows(scheme: string, peer: Peer, bareAddress: string): Promise<Row[]> {
-  const key = { ino: 2 ** 41, generation: 1, block: 0, offset: 0 }
-  const write = { ...key, checksums: new Uint8Array(0), slot: 0, sequence: 0 }
+  const key = { ino: 2 ** 41, generation: 1, block: 0 }
+  const ranges = [0, payloadBytes]
+  const write = { ...key, ranges, checksums: new Uint8Array(0), slot: 0, sequence: 0 }
   const calls = {
     write: () => peer.call('writeBlock', write, { payload: [block] }),
-    read: () => peer.call('readBlock', { ...key, length: payloadBytes }),
+    read: () => peer.call('readBlock', { ...key, offset: 0, length: payloadBytes }),
   }
   const bare = {
     write: { mode: bareSink, message: block, answerBytes: 1 },

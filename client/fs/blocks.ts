@@ -3,6 +3,7 @@ import { PosixError } from '../../network/errors.ts'
 import { chunkBytes } from '../../network/limits.ts'
 import { partitionOfBlock } from '../../network/placement/locate.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
+import { type BlockRange, checksumsOfPieces, packRanges } from '../../network/wire/block-ranges.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
 import type { Flushing } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
@@ -54,25 +55,46 @@ export async function readExtent(
   throw new PosixError('EIO', `block ${block} of file ${ino} does not match its checksums`)
 }
 
-/** @param notAfterMs when what the write rests on may end: see `Cluster.mutate`. */
-export async function writeExtent(
+/** What one call writes of a block: at most `maxWritePieces`, in the order of the block and apart. */
+export interface BlockWrite {
+  readonly block: number
+  readonly ranges: readonly BlockRange[]
+  /** Of each range. */
+  readonly pieces: readonly Payload[]
+}
+
+export function writeExtent(
   context: Context,
   inode: OpenInode,
   attributes: Attributes,
-  extent: Extent,
+  { block, offset, length }: Extent,
   data: Payload,
+  notAfterMs: number,
+  space: SpaceHold,
+): Promise<void> {
+  const write = { block, ranges: [{ offset, length }], pieces: [data] }
+  return writeBlock(context, inode, attributes, write, notAfterMs, space)
+}
+
+/** @param notAfterMs when what the write rests on may end: see `Cluster.mutate`. */
+export async function writeBlock(
+  context: Context,
+  inode: OpenInode,
+  attributes: Attributes,
+  { block, ranges, pieces }: BlockWrite,
   notAfterMs: number,
   space: SpaceHold,
   flushing: Flushing = {},
 ): Promise<void> {
   const { ino, generation } = attributes
-  const { block, offset } = extent
   const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
-  const checksums = checksumsOf(data, offset, chunkBytes)
+  const checksums = checksumsOfPieces(ranges, pieces)
   const bounded = space.left === Infinity ? {} : { mayTake: space.left }
-  const request = { ino, generation, block, offset, checksums, ...bounded, ...flushing }
+  const where = { ino, generation, block, ranges: packRanges(ranges) }
+  const request = { ...where, checksums, ...bounded, ...flushing }
   const { cluster } = context
   const latestMs = Math.min(notAfterMs, space.notAfterMs)
+  const data = pieces.flat()
   const { body, boot } = await cluster.mutate('writeBlock', partition, request, data, latestMs)
   context.dirty.mark(ino, partition, boot)
   inode.tookSpace(generation, body.allocated)

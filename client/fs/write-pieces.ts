@@ -1,11 +1,13 @@
 /** Pieces of a file that were gathered by write-behind.ts, on their way to the servers together. One attempt. */
-import { maxBlocksInFlight } from '../../network/limits.ts'
+import { maxBlocksInFlight, maxWritePieces } from '../../network/limits.ts'
+import type { BlockRange } from '../../network/wire/block-ranges.ts'
 import type { Flushing } from '../../network/wire/operations.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { Piece } from '../cache/write-buffer.ts'
+import type { Payload } from '../cluster/contract.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
-import { type Extent, extentsOf, writeExtent } from './blocks.ts'
+import { type BlockWrite, writeBlock } from './blocks.ts'
 import type { Context } from './context.ts'
 import { holdingSpace, mostSpaceOf, type SpaceHold } from './space-hold.ts'
 import { type Base, baseOf, commit, giveBack, reachAhead, tellChanged } from './write-blocks.ts'
@@ -86,18 +88,31 @@ async function putPieces(
   notAfterMs: number,
   space: SpaceHold,
 ): Promise<void> {
-  const put = (extent: Extent, data: Uint8Array): Promise<void> =>
-    writeExtent(context, inode, attributes, extent, [data], notAfterMs, space, flushingOf(inode))
+  const put = (write: BlockWrite): Promise<void> =>
+    writeBlock(context, inode, attributes, write, notAfterMs, space, flushingOf(inode))
   // Before what may lie over it.
   if (spilling !== null && spilling.length > 0) {
-    await put({ block: 0, offset: 0, length: spilling.length }, spilling)
+    const ranges = [{ offset: 0, length: spilling.length }]
+    await put({ block: 0, ranges, pieces: [[spilling]] })
   }
   const atOnce = space.left === Infinity ? maxBlocksInFlight : 1
-  await inParallel(pieces.length, atOnce, async index => {
-    const { offset, data } = pieces[index]!
-    // Each lies within one block.
-    await put(extentsOf(offset, data.length, attributes.blockBytes)[0]!, data)
-  })
+  const writes = byBlock(pieces, attributes.blockBytes)
+  await inParallel(writes.length, atOnce, index => put(writes[index]!))
+}
+
+/** What is to be written of each block by one call. @param pieces in the order of the file, each within one block. */
+function byBlock(pieces: readonly Piece[], blockBytes: number): readonly BlockWrite[] {
+  const writes: { block: number; ranges: BlockRange[]; pieces: Payload[] }[] = []
+  for (const { offset, data } of pieces) {
+    const block = Math.floor(offset / blockBytes)
+    const range = { offset: offset - block * blockBytes, length: data.length }
+    const last = writes.at(-1)
+    if (last?.block === block && last.ranges.length < maxWritePieces) {
+      last.ranges.push(range)
+      last.pieces.push([data])
+    } else writes.push({ block, ranges: [range], pieces: [[data]] })
+  }
+  return writes
 }
 
 function flushingOf({ behind }: OpenInode): Flushing {

@@ -5,6 +5,7 @@ import { chunkBytes } from '../../network/limits.ts'
 import { partitionOfBlock, partitionOfDirectory } from '../../network/placement/locate.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import { fileType, isDirectory } from '../../network/wire/attributes.ts'
+import { checksumsOfPieces, piecesOf, unpackRanges } from '../../network/wire/block-ranges.ts'
 import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
 import { DirectoryRecords } from '../../network/wire/directory-records.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
@@ -254,13 +255,19 @@ const readBlock: Act<'readBlock'> = ({ store }, request) => {
 }
 
 const writeBlock: Act<'writeBlock'> = ({ store }, request, data) => {
-  const { ino, block, offset, checksums } = request
+  const { ino, block, checksums } = request
+  const ranges = unpackRanges(request.ranges)
+  const pieces = piecesOf(ranges, [data])
   if (block >= store.get(ino).reserved) throw new ClusterError('INTERNAL', 'beyond the reach')
-  if (!sameChecksums(checksumsOf([data], offset, chunkBytes), checksums)) {
+  if (!sameChecksums(checksumsOfPieces(ranges, pieces), checksums)) {
     throw new ClusterError('CHECKSUM', 'damaged on its way')
   }
   const key = store.blockKey(request)
-  return spaceReply(store, key, patched(store.blocks.get(key) ?? none, offset, data))
+  let after = store.blocks.get(key) ?? none
+  for (const [index, { offset }] of ranges.entries()) {
+    after = patched(after, offset, Buffer.concat(pieces[index]!))
+  }
+  return spaceReply(store, key, after)
 }
 
 /** The double counts each byte that a block reaches to. */

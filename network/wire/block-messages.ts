@@ -26,9 +26,12 @@ export interface ReadBlockReply {
 interface Bounded {
   readonly mayTake?: number
 }
-/** Payload: the data; `checksums`: xxHash64, 8 bytes little-endian, of each piece cut at chunk borders. */
+/**
+ * Payload: the data of all ranges, one behind the other. `ranges`: offset and length of each in turn, as block-ranges.ts has them;
+ * `checksums`: xxHash64, 8 bytes little-endian, of each range's data cut at chunk borders.
+ */
 export interface WriteBlockRequest extends BlockRequest, Bounded, Flushing, Mutation {
-  readonly offset: number
+  readonly ranges: readonly number[]
   readonly checksums: Uint8Array
   /**
    * Of the clock that the server told with the session: what it comes upon later it refuses with STALE_WRITE, as what the

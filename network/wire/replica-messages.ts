@@ -41,7 +41,7 @@ export interface BlockName {
 /** What is done to one block: the same on each copy. */
 export type BlockChange = BlockName &
   (
-    | { readonly kind: 'write'; readonly offset: number; readonly checksums: Uint8Array }
+    | { readonly kind: 'write'; readonly ranges: readonly number[]; readonly checksums: Uint8Array }
     | { readonly kind: 'cut'; readonly offset: number }
     | { readonly kind: 'punch'; readonly offset: number; readonly length: number }
     | {

@@ -77,7 +77,7 @@ export const structures: readonly (readonly string[])[] = [
   ['value'],
   ['ino', 'generation', 'block', 'offset', 'length'],
   ['present', 'checksums'],
-  ['ino', 'generation', 'block', 'offset', 'checksums', 'slot', 'sequence'],
+  ['ino', 'generation', 'block', 'ranges', 'checksums', 'slot', 'sequence'],
   ['ino', 'size', 'slot', 'sequence'],
   ['code', 'message'],
   ['attributes', 'leaseMs'],

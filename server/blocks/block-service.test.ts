@@ -74,7 +74,14 @@ async function setUp(capacityChunks: number, double?: StoreDouble): Promise<Fixt
   const write = (block: number, chunks: number) => {
     const data = [Buffer.alloc(chunks * chunkBytes, block + 1)]
     const checksums = checksumsOf(data, 0, chunkBytes)
-    const request = { ...file, block, offset: 0, checksums, slot: 0, sequence: 1 }
+    const request = {
+      ...file,
+      block,
+      ranges: [0, chunks * chunkBytes],
+      checksums,
+      slot: 0,
+      sequence: 1,
+    }
     return service.write(partition, request, data, () => ({ key: 'kept', value: null }))
   }
   const fixture: Fixture = {
@@ -147,7 +154,12 @@ test('blocks that were cut make room at once, also while the next one is still b
   await syncPoint.sync()
   const data = [Buffer.alloc(10)]
   const key = { ...file, partition: 1, block: 2 }
-  const changing = await blocks.write(key, 0, data, checksumsOf(data, 0, chunkBytes))
+  const changing = await blocks.write(
+    key,
+    [{ offset: 0, length: 10 }],
+    data,
+    checksumsOf(data, 0, chunkBytes),
+  )
   const cutting = service.cut(partition, everything)
   await new Promise(setImmediate)
   await write(9, 2)

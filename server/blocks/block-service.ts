@@ -4,6 +4,7 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
+import { packRanges, unpackRanges } from '../../network/wire/block-ranges.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import type {
   AllocateBlockRequest,
@@ -78,10 +79,10 @@ export class BlockService {
     payload: readonly Uint8Array[],
     keep: Keep<'writeBlock'>,
   ): Promise<Reply<'writeBlock'>> {
-    const { offset, checksums, mayTake } = request
-    checkRange(offset, 0)
+    const { checksums, mayTake } = request
+    const ranges = unpackRanges(request.ranges)
     const key = keyOf(partition, request)
-    const changing = this.#writing(key, offset, payload, checksums)
+    const changing = this.#writing(key, ranges, payload, checksums)
     const reply = await this.#make(partition, key, keep, changing, mayTake)
     this.writtenBytes += bytesOf(payload)
     return reply
@@ -89,13 +90,14 @@ export class BlockService {
 
   #writing(
     key: BlockKey,
-    offset: number,
+    ranges: readonly BlockRange[],
     data: readonly Uint8Array[],
     checksums: Uint8Array,
   ): Changing {
+    const change = { kind: 'write', ...nameOf(key), ranges: packRanges(ranges), checksums } as const
     return {
-      begin: () => this.#blocks.write(key, offset, data, checksums),
-      shipped: { change: { kind: 'write', ...nameOf(key), offset, checksums }, data },
+      begin: () => this.#blocks.write(key, ranges, data, checksums),
+      shipped: { change, data },
     }
   }
 
@@ -250,7 +252,7 @@ export class BlockService {
   #copyRun(target: BlockKey, { offset, length, data }: CopiedRun): Changing {
     return data === null
       ? this.#punching(target, { offset, length })
-      : this.#writing(target, offset, data.pieces, data.checksums)
+      : this.#writing(target, [{ offset, length }], data.pieces, data.checksums)
   }
 
   async seek(partition: Partition, request: SeekBlocksRequest): Promise<Reply<'seekBlocks'>> {

@@ -1,6 +1,7 @@
 /** A block store on a device in memory, and what tests do with one. */
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { chunkBytes, replacingReserveFraction } from '../../network/limits.ts'
+import { checksumsOfPieces } from '../../network/wire/block-ranges.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import { MemoryDevice } from '../device/memory.ts'
 import { openBlockStore } from './block-store.ts'
@@ -90,7 +91,8 @@ export function write(
   offset: number,
   data: Buffer,
 ): Promise<StagedBlock> {
-  return f.store.write(key, offset, [data], checksumsOf([data], offset, chunkBytes))
+  const ranges = [{ offset, length: data.length }]
+  return f.store.write(key, ranges, [data], checksumsOf([data], offset, chunkBytes))
 }
 
 export function commit(f: Fixture, change: StagedBlock | null): void {
@@ -101,6 +103,21 @@ export function commit(f: Fixture, change: StagedBlock | null): void {
 
 export async function put(f: Fixture, key: BlockKey, offset: number, data: Buffer): Promise<void> {
   commit(f, await write(f, key, offset, data))
+}
+
+/** By one write. */
+export async function putPieces(
+  f: Fixture,
+  key: BlockKey,
+  pieces: readonly { readonly offset: number; readonly data: Buffer }[],
+): Promise<void> {
+  const ranges = pieces.map(({ offset, data }) => ({ offset, length: data.length }))
+  const payload = pieces.map(({ data }) => data)
+  const checksums = checksumsOfPieces(
+    ranges,
+    payload.map(data => [data]),
+  )
+  commit(f, await f.store.write(key, ranges, payload, checksums))
 }
 
 export async function get(

@@ -11,6 +11,7 @@ import {
   open,
   passing,
   put,
+  putPieces,
   setUp,
   syncAll,
   withReserve,
@@ -86,12 +87,54 @@ test('a checksum that does not fit the data changes nothing', async t => {
   const data = bytes(100_000, 1)
   const wrong = checksumsOf([data], 0, chunkBytes)
   wrong[9]! ^= 1
-  await t.throwsAsync(f.store.write(block(0), 0, [data], wrong), { code: 'CHECKSUM' })
-  await t.throwsAsync(f.store.write(block(0), 0, [data], wrong.subarray(0, 8)), {
+  const all = [{ offset: 0, length: data.length }]
+  await t.throwsAsync(f.store.write(block(0), all, [data], wrong), { code: 'CHECKSUM' })
+  await t.throwsAsync(f.store.write(block(0), all, [data], wrong.subarray(0, 8)), {
     code: 'CHECKSUM',
   })
   t.is((await f.store.statistics()).usedBytes, 0)
   await put(f, block(0), 0, data)
+})
+
+test('pieces of one write are merged with one another and with what there is, chunk by chunk', async t => {
+  const f = await setUp()
+  await put(f, block(0), 0, bytes(3 * chunkBytes, 1))
+  const expected = Buffer.alloc(6 * chunkBytes)
+  expected.set(bytes(3 * chunkBytes, 1))
+  await putPieces(f, block(0), [
+    { offset: 10, data: bytes(20, 2) },
+    { offset: 30, data: bytes(5, 3) },
+    { offset: 2 * chunkBytes - 7, data: bytes(14, 4) },
+    { offset: 5 * chunkBytes + 9, data: bytes(100, 5) },
+  ])
+  expected.set(bytes(20, 2), 10)
+  expected.set(bytes(5, 3), 30)
+  expected.set(bytes(14, 4), 2 * chunkBytes - 7)
+  expected.set(bytes(100, 5), 5 * chunkBytes + 9)
+  t.true((await get(f, block(0), 0, expected.length))!.equals(expected))
+  // A hole takes nothing; what lies before the last piece in its chunk is zeros.
+  await syncAll(f)
+  t.is((await f.store.statistics()).usedBytes, 3 * chunkBytes + 4096)
+})
+
+test('a chunk that pieces cover is not read, and one of which they leave a byte is', async t => {
+  const f = await setUp()
+  await put(f, block(0), 0, bytes(chunkBytes, 1))
+  f.device.flipBit(100)
+  const covers = [
+    { offset: 0, data: bytes(40_000, 2) },
+    { offset: 40_000, data: bytes(chunkBytes - 40_000, 3) },
+  ]
+  for (const [index, left] of [
+    [0, covers.with(0, { offset: 1, data: bytes(39_999, 2) })],
+    [1, covers.with(1, { offset: 40_001, data: bytes(chunkBytes - 40_001, 2) })],
+    [2, covers.with(1, { offset: 40_000, data: bytes(chunkBytes - 40_001, 2) })],
+  ] as const) {
+    await t.throwsAsync(putPieces(f, block(0), left), { code: 'CHECKSUM' }, `${index}`)
+  }
+  await putPieces(f, block(0), covers)
+  const expected = Buffer.concat(covers.map(({ data }) => data))
+  t.true((await get(f, block(0), 0, chunkBytes))!.equals(expected))
 })
 
 test('ranges that no block has are refused', async t => {
@@ -101,7 +144,12 @@ test('ranges that no block has are refused', async t => {
   await t.throwsAsync(f.store.read(block(0), 0.5, 1), refused)
   await t.throwsAsync(f.store.read(block(0), maxBlockBytes, 1), refused)
   await t.throwsAsync(write(f, block(0), maxBlockBytes, bytes(1, 1)), refused)
-  await t.throwsAsync(f.store.write(block(0), 0, [], new Uint8Array(0)), refused)
+  await t.throwsAsync(f.store.write(block(0), [], [], new Uint8Array(0)), refused)
+  const twice = [
+    { offset: 0, data: bytes(10, 1) },
+    { offset: 9, data: bytes(10, 1) },
+  ]
+  await t.throwsAsync(putPieces(f, block(0), twice), refused)
 })
 
 test('a cut drops the bytes behind it, moves nothing, and a cut at 0 removes the block', async t => {

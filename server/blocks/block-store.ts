@@ -13,8 +13,9 @@
 import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
-import { chunkBytes, maxBlockBytes } from '../../network/limits.ts'
-import { checksumsOf, sameChecksums } from '../../network/wire/checksum.ts'
+import { maxBlockBytes } from '../../network/limits.ts'
+import { assertRanges, checksumsOfPieces, piecesOf } from '../../network/wire/block-ranges.ts'
+import { sameChecksums } from '../../network/wire/checksum.ts'
 import type { Device, DeviceSpace } from '../device/contract.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import type { Extent } from './allocator.ts'
@@ -153,20 +154,19 @@ class ExtentBlockStore implements BlockStore {
 
   async write(
     key: BlockKey,
-    offset: number,
+    ranges: readonly BlockRange[],
     data: readonly Uint8Array[],
     checksums: Uint8Array,
   ): Promise<StagedBlock> {
     this.#assertWritable()
-    const length = lengthOf(data)
-    assertRange(offset, length)
-    if (length === 0) throw new ClusterError('MALFORMED', 'a write of no bytes')
-    if (!sameChecksums(checksumsOf(data, offset, chunkBytes), checksums)) {
+    assertRanges(ranges)
+    const pieces = piecesOf(ranges, data)
+    if (!sameChecksums(checksumsOfPieces(ranges, pieces), checksums)) {
       throw new ClusterError('CHECKSUM', 'the data of a write is not what was sent')
     }
     const name = blockKeyOf(key)
     const staged = await this.#change(name, () =>
-      this.#writeInto(name, { offset, data, checksums }),
+      this.#writeInto(name, { ranges, pieces, checksums }),
     )
     assert(staged)
     return staged
@@ -272,13 +272,14 @@ class ExtentBlockStore implements BlockStore {
 
   async #writeInto(name: Key, incoming: IncomingData): Promise<Change> {
     const before = this.#recordOf(name) ?? []
-    const chunks = await mergeChunks(this.#device, before, incoming)
-    const first = Math.floor(incoming.offset / chunkBytes)
-    const replaced = extentsOf(before.slice(first, first + chunks.length))
+    const merged = await mergeChunks(this.#device, before, incoming)
+    const [indexes, chunks] = [[...merged.keys()], [...merged.values()]]
+    const replaced = extentsOf(indexes.map(index => before[index] ?? null))
     const taken = await this.#take(unitsNeeded(chunks), replaced)
     await this.#putOrGiveBack(chunks, taken, taken)
-    const change = this.#sync.wrote(lengthOf(incoming.data))
-    const written = { first, chunks: placeChunks(chunks, taken), change }
+    const change = this.#sync.wrote(lengthOf(incoming.pieces.flat()))
+    const placed = placeChunks(chunks, taken)
+    const written = { chunks: new Map(indexes.map((index, at) => [index, placed[at]!])), change }
     const after = withChunks(before, written, this.#sync)
     const blockDelta = before.length === 0 ? 1 : 0
     return { key: name, before, after, blockDelta, taken, replaced }

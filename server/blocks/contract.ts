@@ -1,6 +1,9 @@
 /** The block store contract: blocks of file data, checksummed by chunk, indexed on the metadata disk. */
+import type { BlockRange } from '../../network/wire/block-ranges.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
+
+export type { BlockRange }
 
 export interface BlockKey {
   /** Partition that the block lives in. */
@@ -9,12 +12,6 @@ export interface BlockKey {
   readonly generation: number
   /** Number of the block in its file. */
   readonly block: number
-}
-
-/** Bytes of one block. */
-export interface BlockRange {
-  readonly offset: number
-  readonly length: number
 }
 
 export interface BlockData {
@@ -60,13 +57,14 @@ export interface BlockStore {
    */
   read(key: BlockKey, offset: number, length: number): Promise<BlockData | null>
   /**
-   * Puts data on the device, merged with what the chunks at both ends hold.
-   * @param checksums xxHash64 of the data cut at chunk borders, verified before anything is changed.
-   * @throws ClusterError CHECKSUM, DISK; PosixError ENOSPC; nothing is changed then.
+   * Puts data on the device, merged with what its chunks hold.
+   * @param ranges where it lies, as block-ranges.ts has them.
+   * @param checksums xxHash64 of each range's data cut at chunk borders, verified before anything is changed.
+   * @throws ClusterError CHECKSUM, DISK, MALFORMED; PosixError ENOSPC; nothing is changed then.
    */
   write(
     key: BlockKey,
-    offset: number,
+    ranges: readonly BlockRange[],
     data: readonly Uint8Array[],
     checksums: Uint8Array,
   ): Promise<StagedBlock>

@@ -34,7 +34,12 @@ test('a data directory is made where it is missing and keeps its blocks', async 
   const index = new IndexDouble()
   const store = await open(path, index)
   const data = [Buffer.alloc(1000, 1), Buffer.alloc(200_000, 2)]
-  const change = await store.write(key, 500, data, checksumsOf(data, 500, chunkBytes))
+  const change = await store.write(
+    key,
+    [{ offset: 500, length: 201_000 }],
+    data,
+    checksumsOf(data, 500, chunkBytes),
+  )
   index.stage(change.mutations)
   change.staged()
   await store.sync()
@@ -62,7 +67,12 @@ test('a data directory whose blocks are missing is refused, also the next time',
   const index = new IndexDouble()
   const store = await open(path, index)
   const data = [Buffer.alloc(1000, 1)]
-  const change = await store.write(key, 0, data, checksumsOf(data, 0, chunkBytes))
+  const change = await store.write(
+    key,
+    [{ offset: 0, length: 1000 }],
+    data,
+    checksumsOf(data, 0, chunkBytes),
+  )
   index.stage(change.mutations)
   change.staged()
   await store.close()

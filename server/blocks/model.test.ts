@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { chunkBytes } from '../../network/limits.ts'
+import { type BlockRange, checksumsOfPieces } from '../../network/wire/block-ranges.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import { type CrashKind, MemoryDevice } from '../device/memory.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
@@ -25,6 +26,9 @@ const lengths = fc.oneof(
   fc.integer({ min: 1, max: 9000 }),
   fc.constantFrom(chunkBytes, blockLength),
 )
+/** Of each piece of one write: how far behind the one before, and how long. */
+const gaps = fc.oneof(fc.constantFrom(0, 1, 47_008), fc.integer({ min: 0, max: 60_000 }))
+const pieces = fc.array(fc.tuple(gaps, lengths), { minLength: 1, maxLength: 8 })
 const numbers = fc.nat(blockCount - 1)
 const kind = <K extends string>(name: K) => fc.constant(name)
 /** Which of the changes that the index did not sync are on its disk: mostly all up to one of them. */
@@ -35,6 +39,7 @@ const keeping = fc.oneof(
 )
 const steps = fc.oneof(
   { weight: 6, arbitrary: fc.tuple(kind('write'), numbers, offsets, lengths) },
+  { weight: 6, arbitrary: fc.tuple(kind('writePieces'), numbers, pieces) },
   { weight: 2, arbitrary: fc.tuple(kind('abandon'), numbers, offsets, lengths) },
   { weight: 3, arbitrary: fc.tuple(kind('cut'), numbers, fc.oneof(offsets, fc.constant(0))) },
   { weight: 3, arbitrary: fc.tuple(kind('punch'), numbers, offsets, lengths) },
@@ -135,6 +140,7 @@ class Run {
 
   async take(step: Step): Promise<void> {
     if (step[0] === 'write') await this.write(step[1], step[2], step[3], true)
+    else if (step[0] === 'writePieces') await this.writePieces(step[1], step[2])
     else if (step[0] === 'abandon') await this.write(step[1], step[2], step[3], false)
     else if (step[0] === 'cut') await this.cut(step[1], step[2])
     else if (step[0] === 'punch') await this.punch(step[1], step[2], step[3])
@@ -153,12 +159,38 @@ class Run {
     const length = Math.min(wanted, blockLength - offset)
     const data = new Uint8Array(length).fill(++this.#fill)
     const sums = checksumsOf([data], offset, chunkBytes)
-    const change = await unlessFull(this.store.write(keyOf(number), offset, [data], sums))
+    const ranges = [{ offset, length }]
+    const change = await unlessFull(this.store.write(keyOf(number), ranges, [data], sums))
     if (change === 'full') return
     if (!keep) return change.abandoned()
     const after = this.state[number]!.slice()
     after.set(data, offset)
     this.#stage(change, { number, after, cutAt: blockLength })
+  }
+
+  async writePieces(number: number, apart: readonly (readonly [number, number])[]): Promise<void> {
+    const after = this.state[number]!.slice()
+    const ranges: BlockRange[] = []
+    let end = 0
+    for (const [gap, wanted] of apart) {
+      const offset = end + gap
+      const length = Math.min(wanted, blockLength - offset)
+      if (length <= 0) break
+      end = offset + length
+      ranges.push({ offset, length })
+      after.fill(++this.#fill, offset, end)
+    }
+    if (ranges.length === 0) return
+    const data = ranges.map(({ offset, length }) => after.slice(offset, offset + length))
+    const sums = checksumsOfPieces(
+      ranges,
+      data.map(piece => [piece]),
+    )
+    // As it comes from a socket: cut anywhere.
+    const joined = Buffer.concat(data)
+    const payload = [joined.subarray(0, this.#fill), joined.subarray(this.#fill)]
+    const change = await unlessFull(this.store.write(keyOf(number), ranges, payload, sums))
+    if (change !== 'full') this.#stage(change, { number, after, cutAt: blockLength })
   }
 
   async cut(number: number, offset: number): Promise<void> {
@@ -418,7 +450,8 @@ async function concurrentRun(seed: number): Promise<number> {
     for (let round = 0; round < 20; round++) {
       const data = new Uint8Array(blockLength).fill(env.random.integer(256))
       const sums = checksumsOf([data], 0, chunkBytes)
-      const change = await store.write(keyOf(number), 0, [data], sums)
+      const ranges = [{ offset: 0, length: blockLength }]
+      const change = await store.write(keyOf(number), ranges, [data], sums)
       await env.timers.sleep(env.random.integer(3))
       index.stage(change.mutations)
       change.staged()

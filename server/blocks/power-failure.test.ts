@@ -55,7 +55,8 @@ class Machine {
 
   write(offset: number, length: number, fill: number): Promise<StagedBlock> {
     const data = [Buffer.alloc(length, fill)]
-    return this.store.write(key, offset, data, checksumsOf(data, offset, chunkBytes))
+    const checksums = checksumsOf(data, offset, chunkBytes)
+    return this.store.write(key, [{ offset, length }], data, checksums)
   }
 
   stage(change: StagedBlock | null): void {
@@ -189,7 +190,7 @@ test('a fallback is kept for a power failure after the process was killed, and n
   const others = { ...key, block: 4 }
   const data = [Buffer.alloc(chunkBytes, 9)]
   const sums = checksumsOf(data, 0, chunkBytes)
-  machine.stage(await machine.store.write(others, 0, data, sums))
+  machine.stage(await machine.store.write(others, [{ offset: 0, length: chunkBytes }], data, sums))
   await machine.powerFails()
   t.deepEqual(await machine.get(0, chunkBytes), Buffer.alloc(chunkBytes, 1))
   await machine.sync()

@@ -147,7 +147,9 @@ function zeroed(
   index: number,
   { from, to }: Within,
 ): Promise<NewChunk> {
-  return mergeChunk(device, before, index, from, [zeros.subarray(0, to - from)])
+  const length = to - from
+  const pieces = [zeros.subarray(0, length)]
+  return mergeChunk(device, before, index, [{ start: from, length, pieces }])
 }
 
 function unwritten(to: number): Extract<Shape, { kind: 'unwritten' }> {

@@ -6,7 +6,7 @@ import type { Peers } from '../peers.ts'
 import { WriterTerms } from './writer-terms.ts'
 
 const ino = 2 ** 40 + 9
-const write = { ino, block: 0, generation: 0, offset: 0, slot: 1, sequence: 1 }
+const write = { ino, block: 0, generation: 0, ranges: [0, 1], slot: 1, sequence: 1 }
 
 /** Asks of blocks that come when the clock says what it says now; the inode's server answers after `wayMs`. */
 function setUp(answer: () => number, wayMs = 0) {

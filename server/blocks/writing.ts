@@ -1,6 +1,7 @@
 /** New chunks from what a write brings and what the block holds, and their way to the device. */
 import assert from 'node:assert/strict'
 import { chunkBytes } from '../../network/limits.ts'
+import type { BlockRange } from '../../network/wire/block-ranges.ts'
 import { cutAtChunks, writeChecksum } from '../../network/wire/checksum.ts'
 import type { Device } from '../device/contract.ts'
 import type { Extent } from './allocator.ts'
@@ -16,57 +17,112 @@ export interface NewChunk {
 }
 
 export const zeros: Uint8Array = new Uint8Array(chunkBytes)
+const nothing = new Uint8Array(0)
 
 export interface IncomingData {
-  readonly offset: number
-  readonly data: readonly Uint8Array[]
-  /** Of the data cut at chunk borders, verified. */
+  readonly ranges: readonly BlockRange[]
+  /** Of each range. */
+  readonly pieces: readonly (readonly Uint8Array[])[]
+  /** Of each range's data cut at chunk borders, verified. */
   readonly checksums: Uint8Array
 }
 
+/** What is written of one chunk without a gap. */
+export interface Segment {
+  /** Within the chunk. */
+  readonly start: number
+  readonly length: number
+  readonly pieces: readonly Uint8Array[]
+}
+
+interface CheckedSegment extends Segment {
+  readonly checksum: Uint8Array
+}
+
 /**
- * The chunks that a write makes, from the one that `offset` lies in on. A chunk that nothing is merged
- * into keeps the checksum that came with it.
- * @throws ClusterError CHECKSUM, DISK when a chunk at an end cannot be read.
+ * The chunks that a write makes, by their place in the block. A chunk that one segment makes alone keeps the checksum that
+ * came with it.
+ * @throws ClusterError CHECKSUM, DISK when a chunk that is written in part cannot be read.
  */
 export async function mergeChunks(
   device: Device,
   old: BlockRecord,
-  { offset, data, checksums }: IncomingData,
-): Promise<readonly NewChunk[]> {
-  const first = Math.floor(offset / chunkBytes)
-  const cut = cutAtChunks(data, offset, chunkBytes)
-  const chunks: (NewChunk | Promise<NewChunk>)[] = cut.map((pieces, index) => {
-    const start = index === 0 ? offset % chunkBytes : 0
-    const length = lengthOf(pieces)
-    const stored = old[first + index]?.length ?? 0
-    if (start === 0 && length >= stored) {
-      const at = index * checksumBytes
-      return { length, pieces, checksum: checksums.slice(at, at + checksumBytes) }
-    }
-    return mergeChunk(device, old, first + index, start, pieces)
+  incoming: IncomingData,
+): Promise<ReadonlyMap<number, NewChunk>> {
+  const segments = segmentsOf(incoming)
+  const merging = Array.from(segments, ([index, parts]) => {
+    const [only] = parts
+    const isAlone = parts.length === 1 && only!.start === 0
+    if (isAlone && only!.length >= (old[index]?.length ?? 0)) return only!
+    return mergeChunk(device, old, index, parts)
   })
-  return await Promise.all(chunks)
+  const chunks = await Promise.all(merging)
+  return new Map(Array.from(segments.keys(), (index, at) => [index, chunks[at]!]))
 }
 
-/** The bytes from `start` of the chunk on, over what the chunk holds. @throws ClusterError CHECKSUM, DISK. */
+/** By chunk, in the order of the block. */
+function segmentsOf({ ranges, pieces, checksums }: IncomingData): Map<number, CheckedSegment[]> {
+  const segments = new Map<number, CheckedSegment[]>()
+  let at = 0
+  for (const [which, { offset }] of ranges.entries()) {
+    let index = Math.floor(offset / chunkBytes)
+    let start = offset % chunkBytes
+    for (const part of cutAtChunks(pieces[which]!, offset, chunkBytes)) {
+      const checksum = checksums.slice(at, at + checksumBytes)
+      const segment = { start, length: lengthOf(part), pieces: part, checksum }
+      const before = segments.get(index)
+      if (before === undefined) segments.set(index, [segment])
+      else before.push(segment)
+      at += checksumBytes
+      index++
+      start = 0
+    }
+  }
+  return segments
+}
+
+/**
+ * The segments, which are in order and apart, over what the chunk holds: it is read where they leave any of it.
+ * @throws ClusterError CHECKSUM, DISK.
+ */
 export async function mergeChunk(
   device: Device,
   old: BlockRecord,
   index: number,
-  start: number,
-  pieces: readonly Uint8Array[],
+  segments: readonly Segment[],
 ): Promise<NewChunk> {
-  const stored = await readChunk(device, old, index)
-  const end = start + lengthOf(pieces)
+  const storedLength = old[index]?.length ?? 0
+  const isCovered = coveredBy(segments) >= storedLength
+  const stored = isCovered ? nothing : await readChunk(device, old, index)
   const merged: Uint8Array[] = []
-  if (start > 0) merged.push(stored.subarray(0, start))
-  if (start > stored.length) merged.push(zeros.subarray(0, start - stored.length))
-  merged.push(...pieces)
+  let end = 0
+  for (const { start, length, pieces } of segments) {
+    fill(merged, stored, end, start)
+    merged.push(...pieces)
+    end = start + length
+  }
   if (end < stored.length) merged.push(stored.subarray(end))
   const checksum = new Uint8Array(checksumBytes)
   writeChecksum(checksum, 0, merged)
-  return { length: Math.max(end, stored.length), pieces: merged, checksum }
+  return { length: Math.max(end, storedLength), pieces: merged, checksum }
+}
+
+/** How far they have every byte of the chunk from its beginning on. */
+function coveredBy(segments: readonly Segment[]): number {
+  let end = 0
+  for (const { start, length } of segments) {
+    if (start > end) break
+    end = start + length
+  }
+  return end
+}
+
+/** Bytes `from` to `to - 1` of what is stored, and zeros behind that. */
+function fill(merged: Uint8Array[], stored: Uint8Array, from: number, to: number): void {
+  const old = stored.subarray(from, to)
+  if (old.length > 0) merged.push(old)
+  const gap = to - from - old.length
+  if (gap > 0) merged.push(zeros.subarray(0, gap))
 }
 
 export function lengthOf(pieces: readonly Uint8Array[]): number {
@@ -133,8 +189,8 @@ export function placeChunks(
 }
 
 export interface WrittenChunks {
-  readonly first: number
-  readonly chunks: readonly PlacedChunk[]
+  /** By their place in the block. */
+  readonly chunks: ReadonlyMap<number, PlacedChunk>
   /** Number of the change that wrote them. */
   readonly change: number
 }
@@ -142,16 +198,15 @@ export interface WrittenChunks {
 /** The record with the new chunks in place of what it had, which they may fall back to. */
 export function withChunks(
   before: BlockRecord,
-  { first, chunks, change }: WrittenChunks,
+  { chunks, change }: WrittenChunks,
   progress: SyncProgress,
 ): BlockRecord {
   const after = before.map(chunk => keptChunk(chunk, progress))
-  while (after.length < first) after.push(null)
-  const placed = chunks.map(({ length, checksum, extents }, index) => {
-    const fallback = fallbackTo(before[first + index] ?? null, progress)
-    return { length, checksum, extents, unsynced: { change, fallback }, unwritten: false }
-  })
-  after.splice(first, chunks.length, ...placed)
+  for (const [index, { length, checksum, extents }] of chunks) {
+    while (after.length < index) after.push(null)
+    const fallback = fallbackTo(before[index] ?? null, progress)
+    after[index] = { length, checksum, extents, unsynced: { change, fallback }, unwritten: false }
+  }
   return after
 }
 

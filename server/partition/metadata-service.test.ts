@@ -131,7 +131,7 @@ test('a full disk takes nothing new, lets go of the old, and still answers repea
   await t.throwsAsync(refused, { message: /ENOSPC/ })
   const repeat = await request('create', createF).reply
   t.true(repeat.body.created)
-  const block = { ino: 16, generation: 1, block: 0, offset: 0, checksums: new Uint8Array(8) }
+  const block = { ino: 16, generation: 1, block: 0, ranges: [0, 10], checksums: new Uint8Array(8) }
   const written = request('writeBlock', { ...block, slot: 11, sequence: 1 }).reply
   await t.throwsAsync(written, { message: /ENOSPC/ })
   await t.notThrowsAsync(cluster.passing(remove(cluster, 'unlink', parent, 'old')))

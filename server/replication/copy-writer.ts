@@ -1,13 +1,14 @@
 /** Writes what a feed brings into a copy: rows into the metadata store, blocks into this server's own block store. */
 import assert from 'node:assert/strict'
 import { ClusterError } from '../../network/errors.ts'
+import { unpackRanges } from '../../network/wire/block-ranges.ts'
 import type {
   BlockChange,
   BlockItem,
   BlockName,
   CompareItem,
 } from '../../network/wire/operations.ts'
-import type { BlockKey, BlockStore, StagedBlock } from '../blocks/contract.ts'
+import type { BlockKey, BlockRange, BlockStore, StagedBlock } from '../blocks/contract.ts'
 import { blockKeyOf, parseBlockKey } from '../blocks/index.ts'
 import { runsOf } from '../blocks/shape.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
@@ -74,7 +75,7 @@ export class CopyWriter {
       if (isWritten) {
         const [data, rest] = take(left, length)
         left = rest
-        staged = await this.#blocks.write(key, offset, data, Uint8Array.from(checksums))
+        staged = await this.#write(key, [{ offset, length }], data, checksums)
       } else staged = await this.#blocks.allocate(key, { offset, length }, false)
       if (staged !== null) await this.#stage(staged, [])
     }
@@ -136,7 +137,7 @@ export class CopyWriter {
     const key = this.#keyOf(change)
     switch (change.kind) {
       case 'write':
-        return this.#blocks.write(key, change.offset, data, Uint8Array.from(change.checksums))
+        return this.#write(key, unpackRanges(change.ranges), data, change.checksums)
       case 'cut':
         return this.#blocks.cut(key, change.offset)
       case 'punch':
@@ -146,6 +147,15 @@ export class CopyWriter {
       default:
         throw new ClusterError('MALFORMED', 'a change of a block that is none')
     }
+  }
+
+  #write(
+    key: BlockKey,
+    ranges: readonly BlockRange[],
+    data: readonly Uint8Array[],
+    checksums: Uint8Array,
+  ): Promise<StagedBlock> {
+    return this.#blocks.write(key, ranges, data, Uint8Array.from(checksums))
   }
 
   #stage(staged: StagedBlock | null, rows: readonly KeyMutation[]): Promise<void> {

@@ -358,7 +358,7 @@ test('data beside an inode that is gone is the file, and not the blocks of a wri
   const { generation } = reserved.body.attributes
   const data = bytesOf(9, 20_000)
   const checksums = checksumsOf([data], 0, chunkBytes)
-  const block = { ino, generation, block: 0, offset: 0, checksums }
+  const block = { ino, generation, block: 0, ranges: [0, data.length], checksums }
   const partition = partitionOfBlock(ino, generation, 0, client.partitionCount)
   await client.mutate('writeBlock', partition, block, [data])
   await cluster.damage(async all => (await Disks.read(all)).decay(inodeKey(home, ino)))
@@ -573,9 +573,10 @@ test('a block that arrives when its file is gone is found and deleted', async t 
   const block = { ino, generation: 900, block: 2 }
   const data = bytesOf(7, 5000)
   const checksums = checksumsOf([data], 0, chunkBytes)
+  const write = { ...block, ranges: [0, data.length], checksums }
   const client = await cluster.client()
   const partition = partitionOfBlock(ino, 900, 2, client.partitionCount)
-  await client.mutate('writeBlock', partition, { ...block, offset: 0, checksums }, [data])
+  await client.mutate('writeBlock', partition, write, [data])
   const { findings } = await cluster.check()
   const told = findings.map(({ fault, outcome, path }) => [fault, outcome, path])
   t.deepEqual(told, [['leaked-blocks', 'faulty', 'test:/outer/inner/big']])
