@@ -1,40 +1,28 @@
 /**
- * What was written to one file and is not on the servers yet, joined where it touches.
+ * What was written to one file and is not on the servers yet: block by block, joined where it touches.
  *
  * 1. Pieces lie within one block each and do not touch: each byte is there once, as it was written last.
  * 2. What was lent makes whole blocks, so it neither grows nor is joined; what is written over it goes into it. It is given back when
  *    its piece has been sent.
  */
 import { maxBehindPieces } from '../../network/limits.ts'
+import { BlockPieces, type Piece } from './block-pieces.ts'
 
-/** Bytes of one block that lie together. */
-export interface Piece {
-  /** In the file. */
-  readonly offset: number
-  readonly data: Uint8Array
-  /** To be called when it was sent, or is not needed any more. */
-  readonly giveBack?: (() => void) | undefined
-}
+export type { Piece }
 
-/** A piece that may grow: `bytes` has room for more behind `length`. */
-interface Run {
-  readonly from: number
-  length: number
-  bytes: Uint8Array
-  readonly giveBack?: (() => void) | undefined
-}
-
-const firstRoomBytes = 16 * 1024
+/** Blocks that are whole; these and those that were begun some time ago; or all of them. */
+export type Taken = 'whole' | 'old' | 'all'
 
 export class WriteBuffer {
   readonly #blockBytes: number
-  /** Of each block, by their place. */
-  #blocks = new Map<number, Run[]>()
+  /** By their place. */
+  #blocks = new Map<number, BlockPieces>()
   #bytes = 0
   #heldBytes = 0
   #end = 0
   #pieces = 0
   #wholeBlocks = 0
+  #ticks = 0
 
   constructor(blockBytes: number) {
     this.#blockBytes = blockBytes
@@ -44,7 +32,7 @@ export class WriteBuffer {
     return this.#bytes
   }
 
-  /** Memory that it takes: for a piece that grows, more than is in it. */
+  /** Memory that it takes: for a piece that may grow, more than is in it. */
   get heldBytes(): number {
     return this.#heldBytes
   }
@@ -59,13 +47,22 @@ export class WriteBuffer {
     return this.#wholeBlocks > 0 || this.#pieces >= maxBehindPieces
   }
 
+  get hasOld(): boolean {
+    for (const block of this.#blocks.values()) if (this.#isOld(block)) return true
+    return false
+  }
+
+  /** Time has passed: a block that was begun before the last time but one is old. */
+  tick(): void {
+    this.#ticks++
+  }
+
   /** Whether it has bytes of the range. */
   overlaps(offset: number, length: number): boolean {
     if (this.#bytes === 0) return false
     const [first, last] = [this.#blockOf(offset), this.#blockOf(offset + length - 1)]
-    const isIn = (run: Run): boolean => run.from < offset + length && offset < endOf(run)
-    for (const [block, runs] of this.#blocks) {
-      if (block >= first && block <= last && runs.some(isIn)) return true
+    for (const [block, pieces] of this.#blocks) {
+      if (block >= first && block <= last && pieces.overlaps(offset, length)) return true
     }
     return false
   }
@@ -79,12 +76,7 @@ export class WriteBuffer {
     }
     for (let at = 0; at < data.length; at += this.#blockBytes) {
       const bytes = data.subarray(at, at + this.#blockBytes)
-      this.#put(this.#blockOf(offset + at), {
-        from: offset + at,
-        length: bytes.length,
-        bytes,
-        giveBack: part,
-      })
+      this.#change(this.#blockOf(offset + at), pieces => pieces.put(bytes, part))
     }
   }
 
@@ -94,28 +86,23 @@ export class WriteBuffer {
     for (let at = 0; at < data.length; ) {
       const block = this.#blockOf(offset + at)
       const left = (block + 1) * this.#blockBytes - (offset + at)
-      const part = Math.min(left, data.length - at)
-      this.#addTo(block, offset + at, data.subarray(at, at + part))
-      at += part
+      const part = data.subarray(at, at + left)
+      const from = offset + at
+      this.#change(block, pieces => pieces.write(from, part))
+      at += part.length
     }
   }
 
-  /** Takes out what makes whole blocks, or all of it, in the order of the file. */
-  take(what: 'whole' | 'all'): Piece[] {
-    const wholeOnly = what === 'whole' && this.#pieces < maxBehindPieces
+  /** Takes blocks out, in the order of the file. */
+  take(what: Taken): Piece[] {
+    const all = what === 'all' || this.#pieces >= maxBehindPieces
     const taken: Piece[] = []
     for (const block of [...this.#blocks.keys()].sort((a, b) => a - b)) {
-      const runs = this.#blocks.get(block)!
-      if (wholeOnly && !this.#isWhole(runs)) continue
+      const pieces = this.#blocks.get(block)!
+      if (!all && !pieces.isWhole && !(what === 'old' && this.#isOld(pieces))) continue
       this.#blocks.delete(block)
-      for (const run of runs) {
-        const { from, bytes, length, giveBack } = run
-        taken.push({ offset: from, data: bytes.subarray(0, length), giveBack })
-        this.#bytes -= run.length
-        this.#heldBytes -= run.bytes.length
-      }
-      this.#pieces -= runs.length
-      if (this.#isWhole(runs)) this.#wholeBlocks--
+      this.#count(pieces, -1)
+      taken.push(...pieces.pieces())
     }
     if (this.#bytes === 0) this.#end = 0
     return taken
@@ -125,72 +112,26 @@ export class WriteBuffer {
     return Math.floor(offset / this.#blockBytes)
   }
 
-  #isWhole(runs: readonly Run[]): boolean {
-    return runs[0]?.length === this.#blockBytes
+  #isOld({ begun }: BlockPieces): boolean {
+    return begun <= this.#ticks - 2
   }
 
-  /** In place of all that the block has. */
-  #put(block: number, whole: Run): void {
-    const before = this.#blocks.get(block) ?? []
-    if (!this.#isWhole(before)) this.#wholeBlocks++
-    this.#pieces += 1 - before.length
-    this.#bytes += whole.length
-    this.#heldBytes += whole.length
-    for (const { length, bytes, giveBack } of before) {
-      this.#bytes -= length
-      this.#heldBytes -= bytes.length
-      giveBack?.()
-    }
-    this.#blocks.set(block, [whole])
+  #change(block: number, change: (pieces: BlockPieces) => void): void {
+    let pieces = this.#blocks.get(block)
+    if (pieces === undefined) {
+      pieces = new BlockPieces(block * this.#blockBytes, this.#blockBytes, this.#ticks)
+      this.#blocks.set(block, pieces)
+    } else this.#count(pieces, -1)
+    change(pieces)
+    this.#count(pieces, 1)
   }
 
-  #addTo(block: number, from: number, data: Uint8Array): void {
-    const runs = this.#blocks.get(block) ?? []
-    if (runs.length === 0) this.#blocks.set(block, runs)
-    const wasWhole = this.#isWhole(runs)
-    const to = from + data.length
-    let first = 0
-    while (first < runs.length && endOf(runs[first]!) < from) first++
-    let last = first
-    while (last < runs.length && runs[last]!.from <= to) last++
-    const before = runs.slice(first, last)
-    const run = before.length === 1 ? this.#grown(before[0]!, from, to) : joined(before, from, to)
-    run.bytes.set(data, from - run.from)
-    runs.splice(first, last - first, run)
-    this.#pieces += 1 - before.length
-    this.#bytes += run.length
-    this.#heldBytes += run.bytes.length
-    for (const { length, bytes } of before) {
-      this.#bytes -= length
-      this.#heldBytes -= bytes.length
-    }
-    if (!wasWhole && this.#isWhole(runs)) this.#wholeBlocks++
+  #count({ bytes, heldBytes, count, isWhole }: BlockPieces, sign: 1 | -1): void {
+    this.#bytes += sign * bytes
+    this.#heldBytes += sign * heldBytes
+    this.#pieces += sign * count
+    if (isWhole) this.#wholeBlocks += sign
   }
-
-  /** The run with room for what begins in it or right behind. */
-  #grown(run: Run, from: number, to: number): Run {
-    if (from < run.from) return joined([run], from, to)
-    const length = Math.max(run.length, to - run.from)
-    if (length <= run.bytes.length) return { ...run, length }
-    const blockEnd = (this.#blockOf(run.from) + 1) * this.#blockBytes
-    const room = Math.min(blockEnd - run.from, Math.max(firstRoomBytes, 4 * length))
-    const bytes = Buffer.allocUnsafe(room)
-    bytes.set(run.bytes.subarray(0, run.length))
-    return { from: run.from, length, bytes }
-  }
-}
-
-function endOf({ from, length }: Run): number {
-  return from + length
-}
-
-/** One run of all of these and of the range from `from` to `to`, which touches each of them. */
-function joined(runs: readonly Run[], from: number, to: number): Run {
-  const start = Math.min(from, ...runs.map(run => run.from))
-  const end = Math.max(to, ...runs.map(endOf))
-  const bytes = Buffer.allocUnsafe(end - start)
-  for (const run of runs) bytes.set(run.bytes.subarray(0, run.length), run.from - start)
-  return { from: start, length: end - start, bytes }
 }
 
 export function endOfPieces(pieces: readonly Piece[]): number {

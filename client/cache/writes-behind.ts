@@ -2,8 +2,10 @@
  * Files that have something to be sent which was written to them (fs/write-behind.ts says when that may be): joined to whole
  * blocks, and sent a moment later.
  *
- * 1. Of one file one flush is on its way at a time, with all that is to go: so what was written later comes later.
- * 2. There is a bound for what is to be sent of each file, and for the memory that all of them take: at most a block more.
+ * 1. Of one file one flush is on its way at a time: so what was written later to a block comes later.
+ * 2. A block that is whole is sent, and one that is not when it had its time, which begins with its first byte; but for what is on its
+ *    way already.
+ * 3. There is a bound for what is to be sent of each file, and for the memory that all of them take: at most two blocks more.
  */
 import type { Timers } from '../../network/env/env.ts'
 import {
@@ -13,7 +15,7 @@ import {
   maxBehindWriteBytes,
 } from '../../network/limits.ts'
 import type { Ino } from '../../network/wire/ids.ts'
-import { endOfPieces, type Piece, WriteBuffer } from './write-buffer.ts'
+import { endOfPieces, type Piece, type Taken, WriteBuffer } from './write-buffer.ts'
 
 /** Of a file with something to be sent: on whose behalf, and how. Never throws. */
 export interface Sender {
@@ -162,7 +164,7 @@ class FileBehind {
     if (giveBack === null) this.#buffer.add(offset, data)
     else this.#buffer.addLent(offset, data, giveBack)
     this.#added++
-    if (this.#buffer.isDue) this.#begin('whole')
+    if (this.#buffer.isDue) void this.#begin('whole')
     else this.#schedule()
   }
 
@@ -181,18 +183,27 @@ class FileBehind {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#timers.after(behindMs, () => {
+    // What is begun in one half of the time is sent at the end of the next: others join it, and none waits for longer than that.
+    this.#timers.after(behindMs / 2, () => {
       this.#isScheduled = false
-      if (this.#buffer.bytes > 0) void this.#begin('all')
+      this.#buffer.tick()
+      this.#goOn()
     })
   }
 
-  #begin(what: 'whole' | 'all'): Promise<void> {
+  #goOn(): void {
+    if (this.#waiting > 0 && this.#flushed < this.#added) void this.#begin('all')
+    else if (this.#buffer.hasOld) void this.#begin('old')
+    else if (this.#buffer.isDue) void this.#begin('whole')
+    if (this.#buffer.bytes > 0) this.#schedule()
+  }
+
+  #begin(what: Taken): Promise<void> {
     this.#flush ??= this.#run(what)
     return this.#flush
   }
 
-  async #run(what: 'whole' | 'all'): Promise<void> {
+  async #run(what: Taken): Promise<void> {
     const added = this.#added
     const { bytes, heldBytes } = this.#buffer
     this.#sending = this.#buffer.take(what)
@@ -207,9 +218,7 @@ class FileBehind {
     this.#sendingBytes = 0
     this.#sendingHeldBytes = 0
     this.#flush = null
-    if (this.#waiting > 0 && this.#flushed < this.#added) void this.#begin('all')
-    else if (this.#buffer.isDue) void this.#begin('whole')
-    else if (this.#buffer.bytes > 0) this.#schedule()
+    this.#goOn()
     this.#sent(sentBytes)
   }
 }
