@@ -70,7 +70,9 @@ test('an open that is to be heard of when it is read keeps all pages but the fir
   const { node } = await createFile(channel, session, 'f')
   await fileSystem.setattr(node, { size: 5 })
   const file = await fileSystem.open(node, { truncate: false })
-  Object.assign(fileSystem, { open: async () => ({ ...file, keepPages: true, accessDue: true }) })
+  const attributes = { ...file.attributes, reach: 1 }
+  const opened = { ...file, attributes, keepPages: true, accessDue: true }
+  Object.assign(fileSystem, { open: async () => opened })
   const flagsAfter = async (flags: number): Promise<number> =>
     (await channel.ask(session, opcode.open, node, [u32(flags), u32(0)])).body.readUInt32LE(8) & 2
   t.is(await flagsAfter(0o1), 2, 'for writing alone')
@@ -78,6 +80,10 @@ test('an open that is to be heard of when it is read keeps all pages but the fir
   t.deepEqual(channel.notices, [])
   t.is(await flagsAfter(0), 2)
   t.is(channel.notices.length, 1)
+  Object.assign(opened.attributes, { reach: 0 })
+  t.is(await flagsAfter(0), 0, 'of a small file')
+  t.is(channel.notices.length, 1)
+  Object.assign(opened.attributes, { reach: 1 })
   channel.notify = async () => 11
   t.is(await flagsAfter(0), 0, 'the kernel could not be told')
   t.is(unexpected.length, 1)

@@ -23,8 +23,7 @@ export async function open(session: Session, request: Request): Promise<void> {
   session.handles.reserve()
   if (truncate && killPrivileges) await session.fileSystem.setattr(ino, { killPrivileges })
   const file = await session.fileSystem.open(ino, { truncate })
-  const keepPages =
-    file.keepPages && (!willMoveAccessTime(file, flags) || (await giveUpStart(session, ino)))
+  const keepPages = file.keepPages && (await keepsPages(session, file, flags))
   const replyFlags = openFlagsOf(session, { ino, keepPages }, flags, truncate)
   session.reply.opened(outHeaderBytes, session.opened(file, flags, replyFlags), replyFlags)
   session.send(request, outHeaderBytes + openReplyBytes)
@@ -32,8 +31,14 @@ export async function open(session: Session, request: Request): Promise<void> {
 
 /**
  * A read from pages that the kernel keeps would not be heard of, and the access time not move: the first page,
- * which a reader wants first, is given up for it.
+ * which a reader wants first, is given up for it. Of a small file, whose data came with the answer to the open, all of them:
+ * that the kernel does by itself as it opens the file.
  */
+async function keepsPages(session: Session, file: OpenFile, flags: number): Promise<boolean> {
+  if (!willMoveAccessTime(file, flags)) return true
+  return file.attributes.reach > 0 && (await giveUpStart(session, file.ino))
+}
+
 function willMoveAccessTime({ attributes, accessDue }: OpenFile, flags: number): boolean {
   const writesOnly = (flags & openFlag.accessMode) === openFlag.writeOnly
   return accessDue && attributes.size > 0 && !writesOnly && (flags & openFlag.quiet) === 0
