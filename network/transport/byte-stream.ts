@@ -13,7 +13,7 @@ export interface ByteStreamHandler {
 
 /** Says nothing to its handler before `resume`, but that it failed or closed. */
 export interface ByteStream {
-  /** What is `sent` is with the kernel: it gets there though this process ends. */
+  /** What is `sent` gets there though this process ends at any moment. */
   readonly outlivesProcess: boolean
   /** To be called once, in the tick that made the stream. */
   attach(handler: ByteStreamHandler): void

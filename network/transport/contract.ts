@@ -75,7 +75,7 @@ export interface Connection {
   drained(): Promise<void>
   /**
    * Of all that was queued by now: resolves when it has left this process, whose end cannot take it back any more (false: it
-   * will not). null where nobody can tell.
+   * will not). null where nobody can tell, of this connection or just now.
    */
   handed(): Promise<boolean> | null
   /** Sends what is queued, then closes. Resolves when closed; never rejects. */

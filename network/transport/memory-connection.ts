@@ -114,7 +114,7 @@ export class MemoryConnection implements Connection {
 
   /** At once, as a kernel takes it: it travels on when this end crashes. */
   handed(): Promise<boolean> | null {
-    return this.#state === 'open' && !this.#severed() ? Promise.resolve(true) : null
+    return this.#state === 'open' ? Promise.resolve(!this.#severed()) : null
   }
 
   drained(): Promise<void> {

@@ -1,13 +1,23 @@
-/** A socket of node:net, TCP or Unix, as a stream of bytes. */
+/**
+ * A socket of node:net, TCP or Unix, as a stream of bytes.
+ *
+ * 1. What the other side sent before it ended is received, though it does not read what it is sent any more. By itself
+ *    Node drops it when a write fails.
+ */
 import type { Socket } from 'node:net'
 import type { ByteStream, ByteStreamHandler } from './byte-stream.ts'
 
 export class SocketStream implements ByteStream {
-  readonly outlivesProcess = true
+  readonly outlivesProcess: boolean
   readonly #socket: Socket
+  /** What the first write failed with. */
+  #writeError: Error | null = null
 
-  constructor(socket: Socket) {
+  /** @param outlivesProcess as `ByteStream` has it. */
+  constructor(socket: Socket, outlivesProcess: boolean) {
     this.#socket = socket
+    this.outlivesProcess = outlivesProcess
+    this.#keepReading()
   }
 
   /**
@@ -25,10 +35,14 @@ export class SocketStream implements ByteStream {
   }
 
   write(pieces: readonly Uint8Array[], sent: (error?: Error | null) => void): void {
+    if (this.#writeError !== null) {
+      sent(this.#writeError)
+      return
+    }
     const last = pieces.length - 1
     if (last > 0) this.#socket.cork()
     for (let i = 0; i < last; i++) this.#socket.write(pieces[i]!)
-    this.#socket.write(pieces[last]!, sent)
+    this.#socket.write(pieces[last]!, error => sent(error ?? this.#writeError))
     if (last > 0) this.#socket.uncork()
   }
 
@@ -42,5 +56,18 @@ export class SocketStream implements ByteStream {
 
   destroy(): void {
     this.#socket.destroy()
+  }
+
+  /** A write that fails does not fail the socket: reading ends by itself, with what is there to be read. */
+  #keepReading(): void {
+    const socket = this.#socket
+    const { _write: write, _writev: writev } = socket
+    const settling = (done: (error?: Error | null) => void) => (error?: Error | null) => {
+      this.#writeError ??= error ?? null
+      done()
+    }
+    socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, settling(done))
+    if (writev === undefined) return
+    socket._writev = (chunks, done) => writev.call(socket, chunks, settling(done))
   }
 }

@@ -4,12 +4,13 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import { patientEnv } from '../env/patient.ts'
 import { ClusterError } from '../errors.ts'
 import { parseAddress } from './address.ts'
 import { transportCompliance } from './compliance.ts'
-import type { RawStream } from './compliance-fixtures.ts'
+import { pairOf, type RawStream, Recorder } from './compliance-fixtures.ts'
 import { type Connection, type FrameHeader, frameKind } from './contract.ts'
 import { SocketTransport } from './socket.ts'
 
@@ -76,6 +77,37 @@ const silent = { frame: () => undefined, closed: () => undefined }
 function codeOf(error: unknown): string | undefined {
   return error instanceof ClusterError ? error.code : undefined
 }
+
+/** Of 1000 bytes: more than is read at a time, less than a socket holds. */
+const handedFrames = 100
+
+test('what was handed over arrives, though its sender is gone and was written to', async t => {
+  const address = `unix:${freshPath()}`
+  const { listener, near, far } = await pairOf({ transport, address, deadAddress: '' })
+  const body = new Uint8Array(1000)
+  for (let i = 0; i < handedFrames; i++) near.send(header, body)
+  t.true(await near.handed())
+  // One that it never reads, as when its process is killed; then one that nobody is there to take.
+  far.send(header, body)
+  t.true(await far.handed())
+  near.abort(new ClusterError('CLOSED', 'killed'))
+  await setTimeout(50)
+  far.send(header, body)
+  await setTimeout(50)
+  const got = new Recorder()
+  far.start(got)
+  t.is(codeOf(await got.whenClosed.promise), 'CLOSED')
+  t.is(got.frames.length, handedFrames)
+  await listener.close()
+})
+
+test('of TCP nobody can tell: what a killed process has not transmitted may be dropped', async t => {
+  const under = { transport, address: 'tcp://127.0.0.1:0', deadAddress: '' }
+  const { listener, near, far } = await pairOf(under)
+  near.send(header, new Uint8Array(10))
+  t.is(near.handed(), null)
+  await Promise.all([near.close(), far.close(), listener.close()])
+})
 
 test('a Unix socket is for its owner only', async t => {
   const path = freshPath()

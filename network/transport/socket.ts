@@ -38,7 +38,7 @@ export class SocketTransport implements Transport {
       accepted++
       const remote = at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`
       const waiting = door.enter(() => socket.destroy())
-      accept(this.#adopt(socket, remote, waiting))
+      accept(this.#adopt(socket, remote, at.scheme, waiting))
     })
     if (at.scheme === 'unix') await bindUnix(server, at.path)
     else await bindTcp(server, at, formatTcp(at.host, at.port))
@@ -53,7 +53,8 @@ export class SocketTransport implements Transport {
         reject(new ClusterError('CANCELLED', `dialling ${address}`, { cause: signal.reason }))
         return
       }
-      const socket = createConnection(connectOptions(parseAddress(address)))
+      const at = parseAddress(address)
+      const socket = createConnection(connectOptions(at))
       // Nothing is read before `start`: what arrives early waits in the kernel.
       socket.pause()
       const settle = watchDial({
@@ -62,13 +63,19 @@ export class SocketTransport implements Transport {
       })
       socket.once('connect', () => {
         settle()
-        resolve(this.#adopt(socket, address))
+        resolve(this.#adopt(socket, address, at.scheme))
       })
     })
   }
 
-  #adopt(socket: Socket, remote: string, waiting?: Waiting): Connection {
-    const stream = new SocketStream(socket)
+  #adopt(
+    socket: Socket,
+    remote: string,
+    scheme: SocketAddress['scheme'],
+    waiting?: Waiting,
+  ): Connection {
+    // TCP drops what has not been transmitted when a socket is closed with anything unread (RFC 2525, 2.17).
+    const stream = new SocketStream(socket, scheme === 'unix')
     return new FramedConnection({ env: this.#env, stream, remote, channel: openChannel, waiting })
   }
 }

@@ -93,7 +93,7 @@ export class TlsTransport implements Transport {
   #adopt({ socket, remote, waiting }: Secured): Connection {
     const binding = socket.exportKeyingMaterial(bindingBytes, bindingLabel, Buffer.alloc(0))
     const channel = { peerId: null, binding: new Uint8Array(binding) }
-    const stream = new SocketStream(socket)
+    const stream = new SocketStream(socket, false)
     return new FramedConnection({ env: this.#env, stream, remote, channel, waiting })
   }
 }
