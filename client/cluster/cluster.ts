@@ -163,6 +163,10 @@ export class ClusterClient implements Cluster {
     return this.leases.changing(touchedByRequest(name, request), change)
   }
 
+  handsOver(partition: Partition): boolean {
+    return (this.#linkOf(partition)?.current?.handed() ?? null) !== null
+  }
+
   mutateBehind<N extends MutationName>(
     name: N,
     partition: Partition,

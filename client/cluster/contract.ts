@@ -122,6 +122,8 @@ export interface Cluster {
     payload?: Payload,
     notAfterMs?: number,
   ): Promise<Changed<N>>
+  /** Whether what is sent to the partition now gets there though this process ends, and that can be told. */
+  handsOver(partition: Partition): boolean
   /** As `mutate`, sent in this tick. null where that cannot be: nothing was done. */
   mutateBehind<N extends MutationName>(
     name: N,

@@ -57,6 +57,7 @@ export interface BegunFile extends Begun {
 /** To be sent with a change of a name in the partition, where one comes after the other: the next are to be made behind. */
 export function asksBehind({ changes, cluster }: Context, partition: Partition): AsksBehind {
   if (!changes.isBusy(partition, cluster.env.clock.monotonicMs())) return {}
+  if (!cluster.handsOver(partition)) return {}
   const has = cluster.partitions.mayWrite(partition)
   const isEnough = has && changes.numbersLeft(partition) > behindNumbers / 2
   return isEnough || changes.asking.has(partition) ? {} : { asksBehind: true }
@@ -224,7 +225,7 @@ function isPrivileged({ mode, xattrFlags }: Attributes): boolean {
 
 function mayChange({ changes, cluster }: Context, partition: Partition): boolean {
   if (changes.isFull || changes.throughUntilMs > cluster.env.clock.monotonicMs()) return false
-  return cluster.partitions.mayWrite(partition)
+  return cluster.partitions.mayWrite(partition) && cluster.handsOver(partition)
 }
 
 /** What it says of itself; null where names in it are not to be changed behind. */

@@ -187,6 +187,19 @@ test('what was answered is there though the client is killed at once', async t =
   t.deepEqual(cluster.faults(), [])
 })
 
+test('nothing is changed behind where nobody can tell what has left', async t => {
+  const scene = await setUp()
+  const { cluster, here, heres, directory, made, wait, isBehind } = scene
+  await wait(here.fsync(directory))
+  Object.assign(heres, { handsOver: () => false })
+  await make(scene, 'text')
+  t.false(isBehind())
+  await wait(here.unlink(directory, nameOf(made.shift()!)))
+  t.false(isBehind())
+  t.deepEqual(await namesIn(scene, here, directory), [...made].sort())
+  t.deepEqual(cluster.faults(), [])
+})
+
 test('what was answered is made again when its server ends', async t => {
   const scene = await setUp()
   const { cluster, here, directory, made, wait, isBehind, heres } = scene
