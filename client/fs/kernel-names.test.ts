@@ -73,6 +73,19 @@ test('a name that was moved is called back under the new one, if that is leased,
   }
 })
 
+test('a name that was not there, and was made since, is moved as what was made', async t => {
+  const { names, lastsMs } = setUp()
+  names.tell(1, name, 0, kernelKeepsMs)
+  t.is(names.tell(1, name, 7, 0), 0)
+  const move = { from: { parent: 1, name }, to: { parent: 1, name: other } }
+  const moved = names.moved([move], async (_, ino) => {
+    t.is(ino, 7)
+    return kernelKeepsMs
+  })
+  t.is(await lastsMs(moved), 0)
+  t.is(await lastsMs(names.outwait(called(1, other))), allMs)
+})
+
 test('who moves a name is not kept for longer than it holds, though nobody answers', async t => {
   const { names, lastsMs } = setUp()
   names.tell(1, name, 7, kernelKeepsMs)

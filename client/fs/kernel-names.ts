@@ -46,7 +46,10 @@ export class KernelNames {
    */
   tell(parent: Ino, name: Name, ino: Ino, leasedMs: number, isLacked = false): number {
     const ms = Math.min(leasedMs, kernelKeepsNamesMs)
-    if (ms <= 0) return 0
+    if (ms <= 0) {
+      this.#leads(nameKey(parent, name), ino)
+      return 0
+    }
     const nowMs = this.#env.clock.monotonicMs()
     const told = { ino, untilMs: nowMs + ms + kernelSpareMs }
     this.#note(nameKey(parent, name), told)
@@ -93,6 +96,12 @@ export class KernelNames {
   #note(key: LeaseKey, { ino, untilMs }: Told): void {
     const before = this.#told.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY
     this.#told.set(key, { ino, untilMs: Math.max(before, untilMs) })
+  }
+
+  /** What was told of the name before, as that it is not there, is not what it takes along when it is moved. */
+  #leads(key: LeaseKey, ino: Ino): void {
+    const told = this.#told.get(key)
+    if (told !== undefined && ino !== 0) this.#told.replace(key, { ...told, ino })
   }
 
   #untilMs(key: LeaseKey): number {
