@@ -55,7 +55,7 @@ import type { ReadLeases } from './read-leases.ts'
 import { finalError, hadNoEffect, remedyOf, retryDelayMs } from './retry.ts'
 import { ServerLink } from './server-link.ts'
 import { Slots } from './slots.ts'
-import { touchedByRequest } from './touched.ts'
+import { isListing, touchedByRequest } from './touched.ts'
 import { ViewsOfServers } from './views-of-servers.ts'
 import type { WriteLeases } from './write-leases.ts'
 
@@ -148,7 +148,7 @@ export class ClusterClient implements Cluster {
   ): Promise<Reply<N>> {
     const startedMs = this.env.clock.monotonicMs()
     const ask = () => this.#persist({ name, target: partition, request, startedMs })
-    return this.leases.changing(touchedByRequest(name, request), ask)
+    return this.leases.changing(touchedByRequest(name, request), ask, isListing(name))
   }
 
   mutate<N extends MutationName>(

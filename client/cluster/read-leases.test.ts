@@ -178,6 +178,25 @@ test('who has changed an inode may keep what it is told of it, others not before
   t.is(leases.kernelMsOfAttributes({ ...attributes, change: 2 }, true), 0)
 })
 
+test('a listing moves the access time alone: what is told after it may be kept, what was asked for before it not', async t => {
+  const { env, leases } = setUp()
+  const before = { ino: 7, change: 1, atimeNs: 1n } as Attributes
+  const after = { ...before, atimeNs: 2n }
+  const early = leases.asking(0)
+  await leases.changing([7], () => env.advance(1), true)
+  leases.keepAttributes(before, early, readLeaseMs)
+  t.is(leases.attributes(7), undefined)
+  await env.advance(1)
+  leases.keepAttributes(after, leases.asking(0), readLeaseMs)
+  t.is(leases.kernelMsOfAttributes(after), kernelKeepsMs)
+  t.is(leases.kernelMsOfAttributes(before), 0)
+  await leases.changing([7], () => env.advance(1))
+  await leases.changing([7], () => env.advance(1), true)
+  await env.advance(1)
+  leases.keepAttributes(after, leases.asking(0), readLeaseMs)
+  t.is(leases.kernelMsOfAttributes(after), 0, 'there was another change')
+})
+
 test('the kernel may keep what is leased, as it is leased, and for less long than that holds', async t => {
   const { env, term, leases, keep, keepName } = setUp()
   keep(7)

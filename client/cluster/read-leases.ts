@@ -75,6 +75,8 @@ interface Changes {
   /** When the last of them ended; and the last of those before. */
   endedMs: number
   endedBeforeMs: number
+  /** When the last of them ended that was no listing. */
+  changedMs: number
 }
 
 export class ReadLeases {
@@ -121,13 +123,14 @@ export class ReadLeases {
 
   /**
    * For how long the kernel may go by these attributes, in milliseconds: 0 when they are not what is leased, or when
-   * this client has just changed them, and may again.
+   * this client has just changed them, and may again: but for a listing, as the next one moves no access time as a rule.
    * @param isChangers whoever asks has made the last change, and knows that it is done.
    */
-  kernelMsOfAttributes({ ino, change }: Attributes, isChangers = false): number {
+  kernelMsOfAttributes({ ino, change, atimeNs }: Attributes, isChangers = false): number {
     const kept = this.#attributes.get(ino)
-    if (kept?.attributes.change !== change) return 0
-    const changedMs = this.#changes.get(ino)?.endedMs ?? Number.NEGATIVE_INFINITY
+    // They may have been asked for before a listing that has ended since.
+    if (kept?.attributes.change !== change || kept.attributes.atimeNs !== atimeNs) return 0
+    const changedMs = this.#changes.get(ino)?.changedMs ?? Number.NEGATIVE_INFINITY
     return isChangers || changedMs + leaseAnswerMs < this.nowMs() ? this.#kernelMs(kept) : 0
   }
 
@@ -227,12 +230,12 @@ export class ReadLeases {
     else this.#names.delete(key)
   }
 
-  /** Runs a request that changes what is touched; null: nothing. */
-  changing<T>(touched: Touched | null, change: () => Promise<T>): Promise<T> {
-    return touched === null ? change() : this.#changing(touched, change)
+  /** Runs a request that changes what is touched; null: nothing. @param isListing it moves access times alone (touched.ts). */
+  changing<T>(touched: Touched | null, change: () => Promise<T>, isListing = false): Promise<T> {
+    return touched === null ? change() : this.#changing(touched, change, isListing)
   }
 
-  async #changing<T>(touched: Touched, change: () => Promise<T>): Promise<T> {
+  async #changing<T>(touched: Touched, change: () => Promise<T>, isListing: boolean): Promise<T> {
     this.#begin(touched)
     let endMs = 0
     try {
@@ -242,7 +245,7 @@ export class ReadLeases {
       if (!isRefusal(error)) endMs = this.nowMs() + operationDeadlineMs
       throw error
     } finally {
-      this.#end(touched, endMs)
+      this.#end(touched, endMs, isListing)
     }
   }
 
@@ -262,13 +265,14 @@ export class ReadLeases {
   }
 
   /** @param leastMs it counts as running until then. */
-  #end(touched: Touched, leastMs: number): void {
+  #end(touched: Touched, leastMs: number, isListing: boolean): void {
     const nowMs = this.nowMs()
     const all =
       touched === 'all' ? [this.#changesOfAll] : touched.map(key => this.#changes.get(key)!)
     for (const changes of all) {
       changes.running--
       changes.endedMs = Math.max(nowMs, leastMs, changes.endedMs)
+      if (!isListing) changes.changedMs = changes.endedMs
     }
     if (this.#changes.size >= this.#sweepSize) this.#sweep(nowMs)
   }
@@ -285,7 +289,9 @@ export class ReadLeases {
     const changes = this.#changes.get(key) ?? noChanges()
     this.#changes.set(key, changes)
     changes.together += 2
-    if (changes.running === 0) changes.endedMs = Math.max(changes.endedMs, this.nowMs())
+    if (changes.running > 0) return
+    changes.endedMs = Math.max(changes.endedMs, this.nowMs())
+    changes.changedMs = changes.endedMs
   }
 
   #keptName(parent: Ino, name: Name): KeptName | undefined {
@@ -332,7 +338,8 @@ export class ReadLeases {
 const sweepStep = 1024
 
 function noChanges(): Changes {
-  return { running: 0, together: 0, endedMs: -Infinity, endedBeforeMs: -Infinity }
+  const neverMs = -Infinity
+  return { running: 0, together: 0, endedMs: neverMs, endedBeforeMs: neverMs, changedMs: neverMs }
 }
 
 function beginOne(changes: Changes): Changes {

@@ -64,6 +64,14 @@ const touchedBy: { readonly [N in Changing]: (request: Asked<N>) => Touched } = 
   ],
 }
 
+/**
+ * A listing moves the access time alone, and the kernel doubts that by itself when it has been answered (fuse_readdir): what else
+ * it was told before is as true as ever.
+ */
+export function isListing(name: OperationName): boolean {
+  return name === 'readdir' || name === 'readdirplus'
+}
+
 /** @returns null for what only reads. */
 export function touchedByRequest(name: OperationName, request: object): Touched | null {
   if (!Object.hasOwn(touchedBy, name)) return null

@@ -85,6 +85,22 @@ test('a recall waits for its turn behind other notices, and is answered when the
   t.is(channel.notices.length, 1)
 })
 
+test('what others are being told of a directory is called in question before a listing from its start is answered', async t => {
+  for (const operation of [opcode.readdir, opcode.readdirplus]) {
+    const { channel, session } = await startKept()
+    channel.thread = 8
+    const { body } = await channel.ask(session, opcode.opendir, 1, [u32(0), u32(0)])
+    const handle = body.readBigUInt64LE(0)
+    const list = async (offset: bigint) => {
+      const fields = [u64(handle), u64(offset), u32(4096), u32(0), u64(0n), u32(0), u32(0)]
+      await channel.ask(session, operation, 1, fields)
+      return channel.notices.length
+    }
+    t.is(await list(0n), 1, 'thread 7 may have it from before')
+    t.is(await list(2n), 1, 'going on moves no access time')
+  }
+})
+
 test('that the kernel refuses to drop what it kept is told to its server, and to a person', async t => {
   const { channel, recall, unexpected } = await startKept()
   channel.notify = async () => 22

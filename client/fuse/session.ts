@@ -224,7 +224,7 @@ export class Session {
 
   /**
    * This mount has changed what the inode says of itself in a way that has the kernel ask again, but not doubt what it
-   * is being told meanwhile (fuse_dir_changed): to be called before it is answered.
+   * is being told meanwhile (fuse_dir_changed, fuse_readdir): to be called before it is answered.
    */
   settle(ino: Ino): Promise<void> | undefined {
     return this.#copies.isOnTheWay(ino) ? this.#dropAttributes(ino) : undefined

@@ -42,6 +42,7 @@ export async function readdir(session: Session, request: Request): Promise<void>
   if (offset === 0) {
     forgetBatch(directory)
     await listing.rewind(asked.quiet)
+    await session.settle(directory.ino)
   }
   const dotsBytes = Math.max(0, 2 - offset) * directoryRecordBytes(dotDot.length)
   const pieces = await listing.read(cookie, limit - outHeaderBytes - dotsBytes)
@@ -58,7 +59,10 @@ export async function readdirplus(session: Session, request: Request): Promise<v
     if (offset === 0) directory.isLookedAt = false
     const page = await fetchBatch(session, directory, cookie, quiet)
     const { entries, end, parent } = page
-    Object.assign(directory, { entries, end, start: cookie, next: 0, fresh: true })
+    const settling = offset === 0 ? session.settle(directory.ino) : undefined
+    if (settling !== undefined) await settling
+    const fresh = settling === undefined
+    Object.assign(directory, { entries, end, start: cookie, next: 0, fresh })
     if (cookie === 0) directory.parent = parent
     directory.isLookedAt = true
   }
