@@ -179,6 +179,12 @@ export const maxListedDirectories = 1024
 /** Mount: names of an open directory that are fetched ahead, so that its servers work while the kernel does. */
 export const maxListedAheadBytes = 128 * KiB
 
+/** Names that a client keeps for whoever lists their directory again: of all directories, of one (some 80,000), and what a page or a
+ * directory takes besides. */
+export const maxKeptListingBytes = 16 * MiB
+export const maxKeptDirectoryBytes = 4 * MiB
+export const pageOverheadBytes = 256
+
 /** A directory in which several clients make names is split when it has more entries, and each shard of it: most of so many
  * move in one transaction, and only few directories are worth the further requests that a split one costs. */
 export const splitEntries = 4096

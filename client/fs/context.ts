@@ -4,6 +4,7 @@ import { AccessTimes } from '../cache/access-times.ts'
 import { ChangesBehind } from '../cache/changes-behind.ts'
 import { DirtyPartitions } from '../cache/dirty-partitions.ts'
 import { EntryHints } from '../cache/entry-hints.ts'
+import { KeptListings } from '../cache/kept-listings.ts'
 import { KnownNames } from '../cache/known-names.ts'
 import { ListedDirectories } from '../cache/listed-directories.ts'
 import { type OpenInode, OpenInodes } from '../cache/open-inodes.ts'
@@ -27,6 +28,7 @@ export interface Context {
   readonly shards: ShardMaps
   readonly names: KnownNames
   readonly listed: ListedDirectories
+  readonly listings: KeptListings
   readonly readAhead: ReadAheadBudget
   readonly behind: WritesBehind
   readonly changes: ChangesBehind
@@ -78,6 +80,7 @@ function sharedOf(cluster: Cluster): Shared {
     shards: new ShardMaps(cluster.partitionCount),
     names: new KnownNames(),
     listed: new ListedDirectories(),
+    listings: new KeptListings(),
     readAhead: new ReadAheadBudget(),
     behind,
     changes,

@@ -2,7 +2,7 @@
 import { PosixError } from '../../network/errors.ts'
 import { maxAttributeRequests, readdirLimitBytes } from '../../network/limits.ts'
 import { recordsOf } from '../../network/wire/directory-records.ts'
-import { clusterRootIno, type Ino, type Partition } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
 import { entriesOfListed } from '../../network/wire/listed-records.ts'
 import type {
   DirectoryEntry,
@@ -10,6 +10,7 @@ import type {
   ReaddirReply,
   ReaddirRequest,
 } from '../../network/wire/operations.ts'
+import type { PageRequest, Version } from '../cache/kept-listings.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import type { Asked, ReadLeases } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
@@ -23,14 +24,51 @@ export async function readdir(
   cookie: number,
   options: ListOptions,
 ): Promise<NamesPage> {
-  const { cluster } = context
+  const { cluster, listings, shards } = context
+  context.listed.listed(ino, cookie === 0, cluster.leases.nowMs())
+  const request = { cookie, limitBytes: limitBytesOf(options) }
+  const kept = keptPage(context, ino, request, options)
+  if (kept !== undefined) return kept
+  sawDirectory(context, ino)
+  const version = listings.versionOf(ino)
   const page = await listed(context, ino, cookie, options, async (partition, request) => {
     const { body, payload } = await cluster.query('readdir', partition, request)
     const records = recordsOf(payload)
     return { ...body, records, isEmpty: records.length === 0 }
   })
-  context.listed.listed(ino, cookie === 0, cluster.leases.nowMs())
+  if (version !== undefined && !shards.has(ino)) listings.keep(ino, version, request, page)
   return page
+}
+
+/** What the server would answer, when it is known without asking. */
+function keptPage(
+  context: Context,
+  ino: Ino,
+  request: PageRequest,
+  options: ListOptions,
+): NamesPage | undefined {
+  const version = leasedVersion(context, ino)
+  if (version === null) return undefined
+  const movesAccessTime = request.cookie === 0 && !isQuiet(context, ino, options)
+  return movesAccessTime ? undefined : context.listings.find(ino, version, request)
+}
+
+/** To be called before it is listed: that may end the lease. */
+function sawDirectory(context: Context, ino: Ino): void {
+  const version = leasedVersion(context, ino)
+  if (version !== null) context.listings.saw(ino, version, context.cluster.leases.nowMs())
+}
+
+/** As it is now; null when that is not leased, or when the directory is split: its `change` is a sum (names.ts). */
+function leasedVersion({ cluster, shards }: Context, ino: Ino): Version | null {
+  const directory = shards.has(ino) ? undefined : cluster.leases.attributes(ino)
+  if (directory === undefined) return null
+  const boot = cluster.bootOf(partitionOfIno(ino))
+  return boot.id === '' ? null : { change: directory.change, boot, viewEpoch: cluster.view.epoch }
+}
+
+function limitBytesOf({ limitBytes }: ListOptions): number {
+  return Math.min(limitBytes, readdirLimitBytes)
 }
 
 /** With attributes; null remains only for entries that vanished meanwhile. */
@@ -52,6 +90,7 @@ export async function leaseListed(
   options: ListOptions,
 ): Promise<DirectoryPage> {
   const { leases } = context.cluster
+  sawDirectory(context, ino)
   return await listed(context, ino, cookie, options, async (partition, request) => {
     const asked = leases.asking(partition)
     const { body, payload } = await context.cluster.query('readdirplus', partition, request)
@@ -69,8 +108,8 @@ async function listed<P extends ReaddirReply & { readonly isEmpty: boolean }>(
   options: ListOptions,
   ask: (partition: Partition, request: ReaddirRequest) => Promise<P>,
 ): Promise<P> {
-  const limitBytes = Math.min(options.limitBytes, readdirLimitBytes)
-  const quiet = context.quiet || options.quiet === true || isKnownAsRead(context, ino)
+  const limitBytes = limitBytesOf(options)
+  const quiet = isQuiet(context, ino, options)
   let page: P | null = null
   let parent = 0
   for (let behind = cookie; page === null || (page.isEmpty && !page.end); behind = page.next) {
@@ -82,6 +121,10 @@ async function listed<P extends ReaddirReply & { readonly isEmpty: boolean }>(
   }
   // Volumes do not lie in one another: the top of one is its own `..`.
   return { ...page, parent: parent === clusterRootIno ? ino : parent }
+}
+
+function isQuiet(context: Context, ino: Ino, options: ListOptions): boolean {
+  return context.quiet || options.quiet === true || isKnownAsRead(context, ino)
 }
 
 /** Listing it would not move its access time: who does not ask for that may go on saying what it is leased. */

@@ -53,11 +53,13 @@ export async function shardsOf(context: Context, directory: Ino): Promise<readon
   return context.shards.partitionsOf(directory)
 }
 
-async function learnMap({ cluster, shards }: Context, directory: Ino): Promise<void> {
+async function learnMap(context: Context, directory: Ino): Promise<void> {
+  const { cluster, shards, listings } = context
   const home = partitionOfIno(directory)
   const { body } = await cluster.query('shards', home, { ino: directory })
   if (body.shards.length > 0 && !isShardMap(body.shards)) {
     throw new PosixError('EIO', `partition ${home} does not know the shards of ${directory}`)
   }
   shards.learn(directory, body.shards)
+  listings.forget(directory)
 }
