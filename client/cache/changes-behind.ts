@@ -4,9 +4,11 @@
  *
  * 1. A name has one at a time; an inode that is made or written may have more, one after the other.
  * 2. Inode numbers that a server has given this client are given out once.
+ * 3. What is changed in the usual way comes after what is on its way, and before what would be changed behind next
+ *    (`alone`): requests that are sent again, when a connection broke, come in any order.
  */
 import { Counts } from '../../network/counts.ts'
-import { maxChangesBehind } from '../../network/limits.ts'
+import { behindNumbers, maxChangesBehind } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
@@ -21,6 +23,8 @@ export interface ChangeBehind {
   readonly place: { readonly directory: Ino; readonly name: Name } | null
   /** Resolves when it is done or has failed, and those of the inode before it. */
   readonly ended: Promise<void>
+  /** The inode's `change` by it, as its server has said; null until then. */
+  madeChange: number | null
 }
 
 /** null when there is nothing to wait for. */
@@ -29,6 +33,9 @@ type Left = Promise<void> | null
 interface Failure {
   readonly error: unknown
 }
+
+/** No inode's number: of all. */
+const all = 0
 
 /** Changes of names in one partition that come faster are worth a lease on it. */
 const busyMs = 1_000
@@ -40,7 +47,10 @@ export class ChangesBehind {
   readonly #byInode = new Map<Ino, ChangeBehind>()
   readonly #directories = new Counts<Ino>()
   readonly #numbers = new Map<Partition, Numbers[]>()
-  /** What failed, by directory, until somebody is told. */
+  readonly #changeFloors = new Map<Partition, number>()
+  /** What is being changed in the usual way. */
+  readonly #held = new Counts<Ino>()
+  /** What failed, by directory, or file that was closed, until somebody is told. */
   readonly #failures = new RecentMap<Ino, Failure>(maxChangesBehind)
   /** When a name was last changed, by partition. */
   readonly #changedMs = new Map<Partition, number>()
@@ -134,10 +144,39 @@ export class ChangesBehind {
     await Promise.all(waited.map(({ ended }) => ended))
   }
 
-  gave(partition: Partition, numbers: Numbers): void {
+  /**
+   * Runs a step that changes these inodes, or names in them, in the usual way; null: whatever it is. It waits for what is on
+   * its way of them, and nothing of them is changed behind until it has ended.
+   */
+  async alone<T>(inos: readonly Ino[] | null, step: () => Promise<T>): Promise<T> {
+    const held = inos ?? [all]
+    for (const ino of held) this.#held.add(ino)
+    try {
+      if (!this.isEmpty) {
+        await (inos === null ? this.settledAll() : Promise.all(inos.map(ino => this.settled(ino))))
+      }
+      return await step()
+    } finally {
+      for (const ino of held) this.#held.subtract(ino)
+    }
+  }
+
+  /** Whether nothing of the inode, or of names in it, is to be changed behind now. */
+  isHeld(ino: Ino): boolean {
+    return this.#held.size > 0 && (this.#held.has(ino) || this.#held.has(all))
+  }
+
+  /** More numbers than are used up between two leases go to waste. */
+  gave(partition: Partition, numbers: Numbers, changeFloor: number): void {
+    this.#changeFloors.set(partition, changeFloor)
     const given = this.#numbers.get(partition)
     if (given === undefined) this.#numbers.set(partition, [numbers])
-    else given.push(numbers)
+    else if (this.numbersLeft(partition) < behindNumbers) given.push(numbers)
+  }
+
+  /** What the inode's server makes of its `change`. */
+  changeAfter({ ino, change }: Pick<Attributes, 'ino' | 'change'>): number {
+    return Math.max(change + 1, this.#changeFloors.get(partitionOfIno(ino)) ?? 0)
   }
 
   numbersLeft(partition: Partition): number {
@@ -155,14 +194,14 @@ export class ChangesBehind {
     return first
   }
 
-  failed(directory: Ino, error: unknown): void {
-    this.#failures.set(directory, { error })
+  failed(ino: Ino, error: unknown): void {
+    this.#failures.set(ino, { error })
   }
 
-  /** What failed in the directory since somebody was told; undefined for nothing. */
-  takeFailure(directory: Ino): unknown {
-    const failure = this.#failures.get(directory)
-    if (failure !== undefined) this.#failures.delete(directory)
+  /** What failed of it since somebody was told; undefined for nothing. */
+  takeFailure(ino: Ino): unknown {
+    const failure = this.#failures.get(ino)
+    if (failure !== undefined) this.#failures.delete(ino)
     return failure?.error
   }
 }

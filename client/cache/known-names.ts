@@ -41,8 +41,9 @@ export class KnownNames {
   }
 
   /** What an inode said of itself. */
-  saw({ ino, mode, size, change }: Attributes): void {
-    if (size > 0 || !isDirectory(mode)) return
+  saw({ ino, mode, size, change, reach }: Attributes): void {
+    // What a shard lost with its power, and another one gained, adds up to the same `change` as before.
+    if (size > 0 || reach > 0 || !isDirectory(mode)) return
     const known = this.#directories.get(ino)
     if (known?.change === change && known.hashes.size === 0) return
     this.forget(ino)

@@ -9,7 +9,7 @@
  * 3. Only that is answered which cannot be refused: that the name is free, or what it leads to, is leased, and so is what the
  *    directory, or the file, says of itself; there is no quota; and a full disk has room for what is on its way.
  * 4. What fails all the same (a disk that fails, a server that stays away) is logged, and told by the next `fsync` of the
- *    directory, and by the next write, `fsync` or `close` of the file.
+ *    directory, and by the next write, `fsync` or `close` of the file; where that was closed already, by the next `fsync` of it.
  */
 import { PosixError } from '../../network/errors.ts'
 import { behindErrorRestMs, behindNumbers } from '../../network/limits.ts'
@@ -80,8 +80,9 @@ export async function duringChange<T extends { readonly body: BehindShown }>(
       const { mayBehind, endsBehind } = reply.body
       if (endsBehind === true) partitions.forget(partition)
       if (mayBehind === undefined) return { body: { leaseMs: 0 } }
-      changes.gave(partition, mayBehind.numbers)
-      return { body: { leaseMs: mayBehind.leaseMs, behind: true as const } }
+      const { leaseMs, numbers, changeFloor } = mayBehind
+      changes.gave(partition, numbers, changeFloor)
+      return { body: { leaseMs, behind: true as const } }
     })
   } finally {
     if (isAsking) changes.asking.delete(partition)
@@ -115,6 +116,7 @@ export function createBehind(context: Context, request: MutationOf<'create'>): B
     dirty.mark(parent, partition, boot)
     dirty.markNew(ino, partition, boot)
     keepCreated(context, request, { ...body, attributes }, asked)
+    change.madeChange = attributes.change
     changes.end(change)
     compare(context, after, body.change)
   }
@@ -132,6 +134,7 @@ export function unlinkBehind(context: Context, parent: Ino, name: Name): Begun |
   const attributes = cluster.leases.attributes(ino)
   if (attributes === undefined || isDirectory(attributes.mode)) return null
   if (changes.ofInode(ino) !== undefined || changes.named(parent, name) !== undefined) return null
+  if (changes.isHeld(ino)) return null
   const nowNs = cluster.wallNs(partition)
   if (nowNs === null) return null
   const asking = asksBehind(context, partition)
@@ -177,7 +180,8 @@ export function writeSmallBehind(
   whole.set(inline)
   whole.set(own, offset)
   const times = { mtimeNs: nowNs, ctimeNs: nowNs }
-  const attributes = { ...known, ...times, size, change: change + 1, allocated: whole.length }
+  const now = { size, change: changes.changeAfter(known), allocated: whole.length }
+  const attributes = { ...known, ...times, ...now }
   inode.behind.writesThrough++
   changedHere(context, attributes, change)
   inode.learnInline(attributes, whole)
@@ -188,13 +192,16 @@ export function writeSmallBehind(
         return await sent.done
       } catch (error) {
         if (before === undefined || !isEarly(error)) throw error
-        // It overtook the one before, which was sent again.
+        // It overtook the one before, which was sent again; or whoever took that counts otherwise than was known.
         await before.ended
-        return await cluster.mutate('writeBehind', partition, request, [own])
+        const now = { ...request, change: before.madeChange ?? change }
+        return await cluster.mutate('writeBehind', partition, now, [own])
       }
     })
     dirty.mark(ino, partition, boot)
-    cluster.leases.keepChanged(attributes, asked, body.leaseMs)
+    write.madeChange = body.change
+    const isAsSaid = body.change === attributes.change
+    cluster.leases.keepChanged(attributes, asked, isAsSaid ? body.leaseMs : 0)
     changes.end(write)
   }
   return begin(context, sent.handed, { ino, attributes, place: null }, finish)
@@ -204,7 +211,8 @@ export function writeSmallBehind(
 function attributesToWrite(context: Context, inode: OpenInode): Attributes | null {
   const { behind, changes, cluster } = context
   const { ino } = inode
-  if (inode.gone || inode.limited || !mayChange(context, partitionOfIno(ino))) return null
+  if (inode.gone || inode.limited || changes.isHeld(ino)) return null
+  if (!mayChange(context, partitionOfIno(ino))) return null
   if (inode.behind.changing > 0 || behind.settled(ino) !== null) return null
   // One that is written again and again had better have its writes joined (write-behind.ts).
   if (inode.behind.writesThrough >= maxSmallWrites) return null
@@ -230,20 +238,23 @@ function mayChange({ changes, cluster }: Context, partition: Partition): boolean
 
 /** What it says of itself; null where names in it are not to be changed behind. */
 function directoryToChange(context: Context, ino: Ino): Attributes | null {
-  if (context.shards.has(ino) || !mayChange(context, partitionOfIno(ino))) return null
-  return context.cluster.leases.attributes(ino) ?? null
+  if (context.shards.has(ino) || context.changes.isHeld(ino)) return null
+  if (!mayChange(context, partitionOfIno(ino))) return null
+  const known = context.cluster.leases.attributes(ino)
+  // Of one that is split the shards need not be known yet.
+  return known === undefined || known.reach > 0 ? null : known
 }
 
 /** What the server will make of it. */
 function changeDirectory(
-  { cluster, names }: Context,
+  { changes, cluster, names }: Context,
   directory: Attributes,
   name: Name,
   more: number,
   nowNs: bigint,
 ): Attributes {
   const before = names.before(directory.ino)
-  const after = withNames(directory, more, nowNs)
+  const after = withNames(directory, more, { nowNs, change: changes.changeAfter(directory) })
   cluster.leases.changedBehind(after)
   names.changed(after, name, before)
   return after
@@ -253,13 +264,13 @@ function changeDirectory(
 function begin(
   context: Context,
   handed: Promise<boolean>,
-  what: Omit<ChangeBehind, 'ended'>,
+  what: Omit<ChangeBehind, 'ended' | 'madeChange'>,
   finish: (change: ChangeBehind) => Promise<void>,
 ): Begun {
   const { changes } = context
   const before = changes.ofInode(what.ino)?.ended
   const ended = Promise.withResolvers<void>()
-  const change = { ...what, ended: ended.promise }
+  const change = { ...what, ended: ended.promise, madeChange: null }
   changes.begin(change)
   const done = finish(change).catch(error => {
     changes.end(change)
@@ -300,7 +311,7 @@ function forget({ cluster: { leases }, names }: Context, { place, ino }: ChangeB
 }
 
 function failed(context: Context, change: ChangeBehind, begun: Begun, error: unknown): void {
-  const { changes, cluster, inodes, pages } = context
+  const { changes, cluster, inodes, pages, synced } = context
   const { ino, attributes, place } = change
   if (isGoneAlready(change, error)) return
   changes.throughUntilMs = cluster.env.clock.monotonicMs() + behindErrorRestMs
@@ -310,9 +321,12 @@ function failed(context: Context, change: ChangeBehind, begun: Begun, error: unk
     inode.lose()
     if (place !== null) inodes.wentAway(inode)
   }
+  // Its `change` may become that of something else.
   pages.forget(ino)
+  synced.forget(ino)
   if (!begun.isAnswered) return
   if (place !== null) changes.failed(place.directory, error)
+  else if (![...context.handles].some(handle => handle.ino === ino)) changes.failed(ino, error)
   const text = 'a change that a program was answered could not be made'
   cluster.log.warn({ ino, directory: place?.directory ?? null, error }, text)
 }

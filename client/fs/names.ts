@@ -183,12 +183,15 @@ export async function unlink(context: Context, parent: Ino, name: Name): Promise
   checkName(name)
   const begun = unlinkBehind(context, parent, name)
   if (begun !== null) return await answer(begun)
-  await context.changes.settled(parent)
-  const home = partitionOfIno(parent)
-  const asking = asksBehind(context, home)
-  await duringChange(context, home, asking, () =>
-    remove(context, 'unlink', { parent, name, ...asking }),
-  )
+  // What was written to the file, or made of it, comes before.
+  const known = knownAt(context, parent, name)
+  await context.changes.alone(known === 0 ? null : [parent, known], async () => {
+    const home = partitionOfIno(parent)
+    const asking = asksBehind(context, home)
+    await duringChange(context, home, asking, () =>
+      remove(context, 'unlink', { parent, name, ...asking }),
+    )
+  })
 }
 
 export async function rmdir(context: Context, parent: Ino, name: Name, meant?: Ino): Promise<void> {

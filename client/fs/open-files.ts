@@ -111,7 +111,15 @@ async function createOrOpen(
   const { parent } = request
   const begun = createBehind(context, request)
   if (begun !== null) return madeBehind(context, begun)
-  await context.changes.settled(parent)
+  return await context.changes.alone([parent], () => createNow(context, request, truncate))
+}
+
+async function createNow(
+  context: Context,
+  request: MutationOf<'create'>,
+  truncate: boolean,
+): Promise<Opened> {
+  const { parent } = request
   const home = partitionOfIno(parent)
   const asking = asksBehind(context, home)
   const { body, boot, partition, asked } = await duringChange(context, home, asking, () =>
@@ -182,7 +190,7 @@ async function openTaken(
   try {
     const { ino, mode } = await lookup(context, parent, name)
     if (isRegular(mode)) {
-      const file = await open(context, ino, { truncate })
+      const file = await context.changes.alone([ino], () => open(context, ino, { truncate }))
       return { file, attributes: file.attributes }
     }
   } catch (error) {
@@ -201,7 +209,7 @@ async function openExisting(
     if (!isRegular(found.mode)) throw new PosixError('EEXIST', 'not a regular file')
     await context.behind.settled(found.ino)
     const attributes = truncate
-      ? await setattr(context, found.ino, { size: 0 })
+      ? await context.changes.alone([found.ino], () => setattr(context, found.ino, { size: 0 }))
       : context.inodes.learn(found)
     return { file: handOut(context, attributes), attributes }
   } catch (error) {

@@ -32,7 +32,7 @@ export async function fsync(context: Context, ino: Ino, file?: OpenFile): Promis
   report(context, ino, file, lost)
   const failure = context.changes.takeFailure(ino)
   if (failure === undefined) return
-  const text = `names that were made or removed in directory ${ino} could not be kept so`
+  const text = `what was written to ${ino}, or made or removed in it, could not be kept so`
   throw new PosixError(posixCodeOf(failure), text, { cause: failure })
 }
 

@@ -165,15 +165,17 @@ function fileOperationsOf(context: Context): FileOperations {
     write: (file, offset, data, options) =>
       underLocks(file, () => write(context, file, offset, data, options)),
     allocate: (file, mode, offset, length, options) =>
-      settled(file.ino, () =>
-        underLocks(file, () => allocate(context, file, { mode, offset, length, ...options })),
+      changes.alone([file.ino], () =>
+        settled(file.ino, () =>
+          underLocks(file, () => allocate(context, file, { mode, offset, length, ...options })),
+        ),
       ),
     copyRange: (source, target, range, options) => {
       const copy = () =>
         underLocks(source, () =>
           underLocks(target, () => copyRange(context, source, target, { ...range, ...options })),
         )
-      return settled(source.ino, () => settled(target.ino, copy))
+      return changes.alone([target.ino], () => settled(source.ino, () => settled(target.ino, copy)))
     },
     seek: (file, wanted, offset) => settled(file.ino, () => seek(context, file, wanted, offset)),
     fsync: (ino, file) => fsync(context, ino, file),
@@ -209,16 +211,14 @@ async function attributesNow(context: Context, ino: Ino): Promise<Attributes> {
 function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem {
   const { behind, changes } = context
   const settled = settledOf(context)
-  /** Names in the directory change one after the other, but for those that are changed behind. */
   const inOrder = async <T>(directory: Ino, step: () => Promise<T>): Promise<T> => {
     await changes.settled(directory)
     return await step()
   }
+  /** What is changed in the usual way. */
+  const alone = <T>(ino: Ino, step: () => Promise<T>): Promise<T> => changes.alone([ino], step)
   /** The same where it concerns more than one directory. */
-  const afterAll = async <T>(step: () => Promise<T>): Promise<T> => {
-    await changes.settledAll()
-    return await step()
-  }
+  const afterAll = <T>(step: () => Promise<T>): Promise<T> => changes.alone(null, step)
   return {
     root,
     cache: cacheOf(context, isSole),
@@ -229,34 +229,36 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
       changes.concern(ino)
         ? attributesNow(context, ino)
         : settled(ino, () => getattr(context, ino)),
-    setattr: (ino, changed) => settled(ino, () => setattr(context, ino, changed)),
+    setattr: (ino, changed) => alone(ino, () => settled(ino, () => setattr(context, ino, changed))),
     readlink: ino => readlink(context, ino),
     create: (parent, name, mode, caller, options) =>
       create(context, parent, name, mode, caller, options),
     createTemporary: (parent, mode, caller, options) =>
-      inOrder(parent, () => createTemporary(context, parent, mode, caller, options)),
+      alone(parent, () => createTemporary(context, parent, mode, caller, options)),
     mknod: (parent, name, mode, rdev, caller) =>
-      inOrder(parent, () => mknod(context, parent, name, mode, rdev, caller)),
+      alone(parent, () => mknod(context, parent, name, mode, rdev, caller)),
     symlink: (parent, name, target, caller) =>
-      inOrder(parent, () => symlink(context, parent, name, target, caller)),
+      alone(parent, () => symlink(context, parent, name, target, caller)),
     link: (ino, parent, name) =>
       afterAll(() => settled(ino, () => link(context, ino, parent, name))),
     mkdir: (parent, name, mode, caller) =>
-      inOrder(parent, () => mkdir(context, parent, name, mode, caller)),
+      alone(parent, () => mkdir(context, parent, name, mode, caller)),
     unlink: (parent, name) => unlink(context, parent, name),
     rmdir: (parent, name, meant) => afterAll(() => rmdir(context, parent, name, meant)),
     rename: (parent, name, newParent, newName, flags, caller, meant) =>
       afterAll(() => rename(context, parent, name, newParent, newName, flags, caller, meant)),
-    open: (ino, options) => inOrder(ino, () => open(context, ino, options)),
+    open: (ino, options) =>
+      (options.truncate ? alone : inOrder)(ino, () => open(context, ino, options)),
     locks: locksOf(context),
     ...fileOperationsOf(context),
     readdir: (ino, cookie, options) => inOrder(ino, () => readdir(context, ino, cookie, options)),
     readdirplus: (ino, cookie, options) => listed(context, ino, cookie, options),
     getxattr: (ino, name) => settled(ino, () => getxattr(context, ino, name)),
     setxattr: (ino, name, value, flags, options) =>
-      settled(ino, () => setxattr(context, ino, name, value, flags, options)),
+      alone(ino, () => settled(ino, () => setxattr(context, ino, name, value, flags, options))),
     listxattr: ino => settled(ino, () => listxattr(context, ino)),
-    removexattr: (ino, name) => settled(ino, () => removexattr(context, ino, name)),
+    removexattr: (ino, name) =>
+      alone(ino, () => settled(ino, () => removexattr(context, ino, name))),
     statfs: () => statfs(context, root),
     close: async () => {
       await changes.settledAll()

@@ -7,7 +7,7 @@ import { maxFileBytes } from '../../network/limits.ts'
 import { answer, writeSmallBehind } from './change-behind.ts'
 import type { Context } from './context.ts'
 import type { OpenFile, WriteOptions } from './contract.ts'
-import { handleOf } from './open-handle.ts'
+import { handleOf, type OpenHandle } from './open-handle.ts'
 import { takeBehind } from './write-behind.ts'
 import { writeThrough } from './write-through.ts'
 
@@ -30,14 +30,21 @@ export async function write(
   const isPlain = !append && !killPrivileges
   const begun = isPlain ? writeSmallBehind(context, inode, offset, data) : null
   if (begun !== null) return await answer(begun)
-  // It may be on its way to its server, as it was made or written last.
-  const changing = context.changes.settled(inode.ino)
-  if (changing !== null) {
-    await changing
-    handle.assertWritten()
-  }
+  await context.changes.alone([inode.ino], () => writeNow(context, handle, offset, data, options))
+}
+
+async function writeNow(
+  context: Context,
+  handle: OpenHandle,
+  offset: number,
+  data: Uint8Array,
+  { append = false, killPrivileges = false, lend }: WriteOptions,
+): Promise<void> {
+  const { inode } = handle
+  // It may have been on its way to its server, as it was made or written last.
+  handle.assertWritten()
   if (!killPrivileges) {
-    const taken = takeBehind(context, inode, append ? null : offset, data, options.lend)
+    const taken = takeBehind(context, inode, append ? null : offset, data, lend)
     if (taken === true || (taken !== false && (await taken))) return
   }
   // What was written before is not to come after it.

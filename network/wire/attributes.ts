@@ -33,7 +33,10 @@ export interface Attributes {
   readonly generation: number
   /** Rises with every truncation: tells a writer that its blocks may have been cut meanwhile. */
   readonly cuts: number
-  /** Blocks 0 to reach - 1 may exist. 0: the data, if any, lies inline beside the inode. */
+  /**
+   * Blocks 0 to reach - 1 may exist. 0: the data, if any, lies inline beside the inode. Of a directory, how many shards it is
+   * split into; 0: it is whole.
+   */
   readonly reach: number
   /** Bytes in a block of this file; of a directory, what its new files get. */
   readonly blockBytes: number
@@ -112,10 +115,14 @@ export function newAttributes(directory: Above, made: Made, hasDefaultAcl: boole
   }
 }
 
-/** Names came to the directory, or went, at that time. */
-export function withNames(directory: Attributes, more: number, nowNs: bigint): Attributes {
-  const { size, change } = directory
-  return { ...directory, size: size + more, change: change + 1, mtimeNs: nowNs, ctimeNs: nowNs }
+/** Names came to the directory, or went, at that time. @param change that it has since. */
+export function withNames(
+  directory: Attributes,
+  more: number,
+  { nowNs, change }: { readonly nowNs: bigint; readonly change: number },
+): Attributes {
+  const size = directory.size + more
+  return { ...directory, size, change, mtimeNs: nowNs, ctimeNs: nowNs }
 }
 
 const setgid = 0o2000

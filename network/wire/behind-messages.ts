@@ -18,7 +18,12 @@ export interface Numbers {
 }
 export interface BehindShown {
   /** The client may make changes in the partition behind, for `leaseMs` from when it asked, as `Leased` has it. */
-  readonly mayBehind?: { readonly leaseMs: number; readonly numbers: Numbers }
+  readonly mayBehind?: {
+    readonly leaseMs: number
+    readonly numbers: Numbers
+    /** As long as the lease holds, no inode's `change` moves on to less (server/partition/facts.ts). */
+    readonly changeFloor: number
+  }
   /** It may not any more: there is a quota now, or the disk is full. */
   readonly endsBehind?: true
 }
@@ -57,6 +62,8 @@ export interface WriteBehindRequest extends Answered {
 }
 export interface WriteBehindReply extends BehindShown {
   readonly leaseMs: number
+  /** Of the inode since. */
+  readonly change: number
 }
 
 /** A notice: somebody waits for what the client has answered already, and sent. */

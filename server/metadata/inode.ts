@@ -136,7 +136,7 @@ export function attributesOf(inode: Inode): Attributes {
     change: inode.change,
     generation: inode.generation,
     cuts: inode.cuts,
-    reach: inode.reach,
+    reach: isDirectory(inode.mode) ? inode.shards.length : inode.reach,
     blockBytes: inode.blockBytes,
     inlineBytes: inode.inlineBytes,
     xattrFlags: inode.xattrFlags,

@@ -119,7 +119,7 @@ export class Partition {
     const numbers = { first: this.facts.allocateInos(behindNumbers), count: behindNumbers }
     // Told when it is committed that they were given out: a server that is started again gives them to nobody else.
     await this.stageMutations([])
-    return { leaseMs, numbers }
+    return { leaseMs, numbers, changeFloor: this.facts.changeFloor }
   }
 
   batchFor(client: string, owner: string | null, intention: Intention = 'change'): Batch {

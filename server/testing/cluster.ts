@@ -71,7 +71,11 @@ export class TestCluster {
       const id = ids[partition % servers]!
       return { replicas: [id], inSync: [id], primary: id, epoch: 1 }
     })
-    this.view = { cluster: 'c', epoch: 1, members: [], partitions: held, replicaCount: 1 }
+    const members = ids.map(id => {
+      const where = { addresses: [], host: '', domain: '' }
+      return { id, role: 'server' as const, name: id, ...where, weight: 1 }
+    })
+    this.view = { cluster: 'c', epoch: 1, members, partitions: held, replicaCount: 1 }
   }
 
   async start(): Promise<void> {
@@ -88,7 +92,7 @@ export class TestCluster {
     const partitionCount = this.view.partitions.length
     const stores =
       device === undefined
-        ? storesWithoutBlocks(content)
+        ? storesWithoutBlocks(content, this.env.timers)
         : await storesOn(this.env, content, device, partitionCount)
     const server = new TestServer(this, id, stores)
     this.servers.set(id, server)

@@ -4,6 +4,7 @@ import type { Env } from '../../network/env/env.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { recoveryIntervalMs } from '../../network/limits.ts'
 import type { Incoming, Peer, Service } from '../../network/rpc/contract.ts'
+import { isAnswered } from '../../network/wire/behind-messages.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import { BlockService } from '../blocks/block-service.ts'
@@ -195,7 +196,8 @@ export class TestServer {
 
   #admit({ peer, partition, epoch, body }: Incoming<OperationName>): Partition {
     if (peer.hello.role === 'client') this.sessions.heard(peer.hello.id)
-    return this.partitions.get(partition, epoch, 'flushes' in body && body.flushes !== undefined)
+    const flushes = 'flushes' in body && body.flushes !== undefined
+    return this.partitions.get(partition, epoch, flushes || isAnswered(body))
   }
 
   #leasesOf({ env, contents }: TestCluster): ReadLeases {

@@ -15,10 +15,13 @@ export interface TestStores {
   readonly blocks: BlockStore
 }
 
-export function storesWithoutBlocks(content: Map<Key, Uint8Array>): TestStores {
+export function storesWithoutBlocks(
+  content: Map<Key, Uint8Array>,
+  timers: Env['timers'] | null = null,
+): TestStores {
   const failures: Error[] = []
   const store = new StoreDouble(content)
-  const metadata = new MetadataStore(store, error => failures.push(error))
+  const metadata = new MetadataStore(store, error => failures.push(error), timers)
   return { store, metadata, failures, blocks: noBlocks }
 }
 
@@ -29,7 +32,7 @@ export async function storesOn(
   device: Device,
   partitionCount: number,
 ): Promise<TestStores> {
-  const stores = storesWithoutBlocks(content)
+  const stores = storesWithoutBlocks(content, env.timers)
   const { store, metadata } = stores
   const blocks = await openBlockStore({
     env,

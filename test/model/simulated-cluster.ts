@@ -3,7 +3,7 @@
  * the memory transport and stores in memory. The same seed gives the same run.
  */
 import { ClusterClient } from '../../client/cluster/cluster.ts'
-import type { Cluster } from '../../client/cluster/contract.ts'
+import type { Cluster, ViewSource } from '../../client/cluster/contract.ts'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import { openVolume } from '../../client/fs/volume.ts'
 import { createVolume, type VolumeSettings } from '../../client/fs/volumes.ts'
@@ -15,7 +15,7 @@ import type { Handler, Incoming } from '../../network/rpc/contract.ts'
 import { serve } from '../../network/rpc/serve.ts'
 import { MemoryNetwork } from '../../network/transport/memory.ts'
 import type { OperationName } from '../../network/wire/operations.ts'
-import type { MemberId } from '../../network/wire/view.ts'
+import type { MemberId, View } from '../../network/wire/view.ts'
 import type { Key } from '../../server/metadata/contract.ts'
 import { faultsIn } from '../../server/testing/checker.ts'
 import { TestCluster } from '../../server/testing/cluster.ts'
@@ -48,6 +48,8 @@ export class SimulatedCluster {
   readonly env: SimulatedEnv
   /** A client has asked a server for something, which is held up until what is returned resolves. */
   onCall: (name: string) => void | Promise<void> = () => undefined
+  /** What clients have warned of. */
+  readonly warnings: string[] = []
   readonly #network: MemoryNetwork
   readonly #ended = new Set<string>()
   #clientCount = 0
@@ -142,6 +144,12 @@ export class SimulatedCluster {
     this.#network.crash(id)
   }
 
+  /** Ends the server as a loss of power does. @param lost so many of the last batches, of those that were not synced. */
+  losePower(id: MemberId, lost?: number): void {
+    this.servers.losePower([id], lost)
+    this.#network.crash(id)
+  }
+
   /** One more client's view of the volume; `end` stops it as a kill does. */
   async connect(): Promise<{
     readonly fileSystem: FileSystem
@@ -191,15 +199,8 @@ export class SimulatedCluster {
     const hello = { version: protocolVersion, cluster: servers.view.cluster, role: 'client', id }
     return new ClusterClient({
       env,
-      log: silentLog,
-      membership: {
-        partitionCount: servers.view.partitions.length,
-        view: servers.view,
-        connected: true,
-        onView: () => undefined,
-        adopt: () => undefined,
-        close: async () => undefined,
-      },
+      log: { ...silentLog, warn: (...said) => void this.warnings.push(said.at(-1) as string) },
+      membership: new ViewOfOne(servers.view),
       dial: (server, service) =>
         connect({
           env,
@@ -211,6 +212,33 @@ export class SimulatedCluster {
         }),
     })
   }
+}
+
+/** A client hears of another view from the servers that refuse it. */
+class ViewOfOne implements ViewSource {
+  view: View
+  readonly connected = true
+  readonly #listeners: ((view: View) => void)[] = []
+
+  constructor(view: View) {
+    this.view = view
+  }
+
+  get partitionCount(): number {
+    return this.view.partitions.length
+  }
+
+  onView(changed: (view: View) => void): void {
+    this.#listeners.push(changed)
+  }
+
+  adopt(view: View): void {
+    if (view.epoch <= this.view.epoch) return
+    this.view = view
+    for (const changed of this.#listeners) changed(view)
+  }
+
+  async close(): Promise<void> {}
 }
 
 function settingsOf({ inlineBytes }: SimulationInit): VolumeSettings {

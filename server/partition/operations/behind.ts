@@ -50,9 +50,11 @@ export const removeBehind: Operation<'removeBehind'> = (context, request) => {
 export const writeBehind: Operation<'writeBehind'> = (context, request, payload) => {
   const { ino, offset, nowNs, checksum, change } = request
   const what = { ino, offset, checksum, flushes: change, append: false, killPrivileges: false }
-  const { written, leaseMs, limited } = writeOver({ ...context, nowNs }, what, payload)
-  if (!written) throw new PosixError('ESTALE', `file ${ino} is not small any more`)
-  return { body: { leaseMs, ...endsIf(limited === true) }, payload: noPayload }
+  const reply = writeOver({ ...context, nowNs }, what, payload)
+  if (!reply.written) throw new PosixError('ESTALE', `file ${ino} is not small any more`)
+  const { leaseMs, limited, attributes } = reply
+  const body = { leaseMs, ...endsIf(limited === true), change: attributes.change }
+  return { body, payload: noPayload }
 }
 
 /** Where a volume has a quota, what is to be made can be refused. */
