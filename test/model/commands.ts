@@ -61,16 +61,41 @@ const dataWeights: typeof weights = {
   getattr: 6,
 }
 
+/** Of a client that alone makes, writes and removes files. */
+const workWeights: typeof weights = {
+  ...weights,
+  create: 30,
+  unlink: 20,
+  write: 25,
+  append: 1,
+  read: 4,
+  release: 6,
+  lookup: 3,
+  mkdir: 1,
+  rmdir: 1,
+  rename: 3,
+  link: 2,
+  symlink: 1,
+  getattr: 3,
+  truncate: 2,
+  setxattr: 0,
+  getxattr: 0,
+  removexattr: 0,
+}
+
 export const entryNames = ['a', 'b', 'd'] as const
 
-function commandsOf(often: typeof weights): fc.Arbitrary<Command> {
+function commandsOf(
+  often: typeof weights,
+  names: readonly string[] = entryNames,
+): fc.Arbitrary<Command> {
   const kinds = Object.keys(often) as Command['kind'][]
   const weighted = kinds.map(kind => ({ weight: often[kind], arbitrary: fc.constant(kind) }))
   return fc.record({
     kind: fc.oneof(...weighted),
     directory: fc.nat({ max: 2 }),
     other: fc.nat({ max: 2 }),
-    name: fc.constantFrom(...entryNames),
+    name: fc.constantFrom(...names),
     newName: fc.constantFrom(...entryNames),
     inode: fc.nat({ max: 3 }),
     flags: fc.constantFrom(0, 0, 1, 2),
@@ -81,6 +106,7 @@ function commandsOf(often: typeof weights): fc.Arbitrary<Command> {
 export const command = commandsOf(weights)
 /** Of directories that are split, whose listing is a call for each shard. */
 export const splitCommand = commandsOf({ ...weights, readdir: 0, getattr: 6, lookup: 6 })
+export const workCommand = commandsOf(workWeights, [...entryNames, 'e', 'f', 'g'])
 export const dataCommand = commandsOf(dataWeights)
 
 /** What a client has seen so far, newest first. */

@@ -3,8 +3,12 @@
  * way, and the history of what each was told. The same input gives the same history.
  */
 import fc from 'fast-check'
+import type { Cluster } from '../../client/cluster/contract.ts'
+import { contextOf } from '../../client/fs/context.ts'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import { PosixError } from '../../network/errors.ts'
+import { leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
+import { isDirectory, isRegular } from '../../network/wire/attributes.ts'
 import { Actor } from './actor.ts'
 import { apply } from './apply.ts'
 import type { Answer, Call } from './calls.ts'
@@ -32,6 +36,8 @@ export interface Plan {
   readonly splitEntries: number | null
   /** All clients have the same file open. */
   readonly opens: boolean
+  /** The first client has worked here alone, and what it changes it may change behind; the others begin late. */
+  readonly worksAlone: boolean
   /** What each client does, in several sequences at a time. */
   readonly clients: readonly (readonly (readonly Command[])[])[]
   readonly troubles: readonly Trouble[]
@@ -43,6 +49,8 @@ export interface History {
   /** Clients that were ended. */
   readonly lost: ReadonlySet<string>
   readonly cluster: SimulatedCluster
+  /** How many changes programs were answered before their servers had made them. */
+  readonly behindCount: number
 }
 
 const trouble: fc.Arbitrary<Trouble> = fc.record({
@@ -61,6 +69,40 @@ export interface PlanOptions {
   readonly command: fc.Arbitrary<Command>
 }
 
+/** Of one client that works alone, and others that come to it. */
+export function workPlanOf(
+  work: fc.Arbitrary<Command>,
+  look: fc.Arbitrary<Command>,
+): fc.Arbitrary<Plan> {
+  const lane = (command: fc.Arbitrary<Command>, maxLength: number) =>
+    fc.array(command, { minLength: 1, maxLength, size: 'max' })
+  const lanes = (command: fc.Arbitrary<Command>, maxLength: number) =>
+    fc.array(lane(command, maxLength), { minLength: 1, maxLength: 2, size: 'max' })
+  return fc
+    .record({
+      seed: fc.nat({ max: 2 ** 31 }),
+      slowestMs: fc.constantFrom(1, 5, 20),
+      lossRate: fc.constantFrom(0, 0, 0.02),
+      inlineBytes: fc.constantFrom(null, 30),
+      splitEntries: fc.constant(null),
+      opens: fc.constant(false),
+      worksAlone: fc.constant(true),
+      clients: fc
+        .tuple(lanes(work, 10), fc.array(lanes(look, 3), { maxLength: 2, size: 'max' }))
+        .map(([first, others]) => [first, ...others]),
+      troubles: fc.oneof(
+        fc
+          .array(trouble, { maxLength: 2, size: 'max' })
+          .map(some => some.filter(({ what }) => what !== 'end client')),
+        trouble.map(one => [{ ...one, what: 'end client' as const, which: 0 }]),
+      ),
+    })
+    .map(plan =>
+      // What is lost on its way is lost when its client ends as well.
+      plan.troubles.some(({ what }) => what === 'end client') ? { ...plan, lossRate: 0 } : plan,
+    )
+}
+
 export function planOf(options: PlanOptions): fc.Arbitrary<Plan> {
   const lane = fc.array(options.command, { minLength: 1, maxLength: 5, size: 'max' })
   const lanes = fc.array(lane, { minLength: 1, maxLength: 2, size: 'max' })
@@ -71,6 +113,7 @@ export function planOf(options: PlanOptions): fc.Arbitrary<Plan> {
     inlineBytes: fc.constantFrom(...options.inlineBytes),
     splitEntries: fc.constantFrom(...options.splitEntries),
     opens: fc.constant(options.opens),
+    worksAlone: fc.constant(false),
     clients: fc.array(lanes, { minLength: 1, maxLength: 3, size: 'max' }),
     troubles: fc.array(trouble, { maxLength: options.troubles, size: 'max' }),
   })
@@ -85,6 +128,8 @@ export async function runPlan(plan: Plan): Promise<History> {
 interface Client {
   readonly name: string
   readonly actor: Actor
+  readonly fileSystem: FileSystem
+  readonly cluster: Cluster
   readonly known: Knowledge
   readonly end: () => void
   ended: boolean
@@ -98,6 +143,7 @@ class Storm {
   readonly #lost = new Set<string>()
   readonly #start: World
   #time = 0
+  #behindCount = 0
 
   private constructor(plan: Plan, cluster: SimulatedCluster, fileSystem: FileSystem) {
     this.#plan = plan
@@ -116,16 +162,25 @@ class Storm {
     for (const _ of plan.clients) connections.push(await cluster.connect())
     const storm = new Storm(plan, cluster, connections[0]!.fileSystem)
     await cluster.passing(storm.#furnish(connections[0]!.fileSystem))
-    for (const [index, { fileSystem, end }] of connections.entries()) {
+    for (const [index, { fileSystem, client: connected, end }] of connections.entries()) {
       const known = new Knowledge(fileSystem.root)
       for (const ino of storm.#start.paths().keys()) {
         known.saw(ino, storm.#start.attributesOf(ino).mode)
       }
       const actor = new Actor(fileSystem, (ino, mode) => known.saw(ino, mode))
-      const client = { name: `c${index}`, actor, known, end, ended: false }
+      const client = {
+        name: `c${index}`,
+        actor,
+        fileSystem,
+        cluster: connected,
+        known,
+        end,
+        ended: false,
+      }
       storm.#clients.push(client)
       if (plan.opens) await cluster.passing(storm.#open(client))
     }
+    if (plan.worksAlone) await storm.#workAlone()
     return storm
   }
 
@@ -151,6 +206,60 @@ class Storm {
     }
   }
 
+  /** Until the first client changes behind what it changes in each directory. */
+  async #workAlone(): Promise<void> {
+    const { fileSystem, cluster } = this.#clients[0]!
+    const { changes } = contextOf(cluster)
+    const wait = <T>(promise: Promise<T>) => this.#cluster.passing(promise)
+    await this.#cluster.env.advance(readLeaseRestMs + leaseTermMs)
+    const name = Buffer.from('w')
+    const how = { exclusive: true, truncate: false }
+    for (const directory of this.#start.paths().keys()) {
+      if (!isDirectory(this.#start.attributesOf(directory).mode)) continue
+      await wait(fileSystem.getattr(directory))
+      for (let count = 0; changes.isEmpty; count++) {
+        if (count > 100) throw new Error('nothing is changed behind')
+        await wait(fileSystem.lookup(directory, name).catch(() => undefined))
+        const { file } = await wait(
+          fileSystem.create(directory, name, 0o644, { uid: 0, gid: 0 }, how),
+        )
+        fileSystem.release(file)
+        if (changes.isEmpty) await wait(fileSystem.unlink(directory, name))
+      }
+      await wait(fileSystem.fsync(directory))
+      await wait(fileSystem.unlink(directory, name).catch(() => undefined))
+      await wait(fileSystem.fsync(directory))
+    }
+    const { onCall } = this.#cluster
+    this.#cluster.onCall = called => {
+      if (called.endsWith('Behind')) this.#behindCount++
+      return onCall(called)
+    }
+  }
+
+  /** Who comes when all is over sees what was answered, whoever has ended. */
+  async #look(): Promise<void> {
+    const { fileSystem, client: cluster, end } = await this.#cluster.connect()
+    const root = this.#start.root
+    const known = new Knowledge(root)
+    const actor = new Actor(fileSystem)
+    const client = { name: 'late', actor, fileSystem, cluster, known, end, ended: false }
+    const wait = <T>(promise: Promise<T>) => this.#cluster.passing(promise)
+    const seen = new Set<number>()
+    for (const directory of this.#start.paths().keys()) {
+      if (!isDirectory(this.#start.attributesOf(directory).mode)) continue
+      const listed = await wait(this.#perform(client, { name: 'readdir', ino: directory }))
+      for (const entry of listed?.entries ?? [])
+        seen.add(Number(entry.slice(entry.lastIndexOf(':') + 1)))
+    }
+    for (const ino of seen) {
+      const looked = await wait(this.#perform(client, { name: 'getattr', ino }))
+      if (looked?.attributes === undefined || !isRegular(looked.attributes.mode)) continue
+      await wait(this.#perform(client, { name: 'open', ino, truncate: false }))
+      await wait(this.#perform(client, { name: 'read', ino }))
+    }
+  }
+
   /** /a, whatever else it opens later. */
   async #open({ name, actor, known }: Client): Promise<void> {
     const ino = this.#start.get(this.#start.root)!.entries.get('a')!
@@ -162,15 +271,21 @@ class Storm {
   async run(): Promise<void> {
     const { clients, troubles } = this.#plan
     const lanes = clients.flatMap((each, index) =>
-      each.map(commands => this.#lane(this.#clients[index]!, commands)),
+      each.map(async (commands, at) => {
+        if (this.#plan.worksAlone && index > 0)
+          await this.#cluster.env.timers.sleep(25 * at * index)
+        await this.#lane(this.#clients[index]!, commands)
+      }),
     )
     const troubled = troubles.map(each => this.#trouble(each))
     await this.#cluster.passing(Promise.all([...lanes, ...troubled]))
+    if (this.#plan.worksAlone) await this.#look()
   }
 
   history(): History {
     const events = this.#events.toSorted((a, b) => a.started - b.started)
-    return { start: this.#start, events, lost: this.#lost, cluster: this.#cluster }
+    const behindCount = this.#behindCount
+    return { start: this.#start, events, lost: this.#lost, cluster: this.#cluster, behindCount }
   }
 
   async #lane(client: Client, commands: readonly Command[]): Promise<void> {
@@ -183,15 +298,24 @@ class Storm {
     }
   }
 
-  async #perform(client: Client, call: Call): Promise<void> {
+  async #perform(client: Client, call: Call): Promise<Answer | null> {
+    await this.#lookFirst(client, call)
     const started = this.#time++
     const index = this.#events.length
     const asked = { client: client.name, call, started }
     this.#events.push({ ...asked, ended: Number.POSITIVE_INFINITY, answer: null })
     const answer = await this.#answerTo(client, call)
-    if (client.ended || answer === null) return
+    if (client.ended || answer === null) return null
     client.known.learn(call, answer)
     this.#events[index] = { ...asked, ended: this.#time++, answer }
+    return answer
+  }
+
+  /** As a kernel does. */
+  async #lookFirst(client: Client, call: Call): Promise<void> {
+    if (!this.#plan.worksAlone || !(call.name === 'create' || call.name === 'unlink')) return
+    const looking = client.fileSystem.lookup(call.parent, Buffer.from(call.entry, 'latin1'))
+    await looking.catch(() => undefined)
   }
 
   /** null when nobody knows what became of it. */
