@@ -58,6 +58,12 @@ export const maxAclBytes = 4 * KiB
 /** Frames: the largest payload is one block; a body holds names and attributes, never file data. */
 export const maxFrameBodyBytes = 1 * MiB
 export const maxFramePayloadBytes = maxBlockBytes
+/** The rest of a payload that is longer than the one is read to memory of its own, of at most the other at a time: what a
+ * peer announces and does not send takes no more. */
+export const leastPayloadRoomBytes = 64 * KiB
+export const payloadRoomBytes = 1 * MiB
+/** What a connection that was dialled reads at a time otherwise; it is copied. */
+export const socketScratchBytes = 16 * KiB
 /** A connection that has this much unsent tells its sender to wait. */
 export const sendHighWaterBytes = 16 * MiB
 /** A peer that leaves this much unread is cut off, whatever the sender does about back-pressure. */

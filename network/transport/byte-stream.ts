@@ -4,6 +4,12 @@
 export interface ByteStreamHandler {
   /** The bytes belong to the receiver. */
   received(bytes: Uint8Array): void
+  /**
+   * Where the next bytes may be put, in place of memory of the stream's own; null: anywhere. What was put at its beginning is
+   * told by `filled`, before anything else is received or room is asked for again.
+   */
+  room(): Uint8Array | null
+  filled(bytes: number): void
   /** The other side writes no more; everything it wrote was received. */
   ended(): void
   failed(cause: unknown): void

@@ -4,7 +4,12 @@
  */
 import type { TestFn } from 'ava'
 import { type ClusterCode, ClusterError } from '../errors.ts'
-import { maxFrameBodyBytes, maxFramePayloadBytes, sendHighWaterBytes } from '../limits.ts'
+import {
+  leastPayloadRoomBytes,
+  maxFrameBodyBytes,
+  maxFramePayloadBytes,
+  sendHighWaterBytes,
+} from '../limits.ts'
 import { payloadLength } from '../wire/framing.ts'
 import {
   closePair,
@@ -87,22 +92,27 @@ function delivery(claim: Claim): void {
     return [[outcome, [true, true]]]
   })
 
-  claim('the largest payload arrives whole, between small frames', async under => {
+  claim('the largest payload arrives whole, between small frames, both ways', async under => {
     const pair = await startedPair(under)
     const large = pattern(maxFramePayloadBytes, 5)
-    pair.near.send({ ...header, callId: 1 }, none)
-    pair.near.send({ ...header, callId: 2 }, pattern(maxFrameBodyBytes, 6), [large])
-    pair.near.send({ ...header, callId: 3 }, none)
-    await pair.farGot.has(3)
-    const [, frame] = pair.farGot.frames
-    const outcome = Buffer.compare(frame!.payload, large)
-    const order = pair.farGot.frames.map(f => f.header.callId)
+    const body = pattern(maxFrameBodyBytes, 6)
+    for (const end of [pair.near, pair.far]) {
+      end.send({ ...header, callId: 1 }, none)
+      end.send({ ...header, callId: 2 }, body, [large])
+      end.send({ ...header, callId: 3 }, none)
+      end.send({ ...header, callId: 4 }, none, [large.subarray(leastPayloadRoomBytes)])
+      end.send({ ...header, callId: 5 }, none)
+    }
+    await Promise.all([pair.farGot.has(5), pair.nearGot.has(5)])
+    const last = large.subarray(leastPayloadRoomBytes)
+    const outcomes = [pair.farGot, pair.nearGot].map(({ frames }) => [
+      frames.map(frame => frame.header.callId),
+      Buffer.compare(frames[1]!.payload, large),
+      Buffer.compare(frames[1]!.body, body),
+      Buffer.compare(frames[3]!.payload, last),
+    ])
     await closePair(pair)
-    return [
-      [outcome, 0],
-      [Buffer.compare(frame!.body, pattern(maxFrameBodyBytes, 6)), 0],
-      [order, [1, 2, 3]],
-    ]
+    return outcomes.map(outcome => [outcome, [[1, 2, 3, 4, 5], 0, 0, 0]])
   })
 
   claim('what arrives before start is kept', async under => {

@@ -76,7 +76,9 @@ export class FramedConnection implements Connection {
     this.#deframer.limit(maxUnprovenBodyBytes, 0)
     waiting?.becomes(error => this.#fail(error))
     stream.attach({
-      received: bytes => this.#receive(bytes),
+      received: bytes => this.#receive(() => this.#deframer.push(bytes)),
+      room: () => this.#deframer.room(),
+      filled: bytes => this.#receive(() => this.#deframer.filled(bytes)),
       ended: () => this.#onEnd(),
       failed: cause => this.#fail(this.#lost(cause)),
       closed: () => this.#onClose(),
@@ -130,10 +132,10 @@ export class FramedConnection implements Connection {
     this.#fail(error)
   }
 
-  #receive(piece: Uint8Array): void {
+  #receive(take: () => void): void {
     if (this.#state === 'aborted' || this.#state === 'closed') return
     try {
-      this.#deframer.push(piece)
+      take()
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error
       this.#fail(error)

@@ -81,25 +81,28 @@ function codeOf(error: unknown): string | undefined {
 /** Of 1000 bytes: more than is read at a time, less than a socket holds. */
 const handedFrames = 100
 
-test('what was handed over arrives, though its sender is gone and was written to', async t => {
-  const address = `unix:${freshPath()}`
-  const { listener, near, far } = await pairOf({ transport, address, deadAddress: '' })
-  const body = new Uint8Array(1000)
-  for (let i = 0; i < handedFrames; i++) near.send(header, body)
-  t.true(await near.handed())
-  // One that it never reads, as when its process is killed; then one that nobody is there to take.
-  far.send(header, body)
-  t.true(await far.handed())
-  near.abort(new ClusterError('CLOSED', 'killed'))
-  await setTimeout(50)
-  far.send(header, body)
-  await setTimeout(50)
-  const got = new Recorder()
-  far.start(got)
-  t.is(codeOf(await got.whenClosed.promise), 'CLOSED')
-  t.is(got.frames.length, handedFrames)
-  await listener.close()
-})
+for (const side of ['dialled', 'was dialled']) {
+  test(`what was handed over arrives, though its sender, who ${side}, is gone and was written to`, async t => {
+    const address = `unix:${freshPath()}`
+    const pair = await pairOf({ transport, address, deadAddress: '' })
+    const [sender, reader] = side === 'dialled' ? [pair.near, pair.far] : [pair.far, pair.near]
+    const body = new Uint8Array(1000)
+    for (let i = 0; i < handedFrames; i++) sender.send(header, body)
+    t.true(await sender.handed())
+    // One that it never reads, as when its process is killed; then one that nobody is there to take.
+    reader.send(header, body)
+    t.true(await reader.handed())
+    sender.abort(new ClusterError('CLOSED', 'killed'))
+    await setTimeout(50)
+    reader.send(header, body)
+    await setTimeout(50)
+    const got = new Recorder()
+    reader.start(got)
+    t.is(codeOf(await got.whenClosed.promise), 'CLOSED')
+    t.is(got.frames.length, handedFrames)
+    await pair.listener.close()
+  })
+}
 
 test('of TCP nobody can tell: what a killed process has not transmitted may be dropped', async t => {
   const under = { transport, address: 'tcp://127.0.0.1:0', deadAddress: '' }

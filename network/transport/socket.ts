@@ -13,7 +13,7 @@ import { formatTcp, parseAddress, type SocketAddress } from './address.ts'
 import { type Connection, type Listener, openChannel, type Transport } from './contract.ts'
 import { Door, type Waiting } from './door.ts'
 import { FramedConnection } from './framed-connection.ts'
-import { SocketStream } from './socket-stream.ts'
+import { SocketIntake, SocketStream } from './socket-stream.ts'
 import { bindTcp, boundPort, closeServer, tcpOptions, watchDial } from './tcp-socket.ts'
 import { bindUnix } from './unix-socket.ts'
 
@@ -38,7 +38,7 @@ export class SocketTransport implements Transport {
       accepted++
       const remote = at.scheme === 'tcp' ? peerOf(socket) : `${address}#${accepted}`
       const waiting = door.enter(() => socket.destroy())
-      accept(this.#adopt(socket, remote, at.scheme, waiting))
+      accept(this.#adopt(new SocketStream(socket, handsOver(at)), remote, waiting))
     })
     if (at.scheme === 'unix') await bindUnix(server, at.path)
     else await bindTcp(server, at, formatTcp(at.host, at.port))
@@ -54,7 +54,8 @@ export class SocketTransport implements Transport {
         return
       }
       const at = parseAddress(address)
-      const socket = createConnection(connectOptions(at))
+      const intake = new SocketIntake()
+      const socket = createConnection({ ...connectOptions(at), onread: intake.onread })
       // Nothing is read before `start`: what arrives early waits in the kernel.
       socket.pause()
       const settle = watchDial({
@@ -63,21 +64,19 @@ export class SocketTransport implements Transport {
       })
       socket.once('connect', () => {
         settle()
-        resolve(this.#adopt(socket, address, at.scheme))
+        resolve(this.#adopt(new SocketStream(socket, handsOver(at), intake), address))
       })
     })
   }
 
-  #adopt(
-    socket: Socket,
-    remote: string,
-    scheme: SocketAddress['scheme'],
-    waiting?: Waiting,
-  ): Connection {
-    // TCP drops what has not been transmitted when a socket is closed with anything unread (RFC 2525, 2.17).
-    const stream = new SocketStream(socket, scheme === 'unix')
+  #adopt(stream: SocketStream, remote: string, waiting?: Waiting): Connection {
     return new FramedConnection({ env: this.#env, stream, remote, channel: openChannel, waiting })
   }
+}
+
+/** TCP drops what has not been transmitted when a socket is closed with anything unread (RFC 2525, 2.17). */
+function handsOver(at: SocketAddress): boolean {
+  return at.scheme === 'unix'
 }
 
 function connectOptions(at: SocketAddress): NetConnectOpts {

@@ -1,7 +1,8 @@
 /**
  * Turns what arrives, in pieces of any size, into frames.
  *
- * 1. Payload bytes are never copied: the frame gets views of the pieces that arrived.
+ * 1. Payload bytes are never copied: the frame gets views of the pieces that arrived. For the rest of a large payload whoever
+ *    reads gets memory that is nobody else's (`room`), so that it arrives in few pieces.
  * 2. Header and body are copied only when they straddle pieces.
  * 3. Lengths are checked before anything is allocated or waited for; header and body are verified before
  *    the payload is waited for.
@@ -9,7 +10,12 @@
  */
 import assert from 'node:assert/strict'
 import { ClusterError } from '../errors.ts'
-import { maxFrameBodyBytes, maxFramePayloadBytes } from '../limits.ts'
+import {
+  leastPayloadRoomBytes,
+  maxFrameBodyBytes,
+  maxFramePayloadBytes,
+  payloadRoomBytes,
+} from '../limits.ts'
 import type { FrameHeader } from '../transport/contract.ts'
 import { headerBytes, type ReadHeader, readHeader, verifyFrame } from './framing.ts'
 
@@ -34,6 +40,8 @@ export class Deframer {
   #body: Uint8Array | undefined
   #payload: Uint8Array[] = []
   #payloadMissing = 0
+  /** What `room` has said: the rest of it awaits bytes of the payload. */
+  #room: Uint8Array = empty
 
   constructor(sink: FrameSink) {
     this.#sink = sink
@@ -60,6 +68,24 @@ export class Deframer {
     let offset = 0
     while (offset < piece.byteLength || this.#canGoOn()) offset = this.#step(piece, offset)
     this.#broken = false
+  }
+
+  /** Memory for nothing but what comes next, all of it payload; null when that is little, or not payload. */
+  room(): Uint8Array | null {
+    if (this.#broken || this.#body === undefined) return null
+    if (this.#room.byteLength === 0) {
+      if (this.#payloadMissing < leastPayloadRoomBytes) return null
+      this.#room = Buffer.allocUnsafeSlow(Math.min(this.#payloadMissing, payloadRoomBytes))
+    }
+    return this.#room
+  }
+
+  /** So many bytes stand at the beginning of what `room` said last. */
+  filled(bytes: number): void {
+    const room = this.#room
+    assert(bytes <= room.byteLength, 'no more than there is room for')
+    this.#room = room.subarray(bytes)
+    this.push(room.subarray(0, bytes))
   }
 
   /** An empty body is there without a further byte. */
@@ -122,6 +148,7 @@ export class Deframer {
     const payload = header.payloadBytes === 0 ? none : this.#payload
     this.#header = undefined
     this.#body = undefined
+    this.#room = empty
     // The receiver owns the list it was given.
     if (header.payloadBytes > 0) this.#payload = []
     if (header.goodbye) this.#sink.goodbye()

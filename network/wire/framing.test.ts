@@ -1,7 +1,12 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { ClusterError } from '../errors.ts'
-import { maxFrameBodyBytes, maxFramePayloadBytes } from '../limits.ts'
+import {
+  leastPayloadRoomBytes,
+  maxFrameBodyBytes,
+  maxFramePayloadBytes,
+  payloadRoomBytes,
+} from '../limits.ts'
 import { type FrameHeader, frameKind } from '../transport/contract.ts'
 import { Deframer } from './deframer.ts'
 import { goodbyeKind, headerBytes, payloadLength, writeHeader } from './framing.ts'
@@ -111,6 +116,49 @@ test('payload is handed out where it arrived, and side by side pieces as one', t
     [42, 0],
   )
   t.is(payloadLength(payload ?? []), 100)
+})
+
+test('the rest of a large payload has memory of its own, and nothing that follows gets there', t => {
+  const large = Uint8Array.from({ length: payloadRoomBytes + 100_000 }, (_, index) => index % 251)
+  const sent = [plain, { ...plain, payload: large }, plain, { ...plain, payload: large }]
+  const stream = Buffer.concat(sent.map(encode))
+  const { got, payloads, deframer } = collector()
+  t.is(deframer.room(), null)
+  for (let at = 0; at < stream.length; ) {
+    const room = deframer.room()
+    // The scratch of a socket is used again for each read, the room is not.
+    const target = room ?? new Uint8Array(1000)
+    const bytes = Math.min(target.length, 70_000, stream.length - at)
+    target.set(stream.subarray(at, at + bytes))
+    at += bytes
+    if (room === null) deframer.push(target.slice(0, bytes))
+    else deframer.filled(bytes)
+  }
+  t.deepEqual(
+    got.map(frame => Buffer.compare(frame.payload, plain.payload) === 0),
+    [true, false, true, false],
+  )
+  for (const index of [1, 3]) {
+    t.is(Buffer.compare(got[index]!.payload, large), 0)
+    const lengths = payloads[index]!.map(piece => piece.byteLength)
+    t.true(lengths.length <= 5, `${lengths}`)
+    t.is(Math.max(...lengths), payloadRoomBytes)
+  }
+  t.true(deframer.idle)
+  t.is(deframer.room(), null)
+})
+
+test('a header and a body have no room, nor has a little payload', t => {
+  for (const length of [leastPayloadRoomBytes, leastPayloadRoomBytes - 1]) {
+    const stream = encode({ ...plain, payload: new Uint8Array(length) })
+    const { deframer } = collector()
+    for (let at = 0; at < headerBytes + plain.body.length; at++) {
+      t.is(deframer.room(), null)
+      deframer.push(stream.slice(at, at + 1))
+    }
+    const isLarge = length === leastPayloadRoomBytes
+    t.is(deframer.room()?.byteLength, isLarge ? length : undefined)
+  }
 })
 
 test('a frame keeps its own payload when later ones arrive', t => {
