@@ -4,7 +4,7 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 /** Protocol of frames and messages; raised when an older peer could misread a newer one. */
-export const protocolVersion = 12
+export const protocolVersion = 13
 
 /** Format of a member's directories on disk; a directory with another number is refused. */
 export const diskFormat = 4
@@ -239,7 +239,7 @@ export const maxCachedRecordBytes = 1024
 export const cachedReadBytes = 256 * KiB
 
 /** Client: inodes whose page validity is remembered, at some 100 bytes each. */
-export const maxPageRecords = 65_536
+export const maxPageRecords = 262_144
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
 export const maxEntryHints = 65_536
 /** Client: directories of which all names are known, and names of all these together, at some 40 bytes each. */

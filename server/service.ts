@@ -26,7 +26,7 @@ import type { MetadataService } from './partition/metadata-service.ts'
 import { noPayload } from './partition/operation.ts'
 import { accessed, noteAccess } from './partition/operations/access.ts'
 import { getattr, setattr } from './partition/operations/attributes.ts'
-import { makeBehind, removeBehind, writeBehind } from './partition/operations/behind.ts'
+import { makeBehind, removeBehind, setBehind, writeBehind } from './partition/operations/behind.ts'
 import {
   commitWrite,
   open,
@@ -329,6 +329,7 @@ function nameOperations({
     makeBehind: ending(leasing(metadata.mutation(makeBehind, answered))),
     removeBehind: ending(leasing(metadata.mutation(removeBehind, answered))),
     writeBehind: ending(metadata.mutation(writeBehind, answered)),
+    setBehind: ending(metadata.mutation(setBehind, answered)),
     hurry(incoming) {
       void admit(incoming).store.settled()
       return done

@@ -14,6 +14,7 @@ export class RemoteWall {
 
   /** It has just said what its clock says, nanoseconds since 1970. */
   heard(theirsNs: bigint): void {
+    if (typeof theirsNs !== 'bigint') return
     this.#theirsNs = theirsNs
     this.#heardMs = this.#clock.uptimeMs()
   }

@@ -57,6 +57,7 @@ const touchedBy: { readonly [N in Changing]: (request: Asked<N>) => Touched } = 
   makeBehind: ({ parent, name }) => [nameKey(parent, name)],
   removeBehind: ({ parent, name, ino }) => [nameKey(parent, name), ino],
   writeBehind: inode,
+  setBehind: inode,
   rmdir: request => entry(request, request.known ?? 0),
   rename: ({ parent, name, newParent, newName, known = 0, knownNew = 0 }) => [
     ...[parent, nameKey(parent, name), known],

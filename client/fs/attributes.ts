@@ -54,7 +54,12 @@ async function change(context: Context, ino: Ino, changes: SetAttributes): Promi
 }
 
 /** Times that no inode can hold become the nearest that one can, as Linux does it (timestamp_truncate). */
-function withinRange({ atimeNs, mtimeNs, ctimeNs, ...others }: SetAttributes): SetAttributes {
+export function withinRange({
+  atimeNs,
+  mtimeNs,
+  ctimeNs,
+  ...others
+}: SetAttributes): SetAttributes {
   return {
     ...others,
     ...(atimeNs !== undefined && { atimeNs: nearestTime(atimeNs) }),

@@ -1,6 +1,7 @@
 /**
  * Changing behind: where this client alone is served by a partition (a lease on all of it), a file that is made in a directory
- * there, a name that is removed, and a small file that is written, are answered when the request has left.
+ * there, a name that is removed, a small file that is written, and a mode, owner or time that is set, are answered when the request
+ * has left.
  *
  * 1. Nobody sees that it is not done yet: before the server serves anybody else there it has the lease called back, which is
  *    answered when all is done; whoever asks through this client waits for what concerns them (`ChangesBehind.settled`).
@@ -15,6 +16,7 @@ import { PosixError } from '../../network/errors.ts'
 import { behindErrorRestMs, behindNumbers } from '../../network/limits.ts'
 import {
   type Attributes,
+  fileType,
   isDirectory,
   newAttributes,
   withNames,
@@ -29,9 +31,11 @@ import {
 } from '../../network/wire/xattr-names.ts'
 import type { ChangeBehind } from '../cache/changes-behind.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
-import type { MutationOf } from '../cluster/contract.ts'
+import type { MutationOf, Payload } from '../cluster/contract.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
+import { withinRange } from './attributes.ts'
 import { type Context, changedHere } from './context.ts'
+import type { SetAttributes } from './contract.ts'
 import { checksumOf } from './inline.ts'
 import { keepCreated } from './keep-created.ts'
 
@@ -160,33 +164,69 @@ export function writeSmallBehind(
   offset: number,
   data: Uint8Array,
 ): Begun | null {
-  const { changes, cluster, dirty } = context
   const { ino, inline } = inode
-  const partition = partitionOfIno(ino)
-  const known = inline === null ? null : attributesToWrite(context, inode)
-  if (inline === null || known === null) return null
+  // One that is written again and again had better have its writes joined (write-behind.ts).
+  if (inline === null || inode.limited || inode.behind.writesThrough >= maxSmallWrites) return null
+  const known = attributesToChange(context, ino)
+  if (known === null || known.reach > 0) return null
   const end = offset + data.length
   const size = Math.max(known.size, end)
-  const nowNs = cluster.wallNs(partition)
+  const nowNs = context.cluster.wallNs(partitionOfIno(ino))
   if (size > known.inlineBytes || nowNs === null) return null
   // Whoever wrote it may use its memory for something else from now on.
   const own = Buffer.from(data)
-  const { change } = known
-  const request = { ino, offset, checksum: checksumOf([own]), change, nowNs }
-  const asked = cluster.leases.asking(partition)
-  const sent = cluster.mutateBehind('writeBehind', partition, request, [own])
-  if (sent === null) return null
   const whole = Buffer.alloc(Math.max(inline.length, end))
   whole.set(inline)
   whole.set(own, offset)
-  const times = { mtimeNs: nowNs, ctimeNs: nowNs }
-  const now = { size, change: changes.changeAfter(known), allocated: whole.length }
-  const attributes = { ...known, ...times, ...now }
+  const now = { mtimeNs: nowNs, ctimeNs: nowNs, size, allocated: whole.length }
+  const request = { ino, offset, checksum: checksumOf([own]), change: known.change, nowNs }
+  const begun = changeInode(context, 'writeBehind', request, { ...known, ...now }, [own])
+  if (begun === null) return null
   inode.behind.writesThrough++
+  inode.learnInline(begun.attributes, whole)
+  return begun
+}
+
+/** Sets mode, owner and times of what is no directory. @returns null where they are to be set in the usual way. */
+export function setBehind(context: Context, ino: Ino, changes: SetAttributes): BegunFile | null {
+  const { size, mode, uid, gid, atimeNs, mtimeNs, ctimeNs } = withinRange(changes)
+  // Of what has no privileges none are to be taken away.
+  if (size !== undefined || ((mode ?? 0) & privileges) !== 0) return null
+  const known = attributesToChange(context, ino)
+  if (known === null || !hasNoXattrs(known)) return null
+  const nowNs = context.cluster.wallNs(partitionOfIno(ino))
+  if (nowNs === null) return null
+  const set = {
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(atimeNs !== undefined && { atimeNs: atimeNs === 'now' ? nowNs : atimeNs }),
+    ...(mtimeNs !== undefined && { mtimeNs: mtimeNs === 'now' ? nowNs : mtimeNs }),
+    ctimeNs: ctimeNs ?? nowNs,
+  }
+  const permissions = mode === undefined ? {} : { mode: (known.mode & fileType.mask) | mode }
+  const request = { ino, nowNs, change: known.change, ...set, ...(mode !== undefined && { mode }) }
+  return changeInode(context, 'setBehind', request, { ...known, ...set, ...permissions })
+}
+
+/** @param said what the inode is by it, but for its `change`. */
+function changeInode<N extends 'writeBehind' | 'setBehind'>(
+  context: Context,
+  operation: N,
+  request: MutationOf<N>,
+  said: Attributes,
+  payload: Payload = [],
+): BegunFile | null {
+  const { changes, cluster, dirty, inodes } = context
+  const { ino, change } = said
+  const partition = partitionOfIno(ino)
+  const asked = cluster.leases.asking(partition)
+  const sent = cluster.mutateBehind(operation, partition, request, payload)
+  if (sent === null) return null
+  const attributes = { ...said, change: changes.changeAfter(said) }
   changedHere(context, attributes, change)
-  inode.learnInline(attributes, whole)
+  inodes.learn(attributes)
   const before = changes.ofInode(ino)
-  const finish = async (write: ChangeBehind): Promise<void> => {
+  const finish = async (made: ChangeBehind): Promise<void> => {
     const { body, boot } = await duringChange(context, partition, {}, async () => {
       try {
         return await sent.done
@@ -195,34 +235,39 @@ export function writeSmallBehind(
         // It overtook the one before, which was sent again; or whoever took that counts otherwise than was known.
         await before.ended
         const now = { ...request, change: before.madeChange ?? change }
-        return await cluster.mutate('writeBehind', partition, now, [own])
+        return await cluster.mutate(operation, partition, now, payload)
       }
     })
     dirty.mark(ino, partition, boot)
-    write.madeChange = body.change
+    made.madeChange = body.change
     const isAsSaid = body.change === attributes.change
     cluster.leases.keepChanged(attributes, asked, isAsSaid ? body.leaseMs : 0)
-    changes.end(write)
+    changes.end(made)
   }
-  return begin(context, sent.handed, { ino, attributes, place: null }, finish)
+  const begun = begin(context, sent.handed, { ino, attributes, place: null }, finish)
+  return Object.assign(begun, { attributes })
 }
 
-/** What the file says of itself; null where it is not to be written behind. */
-function attributesToWrite(context: Context, inode: OpenInode): Attributes | null {
-  const { behind, changes, cluster } = context
-  const { ino } = inode
-  if (inode.gone || inode.limited || changes.isHeld(ino)) return null
-  if (!mayChange(context, partitionOfIno(ino))) return null
-  if (inode.behind.changing > 0 || behind.settled(ino) !== null) return null
-  // One that is written again and again had better have its writes joined (write-behind.ts).
-  if (inode.behind.writesThrough >= maxSmallWrites) return null
+/** What it says of itself; null where it is not to be changed behind: a directory, too. */
+function attributesToChange(context: Context, ino: Ino): Attributes | null {
+  const { accesses, behind, changes, cluster, inodes } = context
+  if (changes.isHeld(ino) || !mayChange(context, partitionOfIno(ino))) return null
+  if (behind.settled(ino) !== null) return null
   const before = changes.ofInode(ino)
   const known = before === undefined ? cluster.leases.attributes(ino) : before.attributes
-  if (!known || known.change !== inode.attributes.change || known.reach > 0) return null
-  return isPrivileged(known) ? null : known
+  if (!known || isDirectory(known.mode) || isPrivileged(known)) return null
+  if (accesses.told(ino) !== null) return null
+  const inode = inodes.get(ino)
+  if (inode === undefined) return known
+  const isCurrent = inode.attributes.change === known.change && inode.behind.changing === 0
+  return isCurrent && !inode.gone ? known : null
 }
 
-/** Its server has not made, or written, the file yet. */
+function hasNoXattrs({ xattrFlags }: Attributes): boolean {
+  return (xattrFlags & xattrFlag.none) !== 0
+}
+
+/** Its server has not made, or changed, the file yet. */
 function isEarly(error: unknown): boolean {
   return isStaleWrite(error) || (error instanceof PosixError && error.code === 'ESTALE')
 }

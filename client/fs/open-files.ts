@@ -232,9 +232,13 @@ export function release(context: Context, file: OpenFile): void {
   else void left.then(() => released(context, inode))
 }
 
-function released({ inodes, cluster }: Context, inode: OpenInode): void {
+function released({ inodes, cluster, pages }: Context, inode: OpenInode): void {
   inodes.release(inode)
-  if (inode.handles === 0) cluster.writing.forget(inode.ino)
+  if (inode.handles === 0) {
+    cluster.writing.forget(inode.ino)
+    // Very many empty files would have those forgotten that have pages.
+    if (inode.attributes.size === 0) pages.forget(inode.ino)
+  }
   cluster.opens.release(inode.ino)
 }
 

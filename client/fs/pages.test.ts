@@ -40,6 +40,18 @@ test('pages may be kept after own writes, not after those of others', async t =>
   t.false((await open(fs)).keepPages)
 })
 
+test('of a closed file that is empty nothing is remembered, so that files with pages are not forgotten for very many of them', async t => {
+  const { fs, file, open } = await setUp(t)
+  const made = { exclusive: true, truncate: false }
+  const owner = { uid: 0, gid: 0 }
+  const empty = await fs.create(fs.root, Buffer.from('empty'), 0o100644, owner, made)
+  t.true(fs.cache.mayKeepPages(empty.attributes))
+  fs.release(empty.file)
+  fs.release(file)
+  t.false(fs.cache.mayKeepPages(empty.attributes))
+  t.true((await open(fs)).keepPages)
+})
+
 test('while one who opened a file may still be dropping its pages, nobody else may keep them', async t => {
   const { other, open } = await setUp(t)
   const opened = [await open(other), await open(other), await open(other)] as const

@@ -6,6 +6,7 @@ import type { Name } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { allocate } from './allocate.ts'
 import { attributesIfThere, getattr, readlink, setattr } from './attributes.ts'
+import { answer, setBehind } from './change-behind.ts'
 import { type Context, contextOf } from './context.ts'
 import type { CacheAuthority, DirectoryPage, FileSystem, OpenFile } from './contract.ts'
 import { copyRange } from './copy-range.ts'
@@ -229,7 +230,14 @@ function fileSystemOf(context: Context, root: Ino, isSole: boolean): FileSystem 
       changes.concern(ino)
         ? attributesNow(context, ino)
         : settled(ino, () => getattr(context, ino)),
-    setattr: (ino, changed) => alone(ino, () => settled(ino, () => setattr(context, ino, changed))),
+    setattr: async (ino, changed) => {
+      const begun = setBehind(context, ino, changed)
+      if (begun === null) {
+        return await alone(ino, () => settled(ino, () => setattr(context, ino, changed)))
+      }
+      await answer(begun)
+      return begun.attributes
+    },
     readlink: ino => readlink(context, ino),
     create: (parent, name, mode, caller, options) =>
       create(context, parent, name, mode, caller, options),

@@ -57,6 +57,7 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
   makeBehind: clients,
   removeBehind: clients,
   writeBehind: clients,
+  setBehind: clients,
   hurry: clients,
   punchInline: clients,
   reserve: clients,

@@ -2,7 +2,7 @@
  * Requests and replies about changes that are made behind: a client that alone is served by a partition answers its program
  * when the request has left (client/fs/change-behind.ts).
  */
-import type { LeasedEntry } from './file-messages.ts'
+import type { Leased, LeasedEntry, SetattrRequest } from './file-messages.ts'
 import type { Ino } from './ids.ts'
 import type { Empty, Mutation, Name } from './message.ts'
 
@@ -60,8 +60,17 @@ export interface WriteBehindRequest extends Answered {
   /** Of the inode before; with another one it is refused with STALE_WRITE. */
   readonly change: number
 }
-export interface WriteBehindReply extends BehindShown {
-  readonly leaseMs: number
+/** Mode, owner and times of what is no directory: absent ones stay as they are. */
+export interface SetBehindRequest
+  extends Answered,
+    Pick<SetattrRequest, 'mode' | 'uid' | 'gid' | 'ctimeNs'> {
+  readonly atimeNs?: bigint
+  readonly mtimeNs?: bigint
+  /** As in WriteBehindRequest. */
+  readonly change: number
+}
+/** Of what was written, or set. */
+export interface ChangedBehindReply extends Leased, BehindShown {
   /** Of the inode since. */
   readonly change: number
 }

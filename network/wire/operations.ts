@@ -21,12 +21,13 @@ import type {
   RevokeTokenRequest,
 } from './admission-messages.ts'
 import type {
+  ChangedBehindReply,
   HurryRequest,
   MakeBehindReply,
   MakeBehindRequest,
   RemoveBehindReply,
   RemoveBehindRequest,
-  WriteBehindReply,
+  SetBehindRequest,
   WriteBehindRequest,
 } from './behind-messages.ts'
 import type {
@@ -218,7 +219,8 @@ export interface Operations {
   writeInline: { request: WriteInlineRequest; reply: WriteReply }
   makeBehind: { request: MakeBehindRequest; reply: MakeBehindReply }
   removeBehind: { request: RemoveBehindRequest; reply: RemoveBehindReply }
-  writeBehind: { request: WriteBehindRequest; reply: WriteBehindReply }
+  writeBehind: { request: WriteBehindRequest; reply: ChangedBehindReply }
+  setBehind: { request: SetBehindRequest; reply: ChangedBehindReply }
   hurry: { request: HurryRequest; reply: Empty }
   punchInline: { request: PunchInlineRequest; reply: WriteReply }
   reserve: { request: ReserveRequest; reply: ReserveReply }
@@ -333,6 +335,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   makeBehind: 61,
   removeBehind: 62,
   writeBehind: 63,
+  setBehind: 46,
   hurry: 47,
   punchInline: 60,
   createTemporary: 40,

@@ -10,7 +10,7 @@ import { LockedKey } from './key-locks.ts'
 import type { Partition } from './partition.ts'
 
 export type ChangesNames = 'create' | 'unlink' | 'makeBehind' | 'removeBehind'
-export type ChangesBehind = 'makeBehind' | 'removeBehind' | 'writeBehind'
+export type ChangesBehind = 'makeBehind' | 'removeBehind' | 'setBehind' | 'writeBehind'
 
 export interface LeasingInit {
   readonly admit: (incoming: Incoming<OperationName>) => Partition

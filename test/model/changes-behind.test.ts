@@ -1,4 +1,5 @@
 /** Changes that programs were answered before their server has made them: nobody can tell, whoever ends meanwhile. */
+import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import type { Cluster } from '../../client/cluster/contract.ts'
 import { contextOf } from '../../client/fs/context.ts'
@@ -114,6 +115,12 @@ test('files are made, written and removed behind', async t => {
   t.true(isBehind())
   t.is(await textOf(scene, here, directory, made.at(-1)!), 'text')
   await wait(here.fsync(directory))
+  const { ino } = await wait(here.lookup(directory, nameOf(made.at(-1)!)))
+  t.is((await wait(here.setattr(ino, { mode: 0o600 }))).mode, 0o100600)
+  t.true(isBehind())
+  t.is((await wait(here.getattr(ino))).mode, 0o100600)
+  await wait(here.fsync(ino))
+  t.false(isBehind())
   await wait(here.unlink(directory, nameOf(made[0]!)))
   t.true(isBehind())
   t.is(await codeOf(wait(here.lookup(directory, nameOf(made[0]!)))), 'ENOENT')
@@ -137,6 +144,13 @@ const looks: {
     (await codeOf(wait(there.create(directory, nameOf(name), 0o644, me, how)))) === 'EEXIST',
   'what is in it': async (scene, there, name) =>
     (await textOf(scene, there, scene.directory, name)) === 'text',
+  'its mode and times': async ({ wait, directory, here }, there, name) => {
+    const { ino } = await wait(here.lookup(directory, nameOf(name)))
+    const set = { mode: 0o604, uid: 7, mtimeNs: 77n, atimeNs: 'now' } as const
+    const told = await wait(here.setattr(ino, set))
+    const seen = await wait(there.getattr(ino))
+    return isDeepStrictEqual({ ...told, xattrFlags: 0 }, { ...seen, xattrFlags: 0 })
+  },
   'a rename over it': async ({ wait, directory }, there, name) =>
     (await codeOf(wait(there.rename(directory, nameOf('f0'), directory, nameOf(name), 1)))) ===
     'EEXIST',

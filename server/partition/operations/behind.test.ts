@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { checksumBytes, writeChecksum } from '../../../network/wire/checksum.ts'
 import { codeOf, openRoom, type Room, root, slot } from '../../testing/room.ts'
 import { getattr } from './attributes.ts'
-import { makeBehind, removeBehind, writeBehind } from './behind.ts'
+import { makeBehind, removeBehind, setBehind, writeBehind } from './behind.ts'
 import { readInline } from './data.ts'
 
 const nowNs = 1_700_000_000_123_456_789n
@@ -96,4 +96,25 @@ test('a file that was changed since is not written over', async t => {
     'ESTALE',
   )
   t.is(Buffer.concat(room.run(readInline, { ino }).payload).toString(), 'new')
+})
+
+test('what a client has set is as it said, unless the file was changed since', async t => {
+  const room = await openRoom()
+  const ino = room.partition.facts.allocateInos(1)
+  make(room, 'f', ino)
+  const set = { mode: 0o600, uid: 5, mtimeNs: 7n, ctimeNs: nowNs + 1n }
+  room.run(setBehind, { ino, nowNs, change: 1, ...set, ...slot })
+  const { attributes } = room.run(getattr, { ino }).body
+  t.like(attributes, { ...set, mode: 0o100600, gid: 2, atimeNs: nowNs, change: 2 })
+  t.is(
+    refused(t, () => room.run(setBehind, { ino, nowNs, change: 1, uid: 9, ...slot })),
+    'STALE_WRITE',
+  )
+  const withSize = { ino, nowNs, change: 2, size: 10, ...slot }
+  room.run(setBehind, withSize)
+  t.is(room.run(getattr, { ino }).body.attributes.size, 0, 'a size is not set so')
+  t.is(
+    refused(t, () => room.run(setBehind, { ino: root, nowNs, change: 2, uid: 9, ...slot })),
+    'EISDIR',
+  )
 })

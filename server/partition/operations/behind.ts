@@ -3,15 +3,21 @@
  * has room for them.
  */
 import { ClusterError, PosixError } from '../../../network/errors.ts'
-import { fileType } from '../../../network/wire/attributes.ts'
+import { fileType, isDirectory } from '../../../network/wire/attributes.ts'
 import type { Ino } from '../../../network/wire/ids.ts'
-import type { BehindShown, Name } from '../../../network/wire/operations.ts'
+import type {
+  BehindShown,
+  Mutation,
+  Name,
+  SetattrRequest,
+  SetBehindRequest,
+} from '../../../network/wire/operations.ts'
 import { checkNewName, deleteChild, findChild, leaseChild, readChild } from '../directories.ts'
 import { dropLink, findInode, leaseInode, readInode } from '../inodes.ts'
 import { noPayload, type Operation, type OperationContext } from '../operation.ts'
 import { type Shard, shardOf, touchShard } from '../shards.ts'
-import { checkAttributes } from './attributes.ts'
-import { writeOver } from './data.ts'
+import { checkAttributes, setattr } from './attributes.ts'
+import { checkUnchanged, writeOver } from './data.ts'
 import { addEntry } from './names.ts'
 
 const noTarget = new Uint8Array(0)
@@ -55,6 +61,29 @@ export const writeBehind: Operation<'writeBehind'> = (context, request, payload)
   const { leaseMs, limited, attributes } = reply
   const body = { leaseMs, ...endsIf(limited === true), change: attributes.change }
   return { body, payload: noPayload }
+}
+
+export const setBehind: Operation<'setBehind'> = (context, request, payload) => {
+  const { ino, nowNs, change, slot, sequence } = request
+  const inode = readInode(context.batch, ino)
+  checkUnchanged(inode, change)
+  if (isDirectory(inode.mode)) throw new PosixError('EISDIR')
+  const set = { ino, slot, sequence, ...changesOf(request) }
+  const { attributes, leaseMs } = setattr({ ...context, nowNs }, set, payload).body
+  return { body: { leaseMs, change: attributes.change }, payload: noPayload }
+}
+
+/** Nothing else is set so. */
+function changesOf(request: SetBehindRequest): Omit<SetattrRequest, 'ino' | keyof Mutation> {
+  const { mode, uid, gid, atimeNs, mtimeNs, ctimeNs } = request
+  return {
+    ...(mode !== undefined && { mode }),
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(atimeNs !== undefined && { atimeNs }),
+    ...(mtimeNs !== undefined && { mtimeNs }),
+    ...(ctimeNs !== undefined && { ctimeNs }),
+  }
 }
 
 /** Where a volume has a quota, what is to be made can be refused. */

@@ -233,7 +233,7 @@ function checkReach({ blockBytes }: Inode, reach: number): void {
 }
 
 /** @throws ClusterError STALE_WRITE when another may have changed what is written behind over it. */
-function checkUnchanged({ ino, change }: Inode, expected: number | undefined): void {
+export function checkUnchanged({ ino, change }: Inode, expected: number | undefined): void {
   if (expected === undefined || expected === change) return
   throw new ClusterError('STALE_WRITE', `inode ${ino} was changed since it was written behind`)
 }
