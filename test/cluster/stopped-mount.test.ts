@@ -2,7 +2,7 @@
 import { chmod, link, open, readFile, stat, utimes } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
-import { leaseTermMs } from '../../network/limits.ts'
+import { leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
 import { testMounted } from './fuse.ts'
 import { startCluster } from './processes.ts'
 
@@ -10,6 +10,8 @@ import { startCluster } from './processes.ts'
 async function stopWriter(t: ExecutionContext) {
   const cluster = await startCluster(t)
   const [here, there] = [cluster.mountpoint, await cluster.mountAgain('second')]
+  // Just started, a server leases nothing for writing.
+  await setTimeout(readLeaseRestMs)
   const file = await open(`${there}/f`, 'w+')
   t.teardown(() => file.close())
   for (let count = 0; count < 4; count++) {
