@@ -13,7 +13,7 @@ import type { Log } from '../network/log.ts'
 import { sparingLog } from '../network/sparing-log.ts'
 import { accessFor, clientAccess } from './access.ts'
 import { codeOf, Failure } from './failure.ts'
-import { leaveHeapRoom } from './heap-room.ts'
+import { blocksHeapRoomBytes, leaveHeapRoom } from './heap-room.ts'
 import { prepareGuestHome } from './home.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
@@ -30,11 +30,8 @@ const backends: { readonly [B in FuseBackend]: (log: Log, tally?: FuseTally) => 
   'fuse-native': () => mountFuseNative,
 }
 
-/** Between two collections of a mount's heap, which blocks that are read pass through: as of a server's. */
-const heapRoomBytes = 224 * 1024 * 1024
-
 export async function runMount(path: string, options: MountCommandOptions): Promise<void> {
-  leaveHeapRoom(heapRoomBytes)
+  leaveHeapRoom(blocksHeapRoomBytes)
   checkTrusting(options)
   const stop = stopRequest(orphanDelayMs.mount)
   const mountpoint = await locate(path)

@@ -8,7 +8,7 @@ import { startServer } from '../server/main.ts'
 import { rememberIn } from './access.ts'
 import { Failure } from './failure.ts'
 import { finderOf } from './find-managers.ts'
-import { leaveHeapRoom } from './heap-room.ts'
+import { blocksHeapRoomBytes, leaveHeapRoom } from './heap-room.ts'
 import { openHttp } from './http.ts'
 import { hasSupervisor, orphanDelayMs, stopRequest, tellSupervisor } from './lifeline.ts'
 import { listeningOn } from './listening.ts'
@@ -16,11 +16,8 @@ import { type Logger, openLogger } from './log.ts'
 import type { ServerOptions } from './server.ts'
 import { readServerSettings, type ServerSettings } from './server-settings.ts'
 
-/** Between two collections of a server's heap. Of the CPU that reading took, more than a third was collecting. */
-const heapRoomBytes = 224 * 1024 * 1024
-
 export async function runServer(options: ServerOptions): Promise<void> {
-  leaveHeapRoom(heapRoomBytes)
+  leaveHeapRoom(blocksHeapRoomBytes)
   const stop = stopRequest(orphanDelayMs.server)
   const kept = await credentialsOf(options.metaDir)
   const settings = await settingsOf(options)

@@ -279,6 +279,11 @@ export const maxBehindPieces = 256
 export const behindMs = 50
 /** Changes of names that a client has on their way after it has answered: half of its slots. */
 export const maxChangesBehind = maxSlots / 2
+/** Changes of names in one partition that follow each other within so long are worth a lease on it. */
+export const behindBusyMs = 1_000
+/** Small writes to one file, since it was opened, that are answered before they are done: one that is written again and again
+ * had better have its writes joined. */
+export const maxSmallWritesBehind = 2
 /** Inode numbers that a client is given at a time, to give out by itself; it asks for more when half of them are left. */
 export const behindNumbers = 512
 /** What a server commits without that anybody waits for it waits so long for more: one batch is half of what a name costs. */

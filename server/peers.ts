@@ -195,6 +195,7 @@ export class Peers {
     peerId: null,
     closed: new Promise(() => undefined),
     call: () => Promise.reject(new ClusterError('INTERNAL', 'a server does not call itself back')),
+    handsOver: false,
     handed: () => null,
     notify: () => undefined,
     close: () => Promise.resolve(),

@@ -331,12 +331,15 @@ function nameOperations({
     writeBehind: ending(metadata.mutation(writeBehind, answered)),
     setBehind: ending(metadata.mutation(setBehind, answered)),
     hurry(incoming) {
-      void admit(incoming).store.settled()
+      // Whoever waits for what is being committed is told what becomes of it.
+      admit(incoming)
+        .store.settled()
+        .catch(() => undefined)
       return done
     },
     mkdir: changing(metadata.transaction(mkdir, grows)),
     link: changing(metadata.transaction(link, grows)),
-    unlink: leasing(changing(metadata.transactionOrHere(unlinkHere, unlink))),
+    unlink: leasing(changing(metadata.transaction(unlink, { ...shrinks, here: unlinkHere }))),
     rmdir: changing(metadata.transaction(rmdir, shrinks)),
     rename: changing(metadata.transaction(rename, shrinks)),
   }

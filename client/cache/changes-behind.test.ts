@@ -85,10 +85,10 @@ test('a failure is told once', t => {
 
 test('only changes that come one after the other are worth a lease', t => {
   const { changes } = setUp()
-  t.false(changes.isBusy(3, 0))
-  t.false(changes.isBusy(4, 10))
-  t.true(changes.isBusy(3, 500))
-  t.false(changes.isBusy(3, 5_000))
+  t.false(changes.noteChange(3, 0))
+  t.false(changes.noteChange(4, 10))
+  t.true(changes.noteChange(3, 500))
+  t.false(changes.noteChange(3, 5_000))
 })
 
 test('numbers that come though there are enough are not kept', t => {

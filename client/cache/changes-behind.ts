@@ -8,7 +8,7 @@
  *    (`alone`): requests that are sent again, when a connection broke, come in any order.
  */
 import { Counts } from '../../network/counts.ts'
-import { behindNumbers, maxChangesBehind } from '../../network/limits.ts'
+import { behindBusyMs, behindNumbers, maxChangesBehind } from '../../network/limits.ts'
 import { RecentMap } from '../../network/recent-map.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import { type Ino, type Partition, partitionOfIno } from '../../network/wire/ids.ts'
@@ -36,9 +36,6 @@ interface Failure {
 
 /** No inode's number: of all. */
 const all = 0
-
-/** Changes of names in one partition that come faster are worth a lease on it. */
-const busyMs = 1_000
 
 export class ChangesBehind {
   readonly #changes = new Set<ChangeBehind>()
@@ -74,10 +71,10 @@ export class ChangesBehind {
   }
 
   /** A name is about to be changed there. @returns whether another one was a moment ago. */
-  isBusy(partition: Partition, nowMs: number): boolean {
+  noteChange(partition: Partition, nowMs: number): boolean {
     const changedMs = this.#changedMs.get(partition) ?? Number.NEGATIVE_INFINITY
     this.#changedMs.set(partition, nowMs)
-    return changedMs + busyMs > nowMs
+    return changedMs + behindBusyMs > nowMs
   }
 
   begin(change: ChangeBehind): void {

@@ -164,7 +164,7 @@ export class ClusterClient implements Cluster {
   }
 
   handsOver(partition: Partition): boolean {
-    return (this.#linkOf(partition)?.current?.handed() ?? null) !== null
+    return this.#linkOf(partition)?.current?.handsOver === true
   }
 
   mutateBehind<N extends MutationName>(

@@ -1,6 +1,7 @@
 /**
  * What this client knows of who writes the files that it has open: that it is alone (it may write behind), or that nobody
- * writes behind what it is about to write over. See server/leases/write-leases.ts.
+ * writes behind what it is about to write over. See server/leases/write-leases.ts. The same of partitions, by their numbers: that
+ * they serve it alone.
  *
  * 1. Nothing holds that was called back after it was asked for, or that was told in another term than it was asked for in.
  * 2. What was called back may still be written, as who asked for it waits; nothing more is written behind. So is what an

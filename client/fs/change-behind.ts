@@ -13,7 +13,7 @@
  *    directory, and by the next write, `fsync` or `close` of the file; where that was closed already, by the next `fsync` of it.
  */
 import { PosixError } from '../../network/errors.ts'
-import { behindErrorRestMs, behindNumbers } from '../../network/limits.ts'
+import { behindErrorRestMs, behindNumbers, maxSmallWritesBehind } from '../../network/limits.ts'
 import {
   type Attributes,
   fileType,
@@ -39,8 +39,6 @@ import type { SetAttributes } from './contract.ts'
 import { checksumOf } from './inline.ts'
 import { keepCreated } from './keep-created.ts'
 
-/** Of one file, since it was opened. */
-const maxSmallWrites = 2
 /** Setuid and setgid, which a write may take away. */
 const privileges = 0o6000
 
@@ -60,8 +58,8 @@ export interface BegunFile extends Begun {
 
 /** To be sent with a change of a name in the partition, where one comes after the other: the next are to be made behind. */
 export function asksBehind({ changes, cluster }: Context, partition: Partition): AsksBehind {
-  if (!changes.isBusy(partition, cluster.env.clock.monotonicMs())) return {}
-  if (!cluster.handsOver(partition)) return {}
+  const isBusy = changes.noteChange(partition, cluster.env.clock.monotonicMs())
+  if (!isBusy || !cluster.handsOver(partition)) return {}
   const has = cluster.partitions.mayWrite(partition)
   const isEnough = has && changes.numbersLeft(partition) > behindNumbers / 2
   return isEnough || changes.asking.has(partition) ? {} : { asksBehind: true }
@@ -165,8 +163,9 @@ export function writeSmallBehind(
   data: Uint8Array,
 ): Begun | null {
   const { ino, inline } = inode
-  // One that is written again and again had better have its writes joined (write-behind.ts).
-  if (inline === null || inode.limited || inode.behind.writesThrough >= maxSmallWrites) return null
+  // The next ones are joined (write-behind.ts).
+  if (inline === null || inode.limited) return null
+  if (inode.behind.writesThrough >= maxSmallWritesBehind) return null
   const known = attributesToChange(context, ino)
   if (known === null || known.reach > 0) return null
   const end = offset + data.length
@@ -327,7 +326,7 @@ function begin(
   void done
     .catch(error => failed(context, change, begun, error))
     .then(() => before)
-    .then(() => ended.resolve())
+    .finally(() => ended.resolve())
   return begun
 }
 

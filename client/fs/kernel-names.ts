@@ -47,7 +47,7 @@ export class KernelNames {
   tell(parent: Ino, name: Name, ino: Ino, leasedMs: number, isLacked = false): number {
     const ms = Math.min(leasedMs, kernelKeepsNamesMs)
     if (ms <= 0) {
-      this.#leads(nameKey(parent, name), ino)
+      if (ino !== 0 && this.#told.size > 0) this.#leads(nameKey(parent, name), ino)
       return 0
     }
     const nowMs = this.#env.clock.monotonicMs()
@@ -101,7 +101,7 @@ export class KernelNames {
   /** What was told of the name before, as that it is not there, is not what it takes along when it is moved. */
   #leads(key: LeaseKey, ino: Ino): void {
     const told = this.#told.get(key)
-    if (told !== undefined && ino !== 0) this.#told.replace(key, { ...told, ino })
+    if (told !== undefined) this.#told.replace(key, { ...told, ino })
   }
 
   #untilMs(key: LeaseKey): number {

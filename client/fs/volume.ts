@@ -158,7 +158,8 @@ function fileOperationsOf(context: Context): FileOperations {
   return {
     read: async (file, offset, length, options) => {
       const { inode } = handleOf(file)
-      await changes.settled(inode.ino)
+      const changing = changes.settled(inode.ino)
+      if (changing !== null) await changing
       const before = behind.settledFor(inode.ino, inode.attributes.size, offset, length)
       if (before !== null) await before
       return await underLocks(file, () => read(context, file, offset, length, options))

@@ -4,7 +4,12 @@
  */
 import { PosixError } from '../../network/errors.ts'
 import { defaultBlockBytes, defaultInlineBytes } from '../../network/limits.ts'
-import { type Attributes, fileType, isDirectory } from '../../network/wire/attributes.ts'
+import {
+  type Attributes,
+  fileType,
+  isDirectory,
+  newAttributes,
+} from '../../network/wire/attributes.ts'
 import { checksumBytes, writeChecksum } from '../../network/wire/checksum.ts'
 import { clusterRootIno, firstSequence, type Ino, makeIno } from '../../network/wire/ids.ts'
 import type { BlockRequest, Name } from '../../network/wire/operations.ts'
@@ -48,28 +53,9 @@ export class Store {
     mode: number,
     settings: { readonly blockBytes: number; readonly inlineBytes: number },
   ): StoredInode {
-    const nowNs = this.nowNs
-    const attributes = {
-      ino,
-      mode,
-      nlink: isDirectory(mode) ? 2 : 1,
-      uid: 0,
-      gid: 0,
-      rdev: 0,
-      size: 0,
-      atimeNs: nowNs,
-      mtimeNs: nowNs,
-      ctimeNs: nowNs,
-      change: 1,
-      generation: 1,
-      cuts: 0,
-      reach: 0,
-      blockBytes: settings.blockBytes,
-      inlineBytes: settings.inlineBytes,
-      xattrFlags: 0,
-      allocated: 0,
-    }
     const none = new Uint8Array(0)
+    const made = { ino, mode, umask: 0, uid: 0, gid: 0, rdev: 0, target: none, nowNs: this.nowNs }
+    const attributes = newAttributes({ mode: 0, gid: 0, ...settings }, made, false)
     const inode = {
       attributes,
       entries: new Map(),

@@ -68,7 +68,11 @@ export class Calls {
 
   /** As `Connection.handed`, of the calls that were made by now. */
   handed(): Promise<boolean> | null {
-    return this.#queue.size > 0 || this.#closed !== undefined ? null : this.#connection.handed()
+    return this.handsOver ? this.#connection.handed() : null
+  }
+
+  get handsOver(): boolean {
+    return this.#queue.size === 0 && this.#closed === undefined && this.#connection.handsOver
   }
 
   make(outbound: Outbound): Promise<Answer> {

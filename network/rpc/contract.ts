@@ -37,7 +37,8 @@ export interface Peer {
     request: RequestOf<N>,
     options?: CallOptions,
   ): Promise<Reply<N>>
-  /** As `Connection.handed`, of the calls that were made by now. */
+  /** As of `Connection`, of the calls that were made by now. */
+  readonly handsOver: boolean
   handed(): Promise<boolean> | null
   /** Sends without waiting for an answer. Dropped when the connection is closed. */
   notify<N extends OperationName>(name: N, request: RequestOf<N>, options?: CallOptions): void

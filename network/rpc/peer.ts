@@ -121,6 +121,10 @@ export class RpcPeer implements Peer {
     return answer as Promise<Reply<N>>
   }
 
+  get handsOver(): boolean {
+    return this.#calls.handsOver
+  }
+
   handed(): Promise<boolean> | null {
     return this.#calls.handed()
   }

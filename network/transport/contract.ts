@@ -73,6 +73,8 @@ export interface Connection {
   send(header: FrameHeader, body: Uint8Array, payload?: readonly Uint8Array[]): boolean
   /** Resolves when less than the high-water mark is waiting. Rejects with CLOSED. */
   drained(): Promise<void>
+  /** Whether `handed` can tell now. */
+  readonly handsOver: boolean
   /**
    * Of all that was queued by now: resolves when it has left this process, whose end cannot take it back any more (false: it
    * will not). null where nobody can tell, of this connection or just now.

@@ -118,9 +118,12 @@ export class FramedConnection implements Connection {
     return this.#drained.promise
   }
 
+  get handsOver(): boolean {
+    return this.#stream.outlivesProcess && this.#state === 'open'
+  }
+
   handed(): Promise<boolean> | null {
-    if (!this.#stream.outlivesProcess || this.#state !== 'open') return null
-    return this.#handing.handed()
+    return this.handsOver ? this.#handing.handed() : null
   }
 
   close(): Promise<void> {

@@ -112,9 +112,13 @@ export class MemoryConnection implements Connection {
     return this.#unsentBytes <= sendHighWaterBytes
   }
 
+  get handsOver(): boolean {
+    return this.#state === 'open'
+  }
+
   /** At once, as a kernel takes it: it travels on when this end crashes. */
   handed(): Promise<boolean> | null {
-    return this.#state === 'open' ? Promise.resolve(!this.#severed()) : null
+    return this.handsOver ? Promise.resolve(!this.#severed()) : null
   }
 
   drained(): Promise<void> {

@@ -34,39 +34,65 @@ export function writeDirectoryRecord(
   return next
 }
 
-/** Gathers records; takes memory as they need it. */
-export class DirectoryRecords {
-  #bytes: Uint8Array
-  #view: DataView
+/** Memory for records, one behind the other; taken as they need it. */
+export class RecordRoom {
+  bytes: Uint8Array
+  view: DataView
   #length = 0
-  lastCookie = 0
 
-  /** @param roomBytes that it will probably need. */
+  /** @param roomBytes that they will probably need. */
   constructor(roomBytes: number) {
-    this.#bytes = new Uint8Array(roomBytes)
-    this.#view = new DataView(this.#bytes.buffer)
+    this.bytes = new Uint8Array(roomBytes)
+    this.view = new DataView(this.bytes.buffer)
   }
 
   get length(): number {
     return this.#length
   }
 
+  /** @returns where the next record, of so many bytes, is to be written. */
+  take(recordBytes: number): number {
+    const at = this.#length
+    this.#length += recordBytes
+    if (this.#length > this.bytes.length) this.#grow(at)
+    return at
+  }
+
+  written(): Uint8Array {
+    return this.bytes.subarray(0, this.#length)
+  }
+
+  /** @param writtenBytes those that hold something. */
+  #grow(writtenBytes: number): void {
+    const larger = new Uint8Array(2 * this.#length)
+    larger.set(this.bytes.subarray(0, writtenBytes))
+    this.bytes = larger
+    this.view = new DataView(larger.buffer)
+  }
+}
+
+/** Gathers records. */
+export class DirectoryRecords {
+  readonly #room: RecordRoom
+  lastCookie = 0
+
+  /** @param roomBytes that it will probably need. */
+  constructor(roomBytes: number) {
+    this.#room = new RecordRoom(roomBytes)
+  }
+
+  get length(): number {
+    return this.#room.length
+  }
+
   add(entry: NamedEntry): void {
-    const end = this.#length + directoryRecordBytes(entry.name.length)
-    if (end > this.#bytes.length) this.#grow(end)
-    this.#length = writeDirectoryRecord(this.#bytes, this.#view, this.#length, entry)
+    const at = this.#room.take(directoryRecordBytes(entry.name.length))
+    writeDirectoryRecord(this.#room.bytes, this.#room.view, at, entry)
     this.lastCookie = entry.cookie
   }
 
   bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
-  }
-
-  #grow(leastBytes: number): void {
-    const larger = new Uint8Array(2 * leastBytes)
-    larger.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = larger
-    this.#view = new DataView(larger.buffer)
+    return this.#room.written()
   }
 }
 

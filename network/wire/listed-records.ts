@@ -9,6 +9,7 @@ import type { Attributes } from './attributes.ts'
 import {
   DirectoryRecordReader,
   directoryRecordBytes,
+  RecordRoom,
   writeDirectoryRecord,
 } from './directory-records.ts'
 import type { Ino } from './ids.ts'
@@ -21,44 +22,33 @@ export function listedRecordBytes(nameBytes: number): number {
   return directoryRecordBytes(nameBytes) + leadsToBytes
 }
 
-/** Gathers records; takes memory as they need it. */
+/** Gathers records. */
 export class ListedRecords {
-  #bytes: Uint8Array
-  #view: DataView
-  #length = 0
+  readonly #room: RecordRoom
   lastCookie = 0
 
   /** @param roomBytes that it will probably need. */
   constructor(roomBytes: number) {
-    this.#bytes = new Uint8Array(roomBytes)
-    this.#view = new DataView(this.#bytes.buffer)
+    this.#room = new RecordRoom(roomBytes)
   }
 
   get length(): number {
-    return this.#length
+    return this.#room.length
   }
 
   /** The attributes are those of the inode that the entry names. */
   add(entry: ListedEntry): void {
-    const end = this.#length + listedRecordBytes(entry.name.length)
-    if (end > this.#bytes.length) this.#grow(end)
-    const at = writeDirectoryRecord(this.#bytes, this.#view, this.#length, entry)
-    this.#view.setUint32(at, entry.nameMs, true)
-    this.#view.setUint32(at + 4, entry.leaseMs, true)
-    if (entry.attributes !== null) writeAttributes(this.#view, at, entry.attributes)
-    this.#length = end
+    const from = this.#room.take(listedRecordBytes(entry.name.length))
+    const { bytes, view } = this.#room
+    const at = writeDirectoryRecord(bytes, view, from, entry)
+    view.setUint32(at, entry.nameMs, true)
+    view.setUint32(at + 4, entry.leaseMs, true)
+    if (entry.attributes !== null) writeAttributes(view, at, entry.attributes)
     this.lastCookie = entry.cookie
   }
 
   bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
-  }
-
-  #grow(leastBytes: number): void {
-    const larger = new Uint8Array(2 * leastBytes)
-    larger.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = larger
-    this.#view = new DataView(larger.buffer)
+    return this.#room.written()
   }
 }
 

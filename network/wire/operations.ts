@@ -7,7 +7,6 @@
  *    last reply of each slot in the same atomic batch, so a repeat has its effect once.
  * 3. Names are raw bytes as Linux has them, not text: any byte but NUL and '/'.
  */
-
 import type {
   AdmitReply,
   AdmitRequest,

@@ -1,6 +1,6 @@
 /**
  * Which inodes one client alone may write behind: what it says that it has written is not here yet. A mark on its read
- * lease (read-leases.ts), which is called back also for who only reads.
+ * lease (read-leases.ts), which is called back also for who only reads. Likewise which partitions serve one client alone.
  *
  * 1. A writer that ended without a word has no blocks on their way that could come over what others write: by when its
  *    term was over at the latest they are refused where they arrive (`WriteBlockRequest.notAfterMs`). So a server that

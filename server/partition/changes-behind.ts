@@ -2,9 +2,10 @@
  * Who alone is served by a partition answers its programs before what they change there is done (client/fs/change-behind.ts):
  * a lease on all of the partition, asked for with a change of a name and given with its answer.
  */
+import { ClusterError } from '../../network/errors.ts'
 import type { Handler, Incoming } from '../../network/rpc/contract.ts'
-import { partitionOfIno } from '../../network/wire/ids.ts'
-import type { OperationName } from '../../network/wire/operations.ts'
+import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
+import type { BehindShown, OperationName } from '../../network/wire/operations.ts'
 import { findInode } from './inodes.ts'
 import { LockedKey } from './key-locks.ts'
 import type { Partition } from './partition.ts'
@@ -28,11 +29,23 @@ export function leasingPartition<N extends ChangesNames>(
     const { asksBehind, parent } = incoming.body
     if (asksBehind !== true || isFull()) return reply
     if (partitionOfIno(parent) !== incoming.partition) return reply
-    const partition = admit(incoming)
-    const client = incoming.peer.hello.id
-    if (!isPlain(partition, client, parent)) return reply
-    const mayBehind = await partition.leaseWhole(client)
+    const mayBehind = await lease(() => admit(incoming), incoming.peer.hello.id, parent)
     return mayBehind === null ? reply : { ...reply, body: { ...reply.body, mayBehind } }
+  }
+}
+
+/** null also where the partition has gone elsewhere: what was asked for is done, and that is the answer. */
+async function lease(
+  admit: () => Partition,
+  client: string,
+  directory: Ino,
+): Promise<BehindShown['mayBehind'] | null> {
+  try {
+    const partition = admit()
+    return isPlain(partition, client, directory) ? await partition.leaseWhole(client) : null
+  } catch (error) {
+    if (error instanceof ClusterError) return null
+    throw error
   }
 }
 

@@ -25,6 +25,11 @@ export type MutationName = {
   [N in OperationName]: RequestOf<N> extends Mutation ? N : never
 }[OperationName]
 
+type Here<N extends MutationName> = (
+  context: OperationContext,
+  request: RequestOf<N>,
+) => Reply<N> | null
+
 export interface MetadataServiceInit {
   readonly env: Env
   /** Checks the partition's epoch and the caller's session. @throws ClusterError */
@@ -215,10 +220,14 @@ export class MetadataService {
     })
   }
 
-  /** An operation that may take several partitions. */
+  /**
+   * An operation that may take several partitions.
+   * @param how.grows as of `mutation`.
+   * @param how.here does it in one batch, and locks nothing, where one partition is enough; null where it is not.
+   */
   transaction<N extends MutationName>(
     script: Script<N>,
-    { grows }: { readonly grows: boolean },
+    { grows, here }: { readonly grows: boolean; readonly here?: Here<N> },
   ): Handler<N> {
     return incoming => {
       const partition = this.#admit(incoming)
@@ -226,27 +235,14 @@ export class MetadataService {
       const client = peer.hello.id
       return this.#init.slots.once<N>(partition.id, client, body, async keep => {
         if (grows) this.admitGrowth()
-        return await this.#execute(partition, client, script, body, keep)
-      })
-    }
-  }
-
-  /** As `transaction`; where one partition is enough, `here` does it in one batch, and locks nothing. It tells so by null. */
-  transactionOrHere<N extends MutationName>(
-    here: (context: OperationContext, request: RequestOf<N>) => Reply<N> | null,
-    script: Script<N>,
-  ): Handler<N> {
-    return incoming => {
-      const partition = this.#admit(incoming)
-      const { body, peer } = incoming
-      const client = peer.hello.id
-      return this.#init.slots.once<N>(partition.id, client, body, async keep => {
+        const execute = () => this.#execute(partition, client, script, body, keep)
+        if (here === undefined) return await execute()
         const begin = () => partition.contextOf(client)
         const reply = await this.#run(partition, begin, context => {
           const done = here(context, body)
           return done && this.#stage(partition, context, done, keep)
         })
-        return reply ?? (await this.#execute(partition, client, script, body, keep))
+        return reply ?? (await execute())
       })
     }
   }

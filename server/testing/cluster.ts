@@ -258,6 +258,7 @@ const unusedPeer: Peer = {
   peerId: null,
   closed: new Promise(() => undefined),
   call: () => Promise.reject(new Error('not called')),
+  handsOver: false,
   handed: () => null,
   notify: () => undefined,
   close: async () => undefined,

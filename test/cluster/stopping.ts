@@ -75,6 +75,9 @@ export class Stops {
         passes('sending', header, body)
         return connection.send(header, body, payload)
       },
+      get handsOver() {
+        return connection.handsOver
+      },
       handed: () => connection.handed(),
       drained: () => connection.drained(),
       close: () => connection.close(),
