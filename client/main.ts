@@ -6,7 +6,7 @@ import type { ClusterError } from '../network/errors.ts'
 import { operationDeadlineMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import { dialMember } from '../network/membership/dial.ts'
-import { hostIdentity } from '../network/membership/host.ts'
+import { bootIdentity, hostIdentity } from '../network/membership/host.ts'
 import { joinCluster } from '../network/membership/membership.ts'
 import type { Service } from '../network/rpc/contract.ts'
 import type { RpcTally } from '../network/rpc/tally.ts'
@@ -32,6 +32,8 @@ export interface ClientOptions {
   /** For people: what the manager lists this client as. */
   readonly name?: string
   readonly log: Log
+  /** Identity of this boot of the machine, for tests; read from the machine unless told. */
+  readonly boot?: string
   /** Called when this client was removed from the cluster: whatever it asks for fails from then on. */
   readonly removed?: ((error: ClusterError) => void) | undefined
   /** Ends the wait for a manager and for a view. */
@@ -94,5 +96,6 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
     tally,
   }
   const dial = (server: MemberId, service: Service) => dialMember(dialler, server, service)
-  return new ClusterClient({ env, log, membership, dial })
+  const { boot = await bootIdentity(env.random) } = options
+  return new ClusterClient({ env, log, membership, boot, dial })
 }

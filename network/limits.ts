@@ -238,6 +238,12 @@ export const maxCachedRecordBytes = 1024
 /** Server: longest read of the data disk that is made in the event loop when the page cache has it (some 30 µs). */
 export const cachedReadBytes = 256 * KiB
 
+/**
+ * Client: shortest read that is made past a server on the same machine: it takes a trip to another thread, and in place of
+ * it the server would send the data.
+ */
+export const localReadBytes = 128 * KiB
+
 /** Client: inodes whose page validity is remembered, at some 100 bytes each. */
 export const maxPageRecords = 262_144
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */

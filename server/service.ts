@@ -186,7 +186,9 @@ function membershipOperations({
   partitions,
   leases,
   heard,
+  blocks: { file: dataFile },
 }: ServiceInit): Service {
+  const readable = dataFile === undefined ? {} : { dataFile }
   const booted = () => {
     const moved = partitions.lineages()
     return moved.length === 0 ? { boot } : { boot, lineages: moved }
@@ -208,7 +210,7 @@ function membershipOperations({
         uptimeMs: clock.uptimeMs(),
         wallNs: clock.wallNs(),
       }
-      return { body: { ...told, ...booted() }, payload: noPayload }
+      return { body: { ...told, ...booted(), ...readable }, payload: noPayload }
     },
     release({ peer, body }) {
       const connection = connectionOf(peer)

@@ -86,14 +86,19 @@ export interface Leaving {
 }
 
 /**
- * The request; for a block that is written behind, with the moment after which it may not be let in, by that server's clock.
- * What rests on more than a term of leases, as an append does, has time to be late.
+ * The request as that server is to have it. For a block that is written behind, with the moment after which it may not be let
+ * in, by the server's clock: what rests on more than a term of leases, as an append does, has time to be late. For one that
+ * may be read from a disk of this machine, only if the server's is one.
  */
 export function boundTo<N extends OperationName>(
   request: RequestOf<N>,
   { name, sending }: Pick<Wanted<N>, 'name' | 'sending'>,
   link: ServerLink,
 ): RequestOf<N> {
+  if (name === 'readBlock') {
+    const { local, ...asked } = request as RequestOf<'readBlock'>
+    return local === true && !link.disk.mayRead(asked) ? (asked as RequestOf<N>) : request
+  }
   if (name !== 'writeBlock' || sending === undefined) return request
   const { flushes } = request as RequestOf<'writeBlock'>
   return flushes === undefined

@@ -63,6 +63,8 @@ export interface ClusterInit {
   readonly env: Env
   readonly log: Log
   readonly membership: ViewSource
+  /** Of this machine, as `bootIdentity` tells it: for servers that are on it. None is without. */
+  readonly boot?: string
   /** @param service what this client answers to servers. */
   readonly dial: (server: MemberId, service: Service) => Promise<Peer>
 }
@@ -81,6 +83,7 @@ export class ClusterClient implements Cluster {
   readonly partitions: WriteLeases
   readonly log: Log
   readonly #membership: ViewSource
+  readonly #boot: string
   readonly #dial: (server: MemberId) => Promise<Peer>
   readonly #slots = new Slots()
   readonly #views: ViewsOfServers
@@ -97,6 +100,7 @@ export class ClusterClient implements Cluster {
   constructor(init: ClusterInit) {
     this.env = init.env
     this.log = init.log
+    this.#boot = init.boot ?? ''
     this.#membership = init.membership
     this.#views = new ViewsOfServers(init.membership, init.log)
     this.#vacancy = new Outage(init.env.clock)
@@ -309,7 +313,9 @@ export class ClusterClient implements Cluster {
     if (!opensFile(name, request)) {
       const reply = await peer.call(name, request, options)
       link.replies++
-      return reply
+      if (name !== 'readBlock') return reply
+      const { length } = request as RequestOf<'readBlock'>
+      return (await link.disk.filled(reply as Reply<'readBlock'>, length)) as Reply<N>
     }
     this.opens.openStarted()
     link.openStarted()
@@ -351,6 +357,7 @@ export class ClusterClient implements Cluster {
       env: this.env,
       log: this.log,
       server,
+      boot: this.#boot,
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),

@@ -20,10 +20,11 @@ import {
 import type { Log } from '../../network/log.ts'
 import { isUnanswered, Outage } from '../../network/membership/outage.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
-import type { SessionRequest, SyncReply } from '../../network/wire/operations.ts'
+import type { SessionReply, SessionRequest } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
+import { LocalDisk } from './local-disk.ts'
 import { RemoteUptime } from './remote-uptime.ts'
 import { RemoteWall } from './remote-wall.ts'
 import { retryDelayMs } from './retry.ts'
@@ -32,6 +33,8 @@ export interface ServerLinkInit {
   readonly env: Env
   readonly log: Log
   readonly server: MemberId
+  /** Of this machine. */
+  readonly boot: string
   /** Connects and says hello. @throws ClusterError */
   readonly dial: (server: MemberId) => Promise<Peer>
   /** The files that this client holds open at this server. */
@@ -49,6 +52,7 @@ export class ServerLink {
   readonly leases: LeaseTerms
   readonly uptime: RemoteUptime
   readonly wall: RemoteWall
+  readonly disk: LocalDisk
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
@@ -56,7 +60,7 @@ export class ServerLink {
   /** Of the machine at the other end of `current`; another object once it is another. */
   boot: Boot = { id: '' }
   /** What it told when the session was opened. */
-  told: SyncReply | null = null
+  told: SessionReply | null = null
   /** Replies so far: tells a slow server from a silent one. */
   replies = 0
   /** A call that counts for the session was answered since the last tick. */
@@ -87,6 +91,7 @@ export class ServerLink {
     this.leases = new LeaseTerms(init.env.clock)
     this.uptime = new RemoteUptime(init.env.clock)
     this.wall = new RemoteWall(init.env.clock)
+    this.disk = new LocalDisk(init.env, init.boot)
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */
@@ -234,6 +239,7 @@ export class ServerLink {
     const startedMs = this.#init.env.clock.uptimeMs()
     const boot = await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
+    if (this.told !== null) this.disk.told(this.told)
     this.session++
     this.#sureFrom(startedMs)
     if (this.boot.id === '') this.boot.id = boot
@@ -287,6 +293,7 @@ export class ServerLink {
     if (this.#peer !== peer) return
     this.#peer = null
     this.current = null
+    this.disk.close()
     this.leases.unheard()
     if (this.#isExpected) this.renewSoon()
   }

@@ -44,13 +44,18 @@ export async function readExtent(
   const { block, offset, length } = extent
   const partition = partitionOfBlock(ino, generation, block, context.cluster.partitionCount)
   const request = { ino, generation, block, offset, length }
-  for (let attempt = 0; attempt < 2; attempt++) {
-    const { body, payload } = await context.cluster.query('readBlock', partition, request)
+  let local = true
+  for (let attempt = 0; attempt < 2; ) {
+    const asked = local ? { ...request, local } : request
+    const { body, payload } = await context.cluster.query('readBlock', partition, asked)
     if (!body.present) return null
     const whole = bytesIn(payload) === length
     if (whole && sameChecksums(checksumsOf(payload, offset, chunkBytes), body.checksums)) {
       return payload
     }
+    // What a disk had no more where it was a moment ago, its server has.
+    if (body.places === undefined) attempt++
+    local = false
   }
   throw new PosixError('EIO', `block ${block} of file ${ino} does not match its checksums`)
 }

@@ -14,7 +14,7 @@ import type { Incoming, Reply, Service } from '../../network/rpc/contract.ts'
 import { type Serving, serve } from '../../network/rpc/serve.ts'
 import { MemoryNetwork } from '../../network/transport/memory.ts'
 import { type Ino, partitionOfIno } from '../../network/wire/ids.ts'
-import type { OperationName } from '../../network/wire/operations.ts'
+import type { DataFile, OperationName } from '../../network/wire/operations.ts'
 import type { MemberId, View } from '../../network/wire/view.ts'
 import { viewToWire } from '../../network/wire/wire-view.ts'
 import { ClusterClient } from '../cluster/cluster.ts'
@@ -41,6 +41,8 @@ export interface Fault {
   readonly loseReply?: boolean
   /** The payload arrives with a bit turned over. */
   readonly corrupt?: boolean
+  /** Of a block that may be read locally, in place of its payload. */
+  readonly places?: readonly number[]
 }
 
 /** These go where the block is, not where its inode is. */
@@ -60,6 +62,8 @@ export class TestServers {
   readonly sessions = new Map<string, readonly { ino: Ino; count: number }[]>()
   readonly grants = new Map<Ino, string>()
   view: View
+  /** What the servers say where their blocks lie, in sessions that begin from now on. */
+  dataFile: DataFile | undefined
   readonly #disks: Disks
   readonly #boots = new Map<MemberId, number>()
   readonly #network = new MemoryNetwork(this.env)
@@ -146,14 +150,15 @@ export class TestServers {
     return this.calls.filter(call => call.name === name).length
   }
 
-  /** A client of its own, with a view of its own, and time of its own where it is given. */
-  client(env: Env = this.env): ClusterClient {
+  /** A client of its own, with a view of its own, and time and a machine of its own where they are given. */
+  client(env: Env = this.env, boot = ''): ClusterClient {
     const id = `c${this.#clients++}`
     const transport = this.#network.transport(id)
     const hello = { version, cluster, role: 'client' as const, id }
     return new ClusterClient({
       env,
       log: silentLog,
+      boot,
       membership: new TestMembership(this.view, this.#watchers),
       dial: (server, service) =>
         connect({ env: this.env, transport, address: `memory:${server}`, hello, service }),
@@ -169,8 +174,10 @@ export class TestServers {
       session: ({ peer, body }: Incoming<'session'>) => {
         this.calls.push({ server, name: 'session', body })
         this.sessions.set(`${server} ${peer.hello.id}`, body.opens)
+        const { dataFile } = this
+        const boot = this.#bootOf(server)
         return {
-          body: { timeoutMs: 30_000, uptimeMs: 1e9, boot: this.#bootOf(server) },
+          body: { timeoutMs: 30_000, uptimeMs: 1e9, boot, ...(dataFile && { dataFile }) },
           payload: [],
         }
       },
@@ -200,6 +207,9 @@ export class TestServers {
     const reply = this.#once(server, name, incoming)
     if (name === 'sync') this.#disks.sync(server)
     if (fault.loseReply) incoming.peer.abort(new ClusterError('CLOSED', 'the cable was pulled'))
+    if (fault.places !== undefined && 'local' in body) {
+      return { body: { ...reply.body, places: fault.places }, payload: [] }
+    }
     if (!fault.corrupt) return reply
     const payload = reply.payload.map(piece => Uint8Array.from(piece))
     payload[0]![0]! ^= 1

@@ -12,6 +12,8 @@ export interface ReadBlockRequest extends BlockRequest {
   /** Within the block, bytes. */
   readonly offset: number
   readonly length: number
+  /** The caller can read the server's data file by itself: it may be told where the data is. */
+  readonly local?: boolean
 }
 /**
  * Payload: `length` bytes from `offset` on, holes and what lies behind the block's end as zeros, in
@@ -21,6 +23,12 @@ export interface ReadBlockRequest extends BlockRequest {
 export interface ReadBlockReply {
   readonly present: boolean
   readonly checksums: Uint8Array
+  /**
+   * In place of a payload: three numbers for each run of data, in the order of the block: where it lies in the data file,
+   * where in what was asked for, and how many bytes; the rest is zeros. It may be gone from there when it is read: the
+   * checksums tell.
+   */
+  readonly places?: readonly number[]
 }
 /** A change that would take more than `mayTake` bytes is refused with EDQUOT. */
 interface Bounded {

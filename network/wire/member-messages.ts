@@ -54,6 +54,14 @@ export interface Lineage {
   readonly partition: number
   readonly boots: readonly string[]
 }
+/** Where a server's blocks lie on its machine. */
+export interface DataFile {
+  /** Absolute. */
+  readonly path: string
+  /** `st_dev` and `st_ino` of it, stat(2). */
+  readonly device: bigint
+  readonly inode: bigint
+}
 export interface SessionReply {
   readonly timeoutMs: number
   /** Of the view that the server goes by: a client that no manager tells anything fetches it. */
@@ -66,6 +74,8 @@ export interface SessionReply {
   readonly wallNs: bigint
   /** Of partitions that came from other machines, or other boots: for these, those count as the boot as well. */
   readonly lineages?: readonly Lineage[]
+  /** For clients on the server's machine that may read it: see `ReadBlockRequest.local`. */
+  readonly dataFile?: DataFile
 }
 /** `partitions` that the caller means: refused with NOT_READY while one of them is only about to be served. */
 export interface SyncRequest {

@@ -11,6 +11,7 @@ import type {
   BlockName,
   CopyBlockRequest,
   CutBlocksRequest,
+  DataFile,
   PunchBlocksRequest,
   ReadBlockRequest,
   SeekBlocksReply,
@@ -45,7 +46,7 @@ const noChecksums = new Uint8Array(0)
 const always: IsWanted = () => true
 
 export class BlockService {
-  /** Bytes that went out and came in since the start. */
+  /** Bytes that others asked for, or were told the place of, and brought since the start. */
   readBytes = 0
   writtenBytes = 0
   readonly #blocks: BlockStore
@@ -60,11 +61,23 @@ export class BlockService {
     this.#purged = new PurgedGenerations(env)
   }
 
+  /** Where clients on this machine may read blocks themselves. */
+  get file(): DataFile | undefined {
+    return this.#blocks.file
+  }
+
   async read(partition: Partition, request: ReadBlockRequest): Promise<Reply<'readBlock'>> {
     const key = keyOf(partition, request)
-    checkRange(request.offset, request.length)
+    const { offset, length } = request
+    checkRange(offset, length)
     const staged = partition.store.isStaged(blockKeyOf(key)) ? partition.store.settled() : null
-    const data = await this.#blocks.read(key, request.offset, request.length)
+    const placed = request.local === true ? this.#blocks.place(key, offset, length) : null
+    if (placed !== null) {
+      await staged
+      this.readBytes += length
+      return { body: { present: true, ...placed }, payload: noPayload }
+    }
+    const data = await this.#blocks.read(key, offset, length)
     await staged
     if (data === null)
       return { body: { present: false, checksums: noChecksums }, payload: noPayload }

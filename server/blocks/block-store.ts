@@ -16,6 +16,7 @@ import { ClusterError } from '../../network/errors.ts'
 import { maxBlockBytes } from '../../network/limits.ts'
 import { assertRanges, checksumsOfPieces, piecesOf } from '../../network/wire/block-ranges.ts'
 import { sameChecksums } from '../../network/wire/checksum.ts'
+import type { DataFile } from '../../network/wire/operations.ts'
 import type { Device, DeviceSpace } from '../device/contract.ts'
 import type { Key, KeyMutation } from '../metadata/contract.ts'
 import type { Extent } from './allocator.ts'
@@ -26,12 +27,14 @@ import type {
   BlockRange,
   BlockStore,
   BlockStoreStatistics,
+  PlacedBlock,
   StagedBlock,
 } from './contract.ts'
 import { cutRecord } from './cutting.ts'
 import { reportDamage, reportFallenBack, type StoreLog, unreadable } from './damage.ts'
 import { Ground, unitsOf } from './ground.ts'
 import { blockKeyOf, encodeSyncedChange, parseBlockKey, syncedChangeKey } from './index.ts'
+import { placesOf } from './placing.ts'
 import { readRecord } from './reading.ts'
 import { type BlockRecord, blockEnd, decodeRecord, unitBytes, withoutHolesAtEnd } from './record.ts'
 import { type FallenBack, type Recovery, recover } from './recovery.ts'
@@ -150,6 +153,17 @@ class ExtentBlockStore implements BlockStore {
     } finally {
       this.#space.endRead(epoch)
     }
+  }
+
+  get file(): DataFile | undefined {
+    return this.#device.file
+  }
+
+  place(key: BlockKey, offset: number, length: number): PlacedBlock | null {
+    this.#assertOpen()
+    assertRange(offset, length)
+    const record = this.#recordOf(blockKeyOf(key))
+    return record && placesOf(record, offset, length)
   }
 
   async write(

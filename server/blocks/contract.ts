@@ -1,6 +1,7 @@
 /** The block store contract: blocks of file data, checksummed by chunk, indexed on the metadata disk. */
 import type { BlockRange } from '../../network/wire/block-ranges.ts'
 import type { Ino } from '../../network/wire/ids.ts'
+import type { DataFile } from '../../network/wire/operations.ts'
 import type { KeyMutation } from '../metadata/contract.ts'
 
 export type { BlockRange }
@@ -18,6 +19,14 @@ export interface BlockData {
   /** `length` bytes, cut at chunk borders of the block; holes are zeros. */
   readonly pieces: readonly Uint8Array[]
   /** xxHash64 of each piece, 8 bytes little-endian each. */
+  readonly checksums: Uint8Array
+}
+
+/** Data of a block that is still on the device. */
+export interface PlacedBlock {
+  /** As in `ReadBlockReply`. */
+  readonly places: readonly number[]
+  /** xxHash64 of each chunk, zeros where there is none, 8 bytes little-endian each. */
   readonly checksums: Uint8Array
 }
 
@@ -51,11 +60,19 @@ export interface BlockStoreStatistics {
 }
 
 export interface BlockStore {
+  /** Where others on this machine find what `place` tells of; undefined where they cannot. */
+  readonly file?: DataFile | undefined
   /**
    * @returns null when there is no such block.
    * @throws ClusterError CHECKSUM when what the disk gave is not what was written; DISK.
    */
   read(key: BlockKey, offset: number, length: number): Promise<BlockData | null>
+  /**
+   * Where that lies now. Others may come to lie there as soon as the block is changed.
+   * @returns null when there is no such block, or a part of a chunk would be needed: then it is to be read.
+   * @throws ClusterError DISK.
+   */
+  place(key: BlockKey, offset: number, length: number): PlacedBlock | null
   /**
    * Puts data on the device, merged with what its chunks hold.
    * @param ranges where it lies, as block-ranges.ts has them.

@@ -104,6 +104,8 @@ class Run {
   #mayFallBack = false
   #fill = 0
   fellBack = 0
+  /** Reads that were told where the data lies. */
+  placed = 0
 
   constructor(seed: number) {
     this.env = new SimulatedEnv({ seed })
@@ -232,6 +234,22 @@ class Run {
     const found = await this.#bytes(number, offset, length)
     const expected = this.state[number]!.subarray(offset, offset + length)
     if (!same(found, expected)) throwError(`block ${number} has wrong bytes`)
+    await this.#readPlaces(number, offset, expected)
+  }
+
+  /** As a client of this machine reads, who is told where the bytes lie. */
+  async #readPlaces(number: number, offset: number, expected: Uint8Array): Promise<void> {
+    const placed = this.store.place(keyOf(number), offset, expected.length)
+    if (!placed) return
+    const found = new Uint8Array(expected.length)
+    for (let at = 0; at < placed.places.length; at += 3) {
+      const [position = 0, start = 0, bytes = 0] = placed.places.slice(at, at + 3)
+      await this.device.read(position, found.subarray(start, start + bytes))
+    }
+    if (!same(found, expected)) throwError(`block ${number} is not where it is said to be`)
+    if (!same(checksumsOf([found], offset, chunkBytes), placed.checksums))
+      throwError('the checksums of places do not fit')
+    this.placed++
   }
 
   async #bytes(number: number, offset: number, length: number): Promise<Uint8Array> {
@@ -403,7 +421,7 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 test('after a power failure each chunk is as it was synced or later, and else as it was written', async t => {
-  let fellBack = 0
+  let [fellBack, placed] = [0, 0]
   const sequences = fc.array(steps, { maxLength: 60, size: 'max' })
   await fc.assert(
     fc.asyncProperty(sequences, fc.nat(), async (sequence, seed) => {
@@ -412,10 +430,12 @@ test('after a power failure each chunk is as it was synced or later, and else as
       for (const step of sequence) await run.take(step)
       await run.check()
       fellBack += run.fellBack
+      placed += run.placed
     }),
     { numRuns: 150 },
   )
   t.true(fellBack > 20)
+  t.true(placed > 100)
 })
 
 test('reads during overwriting, syncing and reuse see one whole version, never a mixture', async t => {

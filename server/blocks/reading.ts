@@ -7,7 +7,7 @@ import type { BlockData } from './contract.ts'
 import { type BlockRecord, checksumBytes, unitBytes } from './record.ts'
 
 /** One device read: bytes `start` to `end - 1` of the buffer lie at `position`. */
-interface Run {
+export interface Run {
   readonly position: number
   readonly start: number
   end: number
@@ -82,7 +82,8 @@ async function readChunks(
   verifyChunks(device, record, first, buffer)
 }
 
-function planRuns(record: BlockRecord, first: number, length: number): readonly Run[] {
+/** Of the data in `length` bytes from chunk `first` on, which ends where a chunk does. */
+export function planRuns(record: BlockRecord, first: number, length: number): readonly Run[] {
   const runs: Run[] = []
   for (let start = 0, index = first; start < length; start += chunkBytes, index++) {
     const chunk = record[index]

@@ -1,4 +1,5 @@
 /** The device contract: a flat, addressable store of bytes. The suite in compliance.ts tells the rest. */
+import type { DataFile } from '../../network/wire/operations.ts'
 
 export interface DeviceSpace {
   /** Highest address that may be written, plus one; may change as a shared disk fills. */
@@ -19,6 +20,8 @@ export interface DeviceSpace {
 export interface Device {
   /** Path or name, for messages. */
   readonly name: string
+  /** Where others on this machine find its bytes, at the same positions; undefined where they cannot. */
+  readonly file?: DataFile
   space(): Promise<DeviceSpace>
   /**
    * Fills `target` from `position` on. What was never written reads as zeros.

@@ -8,7 +8,7 @@
  */
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import {
@@ -18,6 +18,7 @@ import {
   earlyWriteBytes,
   shortRoomFraction,
 } from '../../network/limits.ts'
+import type { DataFile } from '../../network/wire/operations.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
 import { fileRange, isUnsupported } from './file-range.ts'
@@ -38,7 +39,9 @@ export async function openFileDevice(
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     await syncDirectory(dirname(path))
-    return new FileDevice(path, handle, neededByOthers)
+    const { dev, ino } = await handle.stat({ bigint: true })
+    const file = { path: resolve(path), device: dev, inode: ino }
+    return new FileDevice(path, file, handle, neededByOthers)
   } catch (error) {
     throw diskError(path, 'open', error)
   }
@@ -58,6 +61,7 @@ const nothing = () => 0
 
 class FileDevice implements Device {
   readonly name: string
+  readonly file: DataFile
   readonly #handle: FileHandle
   readonly #neededByOthers: (totalBytes: number) => number
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -67,8 +71,14 @@ class FileDevice implements Device {
   #heldBackBytes = 0
   #sending = false
 
-  constructor(path: string, handle: FileHandle, neededByOthers: (totalBytes: number) => number) {
+  constructor(
+    path: string,
+    file: DataFile,
+    handle: FileHandle,
+    neededByOthers: (totalBytes: number) => number,
+  ) {
     this.name = path
+    this.file = file
     this.#handle = handle
     this.#neededByOthers = neededByOthers
   }

@@ -3,6 +3,7 @@ import type { BlockStore } from '../blocks/contract.ts'
 
 export const noBlocks: BlockStore = {
   read: async () => null,
+  place: () => null,
   write: () => Promise.reject(new Error('this store takes no blocks')),
   cut: async () => null,
   punch: async () => null,

@@ -29,6 +29,7 @@ export interface DamagedDisks {
 const env = realEnv()
 const transports = [new SocketTransport(env)]
 const volume = 'test'
+export const firstBoot = 'first boot'
 
 type StartServer = (name: string, boot: string) => Promise<RunningServer>
 
@@ -91,7 +92,7 @@ export class InProcessCluster implements AsyncDisposable {
         metaDirectory: `${directory}/${name}/meta`,
         dataDirectory: `${directory}/${name}/data`,
       })
-    const servers = await Promise.all(names.map(name => start(name, 'first boot')))
+    const servers = await Promise.all(names.map(name => start(name, firstBoot)))
     const cluster = new InProcessCluster(
       directory,
       { start: beginManager, manager },
@@ -111,19 +112,23 @@ export class InProcessCluster implements AsyncDisposable {
   }
 
   /** The volume as its surfaces see it, through a client of its own; closed with the cluster. */
-  async openFileSystem(): Promise<FileSystem> {
-    return await openVolume(await this.client(), volume, { isSole: true })
+  async openFileSystem(boot?: string): Promise<FileSystem> {
+    return await openVolume(await this.client(boot), volume, { isSole: true })
   }
 
-  /** What is below a volume: calls that find their server. Closed with the cluster. */
-  async client(): Promise<Cluster> {
-    const client = await connectClient({ env, log, managers: this.#manager.addresses })
+  /**
+   * What is below a volume: calls that find their server. Closed with the cluster.
+   * @param boot of the machine that it takes itself to be on: the servers' own is `firstBoot`.
+   */
+  async client(boot?: string): Promise<Cluster> {
+    const where = boot === undefined ? {} : { boot }
+    const client = await connectClient({ env, log, managers: this.#manager.addresses, ...where })
     this.#clients.push(client)
     return client
   }
 
   /** One more server joins. */
-  async addServer(boot = 'first boot'): Promise<RunningServer> {
+  async addServer(boot = firstBoot): Promise<RunningServer> {
     const server = await this.#start(`server-${this.#servers.length + 1}`, boot)
     this.#servers.push(server)
     return server
@@ -149,7 +154,7 @@ export class InProcessCluster implements AsyncDisposable {
   }
 
   /** All that were stopped. */
-  async startServers(boot = 'first boot'): Promise<void> {
+  async startServers(boot = firstBoot): Promise<void> {
     const names = this.#servers.map((_, index) => `server-${index + 1}`)
     const started = await Promise.all(names.map(name => this.#start(name, boot)))
     this.#servers.splice(0, this.#servers.length, ...started)
@@ -213,7 +218,7 @@ export class InProcessCluster implements AsyncDisposable {
       await flipBits(`${this.#directory}/server-${index + 1}/meta/level`, decaying)
     }
     for (const [index] of this.#servers.entries()) {
-      this.#servers[index] = await this.#start(`server-${index + 1}`, 'first boot')
+      this.#servers[index] = await this.#start(`server-${index + 1}`, firstBoot)
     }
   }
 
