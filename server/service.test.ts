@@ -17,6 +17,22 @@ test('a client may not ask for what servers do among themselves', t => {
   }
 })
 
+test('a commit that fails is told to who waits for it, not to who has it hurried', async t => {
+  const store = { settled: () => Promise.reject(new Error('the disk is gone')) }
+  const parts = {
+    get: (_: object, name: string) => (name === 'admit' ? () => ({ store }) : unused),
+  }
+  const service = createService(new Proxy({}, parts) as unknown as ServiceInit)
+  const handler = service.hurry as Handler<OperationName>
+  const rejections: unknown[] = []
+  const note = (reason: unknown) => rejections.push(reason)
+  process.on('unhandledRejection', note)
+  await handler({ peer: { hello: { role: 'client' } }, body: {} } as Incoming<OperationName>)
+  await new Promise(resolve => setTimeout(resolve, 10))
+  process.off('unhandledRejection', note)
+  t.deepEqual(rejections, [])
+})
+
 test('a client makes and deletes no volumes, and moves nothing among them', t => {
   const asked: string[] = []
   const handle = (name: string) => () => {
