@@ -248,9 +248,14 @@ export const localReadBytes = 128 * KiB
 export const maxPageRecords = 262_144
 /** Client: entries whose inode in another partition is remembered, at some 100 bytes each. */
 export const maxEntryHints = 65_536
-/** Client: directories of which all names are known, and names of all these together, at some 40 bytes each. */
+/** Client: directories of which all names are known, and names of all these together, at some 40 bytes each; what these take
+ * besides, where they are listed from memory (a name of 20 bytes 48); how many there may be in a directory for that, to be sorted for each
+ * page that is listed while others are made in it (some 15 ms); and how many directories are kept sorted, at 8 bytes a name. */
 export const maxKnownDirectories = 4096
 export const maxKnownNames = 1_048_576
+export const maxMadeNameBytes = 32 * MiB
+export const maxSortedNames = 131_072
+export const maxSortedDirectories = 8
 /** Client: split directories whose shard map is remembered, at some 200 bytes each. */
 export const maxShardMaps = 4096
 /** Client: inodes with changes not synced yet, at some 300 bytes each; older ones share records by

@@ -1,17 +1,19 @@
 import test from 'ava'
-import type { Attributes } from '../../network/wire/attributes.ts'
+import { type Attributes, fileType } from '../../network/wire/attributes.ts'
+import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import { KnownNames } from './known-names.ts'
 
 const directory = (change: number, size: number, ino = 16) =>
   ({ ino, mode: 0o40755, change, size }) as Attributes
 const nameOf = (text: string) => Buffer.from(text)
+const made = { ino: 99, type: fileType.regular }
 
 test('an empty directory lacks every name, and then those that were not made in it', t => {
   const names = new KnownNames()
   t.false(names.lacks(directory(5, 0), nameOf('a')), 'nothing is known')
   names.saw(directory(5, 0))
   t.true(names.lacks(directory(5, 0), nameOf('a')))
-  names.changed(directory(6, 1), nameOf('a'), names.before(16))
+  names.changed(directory(6, 1), nameOf('a'), made, names.before(16))
   t.false(names.lacks(directory(6, 1), nameOf('a')))
   t.true(names.lacks(directory(6, 1), nameOf('b')))
   t.false(names.lacks(directory(7, 2), nameOf('b')), 'somebody has changed it')
@@ -20,7 +22,7 @@ test('an empty directory lacks every name, and then those that were not made in 
 test('of a directory that another has changed as well nothing is known any more', t => {
   const names = new KnownNames()
   names.saw(directory(5, 0))
-  names.changed(directory(7, 2), nameOf('a'), names.before(16))
+  names.changed(directory(7, 2), nameOf('a'), made, names.before(16))
   t.false(names.lacks(directory(7, 2), nameOf('b')))
   t.is(names.count, 0)
 })
@@ -30,7 +32,7 @@ test('a change does not count to what was found out after it was asked for', t =
   names.saw(directory(5, 0))
   const before = names.before(16)
   names.saw(directory(7, 0))
-  names.changed(directory(8, 1), nameOf('a'), before)
+  names.changed(directory(8, 1), nameOf('a'), made, before)
   t.false(
     names.lacks(directory(8, 1), nameOf('b')),
     'the change may have been one of those before 7',
@@ -48,8 +50,8 @@ test('what holds entries, or is no directory, is not known for having been seen'
 test('a name that was removed is asked for, until the directory is empty again', t => {
   const names = new KnownNames()
   names.saw(directory(5, 0))
-  names.changed(directory(6, 1), nameOf('a'), names.before(16))
-  names.changed(directory(7, 0), nameOf('a'), names.before(16))
+  names.changed(directory(6, 1), nameOf('a'), made, names.before(16))
+  names.changed(directory(7, 0), nameOf('a'), null, names.before(16))
   t.false(names.lacks(directory(7, 0), nameOf('a')))
   names.saw(directory(7, 0))
   t.true(names.lacks(directory(7, 0), nameOf('a')))
@@ -57,14 +59,50 @@ test('a name that was removed is asked for, until the directory is empty again',
 })
 
 test('there are never more names or directories than may be', t => {
-  const names = new KnownNames(10, 3)
+  const names = new KnownNames({ names: 10, directories: 3 })
   for (let ino = 16; ino < 24; ino++) names.saw(directory(1, 0, ino))
   t.false(names.lacks(directory(1, 0, 20), nameOf('a')))
   t.true(names.lacks(directory(1, 0, 21), nameOf('a')))
   for (let change = 2; change < 30; change++) {
-    names.changed(directory(change, change - 1, 23), nameOf(`${change}`), names.before(23))
+    names.changed(directory(change, change - 1, 23), nameOf(`${change}`), made, names.before(23))
     t.true(names.count <= 10)
   }
   t.is(names.count, 0, 'one that has too many is forgotten')
   t.false(names.lacks(directory(29, 28, 23), nameOf('a')))
+})
+
+test('a directory is listed while it has the very attributes that the last change here gave it', t => {
+  const names = new KnownNames()
+  const request = { cookie: 0, limitBytes: 4096 }
+  const has = (attributes: Attributes) => {
+    const page = names.page(attributes, request)
+    return page && entriesOfRecords(page.records).map(({ name }) => `${Buffer.from(name)}`)
+  }
+  names.saw(directory(5, 0))
+  t.deepEqual(has(directory(5, 0)), [])
+  names.changed(directory(6, 1), nameOf('a'), made, names.before(16))
+  t.deepEqual(has(directory(6, 1)), ['a'])
+  t.is(has(directory(7, 2)), undefined, 'somebody has changed it')
+  t.is(has({ ...directory(6, 1), reach: 1 }), undefined, 'it was split')
+  names.changed(directory(7, 0), nameOf('a'), null, names.before(16))
+  t.deepEqual(has(directory(7, 0)), [])
+  names.forget(16)
+  t.is(has(directory(7, 0)), undefined)
+})
+
+test('records have a bound: the directory that was found empty first is listed by its server then', t => {
+  const names = new KnownNames({ recordBytes: 3000 })
+  const change = [1, 1, 1]
+  for (const ino of [0, 1, 2]) names.saw(directory(1, 0, ino))
+  for (let count = 0; count < 90; count++) {
+    const ino = count % 3
+    const next = directory(++change[ino]!, 1, ino)
+    names.changed(next, nameOf(`${count}`), made, names.before(ino))
+    t.true(names.recordBytes <= 3000)
+  }
+  t.false(names.canList(0))
+  t.true(names.canList(2))
+  t.is(names.count, 90)
+  for (const ino of [0, 1, 2]) names.forget(ino)
+  t.is(names.recordBytes, 0)
 })

@@ -30,6 +30,7 @@ import {
   xattrFlag,
 } from '../../network/wire/xattr-names.ts'
 import type { ChangeBehind } from '../cache/changes-behind.ts'
+import type { Made } from '../cache/made-names.ts'
 import type { OpenInode } from '../cache/open-inodes.ts'
 import type { MutationOf, Payload } from '../cluster/contract.ts'
 import { isStaleWrite } from '../cluster/retry.ts'
@@ -105,14 +106,15 @@ export function createBehind(context: Context, request: MutationOf<'create'>): B
   if (nowNs === null || changes.numbersLeft(partition) === 0) return null
   const ino = changes.takeNumber(partition)
   const mode = request.mode & ~umask
-  const made = { ino, mode, umask: 0, uid, gid, rdev: 0, target, nowNs }
-  const attributes = { ...newAttributes(directory, made, false), xattrFlags: xattrFlag.none }
+  const anew = { ino, mode, umask: 0, uid, gid, rdev: 0, target, nowNs }
+  const attributes = { ...newAttributes(directory, anew, false), xattrFlags: xattrFlag.none }
+  const made = { ino, type: mode & fileType.mask }
   const asking = asksBehind(context, partition)
   const asked = cluster.leases.asking(partition)
   const making = { parent, name, mode, uid, gid, ino, nowNs, ...asking }
   const sent = cluster.mutateBehind('makeBehind', partition, making)
   if (sent === null) return null
-  const after = changeDirectory(context, directory, name, 1, nowNs)
+  const after = changeDirectory(context, directory, name, made, nowNs)
   const finish = async (change: ChangeBehind): Promise<void> => {
     const { body, boot } = await duringChange(context, partition, asking, () => sent.done)
     dirty.mark(parent, partition, boot)
@@ -143,7 +145,7 @@ export function unlinkBehind(context: Context, parent: Ino, name: Name): Begun |
   const removing = { parent, name, ino, nowNs, ...asking }
   const sent = cluster.mutateBehind('removeBehind', partition, removing)
   if (sent === null) return null
-  const after = changeDirectory(context, directory, name, -1, nowNs)
+  const after = changeDirectory(context, directory, name, null, nowNs)
   const finish = async (change: ChangeBehind): Promise<void> => {
     const { body, boot } = await duringChange(context, partition, asking, () => sent.done)
     cluster.leases.forget(ino)
@@ -294,13 +296,14 @@ function changeDirectory(
   { changes, cluster, names }: Context,
   directory: Attributes,
   name: Name,
-  more: number,
+  made: Made | null,
   nowNs: bigint,
 ): Attributes {
   const before = names.before(directory.ino)
+  const more = made === null ? -1 : 1
   const after = withNames(directory, more, { nowNs, change: changes.changeAfter(directory) })
   cluster.leases.changedBehind(after)
-  names.changed(after, name, before)
+  names.changed(after, name, made, before)
   return after
 }
 

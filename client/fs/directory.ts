@@ -13,7 +13,7 @@ import type {
 import type { PageRequest, Version } from '../cache/kept-listings.ts'
 import { inParallel } from '../cluster/parallel.ts'
 import type { Asked, ReadLeases } from '../cluster/read-leases.ts'
-import { attributesIfThere } from './attributes.ts'
+import { attributesIfThere, getattr } from './attributes.ts'
 import type { Context } from './context.ts'
 import type { DirectoryPage, ListOptions, NamesPage } from './contract.ts'
 import { behindCookie } from './shards.ts'
@@ -31,13 +31,45 @@ export async function readdir(
   if (kept !== undefined) return kept
   sawDirectory(context, ino)
   const version = listings.versionOf(ino)
-  const page = await listed(context, ino, cookie, options, async (partition, request) => {
-    const { body, payload } = await cluster.query('readdir', partition, request)
+  const own = await ownPage(context, ino, request, options)
+  const page = own ?? (await namesOf(context, ino, cookie, options))
+  if (version !== undefined && !shards.has(ino)) listings.keep(ino, version, request, page)
+  return page
+}
+
+/** From the directory's server, or servers. */
+function namesOf(
+  context: Context,
+  ino: Ino,
+  cookie: number,
+  options: ListOptions,
+): Promise<NamesPage> {
+  return listed(context, ino, cookie, options, async (partition, request) => {
+    const { body, payload } = await context.cluster.query('readdir', partition, request)
     const records = recordsOf(payload)
     return { ...body, records, isEmpty: records.length === 0 }
   })
-  if (version !== undefined && !shards.has(ino)) listings.keep(ino, version, request, page)
-  return page
+}
+
+/**
+ * What the server would answer, when this client has made all names that there are. It is asked for one of them alone at the
+ * start, as that moves the access time, and tells who is above.
+ */
+async function ownPage(
+  context: Context,
+  ino: Ino,
+  request: PageRequest,
+  options: ListOptions,
+): Promise<NamesPage | undefined> {
+  const { names, shards } = context
+  if (!names.canList(ino)) return undefined
+  const isStart = request.cookie === 0
+  const parent = isStart
+    ? (await namesOf(context, ino, 0, { ...options, limitBytes: 1 })).parent
+    : 0
+  const directory = await getattr(context, ino)
+  const page = shards.has(ino) ? undefined : names.page(directory, request)
+  return page && { ...page, parent }
 }
 
 /** What the server would answer, when it is known without asking. */

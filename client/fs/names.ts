@@ -10,6 +10,7 @@ import type {
   Name,
   RemoveReply,
 } from '../../network/wire/operations.ts'
+import type { Made } from '../cache/made-names.ts'
 import type { Boot, Changed, MutationOf } from '../cluster/contract.ts'
 import type { Asked } from '../cluster/read-leases.ts'
 import { attributesIfThere } from './attributes.ts'
@@ -301,12 +302,19 @@ export function mutateName<N extends NameMutation>(
       const { attributes, leaseMs } = parent
       leases.keepChanged(attributes, askedHome, leaseMs)
       if (isOneChange(operation, changed.body)) {
-        context.names.changed(attributes, request.name, before)
+        context.names.changed(attributes, request.name, madeBy(changed.body), before)
       }
       context.names.saw(attributes)
     }
     return { ...changed, partition, asked }
   })
+}
+
+/** What the new name leads to; null where one was removed. */
+function madeBy(body: object): Made | null {
+  if (!('attributes' in body)) return null
+  const { ino, mode } = body.attributes as Attributes
+  return { ino, type: mode & fileType.mask }
 }
 
 /** Whether the directory was changed once by this, for certain. */

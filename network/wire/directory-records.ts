@@ -34,6 +34,11 @@ export function writeDirectoryRecord(
   return next
 }
 
+/** Of the record that was written at `at`. */
+export function writtenRecordBytes(view: DataView, at: number): number {
+  return directoryRecordBytes(view.getUint32(at + 16, true))
+}
+
 /** Memory for records, one behind the other; taken as they need it. */
 export class RecordRoom {
   bytes: Uint8Array
