@@ -289,6 +289,8 @@ export interface CacheAuthority {
    * be told: who calls it back waits for that time.
    */
   entryMs(parent: Ino, name: Name, ino: Ino): number
+  /** Whether it is known that there is no such name: then `lookup` would say so without asking anybody. */
+  lacks(parent: Ino, name: Name): boolean
   /** Names were moved by whoever keeps them. Resolves when what is kept of them is true where they are now. */
   renamed(moves: readonly { readonly from: Place; readonly to: Place }[]): Promise<void>
   /**

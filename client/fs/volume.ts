@@ -1,5 +1,6 @@
 /** One volume as a file system: the families of operations, composed. */
 import { PosixError } from '../../network/errors.ts'
+import { maxNameBytes } from '../../network/limits.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
@@ -52,10 +53,14 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
   const { inodes, pages, names, shards } = context
   const { leases, writing } = context.cluster
   const kernelNames = new KernelNames(context.cluster.env)
-  const lackedMs = (parent: Ino, name: Name): number => {
+  /** A directory without such a name. */
+  const lacking = (parent: Ino, name: Name): Attributes | null => {
     const directory = shards.has(parent) ? undefined : leases.attributes(parent)
-    if (directory === undefined || !names.lacks(directory, name)) return 0
-    return leases.kernelMsOfLack(directory)
+    return directory !== undefined && names.lacks(directory, name) ? directory : null
+  }
+  const lackedMs = (parent: Ino, name: Name): number => {
+    const directory = lacking(parent, name)
+    return directory === null ? 0 : leases.kernelMsOfLack(directory)
   }
   return {
     entryMs(parent, name, ino) {
@@ -64,6 +69,7 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
       if (ms > 0 || ino !== 0) return kernelNames.tell(parent, name, ino, ms)
       return kernelNames.tell(parent, name, ino, lackedMs(parent, name), true)
     },
+    lacks: (parent, name) => name.length <= maxNameBytes && lacking(parent, name) !== null,
     renamed: moves =>
       kernelNames.moved(moves, async ({ parent, name }, ino) => {
         // Without an answer nothing is leased.

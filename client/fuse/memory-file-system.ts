@@ -38,6 +38,7 @@ const replaceOnly = 2
 /** Nothing may be kept; replace it to try what keeping would do. */
 export const noCaching: CacheAuthority = {
   entryMs: () => 0,
+  lacks: () => false,
   renamed: async () => undefined,
   attributesMs: () => 0,
   isCurrent: () => false,
