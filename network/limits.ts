@@ -243,6 +243,10 @@ export const cachedReadBytes = 256 * KiB
  * it the server would send the data.
  */
 export const localReadBytes = 128 * KiB
+/** Client: such reads at a time, of the four threads that libuv has for them and all else that waits; and how long one may take until the
+ * server is asked instead, which may have the data in its cache, or knows what is wrong with the disk. */
+export const maxLocalReads = 3
+export const localReadMs = 1_000
 
 /** Client: inodes whose page validity is remembered, at some 100 bytes each. */
 export const maxPageRecords = 262_144

@@ -82,13 +82,28 @@ test('a directory is listed while it has the very attributes that the last chang
   t.deepEqual(has(directory(5, 0)), [])
   names.changed(directory(6, 1), nameOf('a'), made, names.before(16))
   t.deepEqual(has(directory(6, 1)), ['a'])
-  t.is(has(directory(7, 2)), undefined, 'somebody has changed it')
-  t.is(has({ ...directory(6, 1), reach: 1 }), undefined, 'it was split')
+  t.is(has(directory(5, 0)), undefined, 'the change is on its way')
   names.changed(directory(7, 0), nameOf('a'), null, names.before(16))
   t.deepEqual(has(directory(7, 0)), [])
   names.forget(16)
   t.is(has(directory(7, 0)), undefined)
 })
+
+for (const [what, seen] of Object.entries({
+  'has a later change, which is somebody else’s': directory(7, 2),
+  'was split': { ...directory(6, 1), reach: 1 },
+})) {
+  test(`a directory that ${what} is never listed from memory again`, t => {
+    const names = new KnownNames()
+    names.saw(directory(5, 0))
+    names.changed(directory(6, 1), nameOf('a'), made, names.before(16))
+    t.true(names.canList(16))
+    t.is(names.page(seen, { cookie: 0, limitBytes: 4096 }), undefined)
+    t.false(names.canList(16))
+    t.is(names.recordBytes, 0)
+    t.true(names.lacks(directory(6, 1), nameOf('b')))
+  })
+}
 
 test('records have a bound: the directory that was found empty first is listed by its server then', t => {
   const names = new KnownNames({ recordBytes: 3000 })

@@ -12,7 +12,6 @@ import {
   maxKnownNames,
   maxMadeNameBytes,
   maxSortedDirectories,
-  maxSortedNames,
 } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
@@ -43,8 +42,8 @@ export class KnownNames {
   readonly #limits: KnownLimits
   /** In the order in which they were found empty. */
   readonly #directories = new Map<Ino, Known>()
-  /** Those with records, in the same order. */
-  readonly #whole = new Set<Known>()
+  /** Those with records of their names, in the same order. */
+  readonly #listable = new Set<Known>()
   /** Those that were listed last. */
   readonly #sorted = new Set<Known>()
   #count = 0
@@ -71,15 +70,16 @@ export class KnownNames {
 
   /** What an inode said of itself. */
   saw({ ino, mode, size, change, reach }: Attributes): void {
+    const known = this.#directories.get(ino)
+    if (known !== undefined) this.#doubt(known, { change, reach })
     // What a shard lost with its power, and another one gained, adds up to the same `change` as before.
     if (size > 0 || reach > 0 || !isDirectory(mode)) return
-    const known = this.#directories.get(ino)
     if (known?.change === change && known.made.size === 0) return
     this.forget(ino)
     const made = new MadeNames()
     const anew = { change, made }
     this.#directories.set(ino, anew)
-    this.#whole.add(anew)
+    this.#listable.add(anew)
     this.#recordBytes += made.bytes
     if (this.#directories.size > this.#limits.directories) this.#forgetOldest()
   }
@@ -106,7 +106,7 @@ export class KnownNames {
     else known.made.add(hash, name, made)
     this.#count += known.made.size - size
     this.#recordBytes += known.made.bytes - bytes
-    if (!known.made.isWhole) this.#whole.delete(known)
+    if (!known.made.isListable) this.#listable.delete(known)
     while (this.#count > this.#limits.names) this.#forgetOldest()
     while (this.#recordBytes > this.#limits.recordBytes) this.#forgetRecordsOfOldest()
   }
@@ -117,16 +117,22 @@ export class KnownNames {
     return known?.change === change && !known.made.has(entryHash(name))
   }
 
-  /** Whether `page` would tell, should the directory have the right attributes. */
-  canList(ino: Ino): boolean {
-    const made = this.#directories.get(ino)?.made
-    return made?.isWhole === true && made.size <= maxSortedNames
+  /**
+   * Whether `page` tells.
+   * @param attributes undefined when they are still to be asked for: then it may.
+   */
+  canList(ino: Ino, attributes?: Pick<Attributes, 'change' | 'reach'>): boolean {
+    const known = this.#directories.get(ino)
+    if (known === undefined || attributes === undefined) return known?.made.isListable === true
+    this.#doubt(known, attributes)
+    return known.made.isListable && attributes.change === known.change
   }
 
-  /** Names behind the cookie; undefined when that is not known of a directory with these attributes. */
-  page({ ino, change, reach }: Attributes, request: PageRequest): MadePage | undefined {
+  /** Names behind the cookie; undefined when they are not known of a directory with these attributes. */
+  page(attributes: Attributes, request: PageRequest): MadePage | undefined {
+    const { ino } = attributes
     const known = this.#directories.get(ino)
-    if (known?.change !== change || reach > 0 || !this.canList(ino)) return undefined
+    if (known === undefined || !this.canList(ino, attributes)) return undefined
     this.#sorted.delete(known)
     this.#sorted.add(known)
     const [oldest] = this.#sorted
@@ -143,19 +149,24 @@ export class KnownNames {
     this.#forgetRecords(known)
   }
 
+  /** A directory that has changed since, or is split, will not be listed from here again. */
+  #doubt(known: Known, { change, reach }: Pick<Attributes, 'change' | 'reach'>): void {
+    if (change > known.change || reach > 0) this.#forgetRecords(known)
+  }
+
   #forgetOldest(): void {
     const [oldest] = this.#directories.keys()
     if (oldest !== undefined) this.forget(oldest)
   }
 
   #forgetRecordsOfOldest(): void {
-    const [oldest] = this.#whole
+    const [oldest] = this.#listable
     this.#forgetRecords(oldest!)
   }
 
   #forgetRecords(known: Known): void {
     this.#recordBytes -= known.made.bytes
-    this.#whole.delete(known)
+    this.#listable.delete(known)
     known.made.forgetRecords()
     this.#forgetOrder(known)
   }

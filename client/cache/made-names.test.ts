@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { maxBucketEntries } from '../../network/limits.ts'
+import { maxBucketEntries, maxSortedNames } from '../../network/limits.ts'
 import { entriesOfRecords } from '../../network/wire/directory-records.ts'
 import { MadeNames } from './made-names.ts'
 
@@ -40,10 +40,17 @@ test('pages of any size have the names that are there, in the order of their has
         }
         if (lists) names.page({ cookie: 0, limitBytes })
       }
-      const expected = [...there]
-        .sort(([a], [b]) => a - b)
-        .map(([hash, of]) => `${hash * maxBucketEntries} ${nameOf(hash)} ${of} ${type}`)
-      t.deepEqual(listed(names, limitBytes), expected)
+      const expected = () =>
+        [...there]
+          .sort(([a], [b]) => a - b)
+          .map(([hash, of]) => `${hash * maxBucketEntries} ${nameOf(hash)} ${of} ${type}`)
+      t.deepEqual(listed(names, limitBytes), expected())
+      // As `rm -r` does.
+      for (const hash of [...there.keys()].slice(there.size / 4)) {
+        there.delete(hash)
+        names.remove(hash)
+      }
+      t.deepEqual(listed(names, limitBytes), expected())
     }),
   )
 })
@@ -69,7 +76,7 @@ for (const [what, act] of Object.entries({
     const names = new MadeNames()
     names.add(7, nameOf(7), { ino: 1, type })
     act(names)
-    t.false(names.isWhole)
+    t.false(names.isListable)
     t.is(names.bytes, 0)
     t.is(names.page({ cookie: 0, limitBytes: 4096 }), undefined)
     names.add(11, nameOf(11), { ino: 3, type })
@@ -78,6 +85,15 @@ for (const [what, act] of Object.entries({
     t.false(names.has(12))
   })
 }
+
+test('more names than are to be sorted have no records', t => {
+  const names = new MadeNames()
+  for (let hash = 1; hash <= maxSortedNames; hash++) names.add(hash, nameOf(1), { ino: 1, type })
+  t.true(names.isListable)
+  names.add(maxSortedNames + 1, nameOf(1), { ino: 1, type })
+  t.false(names.isListable)
+  t.is(names.bytes, 0)
+})
 
 test('records of names that were removed take no more than those that are there', t => {
   const names = new MadeNames()

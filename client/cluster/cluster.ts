@@ -48,6 +48,7 @@ import type {
   ViewSource,
 } from './contract.ts'
 import { Leasing } from './leasing.ts'
+import { LocalReads } from './local-reads.ts'
 import { isAboutLocks, Locks } from './locks.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
 import { PartitionStates } from './partition-states.ts'
@@ -84,6 +85,7 @@ export class ClusterClient implements Cluster {
   readonly log: Log
   readonly #membership: ViewSource
   readonly #boot: string
+  readonly #reads: LocalReads
   readonly #dial: (server: MemberId) => Promise<Peer>
   readonly #slots = new Slots()
   readonly #views: ViewsOfServers
@@ -101,6 +103,7 @@ export class ClusterClient implements Cluster {
     this.env = init.env
     this.log = init.log
     this.#boot = init.boot ?? ''
+    this.#reads = new LocalReads(init.env.timers)
     this.#membership = init.membership
     this.#views = new ViewsOfServers(init.membership, init.log)
     this.#vacancy = new Outage(init.env.clock)
@@ -358,6 +361,7 @@ export class ClusterClient implements Cluster {
       log: this.log,
       server,
       boot: this.#boot,
+      reads: this.#reads,
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),

@@ -8,6 +8,7 @@ import { localReadBytes } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { DataFile } from '../../network/wire/operations.ts'
 import { LocalDisk } from './local-disk.ts'
+import { LocalReads } from './local-reads.ts'
 
 const boot = 'this boot'
 const request = { ino: 1, generation: 0, block: 0, offset: 0, length: localReadBytes }
@@ -32,7 +33,7 @@ async function settled(disk: LocalDisk): Promise<boolean> {
 }
 
 async function diskOf(t: ExecutionContext, dataFile: DataFile): Promise<LocalDisk> {
-  const disk = new LocalDisk(realEnv(), boot)
+  const disk = new LocalDisk(new LocalReads(realEnv().timers), boot)
   t.teardown(() => disk.close())
   disk.told({ boot, dataFile })
   await settled(disk)
@@ -93,7 +94,7 @@ test('only that very file is opened, and only as one of this machine', async t =
     fileAt(home),
   ]
   for (const other of others) t.false((await diskOf(t, other)).mayRead(request), other.path)
-  const elsewhere = new LocalDisk(realEnv(), boot)
+  const elsewhere = new LocalDisk(new LocalReads(realEnv().timers), boot)
   elsewhere.told({ boot: 'another boot', dataFile: file })
   elsewhere.told({ boot })
   t.false(await settled(elsewhere))

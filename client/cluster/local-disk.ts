@@ -5,37 +5,42 @@
  * 1. Whoever may open the file may read all of it: its permissions are those of the disk's owner, and nothing is granted here.
  * 2. Nobody holds still what is read: it is what it should be only if its checksums say so, which is for the caller to see.
  *    Where they do not, or nothing could be read, the server itself is to be asked.
- * 3. A disk that failed, or let somebody wait too long, is not read again on this connection.
+ * 3. A disk that could not be read is not read again on this connection; one that lets somebody wait too long, as any other of the
+ *    machine, not before it goes on (local-reads.ts).
  */
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
-import type { Env } from '../../network/env/env.ts'
-import { callDeadlineMs, localReadBytes } from '../../network/limits.ts'
+import { localReadBytes } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { DataFile, ReadBlockRequest, SessionReply } from '../../network/wire/operations.ts'
 import type { Payload } from './contract.ts'
+import type { LocalReads } from './local-reads.ts'
 
 const noPayload: Payload = []
 
 export class LocalDisk {
-  readonly #env: Pick<Env, 'timers'>
+  readonly #reads: LocalReads
   readonly #boot: string
   /** Of the connection there is now; what was opened for another is closed when it is there. */
   #file: DataFile | null = null
   #handle: FileHandle | null = null
 
-  /** @param boot of this machine; empty where it does not tell. */
-  constructor(env: Pick<Env, 'timers'>, boot: string) {
-    this.#env = env
+  /**
+   * @param reads of all disks of the machine together.
+   * @param boot of this machine; empty where it does not tell.
+   */
+  constructor(reads: LocalReads, boot: string) {
+    this.#reads = reads
     this.#boot = boot
   }
 
   /** A session was opened; the file is there soon. */
   told({ boot, dataFile }: Pick<SessionReply, 'boot' | 'dataFile'>): void {
     if (dataFile === undefined || boot !== this.#boot || this.#file !== null) return
-    this.#file = dataFile
-    void opened(dataFile).then(handle => {
-      if (this.#file === dataFile) this.#handle = handle
+    const file = { ...dataFile }
+    this.#file = file
+    void opened(file).then(handle => {
+      if (this.#file === file) this.#handle = handle
       else closeSoon(handle)
     })
   }
@@ -49,27 +54,29 @@ export class LocalDisk {
 
   /** Whether the server may be asked for the place of data. What is short comes faster from there. */
   mayRead({ length }: ReadBlockRequest): boolean {
-    return this.#handle !== null && length >= localReadBytes
+    return this.#handle !== null && length >= localReadBytes && !this.#reads.isHeldUp
   }
 
   /** With the data that the reply tells the place of; without any, where it cannot be had from there. */
   async filled({ body, payload }: Reply<'readBlock'>, length: number): Promise<Reply<'readBlock'>> {
-    if (body.places === undefined) return { body, payload }
+    const { places } = body
+    if (places === undefined) return { body, payload }
     const handle = this.#handle
-    const data = handle && (await this.#inTime(read(handle, body.places, length)))
-    if (data !== null) return { body, payload: [data] }
-    if (this.#handle === handle) this.#giveUp()
-    return { body, payload: noPayload }
+    const data = handle && (await this.#read(handle, places, length))
+    return { body, payload: data === null ? noPayload : [data] }
   }
 
-  /** @returns null also when it fails, or takes too long. */
-  async #inTime<T>(reading: Promise<T>): Promise<T | null> {
-    const { promise, resolve } = Promise.withResolvers<null>()
-    const timer = this.#env.timers.after(callDeadlineMs, () => resolve(null))
+  /** @returns null where there is nothing, for now or for good. */
+  async #read(
+    handle: FileHandle,
+    places: readonly number[],
+    length: number,
+  ): Promise<Uint8Array | null> {
     try {
-      return await Promise.race([reading.catch(() => null), promise])
-    } finally {
-      timer.cancel()
+      return await this.#reads.inTime(() => read(handle, places, length))
+    } catch {
+      if (this.#handle === handle) this.#giveUp()
+      return null
     }
   }
 

@@ -25,6 +25,7 @@ import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
 import { LocalDisk } from './local-disk.ts'
+import type { LocalReads } from './local-reads.ts'
 import { RemoteUptime } from './remote-uptime.ts'
 import { RemoteWall } from './remote-wall.ts'
 import { retryDelayMs } from './retry.ts'
@@ -33,8 +34,9 @@ export interface ServerLinkInit {
   readonly env: Env
   readonly log: Log
   readonly server: MemberId
-  /** Of this machine. */
+  /** Of this machine, and what is read of its disks. */
   readonly boot: string
+  readonly reads: LocalReads
   /** Connects and says hello. @throws ClusterError */
   readonly dial: (server: MemberId) => Promise<Peer>
   /** The files that this client holds open at this server. */
@@ -91,7 +93,7 @@ export class ServerLink {
     this.leases = new LeaseTerms(init.env.clock)
     this.uptime = new RemoteUptime(init.env.clock)
     this.wall = new RemoteWall(init.env.clock)
-    this.disk = new LocalDisk(init.env, init.boot)
+    this.disk = new LocalDisk(init.reads, init.boot)
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */

@@ -53,8 +53,8 @@ export async function readExtent(
     if (whole && sameChecksums(checksumsOf(payload, offset, chunkBytes), body.checksums)) {
       return payload
     }
-    // What a disk had no more where it was a moment ago, its server has.
-    if (body.places === undefined) attempt++
+    // What a disk has no more where it was a moment ago, its server has.
+    if (!local || body.places === undefined) attempt++
     local = false
   }
   throw new PosixError('EIO', `block ${block} of file ${ino} does not match its checksums`)

@@ -339,22 +339,27 @@ function isGoneAlready({ attributes }: ChangeBehind, error: unknown): boolean {
 }
 
 /** What was made of the directory here has to be what its server has made of it. */
-function compare({ changes, cluster, names }: Context, said: Attributes, change: number): void {
+function compare(context: Context, said: Attributes, change: number): void {
+  const { changes, cluster, names } = context
   const { ino } = said
   if (said.change !== change) {
-    cluster.leases.forget(ino)
-    names.forget(ino)
+    forgetDirectory(context, ino)
   } else if (!changes.isIn(ino)) {
     const known = cluster.leases.attributes(ino)
     if (known !== undefined) names.saw(known)
   }
 }
 
-function forget({ cluster: { leases }, names }: Context, { place, ino }: ChangeBehind): void {
-  leases.forget(ino)
-  if (place === null) return
-  leases.forget(place.directory)
-  names.forget(place.directory)
+function forget(context: Context, { place, ino }: ChangeBehind): void {
+  context.cluster.leases.forget(ino)
+  if (place !== null) forgetDirectory(context, place.directory)
+}
+
+/** What was said of it here is not so, and its `change` may become that of something else. */
+function forgetDirectory({ cluster, names, listings }: Context, directory: Ino): void {
+  cluster.leases.forget(directory)
+  names.forget(directory)
+  listings.forget(directory)
 }
 
 function failed(context: Context, change: ChangeBehind, begun: Begun, error: unknown): void {

@@ -61,8 +61,8 @@ async function ownPage(
   request: PageRequest,
   options: ListOptions,
 ): Promise<NamesPage | undefined> {
-  const { names, shards } = context
-  if (!names.canList(ino)) return undefined
+  const { cluster, names, shards } = context
+  if (shards.has(ino) || !names.canList(ino, cluster.leases.attributes(ino))) return undefined
   const isStart = request.cookie === 0
   const parent = isStart
     ? (await namesOf(context, ino, 0, { ...options, limitBytes: 1 })).parent

@@ -241,6 +241,7 @@ export async function rename(
   await settleMoved(context, request)
   const { body, boot, partition } = await mutateName(context, 'rename', request)
   context.cluster.leases.forget(body.ino)
+  for (const directory of [parent, newParent]) context.names.forget(directory)
   const others = [body.partition, partitionOfIno(body.ino)]
   for (const directory of [parent, newParent]) {
     markChange(context, directory, partition, boot, others)

@@ -1,6 +1,5 @@
 /** One volume as a file system: the families of operations, composed. */
 import { PosixError } from '../../network/errors.ts'
-import { maxNameBytes } from '../../network/limits.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
 import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
@@ -14,6 +13,7 @@ import { copyRange } from './copy-range.ts'
 import { readdir, readdirplus } from './directory.ts'
 import { KernelNames } from './kernel-names.ts'
 import { assured, locksOf } from './locks.ts'
+import { isName } from './name-rules.ts'
 import { link, lookup, mkdir, mknod, rename, rmdir, symlink, unlink } from './names.ts'
 import { create, createTemporary, open, release } from './open-files.ts'
 import { handleOf } from './open-handle.ts'
@@ -69,7 +69,7 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
       if (ms > 0 || ino !== 0) return kernelNames.tell(parent, name, ino, ms)
       return kernelNames.tell(parent, name, ino, lackedMs(parent, name), true)
     },
-    lacks: (parent, name) => name.length <= maxNameBytes && lacking(parent, name) !== null,
+    lacks: (parent, name) => isName(name) && lacking(parent, name) !== null,
     renamed: moves =>
       kernelNames.moved(moves, async ({ parent, name }, ino) => {
         // Without an answer nothing is leased.

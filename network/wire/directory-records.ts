@@ -39,6 +39,36 @@ export function writtenRecordBytes(view: DataView, at: number): number {
   return directoryRecordBytes(view.getUint32(at + 16, true))
 }
 
+export function writtenCookie(view: DataView, at: number): number {
+  return view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * two32
+}
+
+export function hasInode(view: DataView, at: number): boolean {
+  return view.getUint32(at, true) !== 0 || view.getUint32(at + 4, true) !== 0
+}
+
+/** Makes it the record of what is gone. */
+export function dropInode(view: DataView, at: number): void {
+  view.setUint32(at, 0)
+  view.setUint32(at + 4, 0)
+}
+
+/** The records at these places one behind the other, `bytes` together. Word by word: they are too short for anything else. */
+export function copyOfRecords(
+  { bytes: { buffer }, view }: RecordRoom,
+  places: readonly number[],
+  bytes: number,
+): Uint8Array {
+  const from = new Uint32Array(buffer, 0, buffer.byteLength >>> 2)
+  const to = new Uint32Array(bytes >>> 2)
+  let word = 0
+  for (const at of places) {
+    const end = (at + writtenRecordBytes(view, at)) >>> 2
+    for (let source = at >>> 2; source < end; source++) to[word++] = from[source]!
+  }
+  return new Uint8Array(to.buffer)
+}
+
 /** Memory for records, one behind the other; taken as they need it. */
 export class RecordRoom {
   bytes: Uint8Array
@@ -112,7 +142,7 @@ export class DirectoryRecordReader {
   }
 
   cookieAt(at: number): number {
-    return this.#u64(at + 8)
+    return writtenCookie(this.#view, at)
   }
 
   entryAt(at: number): NamedEntry {

@@ -1,11 +1,20 @@
 /** A directory whose names one client has all made is listed from its memory, and is what any other client would be told. */
 import test from 'ava'
+import { contextOf } from '../../client/fs/context.ts'
 import type { FileSystem } from '../../client/fs/contract.ts'
-import { readdirLimitBytes } from '../../network/limits.ts'
+import type { Random } from '../../network/env/env.ts'
+import {
+  leaseTermMs,
+  operationDeadlineMs,
+  readdirLimitBytes,
+  readLeaseRestMs,
+} from '../../network/limits.ts'
 import { entriesOfRecords } from '../../network/wire/directory-records.ts'
+import { partitionOfIno } from '../../network/wire/ids.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 
 const owner = { uid: 0, gid: 0 }
+const anew = { exclusive: true, truncate: false }
 const nameOf = (text: string) => Buffer.from(text)
 
 async function setUp(seed: number, splitEntries?: number) {
@@ -34,11 +43,7 @@ async function setUp(seed: number, splitEntries?: number) {
 
 async function makeAll(fileSystem: FileSystem, ino: number): Promise<void> {
   for (let index = 0; index < 300; index++) {
-    const { file } = await fileSystem.create(ino, nameOf(`f${index}`), 0o100644, owner, {
-      exclusive: true,
-      truncate: false,
-    })
-    fileSystem.release(file)
+    await make(fileSystem, ino, nameOf(`f${index}`), anew)
   }
   await fileSystem.mkdir(ino, nameOf('directory'), 0o755, owner)
   await fileSystem.mkdir(ino, nameOf('gone'), 0o755, owner)
@@ -73,6 +78,69 @@ test('.. is the directory that it was moved to by another client', async t => {
   t.is(page.parent, other.ino)
 })
 
+for (const who of ['here', 'there'] as const) {
+  test(`a directory is listed by one question after something was renamed in it, ${who}`, async t => {
+    const setting = await setUp(1)
+    const { cluster, here, ino, wait, list, asked } = setting
+    await wait(makeAll(here, ino))
+    await wait(setting[who].rename(ino, nameOf('f1'), ino, nameOf('g1'), 0))
+    await cluster.env.advance(200_000)
+    for (const fileSystem of [here, setting[who]]) {
+      await wait(here.getattr(ino))
+      asked.length = 0
+      const found = await wait(list(fileSystem))
+      t.true(found.some(entry => entry.includes(' g1 ')))
+      t.deepEqual(asked, ['readdir'])
+    }
+  })
+}
+
+test('what was made behind and failed is in no later listing', async t => {
+  const cluster = await SimulatedCluster.start({
+    ...{ seed: 3, servers: 3, partitions: 3, slowestMs: 30, inlineBytes: 4096 },
+  })
+  const wait = <T>(promise: Promise<T>) => cluster.passing(promise)
+  const { fileSystem: here, client } = await cluster.connect()
+  const { ino } = await wait(here.mkdir(here.root, nameOf('d'), 0o755, owner))
+  await wait(here.fsync(ino))
+  const home = client.view.partitions[partitionOfIno(ino)]!.primary!
+  await cluster.env.advance(readLeaseRestMs + leaseTermMs)
+  await wait(here.getattr(ino))
+  const { changes } = contextOf(client)
+  const makeHere = async (name: string) => {
+    await here.lookup(ino, nameOf(name)).catch(() => null)
+    await make(here, ino, nameOf(name), anew)
+  }
+  for (let count = 0; changes.isEmpty; count++) await wait(makeHere(`f${count}`))
+  await wait(here.fsync(ino))
+  const list = async (fileSystem: FileSystem) => {
+    const options = { limitBytes: readdirLimitBytes, quiet: true }
+    const { records } = await fileSystem.readdir(ino, 0, options)
+    return entriesOfRecords(records).map(({ name }) => `${Buffer.from(name)}`)
+  }
+  // The first is made, the second never arrives.
+  let seen = 0
+  cluster.onCall = name =>
+    name === 'makeBehind' && ++seen > 1 ? new Promise<void>(() => {}) : undefined
+  await wait(makeHere('W'))
+  const listing = list(here)
+  await wait(makeHere('X'))
+  await wait(listing)
+  cluster.crash(home)
+  await cluster.env.advance(operationDeadlineMs + 10_000)
+  t.true(changes.isEmpty)
+  cluster.onCall = () => undefined
+  await cluster.startServer(home)
+  const { fileSystem: there } = await cluster.connect()
+  await wait(there.mknod(ino, nameOf('Y'), 0o100644, 0, owner))
+  await cluster.env.advance(readLeaseRestMs + 1000)
+  for (let tries = 0; tries < 20 && client.leases.attributes(ino) === undefined; tries++) {
+    await cluster.env.advance(300)
+    await wait(here.getattr(ino))
+  }
+  t.deepEqual(await wait(list(here)), await wait(list(there)))
+})
+
 for (const [how, splitEntries] of [
   ['stays whole', undefined],
   ['is split', 40],
@@ -98,4 +166,63 @@ for (const [how, splitEntries] of [
       }
     })
   }
+}
+
+/** One change of a name in the directory; what fails is as well. */
+async function changeOne(who: FileSystem, ino: number, random: Random, fresh: number) {
+  const isFresh = random.integer(2) === 0
+  const name = nameOf(isFresh ? `n${fresh}` : `g${random.integer(30)}`)
+  const other = nameOf(`g${random.integer(30)}`)
+  const act = random.integer(12)
+  if (act < 4) await make(who, ino, name, { ...anew, exclusive: random.integer(2) === 0 })
+  else if (act < 5) await who.symlink(ino, name, other, owner)
+  else if (act < 6) await who.mkdir(ino, name, 0o755, owner)
+  else if (act < 7) await who.rmdir(ino, name)
+  else if (act < 8) await who.rename(ino, name, ino, other, 0)
+  else if (act < 9) await who.link((await who.lookup(ino, other)).ino, ino, name)
+  else await who.unlink(ino, name)
+}
+
+async function make(who: FileSystem, ino: number, name: Uint8Array, how: typeof anew) {
+  const { file } = await who.create(ino, name, 0o100644, owner, how)
+  who.release(file)
+}
+
+for (let seed = 1; seed <= 16; seed++) {
+  test(`whoever lists while three change names has each that stays once, and at rest what is there (seed ${seed})`, async t => {
+    const splitEntries = seed % 4 === 0 ? 40 : undefined
+    const { cluster, here, there, ino, wait, list } = await setUp(seed, splitEntries)
+    const { random, timers } = cluster.env
+    for (let index = 0; index < 12; index++) await wait(make(here, ino, nameOf(`s${index}`), anew))
+    for (let round = 0; round < 4; round++) {
+      let left = 3
+      let fresh = 1000 * round
+      const actor = async (who: FileSystem) => {
+        for (let count = 0; count < 20; count++) {
+          await timers.sleep(random.integer(20))
+          await changeOne(who, ino, random, fresh++).catch(() => undefined)
+        }
+        left--
+      }
+      const scan = async () => {
+        while (left > 0) {
+          const cookies: number[] = []
+          let stay = 0
+          for (const entry of await list(here, 100 + random.integer(400))) {
+            cookies.push(Number(entry.split(' ')[0]))
+            if (entry.split(' ')[1]!.startsWith('s')) stay++
+          }
+          t.is(stay, 12)
+          t.deepEqual(
+            cookies,
+            [...new Set(cookies)].sort((a, b) => a - b),
+          )
+          await timers.sleep(random.integer(30))
+        }
+      }
+      const others = round === 2 ? there : here
+      await wait(Promise.all([actor(here), actor(here), actor(others), scan(), scan()]))
+      t.deepEqual(await wait(list(here, 300)), await wait(list(there)))
+    }
+  })
 }
