@@ -1,16 +1,10 @@
 /** A directory whose names one client has all made is listed from its memory, and is what any other client would be told. */
 import test from 'ava'
-import { contextOf } from '../../client/fs/context.ts'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import type { Random } from '../../network/env/env.ts'
-import {
-  leaseTermMs,
-  operationDeadlineMs,
-  readdirLimitBytes,
-  readLeaseRestMs,
-} from '../../network/limits.ts'
+import { operationDeadlineMs, readdirLimitBytes, readLeaseRestMs } from '../../network/limits.ts'
 import { entriesOfRecords } from '../../network/wire/directory-records.ts'
-import { partitionOfIno } from '../../network/wire/ids.ts'
+import { setUp as beginBehind, homeOf, make as makeBehind } from './behind-scene.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 
 const owner = { uid: 0, gid: 0 }
@@ -96,47 +90,34 @@ for (const who of ['here', 'there'] as const) {
 }
 
 test('what was made behind and failed is in no later listing', async t => {
-  const cluster = await SimulatedCluster.start({
-    ...{ seed: 3, servers: 3, partitions: 3, slowestMs: 30, inlineBytes: 4096 },
-  })
-  const wait = <T>(promise: Promise<T>) => cluster.passing(promise)
-  const { fileSystem: here, client } = await cluster.connect()
-  const { ino } = await wait(here.mkdir(here.root, nameOf('d'), 0o755, owner))
-  await wait(here.fsync(ino))
-  const home = client.view.partitions[partitionOfIno(ino)]!.primary!
-  await cluster.env.advance(readLeaseRestMs + leaseTermMs)
-  await wait(here.getattr(ino))
-  const { changes } = contextOf(client)
-  const makeHere = async (name: string) => {
-    await here.lookup(ino, nameOf(name)).catch(() => null)
-    await make(here, ino, nameOf(name), anew)
-  }
-  for (let count = 0; changes.isEmpty; count++) await wait(makeHere(`f${count}`))
-  await wait(here.fsync(ino))
+  const scene = await beginBehind()
+  const { cluster, here, heres, directory, wait, isBehind } = scene
+  await wait(here.fsync(directory))
   const list = async (fileSystem: FileSystem) => {
     const options = { limitBytes: readdirLimitBytes, quiet: true }
-    const { records } = await fileSystem.readdir(ino, 0, options)
+    const { records } = await fileSystem.readdir(directory, 0, options)
     return entriesOfRecords(records).map(({ name }) => `${Buffer.from(name)}`)
   }
   // The first is made, the second never arrives.
   let seen = 0
   cluster.onCall = name =>
     name === 'makeBehind' && ++seen > 1 ? new Promise<void>(() => {}) : undefined
-  await wait(makeHere('W'))
+  await makeBehind(scene)
   const listing = list(here)
-  await wait(makeHere('X'))
+  await makeBehind(scene)
   await wait(listing)
+  const home = homeOf(heres, directory)
   cluster.crash(home)
   await cluster.env.advance(operationDeadlineMs + 10_000)
-  t.true(changes.isEmpty)
+  t.false(isBehind())
   cluster.onCall = () => undefined
   await cluster.startServer(home)
-  const { fileSystem: there } = await cluster.connect()
-  await wait(there.mknod(ino, nameOf('Y'), 0o100644, 0, owner))
+  const { there } = await scene.join()
+  await wait(there.mknod(directory, nameOf('other'), 0o100644, 0, owner))
   await cluster.env.advance(readLeaseRestMs + 1000)
-  for (let tries = 0; tries < 20 && client.leases.attributes(ino) === undefined; tries++) {
+  for (let tries = 0; tries < 20 && !heres.leases.attributes(directory); tries++) {
     await cluster.env.advance(300)
-    await wait(here.getattr(ino))
+    await wait(here.getattr(directory))
   }
   t.deepEqual(await wait(list(here)), await wait(list(there)))
 })
