@@ -2,7 +2,8 @@
  * Pages of directories as this client was told them, for whoever lists them again.
  *
  * 1. Pages hold for one value of the directory's `change`, which only rises, and never comes again: but where its machine has lost
- *    power, as what others were told of may be gone then. So they hold for one boot of it, and one view, too. That they were the present ones before
+ *    power, as what others were told of may be gone then. So they hold for one boot of it, and one view, too; and those of a directory are
+ *    forgotten when a change behind fails there, whose value may be given to another. That they were the present ones before
  *    pages were asked for is what `saw` is told; that they are still is for a lease on the directory's attributes to say.
  * 2. All of them together, and those of one directory, are bounded: those of the directory go first that was not listed for
  *    longest, and what a large one has beyond its bound is not kept.

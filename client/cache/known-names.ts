@@ -1,9 +1,9 @@
 /**
  * Directories of which this client knows every name: they were empty once, and nobody but this client has changed
- * them since. So a name that is to be made needs no question whether it is there, and a listing needs none at all.
+ * them since. So a name that is to be made needs no question whether it is there, and a listing needs no names.
  *
- * 1. What is known holds for one value of the directory's `change`, which never comes again. That it is the
- *    present one is for a lease on the directory's attributes to say, or for an answer that has just come.
+ * 1. What is known holds for one value of the directory's `change`, which never comes again; but what a change behind was to make of it may,
+ *    when it fails: then it is forgotten (client/fs/change-behind.ts). That it is the present one is for a lease on the directory's attributes to say, or for an answer that has just come.
  * 2. Names that went, or share their hash with another, stay: of those the server is asked, but where the directory is listed.
  * 3. What the records of names take together is bounded: those of the directories go first that were found empty first.
  */
@@ -69,9 +69,10 @@ export class KnownNames {
   }
 
   /** What an inode said of itself. */
-  saw({ ino, mode, size, change, reach }: Attributes): void {
+  saw(attributes: Attributes): void {
+    const { ino, mode, size, change, reach } = attributes
     const known = this.#directories.get(ino)
-    if (known !== undefined) this.#doubt(known, { change, reach })
+    if (known !== undefined) this.#doubt(known, attributes)
     // What a shard lost with its power, and another one gained, adds up to the same `change` as before.
     if (size > 0 || reach > 0 || !isDirectory(mode)) return
     if (known?.change === change && known.made.size === 0) return
@@ -151,7 +152,7 @@ export class KnownNames {
 
   /** A directory that has changed since, or is split, will not be listed from here again. */
   #doubt(known: Known, { change, reach }: Pick<Attributes, 'change' | 'reach'>): void {
-    if (change > known.change || reach > 0) this.#forgetRecords(known)
+    if (known.made.isListable && (change > known.change || reach > 0)) this.#forgetRecords(known)
   }
 
   #forgetOldest(): void {

@@ -48,6 +48,7 @@ import type {
   ViewSource,
 } from './contract.ts'
 import { Leasing } from './leasing.ts'
+import { LocalDisk } from './local-disk.ts'
 import { LocalReads } from './local-reads.ts'
 import { isAboutLocks, Locks } from './locks.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
@@ -360,8 +361,7 @@ export class ClusterClient implements Cluster {
       env: this.env,
       log: this.log,
       server,
-      boot: this.#boot,
-      reads: this.#reads,
+      disk: new LocalDisk(this.#reads, this.#boot),
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readlinkSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import test, { type ExecutionContext } from 'ava'
@@ -7,6 +7,7 @@ import { realEnv } from '../../network/env/real.ts'
 import { localReadBytes } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { DataFile } from '../../network/wire/operations.ts'
+import { openPaths } from '../testing/open-paths.ts'
 import { LocalDisk } from './local-disk.ts'
 import { LocalReads } from './local-reads.ts'
 
@@ -48,16 +49,8 @@ async function readFrom(disk: LocalDisk, places: readonly number[], length: numb
   return Buffer.concat((await disk.filled(placed(places), length)).payload)
 }
 
-/** Descriptors of this process. */
 function opensOf(path: string): number {
-  const links = readdirSync('/proc/self/fd').map(fd => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return ''
-    }
-  })
-  return links.filter(link => link === path).length
+  return openPaths().filter(open => open === path).length
 }
 
 test('runs are put where they belong, and zeros are between them', async t => {

@@ -24,8 +24,7 @@ import type { SessionReply, SessionRequest } from '../../network/wire/operations
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
-import { LocalDisk } from './local-disk.ts'
-import type { LocalReads } from './local-reads.ts'
+import type { LocalDisk } from './local-disk.ts'
 import { RemoteUptime } from './remote-uptime.ts'
 import { RemoteWall } from './remote-wall.ts'
 import { retryDelayMs } from './retry.ts'
@@ -34,9 +33,8 @@ export interface ServerLinkInit {
   readonly env: Env
   readonly log: Log
   readonly server: MemberId
-  /** Of this machine, and what is read of its disks. */
-  readonly boot: string
-  readonly reads: LocalReads
+  /** The server's, if it is on this machine. */
+  readonly disk: LocalDisk
   /** Connects and says hello. @throws ClusterError */
   readonly dial: (server: MemberId) => Promise<Peer>
   /** The files that this client holds open at this server. */
@@ -93,7 +91,7 @@ export class ServerLink {
     this.leases = new LeaseTerms(init.env.clock)
     this.uptime = new RemoteUptime(init.env.clock)
     this.wall = new RemoteWall(init.env.clock)
-    this.disk = new LocalDisk(init.reads, init.boot)
+    this.disk = init.disk
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */

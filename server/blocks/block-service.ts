@@ -71,6 +71,8 @@ export class BlockService {
     const { offset, length } = request
     checkRange(offset, length)
     const staged = partition.store.isStaged(blockKeyOf(key)) ? partition.store.settled() : null
+    // It may fail while the disk is read, or that may: then nobody waits for it.
+    staged?.catch(() => undefined)
     const placed = request.local === true ? this.#blocks.place(key, offset, length) : null
     if (placed !== null) {
       await staged

@@ -1,7 +1,7 @@
 /** Clients on a server's machine, which read its data file themselves while others change what lies there. */
-import { readdirSync, readlinkSync } from 'node:fs'
 import test from 'ava'
 import type { FileSystem, OpenFile } from '../../client/fs/contract.ts'
+import { openPaths } from '../../client/testing/open-paths.ts'
 import { eventually } from './eventually.ts'
 import { firstBoot, InProcessCluster } from './in-process.ts'
 
@@ -11,16 +11,9 @@ const versions = 60
 const caller = { uid: 0, gid: 0 }
 const name = Buffer.from('f')
 
-/** Descriptors of files of blocks in this process: one of each server, and one of each client that reads there. */
+/** One of each server, and one of each client that reads there. */
 function openDataFiles(): number {
-  const links = readdirSync('/proc/self/fd').map(fd => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return ''
-    }
-  })
-  return links.filter(link => link.endsWith('/blocks.dat')).length
+  return openPaths().filter(path => path.endsWith('/blocks.dat')).length
 }
 
 async function openAnew(fs: FileSystem): Promise<OpenFile> {

@@ -1,3 +1,4 @@
+/** Changes that programs were answered before their server has made them, and what goes wrong meanwhile. */
 import test from 'ava'
 import { setQuota } from '../../client/fs/volumes.ts'
 import { leaseTermMs, operationDeadlineMs } from '../../network/limits.ts'
