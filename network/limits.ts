@@ -511,8 +511,15 @@ export const spaceDeadlineMs = 5_000
 export const maxSpaceWaiters = 1024
 /** Written data that may gather before the disk is made to take it, so that no sync has to wait long. */
 export const earlySyncBytes = 256 * MiB
-/** Written data that the disk is made to begin with, while more is written. */
+/** Data written to the page cache that the disk is made to begin with, while more is written. */
 export const earlyWriteBytes = 8 * MiB
+/**
+ * Server: shortest write that goes past the page cache, how many do at a time, which leaves other threads of libuv's four to
+ * others, and how much of each is on its way to the disk at once.
+ */
+export const directWriteBytes = 256 * KiB
+export const directWritesAtOnce = 2
+export const directRoomBytes = 1 * MiB
 /** Freed extents that may wait for the index to be synced before the store asks for it. */
 export const maxRetiredChanges = 65_536
 /** Damaged blocks that are named one by one in the log when a store is opened. */

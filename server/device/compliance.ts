@@ -81,6 +81,38 @@ export function deviceCompliance(
     for (const at of places) t.true(found[at]!.equals(pattern(65_536, at)))
   })
 
+  claim(
+    'large writes are whole, however their pieces lie, over short ones and under them',
+    async (t, f) => {
+      const { device } = f
+      const expected = Buffer.alloc(8 * MiB)
+      const write = async (position: number, bytes: Uint8Array, cuts: readonly number[]) => {
+        expected.set(bytes, position)
+        const ends = [...cuts, bytes.length]
+        await device.write(
+          position,
+          ends.map((end, at) => bytes.subarray(cuts[at - 1] ?? 0, end)),
+        )
+      }
+      await write(MiB + 5000, pattern(100_000, 1), [])
+      await Promise.all([
+        write(0, pattern(3 * MiB, 2), [1, 65_536, 65_537, MiB + 4095]),
+        write(3 * MiB, pattern(MiB, 3), [MiB - 1]),
+        write(4 * MiB, pattern(MiB + 4096, 4), []),
+        write(5 * MiB + 4096, pattern(2 * MiB, 5), [100, 2 * MiB - 100]),
+      ])
+      t.true(expected.equals(await bytesAt(device, 0, expected.length)))
+      await write(MiB + 7, pattern(300_000, 6), [])
+      await write(2 * MiB, pattern(512 * 1024, 7), [4096])
+      await write(2 * MiB + 10, pattern(10, 8), [])
+      t.true(expected.equals(await bytesAt(device, 0, expected.length)))
+      await device.sync()
+      const again = await f.reopen()
+      t.true(expected.equals(await bytesAt(again, 0, expected.length)))
+      await again.close()
+    },
+  )
+
   claim('what is given back can be written again, and nothing beside it is lost', async (t, f) => {
     const { device } = f
     await device.write(0, [pattern(3 * 65_536, 1)])

@@ -1,10 +1,12 @@
-import { mkdtemp, open, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { earlyWriteBytes } from '../../network/limits.ts'
+import { directWriteBytes, directWritesAtOnce, earlyWriteBytes } from '../../network/limits.ts'
 import { cachedRead } from './cached-read.ts'
 import { deviceCompliance } from './compliance.ts'
+import { directAlignmentBytes, directWrite } from './direct-write.ts'
+import { DirectWrites, openDirectWrites } from './direct-writes.ts'
 import { openFileDevice } from './file.ts'
 import { fileRange } from './file-range.ts'
 
@@ -60,6 +62,72 @@ test('much that is written begins to go to the disk, which nobody hears of', asy
   await file.close()
   t.is(await fileRange.send(-1, 0, 0), constants.errno.EBADF)
   t.is((await stat(path)).size, 5 * earlyWriteBytes)
+})
+
+/** Where the file system itself keeps nothing of what is written past its page cache. */
+async function isPastCache(path: string): Promise<boolean> {
+  const direct = await openDirectWrites(path)
+  await direct?.write(0, [new Uint8Array(directWriteBytes)])
+  await direct?.close()
+  return direct !== null && !(await isCached(path, 0))
+}
+
+async function isCached(path: string, position: number): Promise<boolean> {
+  const file = await open(path)
+  const isThere = cachedRead.read(file.fd, new Uint8Array(4096), position) > 0
+  await file.close()
+  return isThere
+}
+
+test('what is large goes past the page cache while the disk keeps up, what is short or not whole does not', async t => {
+  const path = await emptyPath(t)
+  const device = await openFileDevice(path)
+  t.teardown(() => device.close())
+  if (!(await isPastCache(path))) {
+    t.pass('skipped: this file system writes nothing past its page cache')
+    return
+  }
+  const large = new Uint8Array(directWriteBytes).fill(1)
+  const places = [0, 1, 2, 3, 4, 5].map(at => at * directWriteBytes)
+  await Promise.all(places.map(position => device.write(position, [large])))
+  const cached = await Promise.all(places.map(position => isCached(path, position)))
+  const past = cached.filter(isThere => !isThere)
+  t.is(past.length, directWritesAtOnce)
+  const short = 8 * directWriteBytes
+  await device.write(short, [large.subarray(4096)])
+  t.true(await isCached(path, short))
+  const ragged = 16 * directWriteBytes
+  await device.write(ragged + 10, [large])
+  t.true(await isCached(path, ragged + 4096))
+  await device.write(ragged, [large])
+  t.false(await isCached(path, ragged))
+})
+
+test('a disk that takes nothing past the page cache gets it through that', async t => {
+  const path = await emptyPath(t)
+  await writeFile(path, '')
+  const direct = await openDirectWrites(path)
+  if (direct === null) {
+    t.pass('skipped: this file system knows no such writes')
+    return
+  }
+  t.teardown(() => direct.close())
+  const large = new Uint8Array(directWriteBytes)
+  t.true(direct.takes(0, large.length))
+  const isDone = await direct.write(100, [large])
+  t.is(direct.takes(0, large.length), isDone)
+})
+
+test('a direct write that fails tells why', async t => {
+  const path = await emptyPath(t)
+  await writeFile(path, '')
+  const direct = new DirectWrites(await open(path))
+  t.teardown(() => direct.close())
+  await t.throwsAsync(direct.write(0, [new Uint8Array(directWriteBytes)]), { code: 'EBADF' })
+  t.true(direct.takes(0, directWriteBytes))
+  t.throws(() => directWrite.write(-1, 0, [], new Uint8Array(directAlignmentBytes - 1)), {
+    instanceOf: TypeError,
+  })
 })
 
 test('the file is sparse and only its owner may read it', async t => {

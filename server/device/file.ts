@@ -1,15 +1,14 @@
 /**
- * A device in one plain file, sparse, through the page cache.
+ * A device in one plain file, sparse, through the page cache but for large writes (direct-writes.ts).
  *
- * 1. The file is closed only when no read or write is on its way: its descriptor could be another
+ * 1. The file is closed only when no read or write is on its way: its descriptors could be another
  *    file's by then.
- * 2. What was written goes to the disk soon, while its writer goes on: so that a sync has little left to wait for. No more
+ * 2. What was written to the page cache goes to the disk soon, while its writer goes on: so that a sync has little left to wait for. No more
  *    than one thread is occupied with that.
  */
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { getSystemErrorMap } from 'node:util'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import {
   cachedReadBytes,
@@ -21,7 +20,8 @@ import {
 import type { DataFile } from '../../network/wire/operations.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
-import { fileRange, isUnsupported } from './file-range.ts'
+import { type DirectWrites, openDirectWrites } from './direct-writes.ts'
+import { fileRange, isUnsupported, systemError } from './file-range.ts'
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
@@ -41,7 +41,7 @@ export async function openFileDevice(
     await syncDirectory(dirname(path))
     const { dev, ino } = await handle.stat({ bigint: true })
     const file = { path: resolve(path), device: dev, inode: ino }
-    return new FileDevice(path, file, handle, neededByOthers)
+    return new FileDevice(path, file, handle, await openDirectWrites(path), neededByOthers)
   } catch (error) {
     throw diskError(path, 'open', error)
   }
@@ -63,11 +63,12 @@ class FileDevice implements Device {
   readonly name: string
   readonly file: DataFile
   readonly #handle: FileHandle
+  readonly #direct: DirectWrites | null
   readonly #neededByOthers: (totalBytes: number) => number
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | null = null
   #inFlight = 0
-  /** Written since the disk was last made to begin. */
+  /** Written to the page cache since the disk was last made to begin. */
   #heldBackBytes = 0
   #sending = false
 
@@ -75,11 +76,13 @@ class FileDevice implements Device {
     path: string,
     file: DataFile,
     handle: FileHandle,
+    direct: DirectWrites | null,
     neededByOthers: (totalBytes: number) => number,
   ) {
     this.name = path
     this.file = file
     this.#handle = handle
+    this.#direct = direct
     this.#neededByOthers = neededByOthers
   }
 
@@ -124,6 +127,9 @@ class FileDevice implements Device {
 
   write(position: number, pieces: readonly Uint8Array[]): Promise<void> {
     return this.#run('write', async () => {
+      const bytes = bytesIn(pieces)
+      if (this.#direct?.takes(position, bytes) && (await this.#direct.write(position, pieces)))
+        return
       let left = pieces.filter(piece => piece.length > 0)
       for (let at = position; left.length > 0; ) {
         const count = await this.#writeSome(at, left)
@@ -132,7 +138,7 @@ class FileDevice implements Device {
         at += count
         left = withoutFirst(left, count)
       }
-      this.#heldBackBytes += bytesIn(pieces)
+      this.#heldBackBytes += bytes
       if (this.#heldBackBytes >= earlyWriteBytes) this.#sendSoon()
     })
   }
@@ -168,6 +174,7 @@ class FileDevice implements Device {
   async #close(): Promise<void> {
     if (this.#inFlight > 0) await this.#idle.promise
     try {
+      await this.#direct?.close()
       await this.#handle.close()
     } catch (error) {
       throw diskError(this.name, 'close', error)
@@ -227,11 +234,6 @@ function bytesIn(pieces: readonly Uint8Array[]): number {
   let bytes = 0
   for (const piece of pieces) bytes += piece.length
   return bytes
-}
-
-function systemError(errno: number): Error {
-  const [code = `${errno}`] = getSystemErrorMap().get(-errno) ?? []
-  return Object.assign(new Error(code), { code })
 }
 
 function withoutFirst(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
