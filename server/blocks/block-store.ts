@@ -53,9 +53,9 @@ import { Space } from './space.ts'
 import { type Change, type ChangeOutcome, stageChange } from './staged.ts'
 import {
   type IncomingData,
+  type Landing,
   lengthOf,
   mergeChunks,
-  type NewChunk,
   placeChunks,
   unitsNeeded,
   withChunks,
@@ -290,7 +290,9 @@ class ExtentBlockStore implements BlockStore {
     const [indexes, chunks] = [[...merged.keys()], [...merged.values()]]
     const replaced = extentsOf(indexes.map(index => before[index] ?? null))
     const taken = await this.#take(unitsNeeded(chunks), replaced)
-    await this.#putOrGiveBack(chunks, taken, taken)
+    // Between the ranges something is missing yet, which will have to be joined with them.
+    const isReadSoon = incoming.ranges.length > 1
+    await this.#putOrGiveBack({ chunks, extents: taken, isReadSoon }, taken)
     const change = this.#sync.wrote(lengthOf(incoming.pieces.flat()))
     const placed = placeChunks(chunks, taken)
     const written = { chunks: new Map(indexes.map((index, at) => [index, placed[at]!])), change }
@@ -323,7 +325,8 @@ class ExtentBlockStore implements BlockStore {
     const placed = placeChunks([...written, ...unwritten], taken)
     const extents = placed.slice(0, written.length).flatMap(extentsIn)
     const toHold = placed.slice(written.length).flatMap(extentsIn)
-    if (units > 0) await this.#putOrGiveBack(written, extents, taken, toHold)
+    const landing = { chunks: written, extents, isReadSoon: false }
+    if (units > 0) await this.#putOrGiveBack(landing, taken, toHold)
     const change = written.length > 0 ? this.#sync.wrote(unitsNeeded(written) * unitBytes) : 0
     const shaped = withShapes(before, reshaping, placed, change, this.#sync)
     const after = withoutHolesAtEnd(shaped)
@@ -332,13 +335,12 @@ class ExtentBlockStore implements BlockStore {
   }
 
   async #putOrGiveBack(
-    chunks: readonly NewChunk[],
-    extents: readonly Extent[],
+    landing: Landing,
     taken: readonly Extent[],
     toHold: readonly Extent[] = [],
   ): Promise<void> {
     try {
-      if (chunks.length > 0) await writeChunks(this.#device, chunks, extents)
+      if (landing.chunks.length > 0) await writeChunks(this.#device, landing)
       for (const { unit, units } of toHold) {
         await this.#device.hold(unit * unitBytes, units * unitBytes)
       }

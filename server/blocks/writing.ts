@@ -137,11 +137,17 @@ export function unitsNeeded(chunks: readonly Pick<NewChunk, 'length'>[]): number
   return units
 }
 
+export interface Landing {
+  readonly chunks: readonly NewChunk[]
+  readonly extents: readonly Extent[]
+  /** As `Device.write` has it. */
+  readonly isReadSoon: boolean
+}
+
 /** Writes the chunks one behind the other into `extents`, each from a unit's border on. */
 export async function writeChunks(
   device: Device,
-  chunks: readonly NewChunk[],
-  extents: readonly Extent[],
+  { chunks, extents, isReadSoon }: Landing,
 ): Promise<void> {
   const pieces: Uint8Array[] = []
   for (const chunk of chunks) {
@@ -151,10 +157,11 @@ export async function writeChunks(
     if (padding > 0) pieces.push(zeros.subarray(0, padding))
   }
   const [only] = extents
-  if (only && extents.length === 1) return await device.write(only.unit * unitBytes, pieces)
+  if (only && extents.length === 1)
+    return await device.write(only.unit * unitBytes, pieces, isReadSoon)
   const rest = new PieceStream(pieces)
   const writes = extents.map(({ unit, units }) =>
-    device.write(unit * unitBytes, rest.take(units * unitBytes)),
+    device.write(unit * unitBytes, rest.take(units * unitBytes), isReadSoon),
   )
   // All have to end before a failure is told: the extents may be given to somebody else then.
   const results = await Promise.allSettled(writes)

@@ -125,11 +125,11 @@ class FileDevice implements Device {
     })
   }
 
-  write(position: number, pieces: readonly Uint8Array[]): Promise<void> {
+  write(position: number, pieces: readonly Uint8Array[], isReadSoon = false): Promise<void> {
     return this.#run('write', async () => {
       const bytes = bytesIn(pieces)
-      if (this.#direct?.takes(position, bytes) && (await this.#direct.write(position, pieces)))
-        return
+      const direct = !isReadSoon && this.#direct?.takes(position, bytes) ? this.#direct : null
+      if (await direct?.write(position, pieces)) return
       let left = pieces.filter(piece => piece.length > 0)
       for (let at = position; left.length > 0; ) {
         const count = await this.#writeSome(at, left)
