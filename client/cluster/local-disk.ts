@@ -8,12 +8,11 @@
  * 3. A disk that could not be read is not read again on this connection; one that lets somebody wait too long, as any other of the
  *    machine, not before it goes on (local-reads.ts).
  */
-import { constants } from 'node:fs'
-import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { localReadBytes } from '../../network/limits.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { DataFile, ReadBlockRequest, SessionReply } from '../../network/wire/operations.ts'
 import type { Payload } from './contract.ts'
+import { type LocalFile, openLocalFile } from './local-file.ts'
 import type { LocalReads } from './local-reads.ts'
 
 const noPayload: Payload = []
@@ -22,8 +21,8 @@ export class LocalDisk {
   readonly #reads: LocalReads
   readonly #boot: string
   /** Of the connection there is now; what was opened for another is closed when it is there. */
-  #file: DataFile | null = null
-  #handle: FileHandle | null = null
+  #told: DataFile | null = null
+  #file: LocalFile | null = null
 
   /**
    * @param reads of all disks of the machine together.
@@ -36,82 +35,71 @@ export class LocalDisk {
 
   /** A session was opened; the file is there soon. */
   told({ boot, dataFile }: Pick<SessionReply, 'boot' | 'dataFile'>): void {
-    if (dataFile === undefined || boot !== this.#boot || this.#file !== null) return
-    const file = { ...dataFile }
-    this.#file = file
-    void opened(file).then(handle => {
-      if (this.#file === file) this.#handle = handle
-      else closeSoon(handle)
+    if (dataFile === undefined || boot !== this.#boot || this.#told !== null) return
+    const told = { ...dataFile }
+    this.#told = told
+    void openLocalFile(told).then(file => {
+      if (this.#told === told) this.#file = file
+      else file?.close()
     })
   }
 
   /** The connection is gone: behind another one may be another server. */
   close(): void {
-    closeSoon(this.#handle)
+    this.#file?.close()
+    this.#told = null
     this.#file = null
-    this.#handle = null
   }
 
   /** Whether the server may be asked for the place of data. What is short comes faster from there. */
   mayRead({ length }: ReadBlockRequest): boolean {
-    return this.#handle !== null && length >= localReadBytes && !this.#reads.isHeldUp
+    return this.#file !== null && length >= localReadBytes && !this.#reads.isHeldUp
   }
 
   /** With the data that the reply tells the place of; without any, where it cannot be had from there. */
   async filled({ body, payload }: Reply<'readBlock'>, length: number): Promise<Reply<'readBlock'>> {
     const { places } = body
     if (places === undefined) return { body, payload }
-    const handle = this.#handle
-    const data = handle && (await this.#read(handle, places, length))
+    const file = this.#file
+    const data = file && (await this.#read(file, places, length))
     return { body, payload: data === null ? noPayload : [data] }
   }
 
   /** @returns null where there is nothing, for now or for good. */
   async #read(
-    handle: FileHandle,
+    file: LocalFile,
     places: readonly number[],
     length: number,
   ): Promise<Uint8Array | null> {
     try {
-      return await this.#reads.inTime(() => read(handle, places, length))
+      return await this.#reads.inTime(room => read(file, { places, length }, room))
     } catch {
-      if (this.#handle === handle) this.#giveUp()
+      if (this.#file === file) this.#giveUp()
       return null
     }
   }
 
   /** Keeps the file's name, so that it is not opened again. */
   #giveUp(): void {
-    closeSoon(this.#handle)
-    this.#handle = null
+    this.#file?.close()
+    this.#file = null
   }
 }
 
-/** @returns null unless that very file can be read here. */
-async function opened({ path, device, inode }: DataFile): Promise<FileHandle | null> {
-  const isIt = (found: { dev: bigint; ino: bigint; isFile(): boolean }) =>
-    found.isFile() && found.dev === device && found.ino === inode
-  let handle: FileHandle | null = null
-  try {
-    // To open what is no plain file may do something to it.
-    if (!isIt(await lstat(path, { bigint: true }))) return null
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    if (isIt(await handle.stat({ bigint: true }))) return handle
-  } catch {
-    // Another user's, or not to be seen from here: then the server is asked for data.
-  }
-  closeSoon(handle)
-  return null
+interface Placed {
+  readonly places: readonly number[]
+  readonly length: number
 }
 
 /** @throws Error when there is not all of it, or `places` are none. */
 async function read(
-  handle: FileHandle,
-  places: readonly number[],
-  length: number,
+  file: LocalFile,
+  { places, length }: Placed,
+  room: Uint8Array,
 ): Promise<Uint8Array> {
   const data = Buffer.allocUnsafeSlow(length)
-  const reads: Promise<void>[] = []
+  const positions: number[] = []
+  const targets: Uint8Array[] = []
   let end = 0
   for (let at = 0; at < places.length; at += 3) {
     const [position = -1, start = -1, bytes = -1] = places.slice(at, at + 3)
@@ -120,22 +108,10 @@ async function read(
     }
     data.fill(0, end, start)
     end = start + bytes
-    reads.push(readRun(handle, position, data.subarray(start, end)))
+    positions.push(position)
+    targets.push(data.subarray(start, end))
   }
   data.fill(0, end)
-  await Promise.all(reads)
+  await file.read(positions, targets, room)
   return data
-}
-
-async function readRun(handle: FileHandle, position: number, target: Uint8Array): Promise<void> {
-  for (let done = 0; done < target.length; ) {
-    const { bytesRead } = await handle.read(target, done, target.length - done, position + done)
-    if (bytesRead === 0) throw new RangeError('the data file ends before its data')
-    done += bytesRead
-  }
-}
-
-/** Once nobody reads it any more. */
-function closeSoon(handle: FileHandle | null): void {
-  handle?.close().catch(() => undefined)
 }

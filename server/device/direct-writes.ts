@@ -5,9 +5,13 @@
 import { constants as fileConstants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { directRoomBytes, directWriteBytes, directWritesAtOnce } from '../../network/limits.ts'
-import { directAlignmentBytes, directWrite } from './direct-write.ts'
-import { systemError } from './file-range.ts'
+import {
+  directAlignmentBytes,
+  directIo,
+  directRoom,
+  systemError,
+} from '../../network/disk/direct-io.ts'
+import { directWriteBytes, directWritesAtOnce } from '../../network/limits.ts'
 
 export class DirectWrites {
   readonly #handle: FileHandle
@@ -17,8 +21,7 @@ export class DirectWrites {
 
   constructor(handle: FileHandle) {
     this.#handle = handle
-    const bytes = directRoomBytes + directAlignmentBytes
-    this.#rooms = Array.from({ length: directWritesAtOnce }, () => new Uint8Array(bytes))
+    this.#rooms = Array.from({ length: directWritesAtOnce }, directRoom)
   }
 
   /** Whether such a write may begin now. */
@@ -31,7 +34,7 @@ export class DirectWrites {
   async write(position: number, pieces: readonly Uint8Array[]): Promise<boolean> {
     const room = this.#rooms.pop()!
     try {
-      const errno = await directWrite.write(this.#handle.fd, position, pieces, room)
+      const errno = await directIo.write(this.#handle.fd, position, pieces, room)
       this.#isRefused ||= errno === constants.errno.EINVAL
       if (errno !== 0 && !this.#isRefused) throw systemError(errno)
       return errno === 0

@@ -1,6 +1,5 @@
 /** Typed face of file-range.c. */
 import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
 import { loadAddon } from '../../network/addon.ts'
 
 export interface FileRange {
@@ -21,9 +20,4 @@ export const fileRange = loadAddon('server/device/file-range') as FileRange
 export function isUnsupported(errno: number): boolean {
   const { EOPNOTSUPP, ENOSYS } = constants.errno
   return errno === EOPNOTSUPP || errno === ENOSYS
-}
-
-export function systemError(errno: number): Error {
-  const [code = `${errno}`] = getSystemErrorMap().get(-errno) ?? []
-  return Object.assign(new Error(code), { code })
 }

@@ -2,10 +2,10 @@ import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { directAlignmentBytes, directIo } from '../../network/disk/direct-io.ts'
 import { directWriteBytes, directWritesAtOnce, earlyWriteBytes } from '../../network/limits.ts'
 import { cachedRead } from './cached-read.ts'
 import { deviceCompliance } from './compliance.ts'
-import { directAlignmentBytes, directWrite } from './direct-write.ts'
 import { DirectWrites, openDirectWrites } from './direct-writes.ts'
 import { openFileDevice } from './file.ts'
 import { fileRange } from './file-range.ts'
@@ -127,7 +127,7 @@ test('a direct write that fails tells why', async t => {
   t.teardown(() => direct.close())
   await t.throwsAsync(direct.write(0, [new Uint8Array(directWriteBytes)]), { code: 'EBADF' })
   t.true(direct.takes(0, directWriteBytes))
-  t.throws(() => directWrite.write(-1, 0, [], new Uint8Array(directAlignmentBytes - 1)), {
+  t.throws(() => directIo.write(-1, 0, [], new Uint8Array(directAlignmentBytes - 1)), {
     instanceOf: TypeError,
   })
 })

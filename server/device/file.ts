@@ -9,6 +9,7 @@
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { systemError } from '../../network/disk/direct-io.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import {
   cachedReadBytes,
@@ -21,7 +22,7 @@ import type { DataFile } from '../../network/wire/operations.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
 import { type DirectWrites, openDirectWrites } from './direct-writes.ts'
-import { fileRange, isUnsupported, systemError } from './file-range.ts'
+import { fileRange, isUnsupported } from './file-range.ts'
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
