@@ -11,7 +11,14 @@ function setUp() {
   const changes = new ChangesBehind(partition => void hurried.push(partition))
   const begin = (ino: number, place: { directory: number; name: Buffer } | null) => {
     const ended = Promise.withResolvers<void>()
-    const change = { ino, attributes: null, place, ended: ended.promise, madeChange: null }
+    const change = {
+      ino,
+      attributes: null,
+      place,
+      ended: ended.promise,
+      madeChange: null,
+      mayBeKept: false,
+    }
     changes.begin(change)
     const end = () => {
       changes.end(change)

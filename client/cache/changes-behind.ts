@@ -25,6 +25,8 @@ export interface ChangeBehind {
   readonly ended: Promise<void>
   /** The inode's `change` by it, as its server has said; null until then. */
   madeChange: number | null
+  /** It makes the inode, and has not ended: nobody else can look at that, so the kernel may go by the attributes. */
+  mayBeKept: boolean
 }
 
 /** null when there is nothing to wait for. */

@@ -41,6 +41,9 @@ export type Recalled = RecallLeasesRequest
 /** Resolves when nobody goes by it any more. */
 export type RecallListener = (recalled: Recalled) => Promise<void>
 
+/** The same, of what was said of an inode that is not leased. */
+export type UnleasedListener = (ino: Ino) => Promise<void>
+
 export interface ReadLeasesInit {
   readonly clock: Clock
   /** At the partition's primary. */
@@ -87,6 +90,7 @@ export class ReadLeases {
   readonly #changes = new Map<LeaseKey, Changes>()
   readonly #changesOfAll = noChanges()
   readonly #listeners = new Set<RecallListener>()
+  readonly #unleasedListeners = new Set<UnleasedListener>()
   /** The size of `#changes` at which those of long ago are left out. */
   #sweepSize = sweepStep
 
@@ -218,6 +222,21 @@ export class ReadLeases {
   onRecall(listener: RecallListener): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
+  }
+
+  /**
+   * The attributes may have been said before they were leased, as nobody else was served there, which is over: resolves when
+   * nobody here goes by them, unless they are leased now.
+   */
+  async outlasted(ino: Ino): Promise<void> {
+    if (this.attributes(ino) !== undefined) return
+    await Promise.all([...this.#unleasedListeners].map(listener => listener(ino)))
+  }
+
+  /** @returns to be called when it is to hear no more. */
+  onUnleased(listener: UnleasedListener): () => void {
+    this.#unleasedListeners.add(listener)
+    return () => void this.#unleasedListeners.delete(listener)
   }
 
   /** Keys whose changes are remembered. */

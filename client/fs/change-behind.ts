@@ -121,6 +121,7 @@ export function createBehind(context: Context, request: MutationOf<'create'>): B
     dirty.markNew(ino, partition, boot)
     keepCreated(context, request, { ...body, attributes }, asked)
     change.madeChange = attributes.change
+    await letGo(context, change)
     changes.end(change)
     compare(context, after, body.change)
   }
@@ -243,6 +244,7 @@ function changeInode<N extends 'writeBehind' | 'setBehind'>(
     made.madeChange = body.change
     const isAsSaid = body.change === attributes.change
     cluster.leases.keepChanged(attributes, asked, isAsSaid ? body.leaseMs : 0)
+    await letGo(context, made)
     changes.end(made)
   }
   const begun = begin(context, sent.handed, { ino, attributes, place: null }, finish)
@@ -311,15 +313,17 @@ function changeDirectory(
 function begin(
   context: Context,
   handed: Promise<boolean>,
-  what: Omit<ChangeBehind, 'ended' | 'madeChange'>,
+  what: Omit<ChangeBehind, 'ended' | 'madeChange' | 'mayBeKept'>,
   finish: (change: ChangeBehind) => Promise<void>,
 ): Begun {
   const { changes } = context
   const before = changes.ofInode(what.ino)?.ended
   const ended = Promise.withResolvers<void>()
-  const change = { ...what, ended: ended.promise, madeChange: null }
+  const mayBeKept = what.place !== null && what.attributes !== null
+  const change = { ...what, ended: ended.promise, madeChange: null, mayBeKept }
   changes.begin(change)
-  const done = finish(change).catch(error => {
+  const done = finish(change).catch(async error => {
+    await letGo(context, change)
     changes.end(change)
     // What it would have made of them was said here, and is not so.
     forget(context, change)
@@ -331,6 +335,13 @@ function begin(
     .then(() => before)
     .finally(() => ended.resolve())
   return begun
+}
+
+/** The change is about to end: resolves when the kernel goes by nothing of its inode that is not leased, or is still on its way. */
+async function letGo({ changes, cluster }: Context, change: ChangeBehind): Promise<void> {
+  change.mayBeKept = false
+  const { ino, attributes } = change
+  if (attributes !== null && changes.ofInode(ino) === change) await cluster.leases.outlasted(ino)
 }
 
 /** Somebody has removed the name, or put another in its place, while this client was not heard. */

@@ -7,7 +7,7 @@ import type { HeldRange, RangeChange } from '../../network/locks/ranges.ts'
 import type { Attributes } from '../../network/wire/attributes.ts'
 import type { Ino } from '../../network/wire/ids.ts'
 import type { DirectoryEntry, Name, ReaddirReply } from '../../network/wire/operations.ts'
-import type { RecallListener } from '../cluster/read-leases.ts'
+import type { RecallListener, UnleasedListener } from '../cluster/read-leases.ts'
 
 /** On whose behalf: new inodes belong to them. */
 export interface Caller {
@@ -307,6 +307,11 @@ export interface CacheAuthority {
    * @returns to be called when it is to hear no more.
    */
   onRecall(listener: RecallListener): () => void
+  /**
+   * The attributes of an inode may be kept no longer, as `onRecall` has it: it was made here a moment ago.
+   * @returns to be called when it is to hear no more.
+   */
+  onUnleased(listener: UnleasedListener): () => void
   /** Whether pages read under an earlier `change` are still true now that it is `attributes.change`. */
   mayKeepPages(attributes: Attributes): boolean
   /** Nobody has changed the file but by way of this surface since its pages came in, nor can without a recall. */

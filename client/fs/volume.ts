@@ -1,7 +1,8 @@
 /** One volume as a file system: the families of operations, composed. */
 import { PosixError } from '../../network/errors.ts'
+import { kernelKeepsMs } from '../../network/limits.ts'
 import { type Attributes, isDirectory } from '../../network/wire/attributes.ts'
-import { clusterRootIno, type Ino } from '../../network/wire/ids.ts'
+import { clusterRootIno, type Ino, partitionOfIno } from '../../network/wire/ids.ts'
 import type { Name } from '../../network/wire/operations.ts'
 import type { Cluster } from '../cluster/contract.ts'
 import { allocate } from './allocate.ts'
@@ -50,8 +51,8 @@ export async function openVolume(
 
 /** @param isSole nobody changes anything through this client but by way of the surface that keeps. */
 function cacheOf(context: Context, isSole: boolean): CacheAuthority {
-  const { inodes, pages, names, shards } = context
-  const { leases, writing } = context.cluster
+  const { changes, inodes, pages, names, shards } = context
+  const { leases, partitions, writing } = context.cluster
   const kernelNames = new KernelNames(context.cluster.env)
   /** A directory without such a name. */
   const lacking = (parent: Ino, name: Name): Attributes | null => {
@@ -61,6 +62,13 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
   const lackedMs = (parent: Ino, name: Name): number => {
     const directory = lacking(parent, name)
     return directory === null ? 0 : leases.kernelMsOfLack(directory)
+  }
+  /** Of what is made behind: as long as nobody else is served there. */
+  const madeMs = ({ ino, change }: Attributes): number => {
+    const made = changes.ofInode(ino)
+    if (made?.mayBeKept !== true || made.attributes?.change !== change) return 0
+    const leftMs = partitions.writesUntilMs(partitionOfIno(ino)) - leases.nowMs()
+    return Math.max(0, Math.min(kernelKeepsMs, leftMs))
   }
   return {
     entryMs(parent, name, ino) {
@@ -76,8 +84,10 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
         await lookup(context, parent, name).catch(() => undefined)
         return leases.kernelMsOfName(parent, name, ino)
       }),
-    attributesMs: (attributes, isChangers) =>
-      isSole ? leases.kernelMsOfAttributes(attributes, isChangers) : 0,
+    attributesMs: (attributes, isChangers) => {
+      if (!isSole) return 0
+      return leases.kernelMsOfAttributes(attributes, isChangers) || madeMs(attributes)
+    },
     isCurrent: (parent, name, { ino, change }) =>
       leases.named(parent, name) === ino && leases.attributes(ino)?.change === change,
     keepsListed: isSole,
@@ -85,6 +95,7 @@ function cacheOf(context: Context, isSole: boolean): CacheAuthority {
       leases.onRecall(async recalled => {
         await Promise.all([listener(recalled), kernelNames.outwait(recalled)])
       }),
+    onUnleased: listener => leases.onUnleased(listener),
     mayKeepPages: attributes => pages.areKept(attributes),
     hearsOfChanges: ino => {
       const leased = writing.mayWrite(ino) ? inodes.get(ino)?.attributes : leases.attributes(ino)

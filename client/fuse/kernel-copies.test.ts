@@ -1,7 +1,7 @@
 import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { kernelKeepsMs, kernelSpareMs } from '../../network/limits.ts'
-import type { RecallListener } from '../cluster/read-leases.ts'
+import type { RecallListener, UnleasedListener } from '../cluster/read-leases.ts'
 import { KernelCopies } from './kernel-copies.ts'
 import { noCaching } from './memory-file-system.ts'
 import { opcode } from './protocol/numbers.ts'
@@ -75,6 +75,41 @@ async function startKept() {
   await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
   return { ...started, recall: () => listener({ inodes: [fileSystem.root], names: [] }) }
 }
+
+/** As `startKept`; `unlease` says that it is not leased. */
+async function startUnleased() {
+  let listener: UnleasedListener = () => Promise.reject(new Error('nobody listens'))
+  const onUnleased = (heard: UnleasedListener) => {
+    listener = heard
+    return () => undefined
+  }
+  const cache = { ...noCaching, attributesMs: () => kernelKeepsMs, onUnleased }
+  const started = startSession({ cache })
+  const { channel, session, fileSystem } = started
+  channel.thread = 7
+  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  return { ...started, unlease: () => listener(fileSystem.root) }
+}
+
+test('what is not leased the kernel drops, once, and may be told anew', async t => {
+  const { channel, session, unlease } = await startUnleased()
+  await unlease()
+  await unlease()
+  t.is(channel.notices.length, 1)
+  const { body } = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  t.is(Number(body.readBigUInt64LE(0)), kernelKeepsMs / 1000)
+})
+
+test('where the kernel does not drop it, others wait until its time is over, and a person is told', async t => {
+  const { channel, unlease, unexpected } = await startUnleased()
+  channel.notify = async () => 22
+  const alive = setInterval(() => {}, 1000)
+  const begunMs = performance.now()
+  await unlease()
+  clearInterval(alive)
+  t.true(performance.now() - begunMs >= kernelKeepsMs - 50)
+  t.is(unexpected.length, 1)
+})
 
 test('a recall waits for its turn behind other notices, and is answered when the kernel has dropped what it kept', async t => {
   const { channel, recall } = await startKept()

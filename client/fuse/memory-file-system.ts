@@ -44,6 +44,7 @@ export const noCaching: CacheAuthority = {
   isCurrent: () => false,
   keepsListed: false,
   onRecall: () => () => undefined,
+  onUnleased: () => () => undefined,
   mayKeepPages: () => false,
   hearsOfChanges: () => false,
   doubtPages: () => {},

@@ -9,8 +9,10 @@
  */
 import type { Env, Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
+import { sleepOn } from '../../network/env/sleep.ts'
 import { errnoByCode, PosixError, posixCodeOf } from '../../network/errors.ts'
 import {
+  kernelKeepsMs,
   maxChangedDirectories,
   maxFuseLent,
   maxFuseSlots,
@@ -81,6 +83,7 @@ export class Session {
   readonly #changers = new RecentMap<Ino, number>(maxChangedDirectories)
   readonly #timers: Timers
   readonly #stopRecalls: () => void
+  readonly #stopUnleased: () => void
   #lent = 0
   #ended = false
 
@@ -119,6 +122,7 @@ export class Session {
       this.#requests.push(new Request(slot, pool, view, slot * slotBytes))
     }
     this.#stopRecalls = fileSystem.cache.onRecall(recalled => this.#recalled(recalled))
+    this.#stopUnleased = fileSystem.cache.onUnleased(ino => this.#unleased(ino))
   }
 
   /** Serves a batch of `count` pairs of slot and length. Never throws. */
@@ -132,6 +136,7 @@ export class Session {
   end(): void {
     this.#ended = true
     this.#stopRecalls()
+    this.#stopUnleased()
     this.writtenPages.end()
     this.waits.interruptAll()
     for (const file of this.handles.takeFiles()) this.fileSystem.release(file)
@@ -321,6 +326,16 @@ export class Session {
       // The server only lets the term of this client's leases run out.
       this.events.onUnexpected(error, 'recall')
       throw error
+    }
+  }
+
+  async #unleased(ino: Ino): Promise<void> {
+    if (!this.#copies.isKept(ino)) return
+    try {
+      await this.#dropAttributes(ino)
+    } catch (error) {
+      this.events.onUnexpected(error, 'drop attributes')
+      await sleepOn(this.#timers, kernelKeepsMs)
     }
   }
 

@@ -2,7 +2,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import type { FileSystem } from '../../client/fs/contract.ts'
-import { leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
+import { openVolume } from '../../client/fs/volume.ts'
+import { PosixError } from '../../network/errors.ts'
+import { kernelKeepsMs, leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { entriesKey } from '../../server/metadata/keys.ts'
@@ -45,6 +47,67 @@ test('files are made, written and removed behind', async t => {
   t.false(isBehind())
   t.deepEqual(scene.cluster.faults(), [])
 })
+
+/** As the kernel is told of a file that is made behind. */
+async function madeForKernel(scene: Scene) {
+  const { directory, heres, wait, isBehind } = scene
+  const sole = await wait(openVolume(heres, 'v', { isSole: true }))
+  const name = nameOf(`kept ${scene.made.length}`)
+  await codeOf(wait(sole.lookup(directory, name)))
+  const { file, attributes } = await wait(sole.create(directory, name, 0o644, me, how))
+  const keptMs = () => sole.cache.attributesMs(attributes, false)
+  return { sole, name, file, attributes, keptMs, wasBehind: isBehind() }
+}
+
+test('the kernel may go by what a file that is made behind says of itself, and need not be told when it is leased', async t => {
+  const scene = await setUp()
+  const { here, directory, wait, isBehind } = scene
+  const { sole, file, attributes, keptMs, wasBehind } = await madeForKernel(scene)
+  let told = 0
+  sole.cache.onUnleased(async () => void told++)
+  t.true(wasBehind)
+  t.is(keptMs(), kernelKeepsMs)
+  t.is((await wait(sole.getattr(file.ino))).change, attributes.change)
+  await wait(here.fsync(directory))
+  t.false(isBehind())
+  t.is(keptMs(), kernelKeepsMs)
+  t.is(told, 0)
+})
+
+for (const isRefused of [false, true]) {
+  const why = isRefused ? 'could not be made' : 'is leased to nobody'
+  test(`the kernel goes no longer by a file that ${why} before another client is served`, async t => {
+    const scene = await setUp()
+    const { cluster, directory, heres, wait } = scene
+    const { there } = await scene.join()
+    await cluster.env.advance(readLeaseRestMs + leaseTermMs)
+    do await make(scene)
+    while (!scene.isBehind())
+    await wait(scene.here.fsync(directory))
+    heres.leases.keepAttributes = () => undefined
+    if (isRefused) {
+      cluster.onCall = async name => {
+        if (name === 'makeBehind') throw new PosixError('EIO', 'the disk')
+      }
+    }
+    const { sole, name, file, keptMs } = await madeForKernel(scene)
+    const letGo = Promise.withResolvers<void>()
+    const told: number[] = []
+    sole.cache.onUnleased(ino => {
+      told.push(ino)
+      return letGo.promise
+    })
+    t.true(keptMs() > 0)
+    let isServed = false
+    const looking = codeOf(there.lookup(directory, name)).finally(() => {
+      isServed = true
+    })
+    await cluster.env.advance(500)
+    t.deepEqual([told, keptMs(), isServed], [[file.ino], 0, false])
+    letGo.resolve()
+    t.is(await wait(looking), isRefused ? 'ENOENT' : 'done')
+  })
+}
 
 const looks: {
   readonly [title: string]: (scene: Scene, there: FileSystem, name: string) => Promise<unknown>
