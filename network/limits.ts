@@ -514,12 +514,20 @@ export const earlySyncBytes = 256 * MiB
 /** Data written to the page cache that the disk is made to begin with, while more is written. */
 export const earlyWriteBytes = 8 * MiB
 /**
- * Server: shortest write that goes past the page cache, how many do at a time, which leaves other threads of libuv's four to
- * others, and how much of each is on its way to the disk at once.
+ * Server: writes to the data disk at a time, as the file system makes them wait for each other, each in one of libuv's four threads;
+ * the shortest that goes past the page cache, how many of them do, and how much of each is on its way to the disk at once.
  */
+export const maxDeviceWrites = 3
 export const directWriteBytes = 256 * KiB
 export const directWritesAtOnce = 2
 export const directRoomBytes = 1 * MiB
+/**
+ * One that took longer for each such part of it (a disk in turns to everywhere takes 10 to 20 ms, a fast one 1 to 2, with all processors
+ * busy at most 8) is the last for a second, and for twice as long each time.
+ */
+export const directSlowMs = 10
+export const directRestMs = 1_000
+export const maxDirectRestMs = 64_000
 /** Freed extents that may wait for the index to be synced before the store asks for it. */
 export const maxRetiredChanges = 65_536
 /** Damaged blocks that are named one by one in the log when a store is opened. */

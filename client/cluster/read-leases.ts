@@ -41,7 +41,7 @@ export type Recalled = RecallLeasesRequest
 /** Resolves when nobody goes by it any more. */
 export type RecallListener = (recalled: Recalled) => Promise<void>
 
-/** The same, of what was said of an inode that is not leased. */
+/** The same, of what was said of an inode that is not leased: it is to see to its errors by itself. */
 export type UnleasedListener = (ino: Ino) => Promise<void>
 
 export interface ReadLeasesInit {
@@ -230,7 +230,7 @@ export class ReadLeases {
    */
   async outlasted(ino: Ino): Promise<void> {
     if (this.attributes(ino) !== undefined) return
-    await Promise.all([...this.#unleasedListeners].map(listener => listener(ino)))
+    await Promise.allSettled([...this.#unleasedListeners].map(listener => listener(ino)))
   }
 
   /** @returns to be called when it is to hear no more. */

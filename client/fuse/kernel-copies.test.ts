@@ -33,7 +33,7 @@ test('what is told first after others have changed it is not kept, before the ke
   copies.tell(7, 1, kernelKeepsMs)
   copies.outdate(1)
   t.true(copies.isKept(1))
-  copies.dropped(1)
+  copies.dropping(1)()
   t.false(copies.isKept(1))
   t.is(copies.tell(7, 1, kernelKeepsMs), 0)
   t.is(copies.tell(8, 1, kernelKeepsMs), 0)
@@ -98,6 +98,23 @@ test('what is not leased the kernel drops, once, and may be told anew', async t 
   t.is(channel.notices.length, 1)
   const { body } = await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
   t.is(Number(body.readBigUInt64LE(0)), kernelKeepsMs / 1000)
+})
+
+test('what was told after the kernel had dropped it, and before that was heard, is dropped by the next recall', async t => {
+  const { channel, session, unlease } = await startUnleased()
+  const { notify } = channel
+  const heard = Promise.withResolvers<void>()
+  channel.notify = async (...notice) => {
+    const errno = await notify.apply(channel, notice)
+    await heard.promise
+    return errno
+  }
+  const dropping = unlease()
+  await channel.ask(session, opcode.getattr, 1, [u32(0), u32(0), u64(0n)])
+  heard.resolve()
+  await dropping
+  await unlease()
+  t.is(channel.notices.length, 2)
 })
 
 test('where the kernel does not drop it, others wait until its time is over, and a person is told', async t => {

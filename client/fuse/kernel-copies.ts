@@ -22,7 +22,6 @@ interface Copy {
   readonly isOutdated: boolean
 }
 
-const kept: Copy = { isKept: true, isOutdated: false }
 const current: Copy = { isKept: false, isOutdated: false }
 const dropped: Copy = { isKept: false, isOutdated: true }
 const outdated: Copy = { isKept: true, isOutdated: true }
@@ -59,7 +58,8 @@ export class KernelCopies {
     if (ms === 0 && !isOutdated) return 0
     this.#noteTold(thread, ino)
     if (isOutdated) return 0
-    this.#copies.set(ino, kept)
+    // Another one each time, by which `dropped` sees that it was told since.
+    this.#copies.set(ino, { isKept: true, isOutdated: false })
     return ms
   }
 
@@ -80,10 +80,14 @@ export class KernelCopies {
     this.#copies.set(ino, this.isKept(ino) ? outdated : dropped)
   }
 
-  /** The kernel goes by nothing that it was told of it before. */
-  dropped(ino: Ino): void {
-    const isOutdated = this.#copies.get(ino)?.isOutdated === true
-    this.#copies.set(ino, isOutdated ? dropped : current)
+  /** To be called before the kernel is made to drop it: what is returned, when it has. */
+  dropping(ino: Ino): () => void {
+    const before = this.#copies.get(ino)
+    return () => {
+      const copy = this.#copies.get(ino)
+      if (copy?.isOutdated === true) this.#copies.set(ino, dropped)
+      else if (copy === before) this.#copies.set(ino, current)
+    }
   }
 
   #noteTold(thread: number, ino: Ino): void {

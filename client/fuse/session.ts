@@ -343,11 +343,13 @@ export class Session {
   async #dropAttributes(ino: Ino): Promise<void> {
     const message = attributesNotice(this.nodeOf(ino))
     for (let tries = 1; ; tries++) {
+      const dropped = this.#copies.dropping(ino)
       const errno = await this.#channel.notify(message, false)
       const isMissed = errno === errnoByCode.ENOENT && this.#copies.isOnTheWay(ino)
       if (!isMissed && errno !== errnoByCode.EAGAIN) {
         this.#checkNotice(errno, 'call attributes in question')
-        break
+        dropped()
+        return
       }
       // Those that are on their way end on other turns.
       await new Promise<void>(resolve => this.#timers.soon(resolve))
@@ -355,7 +357,6 @@ export class Session {
         throw new PosixError('EIO', `the kernel does not take what it was told of inode ${ino}`)
       }
     }
-    this.#copies.dropped(ino)
   }
 
   async #notify(message: Uint8Array, during: string): Promise<void> {

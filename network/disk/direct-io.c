@@ -52,6 +52,8 @@ static int write_room(const job_t *job, size_t length, int64_t position)
   for (size_t done = 0; done < length;) {
     ssize_t count = pwrite(job->direct, job->room.bytes + done, length - done, position + (int64_t)done);
     if (count < 0 && errno == EINTR) continue;
+    /* What goes on has to be aligned. */
+    count -= count > 0 ? count % ALIGNMENT : 0;
     if (count <= 0) return count < 0 ? errno : EIO;
     done += (size_t)count;
   }
@@ -232,8 +234,8 @@ static napi_value write_them(napi_env env, napi_callback_info info)
   napi_get_cb_info(env, info, &given, values, NULL, NULL);
   job_t *job = job_for(env, values[2], write_pieces);
   if (job == NULL || napi_get_value_int32(env, values[0], &job->direct) != napi_ok ||
-      napi_get_value_int64(env, values[1], &job->position) != napi_ok || !pieces_of(env, values[2], job) ||
-      !room_of(env, values[3], &job->room)) {
+      napi_get_value_int64(env, values[1], &job->position) != napi_ok || job->position < 0 ||
+      !pieces_of(env, values[2], job) || !room_of(env, values[3], &job->room)) {
     return refuse(env, job);
   }
   return start(env, job, values[2], values[3]);

@@ -291,8 +291,8 @@ class ExtentBlockStore implements BlockStore {
     const replaced = extentsOf(indexes.map(index => before[index] ?? null))
     const taken = await this.#take(unitsNeeded(chunks), replaced)
     // Between the ranges something is missing yet, which will have to be joined with them.
-    const isReadSoon = incoming.ranges.length > 1
-    await this.#putOrGiveBack({ chunks, extents: taken, isReadSoon }, taken)
+    const staysInMemory = incoming.ranges.length > 1
+    await this.#putOrGiveBack({ chunks, extents: taken, staysInMemory }, taken)
     const change = this.#sync.wrote(lengthOf(incoming.pieces.flat()))
     const placed = placeChunks(chunks, taken)
     const written = { chunks: new Map(indexes.map((index, at) => [index, placed[at]!])), change }
@@ -325,7 +325,7 @@ class ExtentBlockStore implements BlockStore {
     const placed = placeChunks([...written, ...unwritten], taken)
     const extents = placed.slice(0, written.length).flatMap(extentsIn)
     const toHold = placed.slice(written.length).flatMap(extentsIn)
-    const landing = { chunks: written, extents, isReadSoon: false }
+    const landing = { chunks: written, extents, staysInMemory: false }
     if (units > 0) await this.#putOrGiveBack(landing, taken, toHold)
     const change = written.length > 0 ? this.#sync.wrote(unitsNeeded(written) * unitBytes) : 0
     const shaped = withShapes(before, reshaping, placed, change, this.#sync)

@@ -141,13 +141,13 @@ export interface Landing {
   readonly chunks: readonly NewChunk[]
   readonly extents: readonly Extent[]
   /** As `Device.write` has it. */
-  readonly isReadSoon: boolean
+  readonly staysInMemory: boolean
 }
 
 /** Writes the chunks one behind the other into `extents`, each from a unit's border on. */
 export async function writeChunks(
   device: Device,
-  { chunks, extents, isReadSoon }: Landing,
+  { chunks, extents, staysInMemory }: Landing,
 ): Promise<void> {
   const pieces: Uint8Array[] = []
   for (const chunk of chunks) {
@@ -158,10 +158,10 @@ export async function writeChunks(
   }
   const [only] = extents
   if (only && extents.length === 1)
-    return await device.write(only.unit * unitBytes, pieces, isReadSoon)
+    return await device.write(only.unit * unitBytes, pieces, staysInMemory)
   const rest = new PieceStream(pieces)
   const writes = extents.map(({ unit, units }) =>
-    device.write(unit * unitBytes, rest.take(units * unitBytes), isReadSoon),
+    device.write(unit * unitBytes, rest.take(units * unitBytes), staysInMemory),
   )
   // All have to end before a failure is told: the extents may be given to somebody else then.
   const results = await Promise.allSettled(writes)

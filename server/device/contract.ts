@@ -31,10 +31,10 @@ export interface Device {
   /**
    * Writes the pieces one behind the other from `position` on. Resolves when a read would see them;
    * only `sync` makes them outlast the machine.
-   * @param isReadSoon it had better stay in memory.
+   * @param staysInMemory it is worth to have it there.
    * @throws PosixError ENOSPC, ClusterError DISK.
    */
-  write(position: number, pieces: readonly Uint8Array[], isReadSoon?: boolean): Promise<void>
+  write(position: number, pieces: readonly Uint8Array[], staysInMemory?: boolean): Promise<void>
   /**
    * Makes the disk hold the range, so that a later write finds its space; where it cannot, nothing happens.
    * @throws PosixError ENOSPC, ClusterError DISK.

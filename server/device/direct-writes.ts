@@ -1,6 +1,9 @@
 /**
- * Large writes to a file past the page cache, as long as the disk keeps up with them: their data takes no memory, and no
- * time of the processor to get there. What comes faster than the disk takes it is left to the page cache.
+ * Large writes to a file past the page cache: their data takes no memory, and no time of the processor to get there.
+ *
+ * 1. That is for as long as the disk keeps up: what comes faster than two of them at a time goes by way of the page cache, and
+ *    after one that took long all do, for a second, and twice as long after each further one.
+ * 2. Where the file system or the disk takes none, none is tried again.
  */
 import { constants as fileConstants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -11,33 +14,55 @@ import {
   directRoom,
   systemError,
 } from '../../network/disk/direct-io.ts'
-import { directWriteBytes, directWritesAtOnce } from '../../network/limits.ts'
+import type { Clock } from '../../network/env/env.ts'
+import {
+  directRestMs,
+  directRoomBytes,
+  directSlowMs,
+  directWriteBytes,
+  directWritesAtOnce,
+  maxDirectRestMs,
+} from '../../network/limits.ts'
+
+const { EINVAL, EOPNOTSUPP } = constants.errno
 
 export class DirectWrites {
   readonly #handle: FileHandle
+  readonly #clock: Pick<Clock, 'monotonicMs'>
   /** One for each write that may begin now. */
   readonly #rooms: Uint8Array[]
-  #isRefused = false
+  #restMs = directRestMs
+  #notBeforeMs = Number.NEGATIVE_INFINITY
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, clock: Pick<Clock, 'monotonicMs'>) {
     this.#handle = handle
+    this.#clock = clock
     this.#rooms = Array.from({ length: directWritesAtOnce }, directRoom)
   }
 
   /** Whether such a write may begin now. */
   takes(position: number, bytes: number): boolean {
-    if (bytes < directWriteBytes || this.#isRefused || this.#rooms.length === 0) return false
+    if (bytes < directWriteBytes || this.#rooms.length === 0) return false
+    if (this.#clock.monotonicMs() < this.#notBeforeMs) return false
     return position % directAlignmentBytes === 0 && bytes % directAlignmentBytes === 0
   }
 
-  /** What `takes` says may begin. @returns false where the disk takes no such writes: nothing is to be relied on then. */
-  async write(position: number, pieces: readonly Uint8Array[]): Promise<boolean> {
+  /**
+   * What `takes` says may begin.
+   * @returns false where the disk takes no such writes: then nothing of it is to be relied on. @throws Error of the system.
+   */
+  async write(position: number, pieces: readonly Uint8Array[], bytes: number): Promise<boolean> {
     const room = this.#rooms.pop()!
+    const sinceMs = this.#clock.monotonicMs()
     try {
       const errno = await directIo.write(this.#handle.fd, position, pieces, room)
-      this.#isRefused ||= errno === constants.errno.EINVAL
-      if (errno !== 0 && !this.#isRefused) throw systemError(errno)
-      return errno === 0
+      if (errno === EINVAL || errno === EOPNOTSUPP) {
+        this.#notBeforeMs = Number.POSITIVE_INFINITY
+        return false
+      }
+      if (errno !== 0) throw systemError(errno)
+      this.#took(this.#clock.monotonicMs() - sinceMs, bytes)
+      return true
     } finally {
       this.#rooms.push(room)
     }
@@ -47,15 +72,28 @@ export class DirectWrites {
   close(): Promise<void> {
     return this.#handle.close()
   }
+
+  #took(ms: number, bytes: number): void {
+    if (ms <= directSlowMs * Math.max(1, bytes / directRoomBytes)) {
+      this.#restMs = directRestMs
+      return
+    }
+    const restedMs = this.#clock.monotonicMs() + this.#restMs
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, restedMs)
+    this.#restMs = Math.min(2 * this.#restMs, maxDirectRestMs)
+  }
 }
 
-/** @returns null where the file system knows no such writes. */
-export async function openDirectWrites(path: string): Promise<DirectWrites | null> {
+/** To the file behind the handle, whatever has its name by now. @returns null where it cannot be opened so. */
+export async function openDirectWrites(
+  handle: FileHandle,
+  clock: Pick<Clock, 'monotonicMs'>,
+): Promise<DirectWrites | null> {
+  const flags = fileConstants.O_WRONLY | fileConstants.O_DIRECT
   try {
-    const handle = await open(path, fileConstants.O_WRONLY | fileConstants.O_DIRECT)
-    return new DirectWrites(handle)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return null
-    throw error
+    return new DirectWrites(await open(`/proc/self/fd/${handle.fd}`, flags), clock)
+  } catch {
+    // Then all goes by way of the page cache, as the file itself was opened.
+    return null
   }
 }

@@ -10,12 +10,15 @@ import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { systemError } from '../../network/disk/direct-io.ts'
+import type { Env } from '../../network/env/env.ts'
+import { realEnv } from '../../network/env/real.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import {
   cachedReadBytes,
   diskReserveBytes,
   diskReserveFraction,
   earlyWriteBytes,
+  maxDeviceWrites,
   shortRoomFraction,
 } from '../../network/limits.ts'
 import type { DataFile } from '../../network/wire/operations.ts'
@@ -28,6 +31,7 @@ import { fileRange, isUnsupported } from './file-range.ts'
 const statBlockBytes = 512
 
 export interface FileDeviceOptions {
+  readonly env?: Pick<Env, 'clock'>
   /** What others on the same file system need to go on, by its size, both in bytes. */
   readonly neededByOthers?: ((totalBytes: number) => number) | undefined
 }
@@ -35,15 +39,18 @@ export interface FileDeviceOptions {
 /** Opens the file, or makes it. @throws ClusterError DISK, PosixError ENOSPC. */
 export async function openFileDevice(
   path: string,
-  { neededByOthers = nothing }: FileDeviceOptions = {},
+  { env = realEnv(), neededByOthers = nothing }: FileDeviceOptions = {},
 ): Promise<Device> {
+  let handle: FileHandle | null = null
   try {
-    const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     await syncDirectory(dirname(path))
     const { dev, ino } = await handle.stat({ bigint: true })
     const file = { path: resolve(path), device: dev, inode: ino }
-    return new FileDevice(path, file, handle, await openDirectWrites(path), neededByOthers)
+    const direct = await openDirectWrites(handle, env.clock)
+    return new FileDevice(path, file, handle, direct, neededByOthers)
   } catch (error) {
+    await handle?.close()
     throw diskError(path, 'open', error)
   }
 }
@@ -69,6 +76,9 @@ class FileDevice implements Device {
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | null = null
   #inFlight = 0
+  #writing = 0
+  /** Each is called when it is its turn. */
+  readonly #waiting: (() => void)[] = []
   /** Written to the page cache since the disk was last made to begin. */
   #heldBackBytes = 0
   #sending = false
@@ -126,22 +136,42 @@ class FileDevice implements Device {
     })
   }
 
-  write(position: number, pieces: readonly Uint8Array[], isReadSoon = false): Promise<void> {
-    return this.#run('write', async () => {
-      const bytes = bytesIn(pieces)
-      const direct = !isReadSoon && this.#direct?.takes(position, bytes) ? this.#direct : null
-      if (await direct?.write(position, pieces)) return
-      let left = pieces.filter(piece => piece.length > 0)
-      for (let at = position; left.length > 0; ) {
-        const count = await this.#writeSome(at, left)
-        if (count === 0)
-          throw new ClusterError('DISK', `${this.name}: the disk takes no more bytes`)
-        at += count
-        left = withoutFirst(left, count)
-      }
-      this.#heldBackBytes += bytes
-      if (this.#heldBackBytes >= earlyWriteBytes) this.#sendSoon()
-    })
+  write(position: number, pieces: readonly Uint8Array[], staysInMemory = false): Promise<void> {
+    return this.#run('write', () =>
+      this.#inTurn(() => this.#writeAll(position, pieces, staysInMemory)),
+    )
+  }
+
+  async #writeAll(
+    position: number,
+    pieces: readonly Uint8Array[],
+    staysInMemory: boolean,
+  ): Promise<void> {
+    const bytes = bytesIn(pieces)
+    const direct = !staysInMemory && this.#direct?.takes(position, bytes) ? this.#direct : null
+    if (await direct?.write(position, pieces, bytes)) return
+    let left = pieces.filter(piece => piece.length > 0)
+    for (let at = position; left.length > 0; ) {
+      const count = await this.#writeSome(at, left)
+      if (count === 0) throw new ClusterError('DISK', `${this.name}: the disk takes no more bytes`)
+      at += count
+      left = withoutFirst(left, count)
+    }
+    this.#heldBackBytes += bytes
+    if (this.#heldBackBytes >= earlyWriteBytes) this.#sendSoon()
+  }
+
+  /** In the order in which they came, no more than `maxDeviceWrites` at a time. */
+  async #inTurn(write: () => Promise<void>): Promise<void> {
+    if (this.#writing < maxDeviceWrites) this.#writing++
+    else await new Promise<void>(resolve => this.#waiting.push(resolve))
+    try {
+      await write()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#writing--
+      else next()
+    }
   }
 
   hold(position: number, length: number): Promise<void> {
@@ -175,8 +205,7 @@ class FileDevice implements Device {
   async #close(): Promise<void> {
     if (this.#inFlight > 0) await this.#idle.promise
     try {
-      await this.#direct?.close()
-      await this.#handle.close()
+      await Promise.all([this.#direct?.close(), this.#handle.close()])
     } catch (error) {
       throw diskError(this.name, 'close', error)
     }
