@@ -522,10 +522,11 @@ export const directWriteBytes = 256 * KiB
 export const directWritesAtOnce = 2
 export const directRoomBytes = 1 * MiB
 /**
- * One that took longer for each such part of it (a disk in turns to everywhere takes 10 to 20 ms, a fast one 1 to 2, with all processors
- * busy at most 8) is the last for a second, and for twice as long each time.
+ * When some last ones took longer in the mean for each such part (a disk that turns takes 10 to 20 ms, a fast one 1 to 2, now and
+ * then 10 to 15 when processors and memory are short), there are none for a second, and for twice as long each time.
  */
 export const directSlowMs = 10
+export const directMeanWrites = 16
 export const directRestMs = 1_000
 export const maxDirectRestMs = 64_000
 /** Freed extents that may wait for the index to be synced before the store asks for it. */

@@ -2,7 +2,7 @@
  * Large writes to a file past the page cache: their data takes no memory, and no time of the processor to get there.
  *
  * 1. That is for as long as the disk keeps up: what comes faster than two of them at a time goes by way of the page cache, and
- *    after one that took long all do, for a second, and twice as long after each further one.
+ *    when the last ones took long all do, for a second, and twice as long when the next one does as well.
  * 2. Where the file system or the disk takes none, none is tried again.
  */
 import { constants as fileConstants } from 'node:fs'
@@ -16,6 +16,7 @@ import {
 } from '../../network/disk/direct-io.ts'
 import type { Clock } from '../../network/env/env.ts'
 import {
+  directMeanWrites,
   directRestMs,
   directRoomBytes,
   directSlowMs,
@@ -31,6 +32,8 @@ export class DirectWrites {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   /** One for each write that may begin now. */
   readonly #rooms: Uint8Array[]
+  /** Of the last ones, each `directRoomBytes`. */
+  #meanMs = 0
   #restMs = directRestMs
   #notBeforeMs = Number.NEGATIVE_INFINITY
 
@@ -74,7 +77,9 @@ export class DirectWrites {
   }
 
   #took(ms: number, bytes: number): void {
-    if (ms <= directSlowMs * Math.max(1, bytes / directRoomBytes)) {
+    const msOfRoom = ms / Math.max(1, bytes / directRoomBytes)
+    this.#meanMs += (msOfRoom - this.#meanMs) / directMeanWrites
+    if (this.#meanMs <= directSlowMs) {
       this.#restMs = directRestMs
       return
     }

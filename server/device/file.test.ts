@@ -6,11 +6,13 @@ import { directAlignmentBytes, directIo } from '../../network/disk/direct-io.ts'
 import type { Clock } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import {
+  directMeanWrites,
   directRestMs,
   directSlowMs,
   directWriteBytes,
   directWritesAtOnce,
   earlyWriteBytes,
+  maxDirectRestMs,
 } from '../../network/limits.ts'
 import { cachedRead } from './cached-read.ts'
 import { deviceCompliance } from './compliance.ts'
@@ -135,7 +137,8 @@ test('a disk that takes nothing past the page cache gets it through that', async
 
 test('a disk that does not keep up is left to the page cache, for longer each time that it does not', async t => {
   let nowMs = 0
-  let tookMs = directSlowMs + 1
+  const slowMs = (directSlowMs + 1) * directMeanWrites
+  let tookMs = slowMs
   const passing = { monotonicMs: () => nowMs }
   const direct = await directOn(t, await emptyPath(t), passing)
   if (direct === null) return
@@ -151,11 +154,16 @@ test('a disk that does not keep up is left to the page cache, for longer each ti
     t.false(direct.takes(0, large.length))
     nowMs += 1
   }
-  tookMs = directSlowMs
-  await write()
+  tookMs = 1
+  for (let count = 0; count < 8 * directMeanWrites; count++) await write()
+  nowMs += maxDirectRestMs
   t.true(direct.takes(0, large.length))
-  tookMs = directSlowMs + 1
+  tookMs = 2 * directSlowMs
   await write()
+  t.true(direct.takes(0, large.length), 'one that is slow counts for little')
+  tookMs = slowMs
+  await write()
+  t.false(direct.takes(0, large.length))
   nowMs += directRestMs
   t.true(direct.takes(0, large.length), 'it had kept up meanwhile')
 })
