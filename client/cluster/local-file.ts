@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
-import { directIo, systemError } from '../../network/disk/direct-io.ts'
+import { directIo, openDirectly, systemError } from '../../network/disk/direct-io.ts'
 import type { DataFile } from '../../network/wire/operations.ts'
 
 export class LocalFile {
@@ -65,22 +65,13 @@ export async function openLocalFile({ path, device, inode }: DataFile): Promise<
     if (!isIt(await lstat(path, { bigint: true }))) return null
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     if (isIt(await handle.stat({ bigint: true }))) {
-      return new LocalFile(handle, await openedDirectly(handle))
+      return new LocalFile(handle, await openDirectly(handle, constants.O_RDONLY))
     }
   } catch {
     // Another user's, or not to be seen from here: then the server is asked for data.
   }
   closeSoon(handle)
   return null
-}
-
-/** The same file, whatever has its name by now. @returns null where the file system knows no such reads. */
-async function openedDirectly(handle: FileHandle): Promise<FileHandle | null> {
-  try {
-    return await open(`/proc/self/fd/${handle.fd}`, constants.O_RDONLY | constants.O_DIRECT)
-  } catch {
-    return null
-  }
 }
 
 function closeSoon(handle: FileHandle | null): void {

@@ -228,7 +228,7 @@ export class ReadLeases {
    * The attributes may have been said before they were leased, as nobody else was served there, which is over: resolves when
    * nobody here goes by them, unless they are leased now.
    */
-  async outlasted(ino: Ino): Promise<void> {
+  async dropUnleased(ino: Ino): Promise<void> {
     if (this.attributes(ino) !== undefined) return
     await Promise.allSettled([...this.#unleasedListeners].map(listener => listener(ino)))
   }

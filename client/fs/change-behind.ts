@@ -341,7 +341,7 @@ function begin(
 async function letGo({ changes, cluster }: Context, change: ChangeBehind): Promise<void> {
   change.mayBeKept = false
   const { ino, attributes } = change
-  if (attributes !== null && changes.ofInode(ino) === change) await cluster.leases.outlasted(ino)
+  if (attributes !== null && changes.ofInode(ino) === change) await cluster.leases.dropUnleased(ino)
 }
 
 /** Somebody has removed the name, or put another in its place, while this client was not heard. */

@@ -1,4 +1,6 @@
 /** Typed face of direct-io.c, which reads and writes past the page cache. */
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { getSystemErrorMap } from 'node:util'
 import { loadAddon } from '../addon.ts'
 import { directRoomBytes } from '../limits.ts'
@@ -40,6 +42,18 @@ export const directIo = loadAddon('network/disk/direct-io') as DirectIo
 /** Memory that data goes by way of: it has no page of the machine's before it is used. */
 export function directRoom(): Uint8Array {
   return new Uint8Array(directRoomBytes + directAlignmentBytes)
+}
+
+/**
+ * The file behind the handle, whatever has its name by now, past the page cache.
+ * @param access O_RDONLY or O_WRONLY. @returns null where it cannot be opened so: it can be used as it was opened.
+ */
+export async function openDirectly(handle: FileHandle, access: number): Promise<FileHandle | null> {
+  try {
+    return await open(`/proc/self/fd/${handle.fd}`, access | constants.O_DIRECT)
+  } catch {
+    return null
+  }
 }
 
 export function systemError(errno: number): Error {

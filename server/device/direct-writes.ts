@@ -6,12 +6,13 @@
  * 2. Where the file system or the disk takes none, none is tried again.
  */
 import { constants as fileConstants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { constants } from 'node:os'
 import {
   directAlignmentBytes,
   directIo,
   directRoom,
+  openDirectly,
   systemError,
 } from '../../network/disk/direct-io.ts'
 import type { Clock } from '../../network/env/env.ts'
@@ -89,16 +90,11 @@ export class DirectWrites {
   }
 }
 
-/** To the file behind the handle, whatever has its name by now. @returns null where it cannot be opened so. */
+/** @returns null where the file cannot be opened so: then all goes by way of the page cache. */
 export async function openDirectWrites(
   handle: FileHandle,
   clock: Pick<Clock, 'monotonicMs'>,
 ): Promise<DirectWrites | null> {
-  const flags = fileConstants.O_WRONLY | fileConstants.O_DIRECT
-  try {
-    return new DirectWrites(await open(`/proc/self/fd/${handle.fd}`, flags), clock)
-  } catch {
-    // Then all goes by way of the page cache, as the file itself was opened.
-    return null
-  }
+  const direct = await openDirectly(handle, fileConstants.O_WRONLY)
+  return direct && new DirectWrites(direct, clock)
 }

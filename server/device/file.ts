@@ -5,6 +5,7 @@
  *    file's by then.
  * 2. What was written to the page cache goes to the disk soon, while its writer goes on: so that a sync has little left to wait for. No more
  *    than one thread is occupied with that.
+ * 3. No more than `maxDeviceWrites` occupy threads at a time: the file system makes some wait for others.
  */
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -50,7 +51,7 @@ export async function openFileDevice(
     const direct = await openDirectWrites(handle, env.clock)
     return new FileDevice(path, file, handle, direct, neededByOthers)
   } catch (error) {
-    await handle?.close()
+    await handle?.close().catch(() => undefined)
     throw diskError(path, 'open', error)
   }
 }
