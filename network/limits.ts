@@ -351,6 +351,8 @@ export const beaconIntervalMs = leaseMs / 4
 /** For how long a client may say what it was told of names and inodes when its server hears no more of it: whoever changes
  * one of them, and a server that has been started again, waits for so long at most. */
 export const leaseTermMs = 2_000
+/** A server's wall clock as a client knows it is late by no more: what has changed later than that was changed before it was set. */
+export const wallLateNs = 1_000_000_000n
 /** A client that uses its leases renews their term so often: three may be lost. */
 export const leaseRenewalMs = leaseTermMs / 5
 /** Who has made no use of a server's leases for so long lets its term run out. */

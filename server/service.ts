@@ -196,7 +196,8 @@ function membershipOperations({
   return {
     renewLeases({ peer, body }) {
       heard(peer)
-      return { body: leases.renew(peer.hello.id, peer, body.generation), payload: noPayload }
+      const term = leases.renew(peer.hello.id, peer, body.generation)
+      return { body: { ...term, wallNs: clock.wallNs() }, payload: noPayload }
     },
     session({ peer, body }) {
       if (!/^[0-9a-f]{32}$/.test(peer.hello.id)) {

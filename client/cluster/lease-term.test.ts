@@ -5,13 +5,17 @@ import { leaseIdleMs, leaseRenewalMs, leaseTermMs } from '../../network/limits.t
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
 import { LeaseTerms } from './lease-term.ts'
+import { RemoteWall } from './remote-wall.ts'
+
+type Term = Omit<RenewLeasesReply, 'wallNs'>
 
 function setUp() {
   const env = new SimulatedEnv({ seed: 1 })
-  const terms = new LeaseTerms(env.clock)
+  const wall = new RemoteWall(env.clock)
+  const terms = new LeaseTerms(env.clock, wall)
   const asked: number[] = []
   const server = {
-    reply: async (generation: number): Promise<RenewLeasesReply> => ({
+    reply: async (generation: number): Promise<Term> => ({
       generation: generation === 0 ? 1 : generation,
       termMs: leaseTermMs,
       alone: true,
@@ -20,19 +24,20 @@ function setUp() {
   const peer = {
     call: async (_: string, { generation }: { generation: number }) => {
       asked.push(generation)
-      return { body: await server.reply(generation), payload: [] }
+      return { body: { ...(await server.reply(generation)), wallNs: 7n }, payload: [] }
     },
   } as unknown as Peer
   const renew = () => terms.renew(peer)
-  return { env, terms, asked, server, renew }
+  return { env, wall, terms, asked, server, renew }
 }
 
 test('a term begins when one is wanted, and is over when nobody renews it', async t => {
-  const { env, terms, asked, renew } = setUp()
+  const { env, wall, terms, asked, renew } = setUp()
   await renew()
   t.deepEqual(asked, [], 'nobody wants one')
   t.is(terms.current, null)
   await renew()
+  t.is(wall.nowNs(), 7n, "the server's wall clock is heard with it")
   t.is(terms.current?.generation, 1)
   await env.advance(leaseTermMs - 1)
   t.is(terms.current?.generation, 1)
@@ -155,7 +160,7 @@ test('a renewal that was asked for before the connection broke says nothing', as
   const { terms, server, renew } = setUp()
   t.is(terms.current, null)
   await renew()
-  const answer = Promise.withResolvers<RenewLeasesReply>()
+  const answer = Promise.withResolvers<Term>()
   server.reply = () => answer.promise
   const renewal = renew()
   terms.unheard()

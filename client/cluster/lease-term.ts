@@ -12,6 +12,7 @@ import type { Clock } from '../../network/env/env.ts'
 import { leaseIdleMs, leaseTermMs } from '../../network/limits.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import type { RenewLeasesReply } from '../../network/wire/operations.ts'
+import type { RemoteWall } from './remote-wall.ts'
 
 export interface LeaseTerm {
   readonly generation: number
@@ -26,6 +27,7 @@ export interface LeaseTerm {
 
 export class LeaseTerms {
   readonly #clock: Clock
+  readonly #wall: Pick<RemoteWall, 'heard'>
   #current: LeaseTerm | null = null
   #wantedMs = Number.NEGATIVE_INFINITY
   #notBeforeMs = Number.NEGATIVE_INFINITY
@@ -33,8 +35,10 @@ export class LeaseTerms {
   #breaks = 0
   #asking = false
 
-  constructor(clock: Clock) {
+  /** @param wall is told what the server's says, with each answer. */
+  constructor(clock: Clock, wall: Pick<RemoteWall, 'heard'>) {
     this.#clock = clock
+    this.#wall = wall
   }
 
   /** For what is about to be asked for; null: it cannot be kept. */
@@ -77,6 +81,7 @@ export class LeaseTerms {
     this.#asking = true
     try {
       const { body } = await peer.call('renewLeases', { generation }, { deadlineMs: leaseTermMs })
+      this.#wall.heard(body.wallNs, sentMs)
       if (breaks === this.#breaks) this.#renewed(body, sentMs)
     } catch {
       // It ends when it would have; the next attempt is not far.

@@ -88,9 +88,9 @@ export class ServerLink {
     this.#init = init
     this.server = init.server
     this.outage = new Outage(init.env.clock)
-    this.leases = new LeaseTerms(init.env.clock)
-    this.uptime = new RemoteUptime(init.env.clock)
     this.wall = new RemoteWall(init.env.clock)
+    this.leases = new LeaseTerms(init.env.clock, this.wall)
+    this.uptime = new RemoteUptime(init.env.clock)
     this.disk = init.disk
   }
 
@@ -248,11 +248,12 @@ export class ServerLink {
 
   /** @returns the boot of its machine. */
   async #openSession(peer: Peer): Promise<string> {
+    const askedMs = this.#init.env.clock.uptimeMs()
     try {
       const reply = (await peer.call('session', { opens: this.#init.opens() })).body
       this.told = reply
       this.uptime.heard(reply.uptimeMs)
-      this.wall.heard(reply.wallNs)
+      this.wall.heard(reply.wallNs, askedMs)
       this.#init.goesBy(peer, reply.epoch ?? 0)
       if (this.hasLocks) await this.#init.reclaim(peer)
       return reply.boot

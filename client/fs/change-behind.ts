@@ -13,7 +13,12 @@
  *    directory, and by the next write, `fsync` or `close` of the file; where that was closed already, by the next `fsync` of it.
  */
 import { PosixError } from '../../network/errors.ts'
-import { behindErrorRestMs, behindNumbers, maxSmallWritesBehind } from '../../network/limits.ts'
+import {
+  behindErrorRestMs,
+  behindNumbers,
+  maxSmallWritesBehind,
+  wallLateNs,
+} from '../../network/limits.ts'
 import {
   type Attributes,
   fileType,
@@ -102,7 +107,7 @@ export function createBehind(context: Context, request: MutationOf<'create'>): B
   if (directory === null || !lacksXattr(directory.xattrFlags, defaultAclName)) return null
   const isFree = names.lacks(directory, name) || cluster.leases.named(parent, name) === 0
   if (!isFree || changes.named(parent, name) !== undefined) return null
-  const nowNs = cluster.wallNs(partition)
+  const nowNs = nowOf(context, directory)
   if (nowNs === null || changes.numbersLeft(partition) === 0) return null
   const ino = changes.takeNumber(partition)
   const mode = request.mode & ~umask
@@ -140,7 +145,7 @@ export function unlinkBehind(context: Context, parent: Ino, name: Name): Begun |
   if (attributes === undefined || isDirectory(attributes.mode)) return null
   if (changes.ofInode(ino) !== undefined || changes.named(parent, name) !== undefined) return null
   if (changes.isHeld(ino)) return null
-  const nowNs = cluster.wallNs(partition)
+  const nowNs = nowOf(context, directory)
   if (nowNs === null) return null
   const asking = asksBehind(context, partition)
   const removing = { parent, name, ino, nowNs, ...asking }
@@ -173,7 +178,7 @@ export function writeSmallBehind(
   if (known === null || known.reach > 0) return null
   const end = offset + data.length
   const size = Math.max(known.size, end)
-  const nowNs = context.cluster.wallNs(partitionOfIno(ino))
+  const nowNs = nowOf(context, known)
   if (size > known.inlineBytes || nowNs === null) return null
   // Whoever wrote it may use its memory for something else from now on.
   const own = Buffer.from(data)
@@ -196,7 +201,7 @@ export function setBehind(context: Context, ino: Ino, changes: SetAttributes): B
   if (size !== undefined || ((mode ?? 0) & privileges) !== 0) return null
   const known = attributesToChange(context, ino)
   if (known === null || !hasNoXattrs(known)) return null
-  const nowNs = context.cluster.wallNs(partitionOfIno(ino))
+  const nowNs = nowOf(context, known)
   if (nowNs === null) return null
   const set = {
     ...(uid !== undefined && { uid }),
@@ -249,6 +254,15 @@ function changeInode<N extends 'writeBehind' | 'setBehind'>(
   }
   const begun = begin(context, sent.handed, { ino, attributes, place: null }, finish)
   return Object.assign(begun, { attributes })
+}
+
+/** When what is like this is changed, by its server's clock: not before its last change. null while that is not known. */
+function nowOf({ cluster }: Context, { ino, ctimeNs }: Attributes): bigint | null {
+  const nowNs = cluster.wallNs(partitionOfIno(ino))
+  if (nowNs === null) return null
+  // By more than any answer is late: the clock was set back since.
+  const isLate = ctimeNs > nowNs && ctimeNs - nowNs < wallLateNs
+  return isLate ? ctimeNs : nowNs
 }
 
 /** What it says of itself; null where it is not to be changed behind: a directory, too. */

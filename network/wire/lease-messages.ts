@@ -12,6 +12,8 @@ export interface RenewLeasesReply {
   readonly termMs: number
   /** No other client has a term at this server. */
   readonly alone: boolean
+  /** As in SessionReply. */
+  readonly wallNs: bigint
 }
 /** What a reply to a change of a file's data says of who else may change it. */
 export interface WriteLeased {

@@ -56,6 +56,9 @@ export interface ReadLeasesInit {
   readonly limit?: number
 }
 
+/** What a client is told of its term here. */
+type RenewedTerm = Omit<RenewLeasesReply, 'wallNs'>
+
 export class ReadLeases {
   readonly #env: Pick<Env, 'clock' | 'timers'>
   readonly #serves: (partition: number) => boolean
@@ -91,7 +94,7 @@ export class ReadLeases {
   }
 
   /** Begins a client's term, or renews it. */
-  renew(client: string, peer: Pick<Peer, 'call'>, generation: number): RenewLeasesReply {
+  renew(client: string, peer: Pick<Peer, 'call'>, generation: number): RenewedTerm {
     this.#forgetEnded(this.#env.clock.monotonicMs())
     const holder = this.#holders.get(client)
     if (holder?.isCurrent && generation !== 0) {
@@ -333,7 +336,7 @@ export class ReadLeases {
     if (leftMs > 0) await this.#env.timers.sleep(leftMs)
   }
 
-  #begin(client: string, peer: Pick<Peer, 'call'>, former: number): RenewLeasesReply {
+  #begin(client: string, peer: Pick<Peer, 'call'>, former: number): RenewedTerm {
     // Also after a restart: a client would take its own of before for one that goes on.
     do this.#generation++
     while (this.#generation === former)
@@ -347,7 +350,7 @@ export class ReadLeases {
     return this.#renewed(holder)
   }
 
-  #renewed({ generation }: LeaseHolder): RenewLeasesReply {
+  #renewed({ generation }: LeaseHolder): RenewedTerm {
     return { generation, termMs: leaseTermMs, alone: this.#holders.size === 1 }
   }
 

@@ -4,7 +4,7 @@ import test from 'ava'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import { openVolume } from '../../client/fs/volume.ts'
 import { PosixError } from '../../network/errors.ts'
-import { kernelKeepsMs, leaseTermMs, readLeaseRestMs } from '../../network/limits.ts'
+import { kernelKeepsMs, leaseTermMs, readLeaseRestMs, wallLateNs } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { entriesKey } from '../../server/metadata/keys.ts'
@@ -46,6 +46,28 @@ test('files are made, written and removed behind', async t => {
   await wait(here.close())
   t.false(isBehind())
   t.deepEqual(scene.cluster.faults(), [])
+})
+
+test("what is changed behind is changed no earlier than it was last, though its server's clock were known late, unless that was set back", async t => {
+  const scene = await setUp()
+  const { here, heres, directory, made, wait, isBehind } = scene
+  const known = heres.wallNs.bind(heres)
+  let lateNs = 0n
+  heres.wallNs = partition => known(partition)! - lateNs
+  const changed = async () => {
+    await make(scene, 'text')
+    t.true(isBehind())
+    const { ino, ctimeNs } = await wait(here.lookup(directory, nameOf(made.at(-1)!)))
+    const set = await wait(here.setattr(ino, { mode: 0o700 }))
+    t.true(isBehind())
+    return [ctimeNs, set.ctimeNs] as const
+  }
+  const [, before] = await changed()
+  lateNs = wallLateNs / 2n
+  t.deepEqual(await changed(), [before, before])
+  lateNs = 2n * wallLateNs
+  const [later] = await changed()
+  t.true(later < before)
 })
 
 /** As the kernel is told of a file that is made behind. */
