@@ -243,6 +243,12 @@ export const cachedReadBytes = 256 * KiB
  * it the server would send the data.
  */
 export const localReadBytes = 128 * KiB
+/**
+ * Client: least data of a write that a server on the same machine fetches by itself: it takes two more calls than it takes to send
+ * little. And of what a client shows that it can be fetched.
+ */
+export const leastLentBytes = 64 * KiB
+export const lendingProofBytes = 16
 /** Client: such reads at a time, of the four threads that libuv has for them and all else that waits; and how long one may take until the
  * server is asked instead, which may have the data in its cache, or knows what is wrong with the disk. */
 export const maxLocalReads = 3

@@ -17,6 +17,7 @@ import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
 import { WriterTerms } from './blocks/writer-terms.ts'
+import { BorrowedMemory } from './borrowed-memory.ts'
 import { Checking } from './checking/checking.ts'
 import type { ServerCounts } from './counts.ts'
 import { AppendGrants } from './leases/append-grants.ts'
@@ -200,15 +201,15 @@ class Rooms implements ServerRooms {
       sessions: this.#sessions,
       metadata,
       ...shards,
-      ...{ blocks: this.#blockService, writers: new WriterTerms(env.clock, this.#peers) },
+      ...{ blocks: this.#blockService, borrowed: new BorrowedMemory(env.random) },
+      writers: new WriterTerms(env.clock, this.#peers),
       ...{ leases, heard: peer => this.#heard(peer), clock: env.clock },
       locks: this.#locks,
       quotas: new QuotaHome(this.#peers, partitionCount),
       slots,
       coordinator: this.#coordinator,
       participant: this.#participant,
-      syncPoint,
-      status: this.status,
+      ...{ syncPoint, status: this.status },
       checking: new Checking({ partitionCount, blocks }),
       boot: init.boot,
       connectionOf: peer => this.#connections.get(peer) ?? 0,

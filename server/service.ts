@@ -9,6 +9,7 @@ import type { View } from '../network/wire/view.ts'
 import { viewToWire } from '../network/wire/wire-view.ts'
 import type { BlockService } from './blocks/block-service.ts'
 import type { WriterTerms } from './blocks/writer-terms.ts'
+import type { BorrowedMemory } from './borrowed-memory.ts'
 import type { Checking } from './checking/checking.ts'
 import { countShards } from './checking/shard-counts.ts'
 import type { LockService } from './leases/lock-service.ts'
@@ -74,6 +75,7 @@ export interface ServiceInit {
   readonly reports: ShardReports
   readonly quotas: QuotaHome
   readonly blocks: BlockService
+  readonly borrowed: BorrowedMemory
   readonly writers: WriterTerms
   readonly leases: ReadLeases
   /** The client has a session on this connection. @throws ClusterError */
@@ -348,8 +350,16 @@ function nameOperations({
   }
 }
 
-function blockOperations({ admit, blocks, writers, slots, metadata }: ServiceInit): Service {
+function blockOperations({
+  admit,
+  blocks,
+  borrowed,
+  writers,
+  slots,
+  metadata,
+}: ServiceInit): Service {
   return {
+    lendMemory: borrowed.lend,
     readBlock: incoming => blocks.read(admit(incoming), incoming.body),
     seekBlocks: incoming => blocks.seek(admit(incoming), incoming.body),
     punchBlocks(incoming) {
@@ -377,7 +387,8 @@ function blockOperations({ admit, blocks, writers, slots, metadata }: ServiceIni
     },
     writeBlock(incoming) {
       const partition = admit(incoming)
-      const { peer, body, payload } = incoming
+      const { peer, body } = incoming
+      const payload = body.lent ? [borrowed.fetch(peer, body.lent)] : incoming.payload
       return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
         const late = writers.check(body, peer.hello.id)

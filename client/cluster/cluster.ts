@@ -48,6 +48,7 @@ import type {
   ViewSource,
 } from './contract.ts'
 import { Leasing } from './leasing.ts'
+import { LentMemory } from './lent-memory.ts'
 import { LocalDisk } from './local-disk.ts'
 import { LocalReads } from './local-reads.ts'
 import { isAboutLocks, Locks } from './locks.ts'
@@ -315,7 +316,12 @@ export class ClusterClient implements Cluster {
   ): Promise<Reply<N>> {
     if (isAboutLocks(name)) return await this.locks.send(peer, link, name, request, options)
     if (!opensFile(name, request)) {
-      const reply = await peer.call(name, request, options)
+      const reply = await link.memory.lending(
+        peer,
+        name,
+        { request, payload: options.payload },
+        sent => peer.call(name, sent.request, { ...options, payload: sent.payload }),
+      )
       link.replies++
       if (name !== 'readBlock') return reply
       const { length } = request as RequestOf<'readBlock'>
@@ -362,6 +368,7 @@ export class ClusterClient implements Cluster {
       log: this.log,
       server,
       disk: new LocalDisk(this.#reads, this.#boot),
+      memory: new LentMemory(this.#boot),
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),

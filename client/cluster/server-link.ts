@@ -24,6 +24,7 @@ import type { SessionReply, SessionRequest } from '../../network/wire/operations
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
+import type { LentMemory } from './lent-memory.ts'
 import type { LocalDisk } from './local-disk.ts'
 import { RemoteUptime } from './remote-uptime.ts'
 import { RemoteWall } from './remote-wall.ts'
@@ -35,6 +36,7 @@ export interface ServerLinkInit {
   readonly server: MemberId
   /** The server's, if it is on this machine. */
   readonly disk: LocalDisk
+  readonly memory: LentMemory
   /** Connects and says hello. @throws ClusterError */
   readonly dial: (server: MemberId) => Promise<Peer>
   /** The files that this client holds open at this server. */
@@ -53,6 +55,7 @@ export class ServerLink {
   readonly uptime: RemoteUptime
   readonly wall: RemoteWall
   readonly disk: LocalDisk
+  readonly memory: LentMemory
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */
@@ -92,6 +95,7 @@ export class ServerLink {
     this.leases = new LeaseTerms(init.env.clock, this.wall)
     this.uptime = new RemoteUptime(init.env.clock)
     this.disk = init.disk
+    this.memory = init.memory
   }
 
   /** A peer with an up-to-date session. @throws ClusterError */
@@ -239,7 +243,10 @@ export class ServerLink {
     const startedMs = this.#init.env.clock.uptimeMs()
     const boot = await this.#openSession(peer)
     if (this.#peer !== peer) throw new ClusterError('CLOSED', `lost ${peer.remote}`)
-    if (this.told !== null) this.disk.told(this.told)
+    if (this.told !== null) {
+      this.disk.told(this.told)
+      this.memory.told(peer, this.told)
+    }
     this.session++
     this.#sureFrom(startedMs)
     if (this.boot.id === '') this.boot.id = boot

@@ -1,5 +1,6 @@
 /*
- * Reads and writes of a file past the page cache, on a thread of libuv, by way of aligned memory that is used again.
+ * Reads and writes of a file past the page cache, on a thread of libuv, by way of aligned memory that is used again, unless what
+ * is written is aligned by itself.
  *
  * Source: open(2), O_DIRECT; cachestat(2), linux/mman.h.
  */
@@ -46,11 +47,10 @@ typedef struct job {
   piece_t pieces[];
 } job_t;
 
-/* From the beginning of the room. */
-static int write_room(const job_t *job, size_t length, int64_t position)
+static int write_aligned(const job_t *job, const uint8_t *bytes, size_t length, int64_t position)
 {
   for (size_t done = 0; done < length;) {
-    ssize_t count = pwrite(job->direct, job->room.bytes + done, length - done, position + (int64_t)done);
+    ssize_t count = pwrite(job->direct, bytes + done, length - done, position + (int64_t)done);
     if (count < 0 && errno == EINTR) continue;
     /* What goes on has to be aligned. */
     count -= count > 0 ? count % ALIGNMENT : 0;
@@ -60,8 +60,22 @@ static int write_room(const job_t *job, size_t length, int64_t position)
   return 0;
 }
 
+/* Whether the pieces lie one behind the other where the disk takes them from; `whole` is all of them then. */
+static bool is_aligned(const job_t *job, memory_t *whole)
+{
+  *whole = (memory_t){ job->count > 0 ? job->pieces[0].memory.bytes : NULL, 0 };
+  for (uint32_t i = 0; i < job->count; i++) {
+    const memory_t *piece = &job->pieces[i].memory;
+    if (piece->bytes != whole->bytes + whole->length) return false;
+    whole->length += piece->length;
+  }
+  return ((uintptr_t)whole->bytes | whole->length) % ALIGNMENT == 0;
+}
+
 static int write_pieces(const job_t *job)
 {
+  memory_t whole;
+  if (is_aligned(job, &whole)) return write_aligned(job, whole.bytes, whole.length, job->position);
   int64_t position = job->position;
   size_t filled = 0;
   for (uint32_t i = 0; i < job->count; i++) {
@@ -74,13 +88,13 @@ static int write_pieces(const job_t *job)
       from.length -= part;
       filled += part;
       if (filled < job->room.length) continue;
-      int result = write_room(job, filled, position);
+      int result = write_aligned(job, job->room.bytes, filled, position);
       if (result != 0) return result;
       position += (int64_t)filled;
       filled = 0;
     }
   }
-  return write_room(job, filled, position);
+  return write_aligned(job, job->room.bytes, filled, position);
 }
 
 /* Whether the page cache has most of it; also where nobody says. */

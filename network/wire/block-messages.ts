@@ -46,6 +46,28 @@ export interface WriteBlockRequest extends BlockRequest, Bounded, Flushing, Muta
    * client was leased may have ended, and others may have written since; unless the inode's server says that it has not.
    */
   readonly notAfterMs?: number
+  /** In place of a payload, of who has shown that its memory can be read (`lendMemory`): what cannot be fetched is told as CHECKSUM. */
+  readonly lent?: LentData
+}
+/** Where data lies in the memory of a process on the server's machine: `places` as network/memory/process-memory.ts has them. */
+export interface LentData {
+  readonly bytes: number
+  readonly places: Uint8Array
+}
+export interface Lender {
+  /** Number of its process, as that knows it. */
+  readonly process: number
+  readonly places: Uint8Array
+}
+/** First without, for the proof, then with where the caller has put that. */
+export interface LendMemoryRequest {
+  readonly lender?: Lender
+}
+export interface LendMemoryReply {
+  /** `lendingProofBytes` that nobody else knows; none where nothing may be lent. */
+  readonly proof?: Uint8Array
+  /** It was found there: from now on the server fetches what it is lent. */
+  readonly isFetched?: boolean
 }
 /** What a change of blocks took of the data disk, bytes; less than 0 where it gave back. */
 export interface SpaceReply {

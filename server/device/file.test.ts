@@ -1,4 +1,4 @@
-import { type FileHandle, mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -8,12 +8,14 @@ import { realEnv } from '../../network/env/real.ts'
 import {
   directMeanWrites,
   directRestMs,
+  directRoomBytes,
   directSlowMs,
   directWriteBytes,
   directWritesAtOnce,
   earlyWriteBytes,
   maxDirectRestMs,
 } from '../../network/limits.ts'
+import { alignedMemory } from '../../network/memory/process-memory.ts'
 import { cachedRead } from './cached-read.ts'
 import { deviceCompliance } from './compliance.ts'
 import { DirectWrites, openDirectWrites } from './direct-writes.ts'
@@ -125,6 +127,33 @@ test('what is large goes past the page cache while the disk keeps up, but not wh
   t.true(await isCached(path, ragged))
   await device.write(ragged, [large])
   t.false(await isCached(path, ragged))
+})
+
+test('what is written past the page cache is what was given, where a disk could take it as it lies and where not', async t => {
+  const path = await emptyPath(t)
+  const direct = await directOn(t, path)
+  if (direct === null) return
+  const bytes = 3 * directRoomBytes
+  const memory = alignedMemory(bytes + directAlignmentBytes, directAlignmentBytes)
+  for (const index of memory.keys()) memory[index] = (index * 7919) >> 8
+  const elsewhere = Buffer.from(memory)
+  const inPieces = (from: Uint8Array, at: number) =>
+    [0, 65_536, 65_537, directRoomBytes, bytes].flatMap((start, index, starts) =>
+      index === 0 ? [] : [from.subarray(at + starts[index - 1]!, at + start)],
+    )
+  const [, ...behind] = inPieces(memory, 0)
+  for (const pieces of [
+    [memory.subarray(0, bytes)],
+    inPieces(memory, 0),
+    inPieces(memory, directAlignmentBytes),
+    inPieces(memory, 1),
+    [elsewhere.subarray(0, 65_536), ...behind],
+    [...inPieces(memory, 0).toReversed()],
+  ]) {
+    t.true(await direct.write(directAlignmentBytes, pieces, bytes))
+    const written = await readFile(path)
+    t.true(written.subarray(directAlignmentBytes).equals(Buffer.concat(pieces)))
+  }
 })
 
 test('a disk that takes nothing past the page cache gets it through that', async t => {

@@ -11,6 +11,7 @@ import { BlockService } from '../blocks/block-service.ts'
 import type { BlockStore } from '../blocks/contract.ts'
 import { CopySources } from '../blocks/copying.ts'
 import { WriterTerms } from '../blocks/writer-terms.ts'
+import { BorrowedMemory } from '../borrowed-memory.ts'
 import { Checking } from '../checking/checking.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { LockService } from '../leases/lock-service.ts'
@@ -114,10 +115,10 @@ export class TestServer {
       log,
     })
     this.service = createService({
+      ...{ borrowed: new BorrowedMemory(env.random), sessions: this.sessions },
       writers: new WriterTerms(env.clock, this.peers),
       ...{ clock: env.clock, copies: this.copies, partitions: this.partitions },
       view: () => cluster.view,
-      sessions: this.sessions,
       metadata: new MetadataService({
         env,
         admit,
