@@ -64,6 +64,7 @@ export const clusterCodes = [
   'MALFORMED',
   'OVERSIZE',
   'CHECKSUM',
+  'UNFETCHED',
   'OVERLOADED',
   'TIMEOUT',
   'CANCELLED',

@@ -244,11 +244,12 @@ export const cachedReadBytes = 256 * KiB
  */
 export const localReadBytes = 128 * KiB
 /**
- * Client: least data of a write that a server on the same machine fetches by itself: it takes two more calls than it takes to send
- * little. And of what a client shows that it can be fetched.
+ * Least data of a write that a server on the same machine fetches by itself: of little the calls cost more than copies. What a client
+ * shows that it can be fetched; and what a server has fetched at a time and not answered yet.
  */
-export const leastLentBytes = 64 * KiB
-export const lendingProofBytes = 16
+export const leastOfferedBytes = 64 * KiB
+export const offerProofBytes = 16
+export const maxFetchedBytes = 64 * MiB
 /** Client: such reads at a time, of the four threads that libuv has for them and all else that waits; and how long one may take until the
  * server is asked instead, which may have the data in its cache, or knows what is wrong with the disk. */
 export const maxLocalReads = 3
@@ -290,7 +291,7 @@ export const readAheadFileBytes = 16 * MiB
 export const readAheadTotalBytes = 128 * MiB
 /** What is written behind: of one file, so that it is with the servers well within `leaseFlushMs`; and the memory that all
  * files of a client take for it. A writer waits when there is more. */
-export const behindFileBytes = 8 * MiB
+export const behindFileBytes = 16 * MiB
 export const behindTotalBytes = 64 * MiB
 /** A longer write gains less by being joined to others than it costs to be copied: it is written behind where it need not be. */
 export const maxBehindWriteBytes = 256 * KiB
@@ -358,7 +359,7 @@ export const beaconIntervalMs = leaseMs / 4
  * one of them, and a server that has been started again, waits for so long at most. */
 export const leaseTermMs = 2_000
 /** A server's wall clock as a client knows it is late by no more: what has changed later than that was changed before it was set. */
-export const wallLateNs = 1_000_000_000n
+export const wallLateMs = 1_000
 /** A client that uses its leases renews their term so often: three may be lost. */
 export const leaseRenewalMs = leaseTermMs / 5
 /** Who has made no use of a server's leases for so long lets its term run out. */

@@ -21,6 +21,8 @@ export interface ServerCounts {
   /** Bytes that went out of the block store and into it since the start. */
   readonly readBytes: number
   readonly writtenBytes: number
+  /** Of what went in, bytes that were fetched from the memory of clients. */
+  readonly fetchedBytes: number
   /** Blocks whose bytes were not what was written, since the start. */
   readonly checksumErrors: number
 }
@@ -55,6 +57,11 @@ export function serverMetrics(
     gauge('rookery_copies_dropped', 'Copies of partitions being deleted.', counts.copiesDropped),
     counter('rookery_store_read_bytes_total', 'Bytes read from blocks.', counts.readBytes),
     counter('rookery_store_written_bytes_total', 'Bytes written to blocks.', counts.writtenBytes),
+    counter(
+      'rookery_fetched_bytes_total',
+      'Bytes to be written that were fetched from the memory of clients.',
+      counts.fetchedBytes,
+    ),
     counter('rookery_checksum_errors_total', 'Blocks found damaged.', counts.checksumErrors),
     gauge(
       'rookery_disk_total_bytes',

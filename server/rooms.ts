@@ -17,8 +17,8 @@ import { CopySources } from './blocks/copying.ts'
 import { openDataDirectory } from './blocks/data-directory.ts'
 import type { FallenBack } from './blocks/recovery.ts'
 import { WriterTerms } from './blocks/writer-terms.ts'
-import { BorrowedMemory } from './borrowed-memory.ts'
 import { Checking } from './checking/checking.ts'
+import { ClientMemory } from './client-memory.ts'
 import type { ServerCounts } from './counts.ts'
 import { AppendGrants } from './leases/append-grants.ts'
 import { LockService } from './leases/lock-service.ts'
@@ -130,6 +130,7 @@ class Rooms implements ServerRooms {
   readonly #store: MetadataStore
   readonly #blocks: BlockStore
   readonly #blockService: BlockService
+  readonly #clientMemory: ClientMemory
   readonly #sessions: Sessions
   readonly #peers: Peers
   readonly #coordinator: Coordinator
@@ -183,6 +184,7 @@ class Rooms implements ServerRooms {
       copies: this.#copies,
       log,
     })
+    this.#clientMemory = new ClientMemory(env.random)
     this.#blockService = new BlockService(env, blocks, new CopySources(this.#peers, partitionCount))
     this.status = this.#statusOf(init)
     const metadata = new MetadataService({
@@ -201,14 +203,12 @@ class Rooms implements ServerRooms {
       sessions: this.#sessions,
       metadata,
       ...shards,
-      ...{ blocks: this.#blockService, borrowed: new BorrowedMemory(env.random) },
+      ...{ blocks: this.#blockService, clientMemory: this.#clientMemory },
       writers: new WriterTerms(env.clock, this.#peers),
       ...{ leases, heard: peer => this.#heard(peer), clock: env.clock },
       locks: this.#locks,
       quotas: new QuotaHome(this.#peers, partitionCount),
-      slots,
-      coordinator: this.#coordinator,
-      participant: this.#participant,
+      ...{ slots, coordinator: this.#coordinator, participant: this.#participant },
       ...{ syncPoint, status: this.status },
       checking: new Checking({ partitionCount, blocks }),
       boot: init.boot,
@@ -243,6 +243,7 @@ class Rooms implements ServerRooms {
       copiesHeld,
       copiesDropped: this.#copies.droppingCount,
       ...{ readBytes, writtenBytes, checksumErrors },
+      fetchedBytes: this.#clientMemory.fetchedBytes,
     }
   }
 

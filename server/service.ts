@@ -9,9 +9,9 @@ import type { View } from '../network/wire/view.ts'
 import { viewToWire } from '../network/wire/wire-view.ts'
 import type { BlockService } from './blocks/block-service.ts'
 import type { WriterTerms } from './blocks/writer-terms.ts'
-import type { BorrowedMemory } from './borrowed-memory.ts'
 import type { Checking } from './checking/checking.ts'
 import { countShards } from './checking/shard-counts.ts'
+import type { ClientMemory } from './client-memory.ts'
 import type { LockService } from './leases/lock-service.ts'
 import type { ReadLeases } from './leases/read-leases.ts'
 import type { Sessions } from './leases/sessions.ts'
@@ -75,7 +75,7 @@ export interface ServiceInit {
   readonly reports: ShardReports
   readonly quotas: QuotaHome
   readonly blocks: BlockService
-  readonly borrowed: BorrowedMemory
+  readonly clientMemory: ClientMemory
   readonly writers: WriterTerms
   readonly leases: ReadLeases
   /** The client has a session on this connection. @throws ClusterError */
@@ -353,13 +353,13 @@ function nameOperations({
 function blockOperations({
   admit,
   blocks,
-  borrowed,
+  clientMemory,
   writers,
   slots,
   metadata,
 }: ServiceInit): Service {
   return {
-    lendMemory: borrowed.lend,
+    offerMemory: clientMemory.offer,
     readBlock: incoming => blocks.read(admit(incoming), incoming.body),
     seekBlocks: incoming => blocks.seek(admit(incoming), incoming.body),
     punchBlocks(incoming) {
@@ -387,13 +387,14 @@ function blockOperations({
     },
     writeBlock(incoming) {
       const partition = admit(incoming)
-      const { peer, body } = incoming
-      const payload = body.lent ? [borrowed.fetch(peer, body.lent)] : incoming.payload
+      const { peer, body, payload } = incoming
       return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
         const late = writers.check(body, peer.hello.id)
         if (late !== null) await late
-        return await blocks.write(partition, body, payload, keep)
+        const write = (data: readonly Uint8Array[]) => blocks.write(partition, body, data, keep)
+        if (!body.offered) return await write(payload)
+        return await clientMemory.fetching(peer, body.offered, data => write([data]))
       })
     },
   }

@@ -48,10 +48,10 @@ import type {
   ViewSource,
 } from './contract.ts'
 import { Leasing } from './leasing.ts'
-import { LentMemory } from './lent-memory.ts'
 import { LocalDisk } from './local-disk.ts'
 import { LocalReads } from './local-reads.ts'
 import { isAboutLocks, Locks } from './locks.ts'
+import { OfferedMemory } from './offered-memory.ts'
 import { OpenFileRegister, opensFile } from './open-register.ts'
 import { PartitionStates } from './partition-states.ts'
 import type { ReadLeases } from './read-leases.ts'
@@ -316,7 +316,7 @@ export class ClusterClient implements Cluster {
   ): Promise<Reply<N>> {
     if (isAboutLocks(name)) return await this.locks.send(peer, link, name, request, options)
     if (!opensFile(name, request)) {
-      const reply = await link.memory.lending(
+      const reply = await link.memory.offering(
         peer,
         name,
         { request, payload: options.payload },
@@ -368,7 +368,7 @@ export class ClusterClient implements Cluster {
       log: this.log,
       server,
       disk: new LocalDisk(this.#reads, this.#boot),
-      memory: new LentMemory(this.#boot),
+      memory: new OfferedMemory(this.#boot, this.log),
       dial: this.#dial,
       opens: () => this.opens.opensIn(holds),
       reclaim: peer => this.locks.reclaim(peer, link, holds),

@@ -24,8 +24,8 @@ import type { SessionReply, SessionRequest } from '../../network/wire/operations
 import type { MemberId } from '../../network/wire/view.ts'
 import type { Boot } from './contract.ts'
 import { LeaseTerms } from './lease-term.ts'
-import type { LentMemory } from './lent-memory.ts'
 import type { LocalDisk } from './local-disk.ts'
+import type { OfferedMemory } from './offered-memory.ts'
 import { RemoteUptime } from './remote-uptime.ts'
 import { RemoteWall } from './remote-wall.ts'
 import { retryDelayMs } from './retry.ts'
@@ -36,7 +36,7 @@ export interface ServerLinkInit {
   readonly server: MemberId
   /** The server's, if it is on this machine. */
   readonly disk: LocalDisk
-  readonly memory: LentMemory
+  readonly memory: OfferedMemory
   /** Connects and says hello. @throws ClusterError */
   readonly dial: (server: MemberId) => Promise<Peer>
   /** The files that this client holds open at this server. */
@@ -55,7 +55,7 @@ export class ServerLink {
   readonly uptime: RemoteUptime
   readonly wall: RemoteWall
   readonly disk: LocalDisk
-  readonly memory: LentMemory
+  readonly memory: OfferedMemory
   /** The peer to call, or null: then await `ready()`. */
   current: Peer | null = null
   /** Rises with every session that was opened or renewed. */

@@ -17,7 +17,7 @@ import {
   behindErrorRestMs,
   behindNumbers,
   maxSmallWritesBehind,
-  wallLateNs,
+  wallLateMs,
 } from '../../network/limits.ts'
 import {
   type Attributes,
@@ -44,6 +44,8 @@ import { type Context, changedHere } from './context.ts'
 import type { SetAttributes } from './contract.ts'
 import { checksumOf } from './inline.ts'
 import { keepCreated } from './keep-created.ts'
+
+const wallLateNs = BigInt(wallLateMs) * 1_000_000n
 
 /** Setuid and setgid, which a write may take away. */
 const privileges = 0o6000
@@ -145,7 +147,7 @@ export function unlinkBehind(context: Context, parent: Ino, name: Name): Begun |
   if (attributes === undefined || isDirectory(attributes.mode)) return null
   if (changes.ofInode(ino) !== undefined || changes.named(parent, name) !== undefined) return null
   if (changes.isHeld(ino)) return null
-  const nowNs = nowOf(context, directory)
+  const nowNs = nowOf(context, directory, attributes)
   if (nowNs === null) return null
   const asking = asksBehind(context, partition)
   const removing = { parent, name, ino, nowNs, ...asking }
@@ -256,13 +258,16 @@ function changeInode<N extends 'writeBehind' | 'setBehind'>(
   return Object.assign(begun, { attributes })
 }
 
-/** When what is like this is changed, by its server's clock: not before its last change. null while that is not known. */
-function nowOf({ cluster }: Context, { ino, ctimeNs }: Attributes): bigint | null {
-  const nowNs = cluster.wallNs(partitionOfIno(ino))
-  if (nowNs === null) return null
-  // By more than any answer is late: the clock was set back since.
-  const isLate = ctimeNs > nowNs && ctimeNs - nowNs < wallLateNs
-  return isLate ? ctimeNs : nowNs
+/** When these are changed together, by their server's clock: after the last change of each. null while that is not known. */
+function nowOf({ cluster }: Context, ...changed: readonly Attributes[]): bigint | null {
+  const knownNs = cluster.wallNs(partitionOfIno(changed[0]!.ino))
+  let nowNs = knownNs
+  for (const { ctimeNs } of changed) {
+    // By more than the clock is known late: it was set back since.
+    if (nowNs === null || ctimeNs < nowNs || ctimeNs - knownNs! > wallLateNs) continue
+    nowNs = ctimeNs + 1n
+  }
+  return nowNs
 }
 
 /** What it says of itself; null where it is not to be changed behind: a directory, too. */

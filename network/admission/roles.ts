@@ -76,7 +76,7 @@ const callersOf: { readonly [N in OperationName]: readonly Caller[] } = {
   allocateBlock: clients,
   copyBlock: clients,
   seekBlocks: readers,
-  lendMemory: clients,
+  offerMemory: clients,
 
   testLock: clients,
   setLock: clients,

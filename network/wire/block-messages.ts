@@ -46,28 +46,33 @@ export interface WriteBlockRequest extends BlockRequest, Bounded, Flushing, Muta
    * client was leased may have ended, and others may have written since; unless the inode's server says that it has not.
    */
   readonly notAfterMs?: number
-  /** In place of a payload, of who has shown that its memory can be read (`lendMemory`): what cannot be fetched is told as CHECKSUM. */
-  readonly lent?: LentData
+  /**
+   * In place of a payload, of who has shown that its memory can be read (`offerMemory`). What cannot be fetched is told as
+   * UNFETCHED, and nothing is done.
+   */
+  readonly offered?: OfferedData
 }
 /** Where data lies in the memory of a process on the server's machine: `places` as network/memory/process-memory.ts has them. */
-export interface LentData {
+export interface OfferedData {
   readonly bytes: number
   readonly places: Uint8Array
 }
-export interface Lender {
+export interface MemorySource {
   /** Number of its process, as that knows it. */
   readonly process: number
   readonly places: Uint8Array
 }
 /** First without, for the proof, then with where the caller has put that. */
-export interface LendMemoryRequest {
-  readonly lender?: Lender
+export interface OfferMemoryRequest {
+  readonly source?: MemorySource
 }
-export interface LendMemoryReply {
-  /** `lendingProofBytes` that nobody else knows; none where nothing may be lent. */
+export interface OfferMemoryReply {
+  /** `offerProofBytes` that nobody else was told; none where nothing may be offered, or it was asked for before. */
   readonly proof?: Uint8Array
-  /** It was found there: from now on the server fetches what it is lent. */
+  /** It was found there: from now on the server fetches what it is offered. */
   readonly isFetched?: boolean
+  /** What looking for it ended with; 0: it could be read. */
+  readonly errno?: number
 }
 /** What a change of blocks took of the data disk, bytes; less than 0 where it gave back. */
 export interface SpaceReply {

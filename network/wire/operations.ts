@@ -35,8 +35,8 @@ import type {
   CopyBlockRequest,
   CutBlocksReply,
   CutBlocksRequest,
-  LendMemoryReply,
-  LendMemoryRequest,
+  OfferMemoryReply,
+  OfferMemoryRequest,
   PunchBlocksRequest,
   ReadBlockReply,
   ReadBlockRequest,
@@ -240,7 +240,7 @@ export interface Operations {
   allocateBlock: { request: AllocateBlockRequest; reply: SpaceReply }
   copyBlock: { request: CopyBlockRequest; reply: CopyBlockReply }
   seekBlocks: { request: SeekBlocksRequest; reply: SeekBlocksReply }
-  lendMemory: { request: LendMemoryRequest; reply: LendMemoryReply }
+  offerMemory: { request: OfferMemoryRequest; reply: OfferMemoryReply }
 
   testLock: { request: TestLockRequest; reply: TestLockReply }
   setLock: { request: SetLockRequest; reply: SetLockReply }
@@ -349,7 +349,7 @@ export const operationNumbers: { readonly [N in OperationName]: number } = {
   allocateBlock: 68,
   seekBlocks: 69,
   copyBlock: 70,
-  lendMemory: 71,
+  offerMemory: 71,
   testLock: 120,
   setLock: 121,
   cancelLock: 122,

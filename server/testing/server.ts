@@ -11,8 +11,8 @@ import { BlockService } from '../blocks/block-service.ts'
 import type { BlockStore } from '../blocks/contract.ts'
 import { CopySources } from '../blocks/copying.ts'
 import { WriterTerms } from '../blocks/writer-terms.ts'
-import { BorrowedMemory } from '../borrowed-memory.ts'
 import { Checking } from '../checking/checking.ts'
+import { ClientMemory } from '../client-memory.ts'
 import { AppendGrants } from '../leases/append-grants.ts'
 import { LockService } from '../leases/lock-service.ts'
 import { ReadLeases } from '../leases/read-leases.ts'
@@ -115,7 +115,7 @@ export class TestServer {
       log,
     })
     this.service = createService({
-      ...{ borrowed: new BorrowedMemory(env.random), sessions: this.sessions },
+      ...{ clientMemory: new ClientMemory(env.random), sessions: this.sessions },
       writers: new WriterTerms(env.clock, this.peers),
       ...{ clock: env.clock, copies: this.copies, partitions: this.partitions },
       view: () => cluster.view,

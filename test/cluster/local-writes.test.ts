@@ -1,6 +1,7 @@
 /** Clients on a server's machine, whose large writes it fetches from their memory. */
 import { readFile, writeFile } from 'node:fs/promises'
 import test from 'ava'
+import { canFetch, canFetchOthers } from '../../network/memory/fetching.test-support.ts'
 import { hasFuse } from './fuse.ts'
 import { firstBoot, InProcessCluster } from './in-process.ts'
 import { makeCluster, type ProcessCluster } from './processes.ts'
@@ -10,11 +11,28 @@ const caller = { uid: 0, gid: 0 }
 const name = Buffer.from('f')
 const how = { exclusive: true, truncate: false }
 
-test('what is written where the server fetches it is what others read, over restarts of the servers too', async t => {
+/** Bytes that a process has read, from its sockets too. */
+async function readBy(process: number | 'self'): Promise<number> {
+  const counts = await readFile(`/proc/${process}/io`, 'latin1')
+  return Number(/rchar: (\d+)/.exec(counts)?.[1])
+}
+
+const fetching = canFetch ? test : test.skip
+
+fetching('what servers fetch is what others read, over restarts of theirs too', async t => {
   await using cluster = await InProcessCluster.start(2)
   const here = await cluster.openFileSystem(firstBoot)
   const there = await cluster.openFileSystem('elsewhere')
   const { file } = await here.create(here.root, name, 0o100644, caller, how)
+  const synced = async (at: number, data: Buffer) => {
+    await here.write(file, at, data, {})
+    await here.fsync(file.ino, file)
+  }
+  for (const at of [0, MiB]) await synced(at, Buffer.alloc(MiB))
+  const before = await readBy('self')
+  await synced(0, Buffer.alloc(12 * MiB))
+  const sent = (await readBy('self')) - before
+  t.true(sent < MiB, `${sent} bytes of ${12 * MiB}`)
   const shadow = Buffer.alloc(12 * MiB)
   for (let round = 1; round <= 30; round++) {
     const at = (round * 7_368_787) % (8 * MiB)
@@ -28,21 +46,21 @@ test('what is written where the server fetches it is what others read, over rest
   }
   await here.fsync(file.ino, file)
   const { ino, size } = await there.lookup(there.root, name)
+  t.is(size, shadow.length)
   const read = await there.open(ino, { truncate: false })
-  t.true(Buffer.concat(await there.read(read, 0, size)).equals(shadow.subarray(0, size)))
+  t.true(Buffer.concat(await there.read(read, 0, size)).equals(shadow))
 })
 
-/** What the servers were sent, and read. */
+/** Of the servers. */
 async function readByServers(cluster: ProcessCluster): Promise<number> {
   let bytes = 0
   for (const role of ['server-1', 'server-2', 'server-3']) {
-    const counts = await readFile(`/proc/${await cluster.pidOf(role)}/io`, 'latin1')
-    bytes += Number(/rchar: (\d+)/.exec(counts)?.[1])
+    bytes += await readBy(await cluster.pidOf(role))
   }
   return bytes
 }
 
-if (hasFuse) {
+if (hasFuse && canFetchOthers) {
   test('a mount sends the servers of its machine nothing of what is large', async t => {
     const cluster = await makeCluster(t, { servers: 3 })
     await cluster.up(t)
@@ -54,4 +72,7 @@ if (hasFuse) {
     t.true(sent < data.length / 4, `${sent} bytes of ${data.length}`)
     t.true(data.equals(await readFile(`${cluster.mountpoint}/file`)))
   })
-} else test.skip('a mount that lends (this machine has no /dev/fuse)', t => t.pass())
+} else {
+  const why = hasFuse ? 'lets no process read another' : 'has no /dev/fuse'
+  test.skip(`a mount whose memory is read (this machine ${why})`, t => t.pass())
+}

@@ -4,7 +4,7 @@ import test from 'ava'
 import type { FileSystem } from '../../client/fs/contract.ts'
 import { openVolume } from '../../client/fs/volume.ts'
 import { PosixError } from '../../network/errors.ts'
-import { kernelKeepsMs, leaseTermMs, readLeaseRestMs, wallLateNs } from '../../network/limits.ts'
+import { kernelKeepsMs, leaseTermMs, readLeaseRestMs, wallLateMs } from '../../network/limits.ts'
 import { entryHash } from '../../network/placement/locate.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
 import { entriesKey } from '../../server/metadata/keys.ts'
@@ -48,12 +48,12 @@ test('files are made, written and removed behind', async t => {
   t.deepEqual(scene.cluster.faults(), [])
 })
 
-test("what is changed behind is changed no earlier than it was last, though its server's clock were known late, unless that was set back", async t => {
+test("what is changed behind is changed after it was last, though its server's clock were known late, unless that was set back", async t => {
   const scene = await setUp()
   const { here, heres, directory, made, wait, isBehind } = scene
   const known = heres.wallNs.bind(heres)
-  let lateNs = 0n
-  heres.wallNs = partition => known(partition)! - lateNs
+  let lateMs = 0
+  heres.wallNs = partition => known(partition)! - BigInt(lateMs) * 1_000_000n
   const changed = async () => {
     await make(scene, 'text')
     t.true(isBehind())
@@ -62,12 +62,34 @@ test("what is changed behind is changed no earlier than it was last, though its 
     t.true(isBehind())
     return [ctimeNs, set.ctimeNs] as const
   }
-  const [, before] = await changed()
-  lateNs = wallLateNs / 2n
-  t.deepEqual(await changed(), [before, before])
-  lateNs = 2n * wallLateNs
-  const [later] = await changed()
-  t.true(later < before)
+  await changed()
+  const { ctimeNs: before } = await wait(here.getattr(directory))
+  lateMs = wallLateMs / 2
+  const [madeNs, setNs] = await changed()
+  t.true(before < madeNs && madeNs < setNs && setNs < before + 1_000n)
+  lateMs = 2 * wallLateMs
+  const [laterNs] = await changed()
+  t.true(laterNs < before)
+})
+
+test('a file of which one name is removed behind is changed after it was last', async t => {
+  const scene = await setUp()
+  const { cluster, here, heres, directory, made, wait, isBehind } = scene
+  await make(scene, 'text')
+  const { ino } = await wait(here.lookup(directory, nameOf(made.at(-1)!)))
+  await wait(here.link(ino, directory, nameOf('other')))
+  await cluster.env.advance(readLeaseRestMs + leaseTermMs)
+  await wait(here.getattr(directory))
+  do await make(scene)
+  while (!isBehind())
+  await wait(here.lookup(directory, nameOf('other')))
+  const { ctimeNs } = await wait(here.setattr(ino, { mode: 0o700 }))
+  await wait(here.fsync(directory))
+  const known = heres.wallNs.bind(heres)
+  heres.wallNs = partition => known(partition)! - 250_000_000n
+  await wait(here.unlink(directory, nameOf('other')))
+  t.true(isBehind())
+  t.true((await wait(here.getattr(ino))).ctimeNs > ctimeNs)
 })
 
 /** As the kernel is told of a file that is made behind. */
