@@ -522,6 +522,9 @@ export const maxSpaceWaiters = 1024
 export const earlySyncBytes = 256 * MiB
 /** Data written to the page cache that the disk is made to begin with, while more is written. */
 export const earlyWriteBytes = 8 * MiB
+/** So many times that much is in the page cache of a fast disk for whoever writes to the same chunks next; and ranges of each. */
+export const doneGenerations = 4
+export const maxDoneRanges = 4096
 /**
  * Server: writes to the data disk at a time, as the file system makes them wait for each other, each in one of libuv's four threads;
  * the shortest that goes past the page cache, how many of them do, and how much of each is on its way to the disk at once.

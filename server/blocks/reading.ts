@@ -46,14 +46,14 @@ export async function readRecord(
   return { pieces, checksums }
 }
 
-/** The stored bytes of one chunk, without the zeros behind them. @throws ClusterError CHECKSUM, DISK. */
+/** The stored bytes of one chunk, for whoever replaces it, without the zeros behind them. @throws ClusterError CHECKSUM, DISK. */
 export async function readChunk(
   device: Device,
   record: BlockRecord,
   index: number,
 ): Promise<Uint8Array> {
   const buffer = Buffer.allocUnsafeSlow(record[index]?.length ?? 0)
-  await readChunks(device, record, index, buffer)
+  await readChunks(device, record, index, buffer, true)
   return buffer
 }
 
@@ -68,15 +68,16 @@ async function readChunks(
   record: BlockRecord,
   first: number,
   buffer: Uint8Array,
+  isLast = false,
 ): Promise<void> {
   const runs = planRuns(record, first, buffer.length)
   zeroGaps(record, first, buffer)
   const [only] = runs
   if (only && runs.length === 1) {
-    await device.read(only.position, buffer.subarray(only.start, only.end))
+    await device.read(only.position, buffer.subarray(only.start, only.end), isLast)
   } else {
     await Promise.all(
-      runs.map(run => device.read(run.position, buffer.subarray(run.start, run.end))),
+      runs.map(run => device.read(run.position, buffer.subarray(run.start, run.end), isLast)),
     )
   }
   verifyChunks(device, record, first, buffer)

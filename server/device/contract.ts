@@ -25,9 +25,10 @@ export interface Device {
   space(): Promise<DeviceSpace>
   /**
    * Fills `target` from `position` on. What was never written reads as zeros.
+   * @param isLast what is there is about to be replaced: it need not stay in memory.
    * @throws ClusterError DISK when the disk cannot read it.
    */
-  read(position: number, target: Uint8Array): Promise<void>
+  read(position: number, target: Uint8Array, isLast?: boolean): Promise<void>
   /**
    * Writes the pieces one behind the other from `position` on. Resolves when a read would see them;
    * only `sync` makes them outlast the machine.

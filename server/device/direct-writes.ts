@@ -33,7 +33,7 @@ export class DirectWrites {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   /** One for each write that may begin now. */
   readonly #rooms: Uint8Array[]
-  /** Of the last ones, each `directRoomBytes`. */
+  /** Of the last ones, each `directRoomBytes`; 0: there was none. */
   #meanMs = 0
   #restMs = directRestMs
   #notBeforeMs = Number.NEGATIVE_INFINITY
@@ -42,6 +42,11 @@ export class DirectWrites {
     this.#handle = handle
     this.#clock = clock
     this.#rooms = Array.from({ length: directWritesAtOnce }, directRoom)
+  }
+
+  /** Some have shown that the disk is fast, and none since that it is not. */
+  get isFast(): boolean {
+    return this.#meanMs > 0 && this.#clock.monotonicMs() >= this.#notBeforeMs
   }
 
   /** Whether such a write may begin now. */

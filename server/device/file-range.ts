@@ -2,19 +2,26 @@
 import { constants } from 'node:os'
 import { loadAddon } from '../../network/addon.ts'
 
-export interface FileRange {
+/** Positions and lengths in turn. */
+export type Ranges = Float64Array
+
+interface FileRange {
   /** The file system keeps space for the range, which the file covers from now on. @returns 0 or an errno. */
-  hold(fd: number, position: number, length: number): Promise<number>
+  hold(fd: number, range: Ranges): Promise<number>
   /** The range reads as zeros, and its space is the file system's again. @returns 0 or an errno. */
-  giveBack(fd: number, position: number, length: number): Promise<number>
+  giveBack(fd: number, range: Ranges): Promise<number>
   /**
-   * What was written in the range begins to go to the disk, if it has not yet. That it does not get there `fdatasync` tells,
-   * as ever. @param length 0: to the end. @returns 0 or an errno.
+   * What was written to the file begins to go to the disk, if it has not yet. That it does not get there `fdatasync` tells, as
+   * ever. What is on the disk of `done` the page cache lets go. @returns 0 or an errno.
    */
-  send(fd: number, position: number, length: number): Promise<number>
+  send(fd: number, done: Ranges): Promise<number>
 }
 
 export const fileRange = loadAddon('server/device/file-range') as FileRange
+
+export function rangeOf(position: number, length: number): Ranges {
+  return Float64Array.of(position, length)
+}
 
 /** What file systems say that know no such thing. */
 export function isUnsupported(errno: number): boolean {

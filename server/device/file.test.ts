@@ -1,6 +1,7 @@
 import { type FileHandle, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { directAlignmentBytes, directIo } from '../../network/disk/direct-io.ts'
 import type { Clock } from '../../network/env/env.ts'
@@ -12,6 +13,7 @@ import {
   directSlowMs,
   directWriteBytes,
   directWritesAtOnce,
+  doneGenerations,
   earlyWriteBytes,
   maxDirectRestMs,
 } from '../../network/limits.ts'
@@ -70,9 +72,9 @@ test('much that is written begins to go to the disk, which nobody hears of', asy
   await device.close()
   await last
   const file = await open(path)
-  t.is(await fileRange.send(file.fd, 0, 0), 0)
+  t.is(await fileRange.send(file.fd, new Float64Array(0)), 0)
   await file.close()
-  t.is(await fileRange.send(-1, 0, 0), constants.errno.EBADF)
+  t.is(await fileRange.send(-1, new Float64Array(0)), constants.errno.EBADF)
   t.is((await stat(path)).size, 5 * earlyWriteBytes)
 })
 
@@ -128,6 +130,37 @@ test('what is large goes past the page cache while the disk keeps up, but not wh
   await device.write(ragged, [large])
   t.false(await isCached(path, ragged))
 })
+
+for (const isFast of [true, false]) {
+  const what = isFast ? 'lets go' : 'keeps what is on a disk that has not shown to be fast'
+  test(`the page cache ${what} of what was written a while ago`, async t => {
+    const path = await emptyPath(t)
+    const device = await openFileDevice(path, { env: { clock: realEnv().clock } })
+    t.teardown(() => device.close())
+    if (!(await isPastCache(t, path))) {
+      t.pass('skipped: this file system writes nothing past its page cache')
+      return
+    }
+    if (isFast) await device.write(0, [large])
+    const data = new Uint8Array(earlyWriteBytes).fill(2)
+    const at = (round: number) => (round + 1) * earlyWriteBytes
+    for (let round = 0; round <= doneGenerations + 1; round++) {
+      await device.write(at(round), [data], true)
+      await device.sync()
+    }
+    // That is done beside; and to look for what is not there has it read.
+    let isThere = await isCached(path, at(0))
+    for (let turn = 0; turn < 200 && isThere && isFast; turn++) {
+      await sleep(10)
+      isThere = await isCached(path, at(0))
+    }
+    t.is(isThere, !isFast)
+    t.true(await isCached(path, at(2)))
+    const read = new Uint8Array(4096)
+    await device.read(at(0), read)
+    t.true(read.every(byte => byte === 2))
+  })
+}
 
 test('what is written past the page cache is what was given, where a disk could take it as it lies and where not', async t => {
   const path = await emptyPath(t)

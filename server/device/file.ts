@@ -3,14 +3,14 @@
  *
  * 1. The file is closed only when no read or write is on its way: its descriptors could be another
  *    file's by then.
- * 2. What was written to the page cache goes to the disk soon, while its writer goes on: so that a sync has little left to wait for. No more
- *    than one thread is occupied with that.
+ * 2. What was written to the page cache goes to the disk soon, while its writer goes on: so that a sync has little left to wait for. Of a
+ *    disk that is fast the page cache lets it go a while later. No more than one thread is occupied with that.
  * 3. No more than `maxDeviceWrites` occupy threads at a time: the file system makes some wait for others.
  */
 import { constants, fdatasync, fstatSync, read, statfsSync, writev } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { systemError } from '../../network/disk/direct-io.ts'
+import { directAlignmentBytes, systemError } from '../../network/disk/direct-io.ts'
 import type { Env } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
@@ -26,7 +26,8 @@ import type { DataFile } from '../../network/wire/operations.ts'
 import { cachedRead } from './cached-read.ts'
 import type { Device, DeviceSpace } from './contract.ts'
 import { type DirectWrites, openDirectWrites } from './direct-writes.ts'
-import { fileRange, isUnsupported } from './file-range.ts'
+import { DoneRanges } from './done-ranges.ts'
+import { fileRange, isUnsupported, type Ranges, rangeOf } from './file-range.ts'
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
@@ -67,6 +68,7 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 const nothing = () => 0
+const noRanges: Ranges = new Float64Array(0)
 
 class FileDevice implements Device {
   readonly name: string
@@ -82,6 +84,7 @@ class FileDevice implements Device {
   readonly #waiting: (() => void)[] = []
   /** Written to the page cache since the disk was last made to begin. */
   #heldBackBytes = 0
+  readonly #done = new DoneRanges()
   #sending = false
 
   constructor(
@@ -127,8 +130,9 @@ class FileDevice implements Device {
     return [Math.max(reserve, needed * 1.25), needed * 0.75]
   }
 
-  read(position: number, target: Uint8Array): Promise<void> {
+  read(position: number, target: Uint8Array, isLast = false): Promise<void> {
     return this.#run('read', async () => {
+      if (isLast) this.#noteDone(position, target.length)
       for (let done = this.#readCached(position, target); done < target.length; ) {
         const count = await this.#readSome(position + done, target, done)
         if (count === 0) target.fill(0, done)
@@ -158,8 +162,16 @@ class FileDevice implements Device {
       at += count
       left = withoutFirst(left, count)
     }
+    this.#noteDone(position, bytes)
     this.#heldBackBytes += bytes
     if (this.#heldBackBytes >= earlyWriteBytes) this.#sendSoon()
+  }
+
+  /** What is there need not stay in the page cache for long. */
+  #noteDone(position: number, bytes: number): void {
+    // Nobody else's is in the rest of its last unit, and less than a page would not go.
+    const whole = Math.ceil(bytes / directAlignmentBytes) * directAlignmentBytes
+    this.#done.add(position, whole)
   }
 
   /** In the order in which they came, no more than `maxDeviceWrites` at a time. */
@@ -177,14 +189,14 @@ class FileDevice implements Device {
 
   hold(position: number, length: number): Promise<void> {
     return this.#run('allocation', async () => {
-      const errno = await fileRange.hold(this.#handle.fd, position, length)
+      const errno = await fileRange.hold(this.#handle.fd, rangeOf(position, length))
       if (errno !== 0 && !isUnsupported(errno)) throw systemError(errno)
     })
   }
 
   giveBack(position: number, length: number): Promise<boolean> {
     return this.#run('punch', async () => {
-      const errno = await fileRange.giveBack(this.#handle.fd, position, length)
+      const errno = await fileRange.giveBack(this.#handle.fd, rangeOf(position, length))
       if (errno !== 0 && !isUnsupported(errno)) throw systemError(errno)
       return errno === 0
     })
@@ -236,8 +248,10 @@ class FileDevice implements Device {
     if (this.#sending || this.#closing) return
     this.#sending = true
     this.#heldBackBytes = 0
+    const old = this.#done.takeOld()
+    const done = this.#direct?.isFast ? old : noRanges
     void this.#run('early write', async () => {
-      await fileRange.send(this.#handle.fd, 0, 0).finally(() => {
+      await fileRange.send(this.#handle.fd, done).finally(() => {
         this.#sending = false
       })
     })

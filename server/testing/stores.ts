@@ -66,8 +66,8 @@ class DeviceOfOne implements Device {
     return this.#device.space()
   }
 
-  read(position: number, target: Uint8Array): Promise<void> {
-    return this.#alive(() => this.#device.read(position, target))
+  read(position: number, target: Uint8Array, isLast?: boolean): Promise<void> {
+    return this.#alive(() => this.#device.read(position, target, isLast))
   }
 
   write(position: number, pieces: readonly Uint8Array[]): Promise<void> {
