@@ -1,4 +1,5 @@
 import test from 'ava'
+import { ClusterError } from '../network/errors.ts'
 import type { Handler, Incoming } from '../network/rpc/contract.ts'
 import { clusterRootIno } from '../network/wire/ids.ts'
 import type { OperationName } from '../network/wire/operations.ts'
@@ -57,4 +58,38 @@ test('a client makes and deletes no volumes, and moves nothing among them', t =>
   const newParent = clusterRootIno
   t.throws(() => ask('rename', 'client', { parent: 2, newParent }), { code: 'EPERM' })
   t.is(asked.length, 3 * names.length)
+})
+
+test('what a write rests on is looked at when it is its turn, not while it waits to be fetched', async t => {
+  let isOver = false
+  let isWritten = false
+  const known: Readonly<Record<string, unknown>> = {
+    admit: () => ({ id: 1 }),
+    slots: { once: (...[, , , run]: unknown[]) => (run as () => unknown)() },
+    clientMemory: {
+      fetching: async (...[, , step]: unknown[]) => {
+        isOver = true
+        return await (step as (data: Uint8Array) => unknown)(new Uint8Array(1))
+      },
+    },
+    writers: {
+      check: () => {
+        if (isOver) throw new ClusterError('STALE_WRITE', 'its term is over')
+        return null
+      },
+    },
+    blocks: {
+      write: () => {
+        isWritten = true
+      },
+    },
+  }
+  const parts = { get: (_: object, name: string) => known[name] ?? unused }
+  const service = createService(new Proxy({}, parts) as unknown as ServiceInit)
+  const handler = service.writeBlock as Handler<OperationName>
+  const body = { offered: { bytes: 1, places: new Uint8Array(16) } }
+  const incoming = { peer: { hello: { role: 'client', id: 'k1' } }, body, payload: [] }
+  const writing = async () => await handler(incoming as unknown as Incoming<OperationName>)
+  await t.throwsAsync(writing, { message: /its term is over/ })
+  t.false(isWritten)
 })

@@ -390,9 +390,12 @@ function blockOperations({
       const { peer, body, payload } = incoming
       return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
-        const late = writers.check(body, peer.hello.id)
-        if (late !== null) await late
-        const write = (data: readonly Uint8Array[]) => blocks.write(partition, body, data, keep)
+        // When it is its turn: what it rests on may have ended while it waited for that.
+        const write = async (data: readonly Uint8Array[]) => {
+          const late = writers.check(body, peer.hello.id)
+          if (late !== null) await late
+          return await blocks.write(partition, body, data, keep)
+        }
         if (!body.offered) return await write(payload)
         return await clientMemory.fetching(peer, body.offered, data => write([data]))
       })

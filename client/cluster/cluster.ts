@@ -316,12 +316,15 @@ export class ClusterClient implements Cluster {
   ): Promise<Reply<N>> {
     if (isAboutLocks(name)) return await this.locks.send(peer, link, name, request, options)
     if (!opensFile(name, request)) {
-      const reply = await link.memory.offering(
-        peer,
-        name,
-        { request, payload: options.payload },
-        sent => peer.call(name, sent.request, { ...options, payload: sent.payload }),
-      )
+      if (name === 'writeBlock') {
+        const write = { request: request as RequestOf<'writeBlock'>, payload: options.payload }
+        const written = await link.memory.offering(peer, write, sent =>
+          peer.call('writeBlock', sent.request, { ...options, payload: sent.payload }),
+        )
+        link.replies++
+        return written as Reply<N>
+      }
+      const reply = await peer.call(name, request, options)
       link.replies++
       if (name !== 'readBlock') return reply
       const { length } = request as RequestOf<'readBlock'>

@@ -39,7 +39,7 @@ async function setUp(how?: Parameters<typeof serverOf>[0]) {
   await settled()
   /** How much is offered, and how much is sent. */
   const write = (payload = large, peer = server.peer) =>
-    memory.offering(peer, 'writeBlock', { request, payload }, async sent => [
+    memory.offering(peer, { request, payload }, async sent => [
       sent.request.offered?.bytes ?? 0,
       sent.payload.reduce((sum, piece) => sum + piece.length, 0),
     ])
@@ -54,7 +54,7 @@ fetching(
     const { memory, server, write } = await setUp()
     t.deepEqual(await write(), [bytes, 0])
     const target = Buffer.alloc(bytes)
-    await memory.offering(server.peer, 'writeBlock', { request, payload: large }, async sent => {
+    await memory.offering(server.peer, { request, payload: large }, async sent => {
       t.is(sent.request.ino, request.ino)
       t.is(fetchFrom(process.pid, sent.request.offered!.places, target), 0)
     })
@@ -62,11 +62,9 @@ fetching(
   },
 )
 
-test('what is small is sent, and so is what is no write of a block', async t => {
-  const { memory, server, write } = await setUp()
+test('what is small is sent', async t => {
+  const { write } = await setUp()
   t.deepEqual(await write([Buffer.alloc(leastOfferedBytes - 1)]), [0, leastOfferedBytes - 1])
-  const other = { request: { ino: 1 } as never, payload: large }
-  t.is(await memory.offering(server.peer, 'writeInline', other, async sent => sent.payload), large)
 })
 
 fetching(
@@ -105,16 +103,11 @@ fetching('what could not be fetched is sent at once, and so is all else from the
   const { memory, server, write, logged } = await setUp()
   const failing = (code: ClusterCode) => {
     const sent: boolean[] = []
-    const calling = memory.offering(
-      server.peer,
-      'writeBlock',
-      { request, payload: large },
-      call => {
-        sent.push(call.payload === large)
-        if (call.request.offered) return Promise.reject(new ClusterError(code, 'not there'))
-        return Promise.resolve(sent)
-      },
-    )
+    const calling = memory.offering(server.peer, { request, payload: large }, call => {
+      sent.push(call.payload === large)
+      if (call.request.offered) return Promise.reject(new ClusterError(code, 'not there'))
+      return Promise.resolve(sent)
+    })
     return calling
   }
   for (const code of ['TIMEOUT', 'CHECKSUM'] as const) {

@@ -11,13 +11,14 @@ import { leastOfferedBytes, offerProofBytes } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
 import { placesOf } from '../../network/memory/process-memory.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
-import type { OperationName, RequestOf, SessionReply } from '../../network/wire/operations.ts'
+import { payloadLength } from '../../network/wire/framing.ts'
+import type { SessionReply, WriteBlockRequest } from '../../network/wire/operations.ts'
 import type { Payload } from './contract.ts'
 
 const nothing: Payload = []
 
-interface Sent<N extends OperationName> {
-  readonly request: RequestOf<N>
+interface Sent {
+  readonly request: WriteBlockRequest
   readonly payload: Payload
 }
 
@@ -47,15 +48,14 @@ export class OfferedMemory {
     })
   }
 
-  /** Calls the server, as the step makes it, with what is to be sent of the request. */
-  async offering<N extends OperationName, T>(
+  /** Calls the server, as the step makes it, with what is to be sent of the write of a block. */
+  async offering<T>(
     peer: Peer,
-    name: N,
-    { request, payload }: Sent<N>,
-    step: (sent: Sent<N>) => Promise<T>,
+    { request, payload }: Sent,
+    step: (sent: Sent) => Promise<T>,
   ): Promise<T> {
-    const isWanted = name === 'writeBlock' && peer === this.#peer && this.#isFetched
-    const bytes = isWanted ? bytesIn(payload) : 0
+    const isWanted = peer === this.#peer && this.#isFetched
+    const bytes = isWanted ? payloadLength(payload) : 0
     if (bytes < leastOfferedBytes) return await step({ request, payload })
     try {
       return await this.#keeping(payload, places =>
@@ -91,10 +91,6 @@ export class OfferedMemory {
       this.#offered.delete(pieces)
     }
   }
-}
-
-function bytesIn(payload: Payload): number {
-  return payload.reduce((sum, { length }) => sum + length, 0)
 }
 
 function hasCode(error: unknown, code: ClusterError['code']): boolean {
