@@ -364,37 +364,37 @@ function blockOperations({
     seekBlocks: incoming => blocks.seek(admit(incoming), incoming.body),
     punchBlocks(incoming) {
       const partition = admit(incoming)
-      const { peer, body } = incoming
+      const { peer, body, isWanted } = incoming
       return slots.once<'punchBlocks'>(partition.id, peer.hello.id, body, keep =>
-        blocks.punch(partition, body, keep),
+        blocks.punch(partition, body, keep, isWanted),
       )
     },
     copyBlock(incoming) {
       const partition = admit(incoming)
-      const { peer, body } = incoming
+      const { peer, body, isWanted } = incoming
       return slots.once<'copyBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
-        return await blocks.copy(partition, body, keep, incoming.isWanted)
+        return await blocks.copy(partition, body, keep, isWanted)
       })
     },
     allocateBlock(incoming) {
       const partition = admit(incoming)
-      const { peer, body } = incoming
+      const { peer, body, isWanted } = incoming
       return slots.once<'allocateBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
-        return await blocks.allocate(partition, body, keep)
+        return await blocks.allocate(partition, body, keep, isWanted)
       })
     },
     writeBlock(incoming) {
       const partition = admit(incoming)
-      const { peer, body, payload } = incoming
+      const { peer, body, payload, isWanted } = incoming
       return slots.once<'writeBlock'>(partition.id, peer.hello.id, body, async keep => {
         metadata.admitGrowth()
-        // When it is its turn: what it rests on may have ended while it waited for that.
+        // When it is its turn: what it rests on may have ended while it waited for that, and its caller have given it up.
         const write = async (data: readonly Uint8Array[]) => {
           const late = writers.check(body, peer.hello.id)
           if (late !== null) await late
-          return await blocks.write(partition, body, data, keep)
+          return await blocks.write(partition, body, data, keep, isWanted)
         }
         if (!body.offered) return await write(payload)
         return await clientMemory.fetching(peer, body.offered, data => write([data]))

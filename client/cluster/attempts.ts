@@ -1,6 +1,6 @@
 /** What is known of a call while it is attempted, once or again and again. */
 import { ClusterError } from '../../network/errors.ts'
-import { callDeadlineMs } from '../../network/limits.ts'
+import { appendGrantMs, appendWritesMs, callDeadlineMs } from '../../network/limits.ts'
 import type { Partition } from '../../network/wire/ids.ts'
 import type { OperationName, RequestOf } from '../../network/wire/operations.ts'
 import type { MemberId } from '../../network/wire/view.ts'
@@ -86,9 +86,10 @@ export interface Leaving {
 }
 
 /**
- * The request as that server is to have it. For a block that is written behind, with the moment after which it may not be let
- * in, by the server's clock: what rests on more than a term of leases, as an append does, has time to be late. For one that
- * may be read from a disk of this machine, only if the server's is one.
+ * The request as that server is to have it. For a block that rests on what ends, with the moment after which it may not be let
+ * in, by the server's clock: for one that is written behind when the lease may end, which is asked about then; for an append, or what
+ * a quota is held for, when another may have been granted the place. For one that may be read from a disk of this machine, only if
+ * the server's is one.
  */
 export function boundTo<N extends OperationName>(
   request: RequestOf<N>,
@@ -99,11 +100,11 @@ export function boundTo<N extends OperationName>(
     const { local, ...asked } = request as RequestOf<'readBlock'>
     return local === true && !link.disk.mayRead(asked) ? (asked as RequestOf<N>) : request
   }
-  if (name !== 'writeBlock' || sending === undefined) return request
-  const { flushes } = request as RequestOf<'writeBlock'>
-  return flushes === undefined
-    ? request
-    : { ...request, notAfterMs: link.uptime.at(sending.notAfterMs) }
+  if (name !== 'writeBlock' || sending === undefined || sending.notAfterMs === Infinity)
+    return request
+  const isLeased = (request as RequestOf<'writeBlock'>).flushes !== undefined
+  const arrivesMs = isLeased ? 0 : appendGrantMs - appendWritesMs
+  return { ...request, notAfterMs: link.uptime.at(sending.notAfterMs + arrivesMs) }
 }
 
 /** An attempt is about to be sent. @throws ClusterError STALE_WRITE when it is too late for that. */

@@ -4,7 +4,8 @@ import type { Timers } from '../../network/env/env.ts'
 import { realEnv } from '../../network/env/real.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { appendGrantMs, appendWritesMs, operationDeadlineMs } from '../../network/limits.ts'
-import { type Fault, TestServers } from '../testing/servers.ts'
+import type { WriteBlockRequest } from '../../network/wire/operations.ts'
+import { type Fault, TestServers, testUptimeMs } from '../testing/servers.ts'
 import { openVolume } from './volume.ts'
 import { createVolume } from './volumes.ts'
 
@@ -106,6 +107,22 @@ test('a write at an offset is not held to the time of an append', async t => {
   cluster.fail('writeBlock', { before: () => stop(appendWritesMs + 1), error })
   await fs.write(file, 0, block, {})
   t.deepEqual(calls(), ['writeBlock', 'writeBlock', 'commitWrite'])
+})
+
+test('a block of an append may not be let in once another may append, other writes at any time', async t => {
+  const startMs = realEnv().clock.uptimeMs()
+  const { cluster, fs, file, clock } = await setUp(t)
+  const begun = cluster.calls.length
+  await fs.write(file, 0, block, { append: true })
+  const passedMs = clock.uptimeMs() - startMs
+  await fs.write(file, 0, block, {})
+  const limits = cluster.calls.slice(begun).flatMap(({ name, body }) => {
+    return name === 'writeBlock' ? [(body as WriteBlockRequest).notAfterMs] : []
+  })
+  t.is(limits.length, 2)
+  t.true(limits[0]! > testUptimeMs + appendWritesMs)
+  t.true(limits[0]! <= testUptimeMs + passedMs + appendGrantMs)
+  t.is(limits[1], undefined)
 })
 
 test('a write that makes the file longer outlasts an appender that is gone', async t => {

@@ -24,6 +24,8 @@ import { Store } from './store.ts'
 
 const cluster = 'test'
 const version = 1
+/** What the clock of every server says as a session is opened. */
+export const testUptimeMs = 1e9
 
 export interface Call {
   readonly server: MemberId
@@ -177,7 +179,7 @@ export class TestServers {
         const { dataFile } = this
         const boot = this.#bootOf(server)
         return {
-          body: { timeoutMs: 30_000, uptimeMs: 1e9, boot, ...(dataFile && { dataFile }) },
+          body: { timeoutMs: 30_000, uptimeMs: testUptimeMs, boot, ...(dataFile && { dataFile }) },
           payload: [],
         }
       },

@@ -2,7 +2,7 @@
  * The requests that the other side makes on one connection.
  *
  * 1. `#running` counts the handlers that have not answered yet: at most `maxRequestsServed`. A cancelled
- *    one counts, since it goes on working; `#served` holds the call ids of the others.
+ *    one counts, since it goes on working; `#served` holds the call ids of the others, and of what is being begun.
  * 2. A request gets one reply or error, none once it was cancelled or the connection is gone.
  */
 import { Refusal } from '../admission/refusal.ts'
@@ -60,14 +60,17 @@ export class Requests {
       throw new ClusterError('OVERLOADED', `${maxRequestsServed} requests are being served`)
     }
     const startedMs = this.#tally === null ? 0 : this.#tally.nowMs()
+    this.#served.add(header.callId)
     try {
       const result = this.#invoke(header, body, payload)
       if (result instanceof Promise) this.#await(header, result, startedMs)
       else {
+        this.#served.delete(header.callId)
         this.#tally?.ended(header.operation, callOk, startedMs)
         this.#reply(header, result)
       }
     } catch (error) {
+      this.#served.delete(header.callId)
       this.#tally?.ended(header.operation, resultOf(error), startedMs)
       this.#refuse(header, error)
     }
@@ -128,7 +131,6 @@ export class Requests {
   }
 
   #await(header: FrameHeader, result: Promise<AnyReply>, startedMs: number): void {
-    this.#served.add(header.callId)
     this.#running++
     result.then(
       reply => {

@@ -2,6 +2,7 @@ import test from 'ava'
 import { SimulatedEnv } from '../../network/env/simulated.ts'
 import { ClusterError } from '../../network/errors.ts'
 import { chunkBytes, replacingReserveFraction } from '../../network/limits.ts'
+import { packRanges } from '../../network/wire/block-ranges.ts'
 import { checksumsOf } from '../../network/wire/checksum.ts'
 import type { CopyBlockRequest, ReadBlockRequest } from '../../network/wire/operations.ts'
 import { MemoryDevice } from '../device/memory.ts'
@@ -257,6 +258,26 @@ test('a copy that nobody waits for any more does not come after what was written
   const read = { ...file, block: 1, offset: 0, length: chunkBytes }
   const { payload } = await service.read(partition, read)
   t.deepEqual(Buffer.concat(payload), Buffer.alloc(chunkBytes, 2))
+})
+
+test('a change that its caller gave up before its turn is not begun', async t => {
+  const { service, partition, write } = await setUp(16)
+  await write(1, 1)
+  const read = { ...file, block: 1, offset: 0, length: chunkBytes }
+  const before = Buffer.concat((await service.read(partition, read)).payload)
+  const gaveUp = () => false
+  const place = { ...file, slot: 3, sequence: 9, block: 1, offset: 0 }
+  const data = [Buffer.alloc(chunkBytes, 7)]
+  const range = { offset: 0, length: chunkBytes }
+  const ranges = { ranges: packRanges([range]), checksums: checksumsOf(data, 0, chunkBytes) }
+  const changes = [
+    service.write(partition, { ...place, ...ranges }, data, keep, gaveUp),
+    service.punch(partition, { ...place, endBlock: 2, endOffset: 0 }, keep, gaveUp),
+    service.allocate(partition, { ...place, length: chunkBytes, zero: true }, keep, gaveUp),
+  ]
+  for (const change of changes) await t.throwsAsync(change, { code: 'NOT_READY' })
+  const after = Buffer.concat((await service.read(partition, read)).payload)
+  t.true(after.equals(before))
 })
 
 test('ranges that no block has are refused', async t => {

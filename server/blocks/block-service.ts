@@ -93,7 +93,9 @@ export class BlockService {
     request: WriteBlockRequest,
     payload: readonly Uint8Array[],
     keep: Keep<'writeBlock'>,
+    isWanted: IsWanted = always,
   ): Promise<Reply<'writeBlock'>> {
+    assertWanted(isWanted)
     const { checksums, mayTake } = request
     const ranges = unpackRanges(request.ranges)
     const key = keyOf(partition, request)
@@ -196,12 +198,14 @@ export class BlockService {
     partition: Partition,
     request: PunchBlocksRequest,
     keep: Keep<'punchBlocks'>,
+    isWanted: IsWanted = always,
   ): Promise<Reply<'punchBlocks'>> {
     const { block, offset, endBlock, endOffset } = request
     const range = blocksBetween(keyOf(partition, request), endBlock + 1)
     checkRange(offset, 0)
     checkRange(endOffset, 0)
     const allocated = await this.#changeEach(partition, range, found => {
+      assertWanted(isWanted)
       if (found.block > endBlock) return null
       const from = found.block === block ? offset : 0
       const to = found.block === endBlock ? endOffset : maxBlockBytes
@@ -216,7 +220,9 @@ export class BlockService {
     partition: Partition,
     request: AllocateBlockRequest,
     keep: Keep<'allocateBlock'>,
+    isWanted: IsWanted = always,
   ): Promise<Reply<'allocateBlock'>> {
+    assertWanted(isWanted)
     const { offset, length, zero, mayTake } = request
     checkRange(offset, length)
     const key = keyOf(partition, request)
@@ -251,6 +257,7 @@ export class BlockService {
     assert(last)
     let before = 0
     for (const run of runs.slice(0, -1)) {
+      assertWanted(isWanted)
       const changing = this.#copyRun(target, run)
       const change = await this.#unpurged(target, changing)
       if (change === null) continue
