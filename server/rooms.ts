@@ -25,6 +25,7 @@ import { LockService } from './leases/lock-service.ts'
 import { ReadLeases } from './leases/read-leases.ts'
 import { Reaper } from './leases/reaper.ts'
 import { Sessions } from './leases/sessions.ts'
+import { Losses } from './losses.ts'
 import { Compaction } from './metadata/compaction.ts'
 import type { KeyMutation, KeyValueStore } from './metadata/contract.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
@@ -87,6 +88,7 @@ export interface ServerRooms {
 export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   const store = new MetadataStore(init.store, init.onFailure, init.env.timers)
   const { partitionCount } = init.membership
+  const losses = new Losses(store, init.boot)
   let syncPoint: SyncPoint | null = null
   const blocks = await openDataDirectory(init.dataDirectory, {
     // Data has to leave metadata some space where both have one disk.
@@ -95,13 +97,13 @@ export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
     index: store,
     partitions: [...Array(partitionCount).keys()],
     log: { error: (fields, message) => init.log.warn(fields, message) },
-    fallenBack: fell => recounted(store, fell),
+    fallenBack: fell => [...recounted(store, fell), losses.note()],
     onPressure: () => void syncPoint?.sync().catch(init.onFailure),
   })
   syncPoint = new SyncPoint(blocks, store)
   // What is shown from now on is what was found: once this has begun, another failure keeps to it.
   void syncPoint.sync().catch(init.onFailure)
-  const rooms = new Rooms(init, store, blocks, syncPoint)
+  const rooms = new Rooms({ ...init, boot: losses.boot }, store, blocks, syncPoint)
   await rooms.status.checkDisks()
   return rooms
 }

@@ -9,6 +9,7 @@
  *    machine, not before it goes on (local-reads.ts).
  */
 import { localReadBytes } from '../../network/limits.ts'
+import { machineBootOf } from '../../network/membership/host.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import type { DataFile, ReadBlockRequest, SessionReply } from '../../network/wire/operations.ts'
 import type { Payload } from './contract.ts'
@@ -35,7 +36,8 @@ export class LocalDisk {
 
   /** A session was opened; the file is there soon. */
   told({ boot, dataFile }: Pick<SessionReply, 'boot' | 'dataFile'>): void {
-    if (dataFile === undefined || boot !== this.#boot || this.#told !== null) return
+    if (dataFile === undefined || this.#told !== null) return
+    if (machineBootOf(boot) !== this.#boot) return
     const told = { ...dataFile }
     this.#told = told
     void openLocalFile(told).then(file => {

@@ -9,6 +9,7 @@
 import { ClusterError } from '../../network/errors.ts'
 import { leastOfferedBytes, offerProofBytes } from '../../network/limits.ts'
 import type { Log } from '../../network/log.ts'
+import { machineBootOf } from '../../network/membership/host.ts'
 import { placesOf } from '../../network/memory/process-memory.ts'
 import type { Peer } from '../../network/rpc/contract.ts'
 import { payloadLength } from '../../network/wire/framing.ts'
@@ -38,7 +39,7 @@ export class OfferedMemory {
 
   /** A session was opened. */
   told(peer: Peer, { boot }: Pick<SessionReply, 'boot'>): void {
-    if (boot !== this.#boot || boot === '' || this.#peer === peer) return
+    if (machineBootOf(boot) !== this.#boot || boot === '' || this.#peer === peer) return
     this.#peer = peer
     this.#isFetched = false
     this.#prove(peer).catch((error: unknown) => {

@@ -71,6 +71,11 @@ test('LSEEK finds data and holes, and has mapped pages written before', async t 
   const other = readOnly.body.readBigUInt64LE(0)
   await channel.ask(session, opcode.lseek, node, [u64(other), u64(0n), u32(3), u32(0)])
   t.is(channel.notices.length, 3)
+  for (const at of [2n ** 53n, 2n ** 63n - 1n, -1n, -(2n ** 63n)]) {
+    const offset = u64(BigInt.asUintN(64, at))
+    const asked = [u64(other), offset, u32(3), u32(0)]
+    t.is((await channel.ask(session, opcode.lseek, node, asked)).error, -6, `${at}`)
+  }
 })
 
 test('COPY_FILE_RANGE copies up to the end of the source and tells how much', async t => {

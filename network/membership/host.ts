@@ -37,6 +37,19 @@ export async function bootIdentity(random: Random, file: string = bootFile): Pro
   return boot === '' ? random.id() : boot
 }
 
+/**
+ * What a server calls a boot under which it found so often that the disk does not have what the kernel was given: to whoever relies
+ * on that, it is another boot.
+ */
+export function bootAfter(boot: string, losses: number): string {
+  return losses === 0 ? boot : `${boot}+${losses}`
+}
+
+/** The machine's boot that a server is under. */
+export function machineBootOf(told: string): string {
+  return told.replace(/\+[0-9]+$/, '')
+}
+
 /** For how long this machine has been up, by its own clock. */
 export function machineUpMs(): number {
   return uptime() * 1000

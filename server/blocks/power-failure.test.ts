@@ -227,6 +227,21 @@ test('opening reads what was changed since the last sync, and nothing else', asy
   t.deepEqual(read, [chunkBytes])
 })
 
+test('what a sync could not write falls back when the store is opened anew, though it could be read', async t => {
+  const machine = await Machine.start()
+  await machine.put(0, chunkBytes, 1)
+  await machine.sync()
+  await machine.put(0, chunkBytes, 2)
+  machine.device.faults = { ...noFaults, syncError: 1 }
+  await t.throwsAsync(machine.sync(), { code: 'DISK' })
+  t.deepEqual(await machine.get(0, chunkBytes), Buffer.alloc(chunkBytes, 2))
+  machine.device.faults = noFaults
+  machine.index.reopen()
+  await machine.open()
+  t.deepEqual(await machine.get(0, chunkBytes), Buffer.alloc(chunkBytes, 1))
+  t.is(machine.fallen.length, 1)
+})
+
 test('what a disk cannot read any more falls back as what it lost', async t => {
   const machine = await Machine.start()
   await machine.put(0, chunkBytes, 1)

@@ -1,7 +1,7 @@
 /**
  * Finds out, when a store is opened, whether what was written since the last sync is on the disk. It is
- * after the end of a process; after a power failure some may be lost, and what was lost is then again
- * as it was before.
+ * after the end of a process; after a power failure, or where a sync has failed, some may be lost, and what
+ * was lost is then again as it was before.
  *
  * 1. Only chunks that were changed since the last sync are read, and only they fall back.
  * 2. What a chunk may still have to fall back to, or was found lost, stays used until the index is synced:
@@ -48,6 +48,8 @@ export async function recover(options: RecoveryOptions, scanned: ScanResult): Pr
   const { device, index } = options
   const fallenBack: FallenBack[] = []
   const retired: Extent[] = []
+  // After a sync that failed the page cache shows what is not on the disk.
+  if (scanned.uncertain.length > 0) await device.uncache()
   for (const key of scanned.uncertain) {
     const record = uncertainRecord(index.get(key)!, scanned.synced)!
     const standing = await standingRecord(device, record)

@@ -24,6 +24,7 @@ class Disk implements Device {
   giveBack = () => Promise.reject(new Error('not given back'))
   read = () => Promise.reject(new Error('not read'))
   write = () => Promise.reject(new Error('not written'))
+  uncache = () => Promise.reject(new Error('not uncached'))
   close = async () => undefined
 }
 

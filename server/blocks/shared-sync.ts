@@ -2,7 +2,7 @@
  * Syncs of one device, shared: who asks while one runs gets the next one together with all others.
  *
  * 1. After a failed sync the kernel may have dropped what it could not write, and a later sync would
- *    pass over it: so the first failure is final.
+ *    pass over it: so the first failure is final, until the store is opened anew and has looked (recovery.ts).
  * 2. Changes are numbered as their data comes to be on the device: a sync covers exactly those that
  *    were numbered before it began.
  * 3. When much was written since the last sync began, the next one begins by itself: who asks for one

@@ -53,6 +53,15 @@ export function deviceCompliance(
     t.deepEqual(await bytesAt(device, 12_345, 17 * 3000), Buffer.concat(pieces))
   })
 
+  claim(
+    'what is read anew from the disk is what was written, also before it was synced',
+    async (t, { device }) => {
+      await device.write(8192, [pattern(70_000, 5)])
+      await device.uncache()
+      t.deepEqual(await bytesAt(device, 8192, 70_000), Buffer.from(pattern(70_000, 5)))
+    },
+  )
+
   claim('a write changes nothing beside it', async (t, { device }) => {
     await device.write(0, [pattern(3 * 4096, 1)])
     await device.write(5000, [pattern(100, 9)])

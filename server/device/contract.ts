@@ -48,5 +48,10 @@ export interface Device {
   giveBack(position: number, length: number): Promise<boolean>
   /** Everything written before the call is on the disk (fdatasync(2)). @throws ClusterError DISK. */
   sync(): Promise<void>
+  /**
+   * What is read from now on is what the disk has, also after a sync that failed: the kernel goes on showing what it could not
+   * write. Nobody may write meanwhile.
+   */
+  uncache(): Promise<void>
   close(): Promise<void>
 }

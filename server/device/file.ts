@@ -69,6 +69,8 @@ export async function syncDirectory(path: string): Promise<void> {
 
 const nothing = () => 0
 const noRanges: Ranges = new Float64Array(0)
+/** To the end of the file (posix_fadvise(2)), as pages that lie in part within a range would stay. */
+const everything = rangeOf(0, 0)
 
 class FileDevice implements Device {
   readonly name: string
@@ -207,6 +209,14 @@ class FileDevice implements Device {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       fdatasync(this.#handle.fd, error => (error ? reject(error) : resolve()))
       return promise
+    })
+  }
+
+  uncache(): Promise<void> {
+    return this.#run('drop from the page cache', async () => {
+      // The kernel keeps what is on its way; what that fails with is for whoever syncs next.
+      await this.sync().catch(() => undefined)
+      await fileRange.send(this.#handle.fd, everything)
     })
   }
 

@@ -3,7 +3,8 @@
  *
  * 1. `#undo` holds, oldest first, what each write since the last true sync replaced: so a crash can
  *    take any of it back, sector by sector.
- * 2. An operation that was on its way when the machine crashed never ends well.
+ * 2. What a failed sync was to write is lost with a crash, or when it is uncached, and no later sync tells.
+ * 3. An operation that was on its way when the machine crashed never ends well.
  */
 import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
@@ -66,6 +67,8 @@ export class MemoryDevice implements Device {
   /** Of a thin disk, the units that it holds. */
   readonly #held = new Set<number>()
   #undo: Replaced[] = []
+  /** What a sync could not write, which is read all the same until it is uncached. */
+  #unwritten: Replaced[] = []
   /** Writes that are no longer in `#undo`. */
   #synced = 0
   #capacityBytes: number
@@ -136,10 +139,22 @@ export class MemoryDevice implements Device {
   async sync(): Promise<void> {
     const covered = this.#synced + this.#undo.length
     await this.#turn()
-    if (this.#happens(this.faults.syncError)) throw this.#failed('sync', 0)
+    if (this.#happens(this.faults.syncError)) {
+      this.#unwritten.push(...this.#undo)
+      this.#synced += this.#undo.length
+      this.#undo = []
+      throw this.#failed('sync', 0)
+    }
     if (this.#happens(this.faults.lostSync) || covered <= this.#synced) return
     this.#undo.splice(0, covered - this.#synced)
     this.#synced = covered
+  }
+
+  async uncache(): Promise<void> {
+    await this.#turn()
+    for (const { position, bytes } of this.#unwritten.reverse())
+      this.#content.write(position, bytes)
+    this.#unwritten = []
   }
 
   async close(): Promise<void> {
@@ -155,12 +170,13 @@ export class MemoryDevice implements Device {
   crash(kind: CrashKind): void {
     this.#crashes++
     this.#closed = false
-    for (const replaced of this.#undo.reverse()) {
+    for (const replaced of [...this.#unwritten, ...this.#undo].reverse()) {
       if (kind === 'tear') this.#tear(replaced)
       else this.#content.write(replaced.position, replaced.bytes)
     }
     this.#synced += this.#undo.length
     this.#undo = []
+    this.#unwritten = []
   }
 
   /** Decay on the disk: one bit at `position` is the other one from now on. */

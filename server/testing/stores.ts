@@ -86,6 +86,10 @@ class DeviceOfOne implements Device {
     return this.#alive(() => this.#device.sync())
   }
 
+  uncache(): Promise<void> {
+    return this.#alive(() => this.#device.uncache())
+  }
+
   /** The machine keeps it. */
   async close(): Promise<void> {}
 

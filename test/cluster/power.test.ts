@@ -1,6 +1,8 @@
 /** What is not synced when the machines of servers start again is no longer vouched for. */
+import { stat, truncate } from 'node:fs/promises'
 import test from 'ava'
-import { InProcessCluster } from './in-process.ts'
+import { encodeSyncedChange, syncedChangeKey } from '../../server/blocks/index.ts'
+import { type DamagedDisks, firstBoot, InProcessCluster } from './in-process.ts'
 
 test('fsync fails once after the machines of servers started again, not after the servers did', async t => {
   await using cluster = await InProcessCluster.start(2)
@@ -18,3 +20,27 @@ test('fsync fails once after the machines of servers started again, not after th
   await file.close()
   t.deepEqual((await cluster.check({ data: true })).findings, [])
 })
+
+test('and once after a disk did not take what it was given, though the machine went on', async t => {
+  await using cluster = await InProcessCluster.start(2)
+  const files = await cluster.connect()
+  const file = await files.open('/file', 'w')
+  await file.write(Buffer.alloc(3_000_000, 1))
+  await cluster.damage(disks => Promise.all(disks.map(forgetUnsynced)).then(() => undefined))
+  await t.throwsAsync(file.sync(), { code: 'EIO' })
+  await file.write(Buffer.alloc(3_000_000, 2), 0, 3_000_000, 0)
+  await t.notThrowsAsync(file.sync())
+  await cluster.restart(firstBoot)
+  await file.write('more')
+  await t.notThrowsAsync(file.sync(), 'nothing more was lost')
+  await file.close()
+  t.deepEqual((await cluster.check({ data: true })).findings, [])
+})
+
+/** As if nothing had ever been synced, and none of it were on the disk. */
+async function forgetUnsynced({ store, blocksFile }: DamagedDisks): Promise<void> {
+  await store.batch([{ key: syncedChangeKey, value: encodeSyncedChange(0) }], { sync: true })
+  const { size } = await stat(blocksFile)
+  await truncate(blocksFile)
+  await truncate(blocksFile, size)
+}

@@ -93,7 +93,7 @@ interface Asked {
 }
 
 function askedFor({ handles }: Session, request: Request, plus: boolean): Asked {
-  const offset = request.u64(8)
+  const offset = request.position(8)
   return {
     directory: handles.directory(request.u64(0)),
     offset,

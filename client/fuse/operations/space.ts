@@ -43,7 +43,7 @@ export async function lseek(session: Session, request: Request): Promise<void> {
   // What programs changed in mapped pages is data, too: the kernel writes it when told to drop the pages.
   if (session.handles.mayBeMapped(file.ino)) await session.invalidateInode(file.ino)
   const wanted = kind === whence.data ? 'data' : 'hole'
-  const offset = await session.fileSystem.seek(file, wanted, request.u64(8))
+  const offset = await session.fileSystem.seek(file, wanted, request.position(8))
   session.reply.u64(outHeaderBytes, offset)
   session.send(request, outHeaderBytes + 8)
 }

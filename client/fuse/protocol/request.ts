@@ -69,6 +69,14 @@ export class Request {
     return high * two32 + this.#view.getUint32(at, true)
   }
 
+  /** Where something is looked for, which is nowhere as far out: what `u64` refuses, and a negative one, counts as its largest. */
+  position(offset: number): number {
+    const at = this.#at(offset, 8)
+    const high = this.#view.getUint32(at + 4, true)
+    if (high >= inoHighLimit) return Number.MAX_SAFE_INTEGER
+    return high * two32 + this.#view.getUint32(at, true)
+  }
+
   /** As `node`, of another inode. */
   nodeAt(offset: number): number {
     const at = this.#at(offset, 8)
