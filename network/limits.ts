@@ -250,6 +250,9 @@ export const localReadBytes = 128 * KiB
 export const leastOfferedBytes = 64 * KiB
 export const offerProofBytes = 16
 export const maxFetchedBytes = 64 * MiB
+/** Memory for what is fetched, of which a server keeps some: for a block of the usual size, or more than half of one. */
+export const fetchRoomBytes = defaultBlockBytes
+export const maxFetchRooms = 16
 /** Client: such reads at a time, of the four threads that libuv has for them and all else that waits; and how long one may take until the
  * server is asked instead, which may have the data in its cache, or knows what is wrong with the disk. */
 export const maxLocalReads = 3

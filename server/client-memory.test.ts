@@ -2,7 +2,7 @@ import test from 'ava'
 import { directAlignmentBytes } from '../network/disk/direct-io.ts'
 import { SimulatedEnv } from '../network/env/simulated.ts'
 import { ClusterError } from '../network/errors.ts'
-import { maxFetchedBytes, maxFramePayloadBytes } from '../network/limits.ts'
+import { fetchRoomBytes, maxFetchedBytes, maxFramePayloadBytes } from '../network/limits.ts'
 import { canFetch } from '../network/memory/fetching.test-support.ts'
 import { placesOf } from '../network/memory/process-memory.ts'
 import type { Incoming, Peer } from '../network/rpc/contract.ts'
@@ -28,7 +28,12 @@ function setUp() {
     return kept.length > 0 && isFetched
   }
   const fetch = (bytes: number, places: unknown, who = peer) =>
-    memory.fetching(who, { bytes, places: places as Uint8Array }, async data => data)
+    memory.fetching(
+      who,
+      { bytes, places: places as Uint8Array },
+      async data => data,
+      () => true,
+    )
   const codeOf = async (bytes: number, places: unknown, who = peer) => {
     try {
       return (await fetch(bytes, places, who)).length
@@ -107,6 +112,41 @@ fetching(
 )
 
 fetching(
+  'memory is used again once nobody needs what was fetched to it, and not before',
+  async t => {
+    const { memory, peer, offer, prove } = setUp()
+    await prove((await offer({})).proof!)
+    const bytes = fetchRoomBytes - 4096
+    const pieces = [Buffer.alloc(bytes, 1)]
+    const addressOf = async (isKept: boolean, step: (data: Uint8Array) => Promise<void>) => {
+      let address: bigint | undefined
+      const fetched = memory.fetching(
+        peer,
+        { bytes, places: placesOf(pieces) },
+        async data => {
+          address = new BigUint64Array(placesOf([data]).buffer)[0]
+          t.is(data.length, bytes)
+          await step(data)
+        },
+        () => isKept,
+      )
+      await fetched.catch(() => undefined)
+      return address
+    }
+    const ok = async () => undefined
+    const first = await addressOf(false, ok)
+    let inside: bigint | undefined
+    const outside = await addressOf(true, async data => {
+      inside = await addressOf(true, ok)
+      t.true(Buffer.from(data).equals(pieces[0]!))
+    })
+    t.is(outside, first)
+    t.not(inside, first)
+    t.not(await addressOf(false, () => Promise.reject(new Error('the disk'))), first)
+  },
+)
+
+fetching(
   'what is in hand is bounded: the next waits, in order, until something is done or has failed',
   async t => {
     const { memory, peer, offer, prove } = setUp()
@@ -117,11 +157,16 @@ fetching(
     const most = Math.floor(maxFetchedBytes / bytes)
     const ends: PromiseWithResolvers<void>[] = []
     const calls = Array.from({ length: most + 2 }, () =>
-      memory.fetching(peer, { bytes, places }, async () => {
-        const end = Promise.withResolvers<void>()
-        ends.push(end)
-        await end.promise
-      }),
+      memory.fetching(
+        peer,
+        { bytes, places },
+        async () => {
+          const end = Promise.withResolvers<void>()
+          ends.push(end)
+          await end.promise
+        },
+        () => false,
+      ),
     )
     const settled = () => new Promise(resolve => setImmediate(resolve))
     await settled()

@@ -7,12 +7,19 @@
  *    could perhaps have a process that is not its own hold what it was told, and have the server read there.
  * 2. What was fetched is the server's own from then on, and is verified as any other data is.
  * 3. No more than `maxFetchedBytes` are in hand at a time: what is offered takes no room on its way, so nothing else holds it up.
- * 4. The server waits while data is copied. Its client has just made the checksums of it: so none has to be brought into memory first.
+ * 4. Memory is used again when what was fetched to it is on its way no longer: to use it for the first time costs as much as the copy.
+ * 5. The server waits while data is copied. Its client has just made the checksums of it: so none has to be brought into memory first.
  */
 import { directAlignmentBytes } from '../network/disk/direct-io.ts'
 import type { Random } from '../network/env/env.ts'
 import { ClusterError } from '../network/errors.ts'
-import { maxFetchedBytes, maxFramePayloadBytes, offerProofBytes } from '../network/limits.ts'
+import {
+  fetchRoomBytes,
+  maxFetchedBytes,
+  maxFetchRooms,
+  maxFramePayloadBytes,
+  offerProofBytes,
+} from '../network/limits.ts'
 import { alignedMemory, fetchFrom } from '../network/memory/process-memory.ts'
 import type { Handler, Peer } from '../network/rpc/contract.ts'
 import type { MemorySource, OfferedData, OfferMemoryReply } from '../network/wire/operations.ts'
@@ -33,6 +40,8 @@ export class ClientMemory {
   readonly #processes = new WeakMap<Peer, number>()
   #bytesInHand = 0
   readonly #waiting: Waiting[] = []
+  /** Those that were used last are the last. */
+  readonly #rooms: Uint8Array[] = []
 
   constructor(random: Random) {
     this.#random = random
@@ -45,12 +54,14 @@ export class ClientMemory {
 
   /**
    * Runs the step with what is offered, when it is its turn.
+   * @param isKept whether somebody may need the data when the step has ended well.
    * @throws ClusterError UNFETCHED when it cannot be had, MALFORMED when nothing like it can have been offered.
    */
   async fetching<T>(
     peer: Peer,
     { bytes, places }: OfferedData,
     step: (data: Uint8Array) => Promise<T>,
+    isKept: () => boolean,
   ): Promise<T> {
     const process = this.#processes.get(peer)
     const isPossible = Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= maxFramePayloadBytes
@@ -60,13 +71,17 @@ export class ClientMemory {
     const turn = this.#enter(bytes)
     if (turn !== null) await turn
     try {
-      const data = alignedMemory(bytes, directAlignmentBytes)
+      const room = this.#roomFor(bytes)
+      const data = room.subarray(0, bytes)
       const errno = fetchFrom(process, places, data)
       if (errno !== 0) {
         throw new ClusterError('UNFETCHED', `cannot read the memory of ${peer.remote} (${errno})`)
       }
       this.fetchedBytes += bytes
-      return await step(data)
+      const result = await step(data)
+      // What a step that failed may have left on its way nobody knows.
+      if (!isKept()) this.#useAgain(room)
+      return result
     } finally {
       this.#leave(bytes)
     }
@@ -89,6 +104,16 @@ export class ClientMemory {
     const isFetched = errno === 0 && found.equals(proof)
     if (isFetched) this.#processes.set(peer, process)
     return { isFetched, errno }
+  }
+
+  #roomFor(bytes: number): Uint8Array {
+    if (bytes > fetchRoomBytes || bytes <= fetchRoomBytes / 2)
+      return alignedMemory(bytes, directAlignmentBytes)
+    return this.#rooms.pop() ?? alignedMemory(fetchRoomBytes, directAlignmentBytes)
+  }
+
+  #useAgain(room: Uint8Array): void {
+    if (room.length === fetchRoomBytes && this.#rooms.length < maxFetchRooms) this.#rooms.push(room)
   }
 
   /** Nothing to await when there is room. */

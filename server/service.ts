@@ -397,7 +397,8 @@ function blockOperations({
           return await blocks.write(partition, body, data, keep, isWanted)
         }
         if (!body.offered) return await write(payload)
-        return await clientMemory.fetching(peer, body.offered, data => write([data]))
+        const isKept = () => partition.store.isShared
+        return await clientMemory.fetching(peer, body.offered, data => write([data]), isKept)
       })
     },
   }

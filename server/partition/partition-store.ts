@@ -39,6 +39,7 @@ export class PartitionStore implements KeyReader {
   readonly #partition: number
   readonly #store: MetadataStore
   #shipping: Shipping | null = null
+  #isShared = false
   #isClosed = false
   #commitCount = 0
   /** Extended attributes of anything here: none for certain, or perhaps some. */
@@ -72,8 +73,14 @@ export class PartitionStore implements KeyReader {
     return this.#isClosed
   }
 
+  /** Whether there are, or were, copies elsewhere: what was committed may be on its way there yet. */
+  get isShared(): boolean {
+    return this.#isShared
+  }
+
   set shipping(shipping: Shipping | null) {
     this.#shipping = shipping
+    if (shipping !== null) this.#isShared = true
   }
 
   close(): void {

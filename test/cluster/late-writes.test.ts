@@ -71,9 +71,11 @@ fetching('what waited to be fetched is not done once it was given up', async t =
   const there = await cluster.openFileSystem('there')
   const turn = Promise.withResolvers<void>()
   const { fetching } = ClientMemory.prototype
-  ClientMemory.prototype.fetching = async function (peer, offered, step) {
+  ClientMemory.prototype.fetching = async function (peer, offered, step, isKept) {
     if (offered.bytes > 100_000) await turn.promise
-    return (await fetching.call(this, peer, offered, step)) as Awaited<ReturnType<typeof step>>
+    return (await fetching.call(this, peer, offered, step, isKept)) as Awaited<
+      ReturnType<typeof step>
+    >
   }
   t.teardown(() => {
     ClientMemory.prototype.fetching = fetching
