@@ -28,7 +28,7 @@ export async function checkCluster(cluster: Cluster, options: CheckOptions): Pro
   const gathered: Gathered = { repaired: [], left: [], untold: 0, undecided: 0 }
   for (let passes = 1; ; passes++) {
     const pass = new Pass(cluster, options)
-    const followUp = new FollowUp(cluster, options, refuge, cluster.env.clock.monotonicMs())
+    const followUp = new FollowUp(cluster, options, refuge)
     await pass.run()
     const repairs = await gather(gathered, pass, followUp)
     if (repairs > 0 && passes < maxCheckPasses) continue

@@ -64,14 +64,11 @@ export class FollowUp {
   readonly #cluster: Cluster
   readonly #options: CheckOptions
   readonly #refuge: Refuge
-  readonly #startedMs: number
 
-  /** @param startedMs of the monotonic clock, when the pass began. */
-  constructor(cluster: Cluster, options: CheckOptions, refuge: Refuge, startedMs: number) {
+  constructor(cluster: Cluster, options: CheckOptions, refuge: Refuge) {
     this.#cluster = cluster
     this.#options = options
     this.#refuge = refuge
-    this.#startedMs = startedMs
   }
 
   /** Yields what is not sound. @throws PosixError EIO when a server does not answer. */
@@ -198,7 +195,8 @@ export class FollowUp {
   /** Transactions come and go: those that are left when they have had their time. */
   async #outlasting(transactions: readonly Suspect[]): Promise<readonly Suspect[]> {
     const { clock, timers } = this.#cluster.env
-    const endMs = this.#startedMs + stuckTransactionMs
+    // From now on: one that the pass has found may have begun a moment before.
+    const endMs = clock.monotonicMs() + stuckTransactionMs
     for (let open = transactions; ; ) {
       const examined = await inParallel(open.length, maxExaminations, async index => {
         const suspect = open[index]!

@@ -25,19 +25,24 @@ function fileAt(path: string): DataFile {
   return { path, device: dev, inode: ino }
 }
 
-/** Until the file is open, or as long as that would take. */
-async function settled(disk: LocalDisk): Promise<boolean> {
-  for (let turn = 0; turn < 50 && !disk.mayRead(request); turn++) {
-    await new Promise(resolve => setTimeout(resolve, 2))
-  }
+const pause = () => new Promise(resolve => setTimeout(resolve, 2))
+
+/** However long that takes. */
+async function opened(disk: LocalDisk): Promise<LocalDisk> {
+  while (!disk.mayRead(request)) await pause()
+  return disk
+}
+
+/** As long as opening would take where nobody is busy: of what is never to be opened. */
+async function isOpened(disk: LocalDisk): Promise<boolean> {
+  for (let turn = 0; turn < 50 && !disk.mayRead(request); turn++) await pause()
   return disk.mayRead(request)
 }
 
-async function diskOf(t: ExecutionContext, dataFile: DataFile): Promise<LocalDisk> {
+function diskOf(t: ExecutionContext, dataFile: DataFile): LocalDisk {
   const disk = new LocalDisk(new LocalReads(realEnv().timers), boot)
   t.teardown(() => disk.close())
   disk.told({ boot, dataFile })
-  await settled(disk)
   return disk
 }
 
@@ -53,10 +58,16 @@ function opensOf(path: string): number {
   return openPaths().filter(open => open === path).length
 }
 
+/** It is closed beside. */
+async function closed(t: ExecutionContext, path: string): Promise<void> {
+  while (opensOf(path) > 0) await pause()
+  t.is(opensOf(path), 0)
+}
+
 test('runs are put where they belong, and zeros are between them', async t => {
   const path = `${await directory(t)}/blocks.dat`
   await writeFile(path, 'abcdefgh')
-  const disk = await diskOf(t, fileAt(path))
+  const disk = await opened(diskOf(t, fileAt(path)))
   const read = await readFrom(disk, [4, 1, 3, 0, 6, 2], 9)
   t.deepEqual(read, Buffer.from('\0efg\0\0ab\0'))
   t.deepEqual(await readFrom(disk, [], 3), Buffer.alloc(3))
@@ -65,7 +76,7 @@ test('runs are put where they belong, and zeros are between them', async t => {
 test('what comes with its payload is left as it is, and short reads are the server’s', async t => {
   const path = `${await directory(t)}/blocks.dat`
   await writeFile(path, 'abcdefgh')
-  const disk = await diskOf(t, fileAt(path))
+  const disk = await opened(diskOf(t, fileAt(path)))
   const reply = { body: { present: true, checksums: new Uint8Array(8) }, payload: [Buffer.of(1)] }
   t.deepEqual(await disk.filled(reply, 1), reply)
   t.false(disk.mayRead({ ...request, length: localReadBytes - 1 }))
@@ -86,12 +97,12 @@ test('only that very file is opened, and only as one of this machine', async t =
     fileAt(`${home}/fifo`),
     fileAt(home),
   ]
-  for (const other of others) t.false((await diskOf(t, other)).mayRead(request), other.path)
+  for (const other of others) t.false(await isOpened(diskOf(t, other)), other.path)
   const elsewhere = new LocalDisk(new LocalReads(realEnv().timers), boot)
   elsewhere.told({ boot: 'another boot', dataFile: file })
   elsewhere.told({ boot })
-  t.false(await settled(elsewhere))
-  t.is(opensOf(path), 0)
+  t.false(await isOpened(elsewhere))
+  await closed(t, path)
 })
 
 for (const [what, places] of Object.entries({
@@ -107,14 +118,14 @@ for (const [what, places] of Object.entries({
     const path = `${await directory(t)}/blocks.dat`
     await writeFile(path, 'abcdefgh')
     const dataFile = fileAt(path)
-    const disk = await diskOf(t, dataFile)
+    const disk = await opened(diskOf(t, dataFile))
     t.is((await readFrom(disk, places, 8)).length, 0)
     t.false(disk.mayRead(request))
     disk.told({ boot, dataFile })
-    t.false(await settled(disk))
+    t.false(await isOpened(disk))
     disk.close()
     disk.told({ boot, dataFile })
-    t.true(await settled(disk))
+    await opened(disk)
     t.is((await readFrom(disk, [0, 0, 8], 8)).toString(), 'abcdefgh')
   })
 }
@@ -123,7 +134,7 @@ test('a connection that ends takes the file with it, also while it is opened', a
   const path = `${await directory(t)}/blocks.dat`
   await writeFile(path, 'abcdefgh')
   const dataFile = fileAt(path)
-  const disk = await diskOf(t, dataFile)
+  const disk = await opened(diskOf(t, dataFile))
   t.true(opensOf(path) > 0)
   disk.close()
   t.is((await readFrom(disk, [0, 0, 8], 8)).length, 0)
@@ -131,6 +142,6 @@ test('a connection that ends takes the file with it, also while it is opened', a
     disk.told({ boot, dataFile })
     disk.close()
   }
-  t.false(await settled(disk))
-  t.is(opensOf(path), 0)
+  t.false(await isOpened(disk))
+  await closed(t, path)
 })

@@ -11,7 +11,7 @@ const boot = 'boot 0 of s0'
 const blockBytes = localReadBytes
 const caller = { uid: 7, gid: 8 }
 
-/** One server whose data lies in a file of this machine, a file of one block there, and a client that has not read it. */
+/** One server whose data lies in a file of this machine, a file of one block there, and a client that has the data file open. */
 async function setUp(t: { teardown(close: () => Promise<void>): void }) {
   const directory = await mkdtemp(`${tmpdir()}/rookery-local-read-`)
   const path = `${directory}/blocks.dat`
@@ -34,10 +34,15 @@ async function setUp(t: { teardown(close: () => Promise<void>): void }) {
   const anew = { exclusive: true, truncate: false }
   const { file } = await fs.create(fs.root, Buffer.from('f'), 0o100644, caller, anew)
   await fs.write(file, 0, data, {})
-  // The file was opened meanwhile, or will be in a moment.
-  await client.env.timers.sleep(50)
   const read = async () => Buffer.concat(await fs.read(file, 0, blockBytes))
-  const asked = () => servers.calls.filter(({ name }) => name === 'readBlock')
+  const reads = () => servers.calls.filter(({ name }) => name === 'readBlock')
+  // That is opened beside: until then nobody asks for a place in it.
+  while (!reads().some(({ body }) => 'local' in body)) {
+    await client.env.timers.sleep(1)
+    await read()
+  }
+  const before = reads().length
+  const asked = () => reads().slice(before)
   return { servers, path, data, read, asked }
 }
 

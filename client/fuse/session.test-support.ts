@@ -1,5 +1,7 @@
 /** A channel without a kernel: tests put requests into its slots and read the replies as bytes. */
 import assert from 'node:assert/strict'
+import type { Env } from '../../network/env/env.ts'
+import { realEnv } from '../../network/env/real.ts'
 import type { CacheAuthority } from '../fs/contract.ts'
 import type { Channel } from './channel.ts'
 import { MemoryFileSystem, noCaching } from './memory-file-system.ts'
@@ -115,19 +117,27 @@ export class FakeChannel implements Channel {
 /** What every clock of these tests says. */
 export const wallNs = () => 1_700_000_000_123_456_789n
 
+/** Time stands still: what the kernel may keep for a while it may keep however busy the machine is. */
+function stillEnv(): Env {
+  const env = realEnv()
+  return { ...env, clock: { ...env.clock, monotonicMs: () => 0 } }
+}
+
 /** A session on a file system in memory, and what it says of itself. */
 export function startSession(
-  options: { cache?: CacheAuthority; fileSystem?: MemoryFileSystem } = {},
+  options: { cache?: CacheAuthority; fileSystem?: MemoryFileSystem; env?: Env } = {},
 ) {
   const cache = options.cache ?? noCaching
   const fileSystem = options.fileSystem ?? new MemoryFileSystem({ wallNs, cache })
   const channel = new FakeChannel()
   const unexpected: unknown[] = []
   const ready: (Error | null)[] = []
-  const session = new Session(fileSystem, channel, {
-    onReady: error => ready.push(error),
-    onUnexpected: error => unexpected.push(error),
-  })
+  const events = {
+    onReady: (error: Error | null) => ready.push(error),
+    onUnexpected: (error: unknown) => unexpected.push(error),
+  }
+  const { env = stillEnv() } = options
+  const session = new Session(fileSystem, channel, events, true, null, env)
   return { fileSystem, channel, session, unexpected, ready }
 }
 

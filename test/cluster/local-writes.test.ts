@@ -17,7 +17,8 @@ async function readBy(process: number | 'self'): Promise<number> {
   return Number(/rchar: (\d+)/.exec(counts)?.[1])
 }
 
-const fetching = canFetch ? test : test.skip
+/** One after the other: what this process reads meanwhile is counted. */
+const fetching = canFetch ? test.serial : test.skip
 
 fetching('what servers fetch is what others read, over restarts of theirs too', async t => {
   await using cluster = await InProcessCluster.start(2)
@@ -62,7 +63,7 @@ async function readByServers(cluster: ProcessCluster): Promise<number> {
 }
 
 if (hasFuse && canFetchOthers) {
-  test('a mount sends the servers of its machine nothing of what is large', async t => {
+  test.serial('a mount sends the servers of its machine nothing of what is large', async t => {
     const cluster = await makeCluster(t, { servers: 3 })
     await cluster.up(t)
     const data = Buffer.alloc(64 * MiB, 7)
