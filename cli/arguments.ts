@@ -3,6 +3,15 @@ import { InvalidArgumentError } from 'commander'
 import { formatBytes } from '../network/format/bytes.ts'
 import type { HttpAddress } from '../network/http/serve.ts'
 import { maxTokenLifeMs } from '../network/limits.ts'
+import { Failure } from './failure.ts'
+
+/** Node has put U+FFFD for what is not UTF-8, and would find what has that in its name. @throws Failure */
+export function assertDecoded(args: readonly string[]): void {
+  const lossy = args.find(argument => argument.includes('\uFFFD'))
+  if (lossy === undefined) return
+  const text = `'${lossy}' is not UTF-8, or holds U+FFFD: such a name can be reached through a mount`
+  throw new Failure(text, { usage: true })
+}
 
 const units: Readonly<Record<string, number>> = {
   '': 1,

@@ -50,7 +50,7 @@ class TreeTarget implements Target {
   }
 
   async *list(path: string): AsyncIterable<string> {
-    yield* await this.#tree.readdir(this.#root + path)
+    for (const name of await this.#tree.readdir(this.#root + path, 'buffer')) yield `${name}`
   }
 
   flush(): void {

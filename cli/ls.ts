@@ -1,5 +1,4 @@
 /** `rookery ls`: lists a directory of a volume. */
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { parseVolumePath, type VolumePath } from './arguments.ts'
 import { codeOf } from './failure.ts'
@@ -8,6 +7,7 @@ import { formatMode, printableName } from './listing.ts'
 import type { ClusterOptions } from './options.ts'
 import { formatTable } from './table.ts'
 import type { Tree, TreeStats } from './tree.ts'
+import { join } from './tree-path.ts'
 
 interface ListOptions extends ClusterOptions {
   readonly long?: true
@@ -35,13 +35,13 @@ async function ls(path: VolumePath, options: ListOptions): Promise<void> {
       print([{ name: path.path, stats }], options)
       return
     }
-    const names = (await tree.readdir(path.path)).sort()
+    const names = (await tree.readdir(path.path, 'buffer')).sort(Buffer.compare)
     if (options.long === true) print(await described(tree, path.path, names), options)
-    else if (names.length > 0) console.log(names.map(printableName).join('\n'))
+    else if (names.length > 0) console.log(names.map(name => printableName(`${name}`)).join('\n'))
   })
 }
 
-async function described(tree: Tree, directory: string, names: readonly string[]): Promise<Line[]> {
+async function described(tree: Tree, directory: string, names: readonly Buffer[]): Promise<Line[]> {
   const lines: Line[] = []
   for (let index = 0; index < names.length; index += statsAtOnce) {
     const some = names.slice(index, index + statsAtOnce)
@@ -52,9 +52,9 @@ async function described(tree: Tree, directory: string, names: readonly string[]
 }
 
 /** null when it was removed since the directory was read. */
-async function describedOne(tree: Tree, directory: string, name: string): Promise<Line | null> {
+async function describedOne(tree: Tree, directory: string, name: Buffer): Promise<Line | null> {
   try {
-    return { name, stats: await tree.lstat(join(directory, name)) }
+    return { name: `${name}`, stats: await tree.lstat(join(directory, name)) }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
     throw error

@@ -77,6 +77,13 @@ test(
 test('a bad volume name', refused, ['volume', 'create', 'a/b'], 2, /is not a volume name/)
 test('a path without a slash', refused, ['cat', 'x'], 2, /is not a path/)
 test(
+  'a path that is not UTF-8',
+  refused,
+  ['rm', '/x\uFFFDy'],
+  2,
+  /'\/x\uFFFDy' is not UTF-8.+mount/,
+)
+test(
   'a server that never joined',
   refused,
   ['server', '--meta-dir', join(directory, 'no-meta')],

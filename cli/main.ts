@@ -1,5 +1,6 @@
 /** The command line: which commands there are, and what becomes of their errors. */
 import { Command, CommanderError, Option } from 'commander'
+import { assertDecoded } from './arguments.ts'
 import { benchCommand } from './bench.ts'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
@@ -75,6 +76,7 @@ async function run(argv: readonly string[]): Promise<number> {
   // Timers of network/env do not keep a process alive, and a command may wait on nothing else.
   const alive = setInterval(() => {}, 2 ** 30)
   try {
+    assertDecoded(argv)
     await rookery.parseAsync(argv)
     // A command may have something to say that is no error.
     return Number(process.exitCode ?? exitCode.ok)

@@ -1,11 +1,11 @@
 /** `rookery rm`: removes a file, or a tree from its leaves up. */
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { parseVolumePath, type VolumePath } from './arguments.ts'
 import { Failure } from './failure.ts'
 import { fileCommand, pathText, withVolume } from './file-command.ts'
 import type { ClusterOptions } from './options.ts'
 import type { Tree } from './tree.ts'
+import { join, type Path } from './tree-path.ts'
 
 interface RemoveOptions extends ClusterOptions {
   readonly recursive?: true
@@ -33,12 +33,12 @@ async function rm(path: VolumePath, options: RemoveOptions): Promise<void> {
   })
 }
 
-export async function remove(tree: Tree, path: string, directory: boolean): Promise<void> {
+export async function remove(tree: Tree, path: Path, directory: boolean): Promise<void> {
   if (!directory) {
     await tree.unlink(path)
     return
   }
-  for (const name of await tree.readdir(path)) {
+  for (const name of await tree.readdir(path, 'buffer')) {
     const child = join(path, name)
     await remove(tree, child, (await tree.lstat(child)).isDirectory())
   }

@@ -61,7 +61,7 @@ test('a copy to a directory goes into it, a copy to another name becomes it', as
   await fs.writeFile(file, 'x')
   await fs.mkdir(join(t.context.directory, 'd'))
   t.is(
-    await copy(at(file), at(join(t.context.directory, 'd')), unheard()),
+    `${await copy(at(file), at(join(t.context.directory, 'd')), unheard())}`,
     join(t.context.directory, 'd', 'a'),
   )
   t.is(
@@ -76,6 +76,25 @@ test('a name as long as a name can be is copied', async t => {
   await fs.mkdir(join(t.context.directory, 'd'))
   await copy(at(join(t.context.directory, name)), at(join(t.context.directory, 'd')), unheard())
   t.deepEqual(await fs.readdir(join(t.context.directory, 'd')), [name])
+})
+
+test('names that are not UTF-8 are copied and removed as they are', async t => {
+  const bytes = (...names: string[]): Buffer => Buffer.from(join(...names), 'latin1')
+  const from = join(t.context.directory, 'from')
+  const to = join(t.context.directory, 'to')
+  await fs.mkdir(bytes(from, 'd\xff'), { recursive: true })
+  await fs.writeFile(bytes(from, 'd\xff', 'x\xff'), 'x')
+  await fs.symlink(bytes('x\xff'), bytes(from, 'd\xff', 'link'))
+  await fs.writeFile(bytes(from, 'x\xff'), 'not text')
+  await fs.writeFile(join(from, 'x\uFFFD'), 'text')
+  t.is(await measure(at(from), true), 'x'.length + 'not text'.length + 'text'.length)
+  await copy(at(from), at(to), unheard())
+  t.is(await fs.readFile(bytes(to, 'd\xff', 'x\xff'), 'utf8'), 'x')
+  t.deepEqual(await fs.readlink(bytes(to, 'd\xff', 'link'), 'buffer'), bytes('x\xff'))
+  t.is(await fs.readFile(bytes(to, 'x\xff'), 'utf8'), 'not text')
+  t.is(await fs.readFile(join(to, 'x\uFFFD'), 'utf8'), 'text')
+  await remove(localTree, to, true)
+  t.deepEqual(await fs.readdir(t.context.directory), ['from'])
 })
 
 test('a directory is not copied unless asked for, and what is missing is ENOENT', async t => {

@@ -6,15 +6,15 @@
  * 2. At most `filesAtOnce` files are on their way.
  */
 import { createHash } from 'node:crypto'
-import { basename, dirname, join } from 'node:path'
 import { maxNameBytes } from '../network/limits.ts'
 import { codeOf, Failure } from './failure.ts'
 import type { Tree, TreeHandle, TreeStats } from './tree.ts'
+import { basename, dirname, join, type Path } from './tree-path.ts'
 import { walk } from './tree-walk.ts'
 
 export interface Place {
   readonly tree: Tree
-  readonly path: string
+  readonly path: Path
 }
 
 export interface CopyOptions {
@@ -47,7 +47,7 @@ export async function measure({ tree, path }: Place, recursive: boolean): Promis
 }
 
 /** As cp does: into `to` when that is a directory, else as `to`. @returns where the copy is. */
-export async function copy(from: Place, to: Place, options: CopyOptions): Promise<string> {
+export async function copy(from: Place, to: Place, options: CopyOptions): Promise<Path> {
   const stats = await from.tree.stat(from.path)
   const top = await destination(from, to)
   const running = new Set<Promise<void>>()
@@ -72,9 +72,9 @@ export async function copy(from: Place, to: Place, options: CopyOptions): Promis
   return top
 }
 
-async function destination(from: Place, to: Place): Promise<string> {
+async function destination(from: Place, to: Place): Promise<Path> {
   const name = basename(from.path)
-  return (await isDirectory(to)) && name !== '' ? join(to.path, name) : to.path
+  return (await isDirectory(to)) && name.length > 0 ? join(to.path, name) : to.path
 }
 
 async function isDirectory({ tree, path }: Place): Promise<boolean> {
@@ -98,9 +98,9 @@ async function copyOther(
       await to.tree.mkdir(to.path, (stats.mode & permissionBits) | 0o700)
     }
   } else if (stats.isSymbolicLink()) {
-    await to.tree.symlink(await from.tree.readlink(from.path), to.path)
+    await to.tree.symlink(await from.tree.readlink(from.path, 'buffer'), to.path)
   } else {
-    options.skipped(from.path)
+    options.skipped(`${from.path}`)
   }
 }
 
@@ -128,16 +128,16 @@ async function copyFile(
     })
     throw error
   }
-  options.progress(0, to.path)
+  options.progress(0, `${to.path}`)
 }
 
 /** In the same directory, and no name that a tree being copied may hold itself. */
-function partialPath(path: string): string {
+function partialPath(path: Path): Buffer {
   const suffix = `.${process.pid}.partial`
   const name = basename(path)
-  const fits = Buffer.byteLength(name + suffix) <= maxNameBytes
+  const fits = name.length + suffix.length <= maxNameBytes
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 32)
-  return join(dirname(path), `${fits ? name : hash}${suffix}`)
+  return join(dirname(path), Buffer.concat([Buffer.from(fits ? name : hash), Buffer.from(suffix)]))
 }
 
 async function copyData(from: Place, target: TreeHandle, options: CopyOptions): Promise<void> {

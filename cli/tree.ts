@@ -1,7 +1,8 @@
 /**
  * What the file commands need of a file system: the shapes of node:fs/promises, so that a volume and the
- * machine's own files are handled by one code.
+ * machine's own files are handled by one code. Names are told as bytes: they need not be UTF-8.
  */
+import type { Path } from './tree-path.ts'
 
 export interface TreeStats {
   readonly ino: number
@@ -36,14 +37,14 @@ export interface TreeHandle {
 }
 
 export interface Tree {
-  stat(path: string): Promise<TreeStats>
-  lstat(path: string): Promise<TreeStats>
-  readdir(path: string): Promise<string[]>
-  mkdir(path: string, mode: number): Promise<unknown>
-  open(path: string, flags: string, mode?: number): Promise<TreeHandle>
-  rename(from: string, to: string): Promise<void>
-  unlink(path: string): Promise<void>
-  rmdir(path: string): Promise<void>
-  readlink(path: string): Promise<string>
-  symlink(target: string, path: string): Promise<void>
+  stat(path: Path): Promise<TreeStats>
+  lstat(path: Path): Promise<TreeStats>
+  readdir(path: Path, encoding: 'buffer'): Promise<Buffer[]>
+  mkdir(path: Path, mode: number): Promise<unknown>
+  open(path: Path, flags: string, mode?: number): Promise<TreeHandle>
+  rename(from: Path, to: Path): Promise<void>
+  unlink(path: Path): Promise<void>
+  rmdir(path: Path): Promise<void>
+  readlink(path: Path, encoding: 'buffer'): Promise<Buffer>
+  symlink(target: Path, path: Path): Promise<void>
 }
