@@ -7,7 +7,8 @@ import { stopRequest } from './lifeline.ts'
 import { localTree } from './local-tree.ts'
 import type { ClusterOptions } from './options.ts'
 import { startProgress } from './progress.ts'
-import { copy, measure, type Place } from './tree-copy.ts'
+import type { Place } from './tree.ts'
+import { copy, measure } from './tree-copy.ts'
 
 export interface CopyCommandOptions extends ClusterOptions {
   readonly recursive?: true
@@ -44,6 +45,8 @@ async function run(
   const interruption = new AbortController()
   void stopRequest().then(signal => {
     interruption.abort(new Failure(`interrupted by ${signal}: what was not complete is removed`))
+    // Another one ends this process: a pipe that nobody reads waits for ever.
+    process.removeAllListeners(signal)
   })
   const total = await measure(from, options.recursive ?? false)
   const progress = startProgress({ total, unit: 'bytes', quiet: options.quiet ?? false })

@@ -11,6 +11,20 @@ const letters = new Map<number, string>([
   [fileType.socket, 's'],
 ])
 
+const types = new Map<number, string>([
+  [fileType.fifo, 'a pipe'],
+  [fileType.character, 'a character device'],
+  [fileType.directory, 'a directory'],
+  [fileType.block, 'a block device'],
+  [fileType.regular, 'a file'],
+  [fileType.symlink, 'a symbolic link'],
+  [fileType.socket, 'a socket'],
+])
+
+export function describeType(mode: number): string {
+  return types.get(mode & fileType.mask) ?? 'of an unknown type'
+}
+
 /** `drwxr-xr-x`, with setuid, setgid and sticky bits as ls(1) has them. */
 export function formatMode(mode: number): string {
   const triple = (shift: number, special: number, letter: string): string => {

@@ -1,21 +1,16 @@
 /**
  * Copies a file or a tree from one file system to another.
  *
- * 1. A file has its name only when it is whole: until then it is `….partial`, which is removed when the
- *    copy fails or is interrupted.
+ * 1. A file or link has its name only when it is whole, and what it replaces stays until then.
  * 2. At most `filesAtOnce` files are on their way.
  */
-import { createHash } from 'node:crypto'
-import { maxNameBytes } from '../network/limits.ts'
+import { constants } from 'node:fs'
 import { codeOf, Failure } from './failure.ts'
-import type { Tree, TreeHandle, TreeStats } from './tree.ts'
-import { basename, dirname, join, type Path } from './tree-path.ts'
+import { replace } from './replace.ts'
+import type { Place, TreeHandle, TreeStats } from './tree.ts'
+import { basename, join, type Path } from './tree-path.ts'
+import { ifThere, inTheWay, type Target, targetOf } from './tree-target.ts'
 import { walk } from './tree-walk.ts'
-
-export interface Place {
-  readonly tree: Tree
-  readonly path: Path
-}
 
 export interface CopyOptions {
   /** A file is on the disks before it gets its name. */
@@ -32,6 +27,7 @@ const filesAtOnce = 8
 /** Several blocks, so that their servers work at the same time. */
 const copyBytes = 4 * 1024 * 1024
 const permissionBits = 0o777
+const modeBits = 0o7777
 
 /** How much there is to copy. */
 export async function measure({ tree, path }: Place, recursive: boolean): Promise<number> {
@@ -78,12 +74,7 @@ async function destination(from: Place, to: Place): Promise<Path> {
 }
 
 async function isDirectory({ tree, path }: Place): Promise<boolean> {
-  try {
-    return (await tree.stat(path)).isDirectory()
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false
-    throw error
-  }
+  return (await ifThere(tree.stat(path)))?.isDirectory() ?? false
 }
 
 async function copyOther(
@@ -98,10 +89,18 @@ async function copyOther(
       await to.tree.mkdir(to.path, (stats.mode & permissionBits) | 0o700)
     }
   } else if (stats.isSymbolicLink()) {
-    await to.tree.symlink(await from.tree.readlink(from.path, 'buffer'), to.path)
+    await copyLink(from, to)
   } else {
     options.skipped(`${from.path}`)
   }
+}
+
+async function copyLink(from: Place, to: Place): Promise<void> {
+  const found = await ifThere(to.tree.lstat(to.path))
+  if (found !== null && !found.isFile() && !found.isSymbolicLink()) throw inTheWay(to.path, found)
+  const target = await from.tree.readlink(from.path, 'buffer')
+  const make = (partial: Path) => to.tree.symlink(target, partial)
+  await replace(to, make, async () => {})
 }
 
 async function copyFile(
@@ -110,34 +109,64 @@ async function copyFile(
   stats: TreeStats,
   options: CopyOptions,
 ): Promise<void> {
-  const partial = partialPath(to.path)
-  const target = await to.tree.open(partial, 'w', stats.mode & permissionBits)
-  try {
-    try {
-      await copyData(from, target, options)
-      if (options.durable) await target.sync()
-    } finally {
-      await target.close()
-    }
-    await to.tree.rename(partial, to.path)
-  } catch (error) {
-    await to.tree.unlink(partial).catch(cause => {
-      throw new Failure(`${partial} is incomplete and could not be removed (${codeOf(cause)})`, {
-        cause: error,
-      })
-    })
-    throw error
+  const target = await targetOf(to)
+  if (target.stats?.isFile() === false) {
+    const write = (file: TreeHandle) => copyData(from, file, options)
+    await closing(await openInPlace(target, target.stats), write)
+  } else {
+    await replaceFile(from, target, stats.mode & permissionBits, options)
   }
   options.progress(0, `${to.path}`)
 }
 
-/** In the same directory, and no name that a tree being copied may hold itself. */
-function partialPath(path: Path): Buffer {
-  const suffix = `.${process.pid}.partial`
-  const name = basename(path)
-  const fits = name.length + suffix.length <= maxNameBytes
-  const hash = createHash('sha256').update(name).digest('hex').slice(0, 32)
-  return join(dirname(path), Buffer.concat([Buffer.from(fits ? name : hash), Buffer.from(suffix)]))
+/** @param mode of a new file. */
+async function replaceFile(
+  from: Place,
+  to: Target,
+  mode: number,
+  options: CopyOptions,
+): Promise<void> {
+  const make = (partial: Path) => to.tree.open(partial, 'wx', to.stats === null ? mode : 0o600)
+  const fill = async (file: TreeHandle): Promise<void> => {
+    await copyData(from, file, options)
+    if (to.stats !== null) await takeOver(file, to.stats)
+    if (options.durable) await file.sync()
+  }
+  await replace(to, make, file => closing(file, fill))
+}
+
+/** The mode of what it replaces, and its owner where we may give files away. */
+async function takeOver(file: TreeHandle, { uid, gid, mode }: TreeStats): Promise<void> {
+  const given = await isGiven(file, uid, gid)
+  await file.chmod(mode & (given ? modeBits : permissionBits))
+}
+
+async function isGiven(file: TreeHandle, uid: number, gid: number): Promise<boolean> {
+  try {
+    await file.chown(uid, gid)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EPERM') return false
+    throw error
+  }
+}
+
+/** Devices and pipes are written to, as cp does. @throws Failure for what cannot be. */
+async function openInPlace({ tree, path }: Place, stats: TreeStats): Promise<TreeHandle> {
+  try {
+    return await tree.open(path, constants.O_WRONLY)
+  } catch (error) {
+    const code = codeOf(error)
+    throw code === 'EISDIR' || code === 'ENXIO' ? inTheWay(path, stats) : error
+  }
+}
+
+async function closing(file: TreeHandle, work: (file: TreeHandle) => Promise<void>): Promise<void> {
+  try {
+    await work(file)
+  } finally {
+    await file.close()
+  }
 }
 
 async function copyData(from: Place, target: TreeHandle, options: CopyOptions): Promise<void> {
@@ -148,7 +177,7 @@ async function copyData(from: Place, target: TreeHandle, options: CopyOptions): 
       options.signal.throwIfAborted()
       const { bytesRead } = await source.read(buffer, 0, buffer.length, position)
       if (bytesRead === 0) return
-      await writeAll(target, buffer.subarray(0, bytesRead), position)
+      await writeAll(target, buffer.subarray(0, bytesRead))
       position += bytesRead
       options.progress(bytesRead, '')
     }
@@ -158,9 +187,9 @@ async function copyData(from: Place, target: TreeHandle, options: CopyOptions): 
 }
 
 /** A write may take less than it was given. */
-async function writeAll(target: TreeHandle, data: Uint8Array, start: number): Promise<void> {
+async function writeAll(target: TreeHandle, data: Uint8Array): Promise<void> {
   for (let done = 0; done < data.length; ) {
-    const { bytesWritten } = await target.write(data, done, data.length - done, start + done)
+    const { bytesWritten } = await target.write(data, done, data.length - done, null)
     done += bytesWritten
   }
 }

@@ -7,12 +7,15 @@ export function join(...parts: readonly Path[]): Buffer {
   return bytesOf(posix.join(...parts.map(charactersOf)))
 }
 
-export function dirname(path: Path): Buffer {
-  return bytesOf(posix.dirname(charactersOf(path)))
-}
-
 export function basename(path: Path): Buffer {
   return bytesOf(posix.basename(charactersOf(path)))
+}
+
+/** What a symbolic link at `path` leads to; its `..` are the file system's, as links may come before them. */
+export function beside(path: Path, target: Buffer): Buffer {
+  const characters = charactersOf(target)
+  if (posix.isAbsolute(characters)) return target
+  return bytesOf(`${posix.dirname(charactersOf(path))}/${characters}`)
 }
 
 /** One character for each byte. */

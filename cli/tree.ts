@@ -26,12 +26,15 @@ export interface TreeHandle {
     length: number,
     position: number,
   ): Promise<{ readonly bytesRead: number }>
+  /** Without a position, where the last one ended. */
   write(
     buffer: Uint8Array,
     offset: number,
     length: number,
-    position: number,
+    position: number | null,
   ): Promise<{ readonly bytesWritten: number }>
+  chmod(mode: number): Promise<void>
+  chown(uid: number, gid: number): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>
 }
@@ -41,10 +44,15 @@ export interface Tree {
   lstat(path: Path): Promise<TreeStats>
   readdir(path: Path, encoding: 'buffer'): Promise<Buffer[]>
   mkdir(path: Path, mode: number): Promise<unknown>
-  open(path: Path, flags: string, mode?: number): Promise<TreeHandle>
+  open(path: Path, flags: string | number, mode?: number): Promise<TreeHandle>
   rename(from: Path, to: Path): Promise<void>
   unlink(path: Path): Promise<void>
   rmdir(path: Path): Promise<void>
   readlink(path: Path, encoding: 'buffer'): Promise<Buffer>
   symlink(target: Path, path: Path): Promise<void>
+}
+
+export interface Place {
+  readonly tree: Tree
+  readonly path: Path
 }
