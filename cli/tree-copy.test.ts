@@ -284,6 +284,40 @@ test('a tree is copied over its copy, links too, but no link over a directory', 
   })
 })
 
+test('a copy that fails is over when it says so, and leaves nothing half made', async t => {
+  const from = join(t.context.directory, 'from')
+  const to = join(t.context.directory, 'to')
+  await fs.mkdir(from)
+  await fs.writeFile(join(from, 'large'), Buffer.alloc(5 * 1024 * 1024))
+  await fs.symlink('large', join(from, 'link'))
+  const writing = Promise.withResolvers<void>()
+  let files = 0
+  const failing: Tree = {
+    ...localTree,
+    readlink: async () => {
+      await writing.promise
+      throw coded('EIO')
+    },
+    open: async (path, flags, mode) => {
+      const handle = await fs.open(path, flags, mode)
+      files++
+      return changed(handle, {
+        write: (...args) => {
+          writing.resolve()
+          return handle.write(...args)
+        },
+        close: async () => {
+          await handle.close()
+          files--
+        },
+      })
+    },
+  }
+  await t.throwsAsync(copy(at(from, failing), at(to, failing), unheard()), { code: 'EIO' })
+  t.is(files, 0)
+  t.deepEqual(await fs.readdir(to), [])
+})
+
 test('what goes wrong under a partial name is told of the target', async t => {
   const from = join(t.context.directory, 'from')
   const to = join(t.context.directory, 'none', 'to')

@@ -2,7 +2,7 @@
  * Copies a file or a tree from one file system to another.
  *
  * 1. A file or link has its name only when it is whole, and what it replaces stays until then.
- * 2. At most `filesAtOnce` files are on their way.
+ * 2. At most `filesAtOnce` files are on their way, and none when `copy` returns or throws.
  */
 import { constants } from 'node:fs'
 import { codeOf, Failure } from './failure.ts'
@@ -46,25 +46,29 @@ export async function measure({ tree, path }: Place, recursive: boolean): Promis
 export async function copy(from: Place, to: Place, options: CopyOptions): Promise<Path> {
   const stats = await from.tree.stat(from.path)
   const top = await destination(from, to)
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
   const running = new Set<Promise<void>>()
-  const failures: unknown[] = []
-  for await (const entry of walk(from.tree, from.path, stats)) {
-    if (failures.length > 0 || options.signal.aborted) break
-    const source = { tree: from.tree, path: join(from.path, entry.path) }
-    const target = { tree: to.tree, path: join(top, entry.path) }
-    if (!entry.stats.isFile()) {
-      await copyOther(source, target, entry.stats, options)
-      continue
+  try {
+    for await (const entry of walk(from.tree, from.path, stats)) {
+      signal.throwIfAborted()
+      const source = { tree: from.tree, path: join(from.path, entry.path) }
+      const target = { tree: to.tree, path: join(top, entry.path) }
+      if (!entry.stats.isFile()) {
+        await copyOther(source, target, entry.stats, options)
+        continue
+      }
+      const task = copyFile(source, target, entry.stats, { ...options, signal })
+        .catch(error => failed.abort(error))
+        .finally(() => running.delete(task))
+      running.add(task)
+      if (running.size >= filesAtOnce) await Promise.race(running)
     }
-    const task = copyFile(source, target, entry.stats, options)
-      .catch(error => void failures.push(error))
-      .finally(() => running.delete(task))
-    running.add(task)
-    if (running.size >= filesAtOnce) await Promise.race(running)
+  } catch (error) {
+    failed.abort(error)
   }
   await Promise.all(running)
-  if (failures.length > 0) throw failures[0]
-  options.signal.throwIfAborted()
+  signal.throwIfAborted()
   return top
 }
 
