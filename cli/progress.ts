@@ -2,6 +2,7 @@
 // A CommonJS package: Node cannot see its names.
 import cliProgress from 'cli-progress'
 import { formatBytes } from '../network/format/bytes.ts'
+import { printableName } from './listing.ts'
 
 export interface Progress {
   /** Tells what was done, which counts `amount` towards the total. */
@@ -16,20 +17,22 @@ export interface ProgressOptions {
   readonly quiet: boolean
 }
 
-export function startProgress(options: ProgressOptions): Progress {
+type Stream = NodeJS.WritableStream & { readonly isTTY?: boolean }
+
+export function startProgress(options: ProgressOptions, stream: Stream = process.stderr): Progress {
   if (options.quiet) return { advance: () => {}, end: () => {} }
-  if (process.stderr.isTTY) return startBar(options)
+  if (stream.isTTY === true) return startBar(options, stream)
   return {
     advance: (_, what) => {
-      if (what !== '') process.stderr.write(`${what}\n`)
+      if (what !== '') stream.write(`${printableName(what)}\n`)
     },
     end: () => {},
   }
 }
 
-function startBar({ total, unit }: ProgressOptions): Progress {
+function startBar({ total, unit }: ProgressOptions, stream: Stream): Progress {
   const bar = new cliProgress.SingleBar({
-    stream: process.stderr,
+    stream,
     hideCursor: true,
     barCompleteChar: '█',
     barIncompleteChar: '░',
@@ -45,7 +48,8 @@ function startBar({ total, unit }: ProgressOptions): Progress {
   })
   bar.start(total, 0, { what: '' })
   return {
-    advance: (amount, what) => bar.increment(amount, what === '' ? {} : { what }),
+    advance: (amount, what) =>
+      bar.increment(amount, what === '' ? {} : { what: printableName(what) }),
     end: () => bar.stop(),
   }
 }
