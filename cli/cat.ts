@@ -1,9 +1,9 @@
 /** `rookery cat`: writes a file of a volume to standard output. */
-import { once } from 'node:events'
 import type { Command } from 'commander'
 import { parseVolumePath, type VolumePath } from './arguments.ts'
 import { fileCommand, pathText, withVolume } from './file-command.ts'
 import type { ClusterOptions } from './options.ts'
+import { print } from './output.ts'
 
 const readBytes = 1024 * 1024
 
@@ -23,9 +23,7 @@ async function cat(path: VolumePath, options: ClusterOptions): Promise<void> {
         const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
         if (bytesRead === 0) return
         position += bytesRead
-        if (!process.stdout.write(buffer.subarray(0, bytesRead))) {
-          await once(process.stdout, 'drain')
-        }
+        if (!(await print(buffer.subarray(0, bytesRead)))) return
       }
     } finally {
       await file.close()

@@ -16,6 +16,7 @@ import { lsCommand } from './ls.ts'
 import { managerCommand } from './manager.ts'
 import { memberCommand } from './member.ts'
 import { mountCommand } from './mount.ts'
+import { outputTaken, watchOutput } from './output.ts'
 import { putCommand } from './put.ts'
 import { rmCommand } from './rm.ts'
 import { serverCommand } from './server.ts'
@@ -71,17 +72,26 @@ function settle(command: Command): void {
   }
 }
 
+/** @returns the exit code. @throws what the command throws, but for what commander has told itself. */
+async function obey(argv: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(argv)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode !== 0) return exitCode.usage
+  }
+  await outputTaken()
+  // A command may have something to say that is no error.
+  return Number(process.exitCode ?? exitCode.ok)
+}
+
 async function run(argv: readonly string[]): Promise<number> {
-  const rookery = program()
   // Timers of network/env do not keep a process alive, and a command may wait on nothing else.
   const alive = setInterval(() => {}, 2 ** 30)
   try {
     assertDecoded(argv)
-    await rookery.parseAsync(argv)
-    // A command may have something to say that is no error.
-    return Number(process.exitCode ?? exitCode.ok)
+    return await obey(argv)
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
     const text = describeError(error)
     process.stderr.write(`rookery: ${text}\n`)
     if (argv.includes('--debug')) console.error(error)
@@ -92,13 +102,9 @@ async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
-// A reader that goes away (`rookery cat … | head`) is no error worth a stack.
-process.stdout.on('error', error => {
-  process.exit('code' in error && error.code === 'EPIPE' ? exitCode.ok : exitCode.failure)
-})
-
+watchOutput()
 process.exitCode = await run(process.argv)
-// What a pipe has not taken yet would be lost.
-await new Promise<void>(resolve => process.stdout.write('', () => resolve()))
+// What a pipe has not taken yet would be lost; of a command that failed nothing more is told.
+await outputTaken().catch(() => undefined)
 // What is left open by now, such as a connection that is slow to close, must not hold up the shell.
 process.exit()

@@ -5,6 +5,7 @@ import { Failure } from './failure.ts'
 import { checkApart, locateHome, prepareHome } from './home.ts'
 import { lifelineVariable, readLifeline } from './lifeline.ts'
 import { locate } from './mountpoint.ts'
+import { announce } from './output.ts'
 import { openLog } from './supervised-child.ts'
 import type { UpOptions } from './up.ts'
 
@@ -31,7 +32,7 @@ export async function runDetached(mountpoint: string, options: UpOptions): Promi
       if (message?.kind === 'progress' && options.quiet !== true) console.error(message.text)
       if (message?.kind === 'failed') reject(new Failure(message.text))
       if (message?.kind !== 'ready') return
-      if (options.quiet !== true) console.log(`${message.text}\n'rookery down' stops it.`)
+      if (options.quiet !== true) announce(`${message.text}\n'rookery down' stops it.`)
       resolve()
     })
     child.once('error', reject)

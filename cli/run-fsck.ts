@@ -9,6 +9,7 @@ import { administering } from './client-session.ts'
 import { describeError, Failure } from './failure.ts'
 import type { FsckOptions } from './fsck.ts'
 import { describeReport, exitCodeOfReport, fsckExit, jsonOf } from './fsck-report.ts'
+import { outputTaken } from './output.ts'
 import { type Progress, startProgress } from './progress.ts'
 
 /** @returns the exit status. @throws Failure with the exit status of fsck(8). */
@@ -27,6 +28,7 @@ export async function runFsck(options: FsckOptions): Promise<number> {
       const text = describeReport(report, { seconds, quiet: options.quiet === true })
       if (text !== '') console.log(text)
     }
+    await outputTaken()
     return exitCodeOfReport(report)
   } catch (cause) {
     if (interrupted.signal.aborted) {

@@ -21,6 +21,7 @@ import { type Logger, openLogger } from './log.ts'
 import type { MountCommandOptions } from './mount.ts'
 import { checkMountpoint, locate, mountName } from './mountpoint.ts'
 import type { FuseBackend } from './options.ts'
+import { announce } from './output.ts'
 import { tokenFrom } from './token-source.ts'
 import { checkTrusting } from './trusting.ts'
 
@@ -70,7 +71,7 @@ export async function runMount(path: string, options: MountCommandOptions): Prom
   http?.show(async () => requests?.metrics() ?? [])
   await tellSupervisor('ready', mountpoint)
   if (!hasSupervisor()) {
-    console.log(`${mountpoint} is mounted: volume ${options.volume}. Ctrl-C unmounts it.`)
+    announce(`${mountpoint} is mounted: volume ${options.volume}. Ctrl-C unmounts it.`)
   }
   const removed = removal.promise.then(async error => {
     log.error({ error }, 'nothing can be read or written here any more')

@@ -23,6 +23,7 @@ import { letMembersIn } from './home-members.ts'
 import { cutLifeline, hasSupervisor, stopRequest, tellSupervisor } from './lifeline.ts'
 import { checkMountpoint, isRookery, locate, mountAt } from './mountpoint.ts'
 import { awaitOrphans } from './orphans.ts'
+import { announce } from './output.ts'
 import { type ClusterPlan, planCluster } from './plan.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { Supervisor } from './supervisor.ts'
@@ -127,7 +128,7 @@ async function startAll(supervisor: Supervisor, supervision: Supervision): Promi
   }
   const mounted = `${mountpoint} is mounted: volume ${options.volume}, ${plan.servers.length} servers, data in ${home.directory}`
   const text = page === undefined ? mounted : `${mounted}\nits state is at ${page}`
-  if (options.quiet !== true && !inBackground) console.log(`${text}\nCtrl-C stops it.`)
+  if (options.quiet !== true && !inBackground) announce(`${text}\nCtrl-C stops it.`)
   await tellSupervisor('ready', text)
   cutLifeline()
 }

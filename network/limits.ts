@@ -668,6 +668,8 @@ export const stuckTransactionMs = 15_000
 /** Lines that a mount's log has in one period of the errors that its programs get: with a server away they come at any rate. */
 export const sparingLogLines = 20
 export const sparingLogPeriodMs = 10_000
+/** Lines that the log cannot take (its disk is full) are held back for when it can; those beyond are left out. */
+export const maxHeldLogBytes = 64 * KiB
 
 /** Kernel read-ahead of a mount: two blocks of the default size, so that one is on its way. */
 export const kernelReadAheadBytes = 2 * MiB
