@@ -15,7 +15,7 @@ function redirected(
   return run(directory, 'bash', ['-c', line, launcher, ...args], {}, 0)
 }
 
-for (const redirections of ['>/dev/full 2>/dev/full', '> >(true) 2>&1']) {
+for (const redirections of ['>/dev/full 2>/dev/full', '> >(true) 2>&1', '>&- 2>&-']) {
   testMounted(
     `a cluster started with ${redirections} watches over its servers, and stops in order`,
     async t => {
@@ -42,9 +42,11 @@ testMounted('a command fails for what it did not print, and for nothing else', a
   for (const [args, redirections, code, complaint] of [
     [['put', '--quiet', large, '/large'], '>/dev/full', 0, ''],
     [['cat', '/large'], '>/dev/full', 1, 'ENOSPC'],
+    [['cat', '/large'], '>&-', 1, 'EBADF'],
     [['cat', '/large'], '| true', 0, ''],
     [['ls', '/'], '>/dev/full', 1, 'ENOSPC'],
     [['fsck', '--quiet', '--json'], '>/dev/full', 8, 'ENOSPC'],
+    [['status'], '2>&-', 0, ''],
     [['status'], '2>/dev/full', 0, ''],
   ] as const) {
     const outcome = await redirected(cluster, redirections, args)
