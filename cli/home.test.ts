@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import anyTest, { type TestFn } from 'ava'
 import { Home, prepareHome, prepareSockets, serverNumbers } from './home.ts'
 import { liveState, lockHome, startTicks } from './home-lock.ts'
@@ -24,6 +25,16 @@ test('a new home is private to its owner', async t => {
   t.is((await stat(home.directory)).mode & 0o777, 0o700)
   t.is(await home.readSettings(), null)
   t.is(await home.readState(), null)
+})
+
+test('an empty HOME is as none', async t => {
+  const script = `import { defaultHome } from ${JSON.stringify(join(import.meta.dirname, 'home.ts'))}
+    console.log(defaultHome)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, HOME: '' },
+  })
+  t.is(await text(child.stdout), `${userInfo().homedir}/.rookery\n`)
 })
 
 test('an empty directory becomes a private home', async t => {

@@ -18,14 +18,15 @@ import {
   rm,
   writeFile,
 } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { homedir, tmpdir, userInfo } from 'node:os'
 import { join, resolve, sep } from 'node:path'
 import { z } from 'zod'
 import { maxPartitionCount } from '../network/limits.ts'
 import { makeDirectories, whyNotMade } from '../network/membership/make-directories.ts'
 import { codeOf, Failure } from './failure.ts'
 
-export const defaultHome = join(homedir(), '.rookery')
+/** An empty HOME is none. */
+export const defaultHome = join(homedir() || userInfo().homedir, '.rookery')
 /** Servers of one home: they share one machine, so more would only get in each other's way. */
 export const maxHomeServers = 64
 

@@ -28,6 +28,16 @@ const home = join(directory, 'no-home')
 
 test('an unknown command', refused, ['fly'], 2, /unknown command 'fly'/)
 test('a missing mount point', refused, ['up'], 2, /missing required argument 'mountpoint'/)
+test('an empty mount point', refused, ['up', ''], 2, /argument 'mountpoint' is empty/)
+test('a mount point that is empty', refused, ['umount', '', '--force'], 2, /'mountpoint' is empty/)
+test('an empty home', refused, ['down', '--home', ''], 2, /option '--home <dir>' is empty/)
+test(
+  'an empty path among others',
+  refused,
+  ['bench', 'io500', '/', '--compare', '/', '--compare', ''],
+  2,
+  /'--compare <directory>' is empty/,
+)
 test('a zero count of servers', refused, ['up', '/x', '--servers', '0'], 2, /from 1 to 64/)
 test(
   'a mount for others that is private',

@@ -5,7 +5,7 @@ import { benchCommand } from './bench.ts'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
 import { drainCommand } from './drain.ts'
-import { describeError, exitCode, exitCodeOf } from './failure.ts'
+import { describeError, exitCode, exitCodeOf, Failure } from './failure.ts'
 import { fsckCommand } from './fsck.ts'
 import { getCommand } from './get.ts'
 import { joinCommand } from './join.ts'
@@ -58,7 +58,7 @@ function program(): Command {
   rookery.commandsGroup('Measuring:')
   rookery.addCommand(benchCommand())
   settle(rookery)
-  return rookery
+  return rookery.hook('preAction', (_, command) => refuseEmpty(command))
 }
 
 /** What commander does not pass down to commands that were made apart. */
@@ -69,6 +69,19 @@ function settle(command: Command): void {
   for (const nested of command.commands) {
     nested.addOption(new Option('--debug').hideHelp())
     settle(nested)
+  }
+}
+
+/** @throws Failure for an empty word: as a path it would be the working directory. */
+function refuseEmpty(command: Command): void {
+  const refuse = (what: string, value: unknown): void => {
+    if ([value].flat().includes('')) throw new Failure(`${what} is empty`, { usage: true })
+  }
+  for (const [index, argument] of command.registeredArguments.entries()) {
+    refuse(`argument '${argument.name()}'`, command.processedArgs[index])
+  }
+  for (const option of command.options) {
+    refuse(`option '${option.flags}'`, command.getOptionValue(option.attributeName()))
   }
 }
 
