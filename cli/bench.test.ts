@@ -1,3 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import type { BenchOptions } from './bench.ts'
 import { Failure } from './failure.ts'
@@ -34,4 +39,28 @@ test('what goes together is taken', t => {
   t.notThrows(() => checkOptions(undefined, { ...plain, through: 'library' }, false))
   t.notThrows(() => checkOptions(undefined, { ...plain, mounts: 2, io500: '/io500' }, true))
   t.notThrows(() => checkOptions('/mnt', { ...plain, io500: '/io500', pfindQueue: 10 }, false))
+})
+
+test('a run that is interrupted says by what, and leaves nothing', async t => {
+  const main = join(import.meta.dirname, 'main.ts')
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const directory = await mkdtemp(join(tmpdir(), 'rookery-bench-test-'))
+    const args = ['bench', 'io500', directory, '--stonewall', '1', '--no-results']
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    child.stderr.on('data', data => {
+      said += data
+    })
+    await once(child.stderr, 'data')
+    child.kill(signal)
+    const [code] = await once(child, 'close')
+    t.deepEqual(said.split('\n').slice(-3), [
+      'interrupted: removing its files',
+      `rookery: interrupted by ${signal}: its files are removed`,
+      '',
+    ])
+    t.is(code, 1)
+    t.deepEqual(await readdir(directory), [])
+    await rmdir(directory)
+  }
 })

@@ -47,9 +47,13 @@ export async function runBench(
   checkOptions(directory, options)
   const others = await Promise.all((options.compare ?? []).map(directoryPlace))
   const interrupted = new AbortController()
-  const interrupt = () => interrupted.abort(new Failure('interrupted'))
+  const interrupt = (signal: NodeJS.Signals) =>
+    interrupted.abort(new Failure(`interrupted by ${signal}: its files are removed`))
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
   const run = await prepare(options, others.length + 1, interrupted.signal)
+  interrupted.signal.addEventListener('abort', () =>
+    run.progress.advance(0, 'interrupted: removing its files'),
+  )
   const subjects: Subject[] = []
   const found: { version: string } = { version: version() }
   const measure = async (place: Place) => {

@@ -97,7 +97,8 @@ class Workers {
     this.#signal = signal
     this.#processes = Array.from({ length: ranks }, (_, rank) => {
       const { script, args } = scene.program(rank, ranks)
-      return fork(script, args, { serialization: 'advanced' })
+      // A session of its own: Ctrl-C goes to the conductor alone, which ends it and removes its files.
+      return fork(script, args, { serialization: 'advanced', detached: true })
     })
   }
 
@@ -123,12 +124,17 @@ class Workers {
   ): Promise<Told<K>> {
     const ended = new AbortController()
     const signals = [ended.signal, ...(this.#signal === undefined ? [] : [this.#signal])]
+    const over = AbortSignal.any(signals)
     const gone = () => ended.abort(new Error('a worker ended before its time'))
     child.once('exit', gone)
     try {
-      const told = once(child, 'message', { signal: AbortSignal.any(signals) })
+      const told = once(child, 'message', { signal: over })
       child.send(message)
-      const [reply] = (await told) as [ToConductor]
+      const [reply] = (await told.catch(error => {
+        // Of the signal, `once` tells only that it was aborted.
+        over.throwIfAborted()
+        throw error
+      })) as [ToConductor]
       if (reply.kind === 'failed') throw new Error(reply.message)
       if (reply.kind !== answer) throw new Error(`a worker says '${reply.kind}', not '${answer}'`)
       return reply as Told<K>

@@ -57,7 +57,19 @@ test('an interrupted run stops and cleans up', async t => {
     signal: interrupted.signal,
     onPhase: () => interrupted.abort(new Error('enough')),
   })
-  await t.throwsAsync(run)
+  await t.throwsAsync(run, { message: 'enough' })
+  t.deepEqual(await readdir(directory), [])
+})
+
+test('a run whose worker ends says so and cleans up', async t => {
+  const directory = await freshDirectory()
+  class Ending extends DirectoryScene {
+    override program() {
+      return { script: join(import.meta.dirname, 'phases.ts'), args: [] }
+    }
+  }
+  const run = runPhases({ scene: new Ending([directory]), ranks: 1, stonewallSeconds: 0.05 })
+  await t.throwsAsync(run, { message: 'a worker ended before its time' })
   t.deepEqual(await readdir(directory), [])
 })
 
