@@ -6,6 +6,7 @@ import type { ClusterError } from '../network/errors.ts'
 import { operationDeadlineMs } from '../network/limits.ts'
 import type { Log } from '../network/log.ts'
 import { dialMember } from '../network/membership/dial.ts'
+import { firstView } from '../network/membership/first-view.ts'
 import { bootIdentity, hostIdentity } from '../network/membership/host.ts'
 import { joinCluster } from '../network/membership/membership.ts'
 import type { Service } from '../network/rpc/contract.ts'
@@ -49,7 +50,7 @@ function defaultTransports({ env, credentials }: ClientOptions): readonly Transp
 
 /**
  * Joins the cluster and waits until it has enough servers.
- * @throws ClusterError UNREACHABLE, TIMEOUT, WRONG_CLUSTER, VERSION_MISMATCH, CANCELLED.
+ * @throws ClusterError UNREACHABLE, NOT_READY, TIMEOUT, WRONG_CLUSTER, VERSION_MISMATCH, CANCELLED.
  */
 export async function connectClient(options: ClientOptions): Promise<Cluster> {
   const { env, managers, log, signal, credentials, name = hostname() } = options
@@ -76,7 +77,7 @@ export async function connectClient(options: ClientOptions): Promise<Cluster> {
   signal?.addEventListener('abort', leave, { once: true })
   try {
     signal?.throwIfAborted()
-    if (membership.view === null) await membership.viewNewerThan(0, operationDeadlineMs)
+    await firstView(membership, operationDeadlineMs)
   } catch (error) {
     await membership.close()
     throw error

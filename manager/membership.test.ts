@@ -8,6 +8,7 @@ import {
   protocolVersion,
   sessionTimeoutMs,
 } from '../network/limits.ts'
+import { firstView } from '../network/membership/first-view.ts'
 import type { Membership } from '../network/membership/membership.ts'
 import { connect } from '../network/rpc/connect.ts'
 import { serve } from '../network/rpc/serve.ts'
@@ -42,6 +43,17 @@ test('servers wait for one another, then all get the same first view', async t =
     new Set(members[0]!.view!.members.map(({ id }) => id)),
     new Set(members.map(m => m.id)),
   )
+})
+
+test('who waits in vain for the first view hears how many servers have joined', async t => {
+  const { world } = await worldOf(3, ['a', 'b'])
+  const client = await world.joinClient('mount')
+  await world.env.advance(100)
+  const { code, message } = await t.throwsAsync<ClusterError>(world.until(firstView(client, 500)))
+  t.is(code, 'NOT_READY')
+  t.is(message, 'NOT_READY: the cluster has 2 of 3 servers')
+  await world.join('c')
+  t.is((await world.until(firstView(client, 5_000))).epoch, 1)
 })
 
 test('a client joins without appearing in the view, and is gone when it leaves', async t => {
