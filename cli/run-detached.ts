@@ -6,11 +6,14 @@ import { checkApart, locateHome, prepareHome } from './home.ts'
 import { lifelineVariable, readLifeline } from './lifeline.ts'
 import { locate } from './mountpoint.ts'
 import { announce } from './output.ts'
+import { checkRoom } from './room.ts'
 import { openLog } from './supervised-child.ts'
 import type { UpOptions } from './up.ts'
 
 export async function runDetached(mountpoint: string, options: UpOptions): Promise<void> {
-  checkApart(await locateHome(options.home), await locate(mountpoint))
+  const place = await locateHome(options.home)
+  checkApart(place, await locate(mountpoint))
+  await checkRoom(place)
   const home = await prepareHome(options.home)
   const logFile = home.logFile('supervisor')
   const log = openLog(logFile)

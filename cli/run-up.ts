@@ -4,8 +4,6 @@
  * 1. Nothing is started before the home is locked, and the lock is given back last.
  * 2. What was started is stopped, in order, however this ends.
  */
-import { statfs } from 'node:fs/promises'
-import { formatBytes } from '../network/format/bytes.ts'
 import { defaultPartitionCount } from '../network/limits.ts'
 import { describeError, Failure } from './failure.ts'
 import {
@@ -26,6 +24,7 @@ import { awaitOrphans } from './orphans.ts'
 import { announce } from './output.ts'
 import { type ClusterPlan, planCluster } from './plan.ts'
 import { type Progress, startProgress } from './progress.ts'
+import { checkRoom } from './room.ts'
 import { Supervisor } from './supervisor.ts'
 import { unmount } from './umount.ts'
 import type { UpOptions } from './up.ts'
@@ -33,22 +32,20 @@ import type { UpOptions } from './up.ts'
 /** Asked now: the line to the one who waits for the mount is cut when it is there. */
 const inBackground = hasSupervisor()
 const defaultServers = 3
-/** Less than this and a new cluster would have no room for anything. */
-const leastFreeBytes = 64 * 1024 * 1024
-/** Less than this and a server could not even write its logs; with it files can be deleted, which makes room. */
-const leastFreeOfOldBytes = 8 * 1024 * 1024
 
 export async function runUp(path: string, options: UpOptions): Promise<void> {
   const stop = stopRequest()
   const mountpoint = await locate(path)
-  checkApart(await locateHome(options.home), mountpoint)
+  const place = await locateHome(options.home)
+  checkApart(place, mountpoint)
+  await checkRoom(place)
   const home = await prepareHome(options.home)
   const lock = await lockHome(home)
   try {
     const settings = await settleSettings(home, options.servers)
     await awaitOrphans(home)
-    await checkSpace(home, settings)
     await checkMountpoint(mountpoint, { create: true })
+    await home.writeSettings(settings)
     const sockets = await prepareSockets(home)
     const plan = planCluster({ home, settings, sockets, mountpoint, options })
     await supervise({ home, settings, plan, mountpoint, options, stop })
@@ -186,7 +183,7 @@ function say(options: UpOptions, line: string): void {
 async function settleSettings(home: Home, servers: number | undefined): Promise<HomeSettings> {
   const found = await home.readSettings()
   if (found === null) {
-    const settings = {
+    return {
       format: 1 as const,
       servers: servers ?? defaultServers,
       left: [],
@@ -194,8 +191,6 @@ async function settleSettings(home: Home, servers: number | undefined): Promise<
       replicas: 1,
       formatted: false,
     }
-    await home.writeSettings(settings)
-    return settings
   }
   const numbers = serverNumbers(found)
   const has = numbers.length
@@ -213,16 +208,5 @@ async function settleSettings(home: Home, servers: number | undefined): Promise<
         `${maxHomeServers - found.servers} more`,
     )
   }
-  const grown = { ...found, servers: last }
-  await home.writeSettings(grown)
-  return grown
-}
-
-async function checkSpace(home: Home, { formatted }: HomeSettings): Promise<void> {
-  const { bavail, bsize } = await statfs(home.directory)
-  if (bavail * bsize < (formatted ? leastFreeOfOldBytes : leastFreeBytes)) {
-    throw new Failure(
-      `the disk of ${home.directory} is full (${formatBytes(bavail * bsize)} free): free some space, or choose another with --home`,
-    )
-  }
+  return { ...found, servers: last }
 }

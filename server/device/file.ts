@@ -16,8 +16,6 @@ import { realEnv } from '../../network/env/real.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
 import {
   cachedReadBytes,
-  diskReserveBytes,
-  diskReserveFraction,
   earlyWriteBytes,
   maxDeviceWrites,
   shortRoomFraction,
@@ -28,6 +26,7 @@ import type { Device, DeviceSpace } from './contract.ts'
 import { type DirectWrites, openDirectWrites } from './direct-writes.ts'
 import { DoneRanges } from './done-ranges.ts'
 import { fileRange, isUnsupported, type Ranges, rangeOf } from './file-range.ts'
+import { leftToOthers } from './reserve.ts'
 
 /** Unit of `blocks` in stat(2). */
 const statBlockBytes = 512
@@ -110,7 +109,7 @@ class FileDevice implements Device {
       const system = statfsSync(this.name)
       const totalBytes = system.blocks * system.bsize
       const heldBytes = status.blocks * statBlockBytes
-      const [left, kept] = this.#leftToOthers(totalBytes)
+      const [left, kept] = leftToOthers(totalBytes, this.#neededByOthers(totalBytes))
       const roomBytes = system.bavail * system.bsize - left
       return {
         capacityBytes: Math.max(status.size, heldBytes + roomBytes),
@@ -120,16 +119,6 @@ class FileDevice implements Device {
         isShort: roomBytes < totalBytes * shortRoomFraction,
       }
     })
-  }
-
-  /**
-   * By new data, and by any. New data ends before others are refused, that they have something to grow into;
-   * what replaces data goes on a little longer.
-   */
-  #leftToOthers(totalBytes: number): readonly [number, number] {
-    const reserve = Math.min(diskReserveBytes, Math.floor(totalBytes * diskReserveFraction))
-    const needed = this.#neededByOthers(totalBytes)
-    return [Math.max(reserve, needed * 1.25), needed * 0.75]
   }
 
   read(position: number, target: Uint8Array, isLast = false): Promise<void> {

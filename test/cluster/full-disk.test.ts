@@ -122,6 +122,31 @@ testMounted(
   },
 )
 
+testMounted(
+  'a disk that a new cluster would fill at once is refused, and left as it is',
+  async t => {
+    if (!isRoot) {
+      t.log('not checked: a small disk takes root')
+      t.pass()
+      return
+    }
+    const cluster = await makeCluster(t)
+    const disk = `${cluster.directory}/disk`
+    await mkdir(disk)
+    t.is((await run('/', 'mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', disk])).code, 0)
+    for (const detach of [[], ['--detach']]) {
+      const args = ['up', cluster.mountpoint, '--home', `${disk}/home`, ...detach]
+      const { code, stderr } = await cluster.rookery(...args)
+      t.regex(
+        stderr,
+        /^rookery: the disk of [^\n]* is full \(100 MiB free, it takes 144 MiB\)[^\n]*\n$/,
+      )
+      t.is(code, 1)
+    }
+    t.deepEqual(await readdir(disk), [])
+  },
+)
+
 interface Filling {
   readonly top: string
   readonly bytes: number
