@@ -64,10 +64,22 @@ test('settings survive, and damaged ones are refused', async t => {
   await home.writeSettings(settings)
   t.deepEqual(await new Home(home.directory).readSettings(), settings)
   t.is((await prepareHome(home.directory)).directory, home.directory)
-  for (const text of ['', '{}', JSON.stringify({ ...settings, format: 2 })]) {
+  for (const text of ['', '{}', JSON.stringify({ ...settings, servers: 0 })]) {
     await writeFile(home.settingsFile, text)
-    await t.throwsAsync(home.readSettings(), { message: /is damaged, or was written by another/ })
+    await t.throwsAsync(home.readSettings(), { message: /is damaged: put back a copy of it$/ })
   }
+})
+
+test('settings of a newer version are refused as such', async t => {
+  const home = await prepareHome(join(t.context.directory, 'h'))
+  await writeFile(home.settingsFile, JSON.stringify({ format: 2, clusters: [] }))
+  await t.throwsAsync(home.readSettings(), { message: /has format 2, written by a newer Rookery/ })
+})
+
+test('a home that has lost its settings is told from one of something else', async t => {
+  const home = await prepareHome(join(t.context.directory, 'h'))
+  for (const name of ['manager', 'servers']) await mkdir(join(home.directory, name))
+  await t.throwsAsync(prepareHome(home.directory), { message: /cluster\.json is missing: put/ })
 })
 
 test('a second lock on a home is refused until the first is released', async t => {

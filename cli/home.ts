@@ -41,6 +41,8 @@ const homeEntries: ReadonlySet<string> = new Set([
   'run',
   'servers',
 ])
+/** What the home of a cluster has besides its settings. */
+const clusterEntries = ['manager', 'servers']
 const longestSocketPathBytes = 107
 
 const settings = z.object({
@@ -108,13 +110,13 @@ export class Home {
 
   /** null when this is no home yet. @throws Failure when what is there cannot be used. */
   async readSettings(): Promise<HomeSettings | null> {
-    return await readJson(this.settingsFile, settings)
+    return await readJson(this.settingsFile, settings, 'put back a copy of it')
   }
   async writeSettings(value: HomeSettings): Promise<void> {
     await writeJson(this.settingsFile, value)
   }
   async readState(): Promise<HomeState | null> {
-    return await readJson(this.stateFile, state)
+    return await readJson(this.stateFile, state, 'remove it')
   }
   async writeState(value: HomeState): Promise<void> {
     await writeJson(this.stateFile, value)
@@ -175,6 +177,11 @@ async function checkHome(home: Home): Promise<void> {
     throw new Failure(`home ${home.directory} belongs to another user: choose another with --home`)
   }
   const entries = await readdir(home.directory)
+  if (!entries.includes('cluster.json') && clusterEntries.every(entry => entries.includes(entry))) {
+    throw new Failure(
+      `${home.settingsFile} is missing: put back a copy of it, or choose another home with --home`,
+    )
+  }
   const ours = entries.includes('cluster.json') || entries.every(entry => homeEntries.has(entry))
   if (!ours) {
     throw new Failure(
@@ -206,17 +213,30 @@ function shortPlace(home: Home): string {
   return join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `rookery-${hash}`)
 }
 
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | null> {
+/** @param remedy for when it is damaged. */
+async function readJson<T>(path: string, schema: z.ZodType<T>, remedy: string): Promise<T | null> {
   const text = await readFile(path, 'utf8').catch(error => {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
     throw new Failure(`${path} cannot be read (${codeOf(error)})`, { cause: error })
   })
   if (text === null) return null
   try {
-    return schema.parse(JSON.parse(text))
+    const content: unknown = JSON.parse(text)
+    checkFormat(path, content)
+    return schema.parse(content)
   } catch (cause) {
-    throw new Failure(`${path} is damaged, or was written by another version of Rookery`, { cause })
+    if (cause instanceof Failure) throw cause
+    throw new Failure(`${path} is damaged: ${remedy}`, { cause })
   }
+}
+
+/** @throws Failure for the format of a newer version. */
+function checkFormat(path: string, content: unknown): void {
+  const found = z.object({ format: z.int().min(homeFormat + 1) }).safeParse(content)
+  if (!found.success) return
+  throw new Failure(
+    `${path} has format ${found.data.format}, written by a newer Rookery; this one knows format ${homeFormat}: run the newer one`,
+  )
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {

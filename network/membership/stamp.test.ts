@@ -97,8 +97,12 @@ test('a damaged, empty or oversized stamp is an error, not a claim', async t => 
   const directory = await scratch(t)
   for (const content of ['', '{"format": 4', '{"format": 4, "cluster": 3}', ' '.repeat(70_000)]) {
     await writeFile(join(directory, stampFile), content)
-    await refused(t, 'DISK', directory)
+    const { message } = await refused(t, 'DISK', directory)
+    t.notRegex(message, /\n/)
   }
+  await writeFile(join(directory, stampFile), '{"format": 4, "cluster": 3, "id": "", "kind": ""}')
+  const { message } = await refused(t, 'DISK', directory)
+  t.regex(message, /rookery\.json is damaged \(no valid cluster, role\): put back a copy of it$/)
 })
 
 test('a path that is no directory, or leads through a file, gets a clear error', async t => {

@@ -89,7 +89,12 @@ export async function readStamp(directory: string): Promise<Stamp | null> {
   }
   const stamp = stampSchema.safeParse(content)
   if (stamp.success) return stamp.data
-  return fail('DISK', `${file} is damaged: ${z.prettifyError(stamp.error)}`)
+  return fail('DISK', `${file} is damaged (${flawOf(stamp.error)}): put back a copy of it`)
+}
+
+function flawOf({ issues }: z.ZodError): string {
+  const fields = issues.flatMap(({ path }) => path.map(String))
+  return fields.length === 0 ? 'it is no JSON object' : `no valid ${fields.join(', ')}`
 }
 
 function merge(directory: string, found: Stamp | null, claim: Claim): Stamp {
