@@ -67,6 +67,7 @@ function plainMessage(error: Error): string {
   return ours ? text.replace(`${error.code}: `, '') : text
 }
 
-function oneLine(text: string): string {
+/** What anybody wrote, fit for a terminal. */
+export function oneLine(text: string): string {
   return printable(text.replaceAll(/\s*\n\s*/g, ' ').trim())
 }

@@ -27,6 +27,14 @@ const refused = test.macro({
 const home = join(directory, 'no-home')
 
 test('an unknown command', refused, ['fly'], 2, /unknown command 'fly'/)
+test('an unknown command beside a known one', refused, ['statu'], 2, /Did you mean .*status/)
+test(
+  'a name of several lines',
+  refused,
+  ['up', '/x', '--volume', 'a\nb\u001b[2J'],
+  2,
+  /'a b\?\[2J' is not a volume name/,
+)
 test('a missing mount point', refused, ['up'], 2, /missing required argument 'mountpoint'/)
 test('an empty mount point', refused, ['up', ''], 2, /argument 'mountpoint' is empty/)
 test('a mount point that is empty', refused, ['umount', '', '--force'], 2, /'mountpoint' is empty/)

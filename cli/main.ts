@@ -5,7 +5,7 @@ import { benchCommand } from './bench.ts'
 import { catCommand } from './cat.ts'
 import { downCommand } from './down.ts'
 import { drainCommand } from './drain.ts'
-import { describeError, exitCode, exitCodeOf, Failure } from './failure.ts'
+import { describeError, exitCode, exitCodeOf, Failure, oneLine } from './failure.ts'
 import { fsckCommand } from './fsck.ts'
 import { getCommand } from './get.ts'
 import { joinCommand } from './join.ts'
@@ -64,7 +64,7 @@ function program(): Command {
 /** What commander does not pass down to commands that were made apart. */
 function settle(command: Command): void {
   command.exitOverride().configureOutput({
-    outputError: (text, write) => write(`rookery: ${text.replace(/^error: /, '')}`),
+    outputError: (text, write) => write(`rookery: ${oneLine(text.replace(/^error: /, ''))}\n`),
   })
   for (const nested of command.commands) {
     nested.addOption(new Option('--debug').hideHelp())
