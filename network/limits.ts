@@ -604,6 +604,8 @@ export const maxViewWaiters = 16_384
 export const reportDeadlineMs = 500
 /** Slots whose last sequence a server remembers, to save a look-up: some 100 bytes each. */
 export const maxRememberedSlots = 65_536
+/** Changes of several blocks that ended half way, until they are repeated. */
+export const maxHalfDone = 4096
 /** Files whose blocks are being purged at a time. */
 export const maxPurgesInFlight = 16
 /** Files that have gone are gathered so long before their blocks go: one sync of the metadata does for all. */

@@ -88,7 +88,12 @@ export interface ServerRooms {
 export async function openRooms(init: RoomsInit): Promise<ServerRooms> {
   const store = new MetadataStore(init.store, init.onFailure, init.env.timers)
   const { partitionCount } = init.membership
-  const losses = new Losses(store, init.boot)
+  const losses = new Losses({
+    reader: store,
+    boot: init.boot,
+    server: init.membership.id,
+    random: init.env.random,
+  })
   let syncPoint: SyncPoint | null = null
   const blocks = await openDataDirectory(init.dataDirectory, {
     // Data has to leave metadata some space where both have one disk.

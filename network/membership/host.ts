@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname, uptime } from 'node:os'
 import type { Random } from '../env/env.ts'
-import type { Member } from '../wire/view.ts'
+import type { Member, MemberId } from '../wire/view.ts'
 
 export interface HostIdentity {
   /** Equal for all members on one machine, and on no other: 32 hexadecimal digits. */
@@ -38,16 +38,16 @@ export async function bootIdentity(random: Random, file: string = bootFile): Pro
 }
 
 /**
- * What a server calls a boot under which it found so often that the disk does not have what the kernel was given: to whoever relies
- * on that, it is another boot.
+ * What a server calls a boot of its machine under which it found so often that its disk does not have what the kernel was given: to
+ * whoever relies on that, it is another boot each time.
  */
-export function bootAfter(boot: string, losses: number): string {
-  return losses === 0 ? boot : `${boot}+${losses}`
+export function bootOfServer(boot: string, server: MemberId, losses: number): string {
+  return losses === 0 ? `${boot}/${server}` : `${boot}/${server}+${losses}`
 }
 
-/** The machine's boot that a server is under. */
+/** The machine's boot that a server has told of so. */
 export function machineBootOf(told: string): string {
-  return told.replace(/\+[0-9]+$/, '')
+  return told.replace(/\/.*$/s, '')
 }
 
 /** For how long this machine has been up, by its own clock. */

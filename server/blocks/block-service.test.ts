@@ -280,6 +280,35 @@ test('a change that its caller gave up before its turn is not begun', async t =>
   t.true(after.equals(before))
 })
 
+test('a punch that ended half way tells of all that it gave back when it is repeated', async t => {
+  const { service, partition, write } = await setUp(16)
+  for (let block = 0; block < 4; block++) await write(block, 1)
+  const punch = { ...file, slot: 3, sequence: 9, block: 0, offset: 0, endBlock: 4, endOffset: 0 }
+  let asked = 0
+  const gaveUp = service.punch(partition, punch, keep, () => ++asked < 3)
+  await t.throwsAsync(gaveUp, { code: 'NOT_READY' })
+  t.is(partition.facts.blocks, 2)
+  t.is((await service.punch(partition, punch, keep)).body.allocated, -4 * chunkBytes)
+  t.is((await service.punch(partition, punch, keep)).body.allocated, 0, 'that was told')
+})
+
+test('so does a copy, and begins none of its runs once it is given up', async t => {
+  const { service, partition, write } = await setUp(16)
+  await write(0, 3)
+  const hole = { ...file, slot: 2, sequence: 1, block: 0, offset: chunkBytes, endBlock: 0 }
+  await service.punch(partition, { ...hole, endOffset: 2 * chunkBytes }, keep)
+  const copy = copyOf({ block: 5, length: 3 * chunkBytes })
+  for (const runs of [0, 1, 2]) {
+    let asked = 0
+    const gaveUp = service.copy(partition, copy, keep, () => ++asked < runs + 2)
+    await t.throwsAsync(gaveUp, { code: 'NOT_READY' })
+    const read = { ...file, block: 5, offset: 2 * chunkBytes, length: chunkBytes }
+    const { payload } = await service.read(partition, read)
+    t.deepEqual(Buffer.concat(payload), Buffer.alloc(payload.length > 0 ? chunkBytes : 0))
+  }
+  t.is((await service.copy(partition, copy, keep)).body.allocated, 2 * chunkBytes)
+})
+
 test('ranges that no block has are refused', async t => {
   const { service, partition } = await setUp(16)
   const wrong = [{ length: 0 }, { length: -1 }, { offset: 2 ** 30 }, { sourceOffset: -5 }]

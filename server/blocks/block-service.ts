@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import type { Env } from '../../network/env/env.ts'
 import { ClusterError, PosixError } from '../../network/errors.ts'
-import { maxBlockBytes, purgeBatchBlocks } from '../../network/limits.ts'
+import { maxBlockBytes, maxHalfDone, purgeBatchBlocks } from '../../network/limits.ts'
+import { RecentMap } from '../../network/recent-map.ts'
 import type { Reply } from '../../network/rpc/contract.ts'
 import { packRanges, unpackRanges } from '../../network/wire/block-ranges.ts'
 import { partitionOfIno } from '../../network/wire/ids.ts'
@@ -12,6 +13,7 @@ import type {
   CopyBlockRequest,
   CutBlocksRequest,
   DataFile,
+  Mutation,
   PunchBlocksRequest,
   ReadBlockRequest,
   SeekBlocksReply,
@@ -40,6 +42,12 @@ interface Changing {
   readonly shipped: ShippedBlock
 }
 
+/** What a change of several blocks has changed of their space, bytes. */
+interface SoFar {
+  readonly sequence: number
+  allocated: number
+}
+
 type IsWanted = () => boolean
 
 const noChecksums = new Uint8Array(0)
@@ -52,6 +60,8 @@ export class BlockService {
   readonly #blocks: BlockStore
   readonly #purged: PurgedGenerations
   readonly #sources: CopySources
+  /** By slot, what changes that ended half way had changed by then: who repeats one is told of all of it. */
+  readonly #halfDone = new RecentMap<Key, SoFar>(maxHalfDone)
   /** Of partitions whose files had blocks cut here, the latest epoch in which they asked. */
   readonly #cutIn = new Map<number, number>()
 
@@ -173,13 +183,14 @@ export class BlockService {
     const range = blocksBetween(keyOf(partition, request), reach)
     if (request.purge) this.#purged.add(request)
     this.#checkEpoch(request)
-    const allocated = await this.#changeEach(partition, range, found => {
+    const soFar = { sequence: 0, allocated: 0 }
+    await this.#changeEach(partition, range, soFar, found => {
       this.#checkEpoch(request)
       return found.block >= reach ? null : this.#cutting(found, found.block === block ? offset : 0)
     })
     partition.store.assertOpen()
     await (request.durable ? partition.store.sync() : partition.store.settled())
-    return spaceReply(allocated)
+    return spaceReply(soFar.allocated)
   }
 
   /** @throws ClusterError STALE_EPOCH when a later server of the file has asked for a cut. */
@@ -204,16 +215,19 @@ export class BlockService {
     const range = blocksBetween(keyOf(partition, request), endBlock + 1)
     checkRange(offset, 0)
     checkRange(endOffset, 0)
-    const allocated = await this.#changeEach(partition, range, found => {
-      assertWanted(isWanted)
-      if (found.block > endBlock) return null
-      const from = found.block === block ? offset : 0
-      const to = found.block === endBlock ? endOffset : maxBlockBytes
-      return to <= from ? null : this.#punching(found, { offset: from, length: to - from })
+    const { key: slot } = keep(spaceReply(0))
+    return await this.#goingOn(slot, request, async soFar => {
+      await this.#changeEach(partition, range, soFar, found => {
+        assertWanted(isWanted)
+        if (found.block > endBlock) return null
+        const from = found.block === block ? offset : 0
+        const to = found.block === endBlock ? endOffset : maxBlockBytes
+        return to <= from ? null : this.#punching(found, { offset: from, length: to - from })
+      })
+      const reply = spaceReply(soFar.allocated)
+      await partition.stageMutations([keep(reply)])
+      return reply
     })
-    const reply = spaceReply(allocated)
-    await partition.stageMutations([keep(reply)])
-    return reply
   }
 
   async allocate(
@@ -255,20 +269,21 @@ export class BlockService {
     assertWanted(isWanted)
     const last = runs.at(-1)
     assert(last)
-    let before = 0
-    for (const run of runs.slice(0, -1)) {
+    const replyOf = (allocated: number) => ({ body: { allocated, present }, payload: noPayload })
+    return await this.#goingOn(keep(replyOf(0)).key, request, async soFar => {
+      for (const run of runs.slice(0, -1)) {
+        assertWanted(isWanted)
+        const changing = this.#copyRun(target, run)
+        const change = await this.#unpurged(target, changing)
+        if (change === null) continue
+        soFar.allocated += change.spaceDelta
+        await stage(partition, change, changing.shipped, [])
+      }
       assertWanted(isWanted)
-      const changing = this.#copyRun(target, run)
-      const change = await this.#unpurged(target, changing)
-      if (change === null) continue
-      before += change.spaceDelta
-      await stage(partition, change, changing.shipped, [])
-    }
-    const replyOf = ({ body }: Spaced) => {
-      return { body: { allocated: before + body.allocated, present }, payload: noPayload }
-    }
-    const keepAll = (reply: Spaced) => keep(replyOf(reply))
-    return replyOf(await this.#make(partition, target, keepAll, this.#copyRun(target, last)))
+      const all = ({ body }: Spaced) => replyOf(soFar.allocated + body.allocated)
+      const keepAll = (reply: Spaced) => keep(all(reply))
+      return all(await this.#make(partition, target, keepAll, this.#copyRun(target, last)))
+    })
   }
 
   #copyRun(target: BlockKey, { offset, length, data }: CopiedRun): Changing {
@@ -300,24 +315,40 @@ export class BlockService {
     return { block: -1, offset: 0 }
   }
 
-  /** @returns by how much the space of the blocks has changed, bytes. */
+  /** Runs a change of several blocks, or the rest of one of this slot that ended half way. */
+  async #goingOn<T>(
+    slot: Key,
+    { sequence }: Mutation,
+    change: (soFar: SoFar) => Promise<T>,
+  ): Promise<T> {
+    const before = this.#halfDone.get(slot)
+    const soFar = before?.sequence === sequence ? before : { sequence, allocated: 0 }
+    try {
+      const result = await change(soFar)
+      if (before !== undefined) this.#halfDone.delete(slot)
+      return result
+    } catch (error) {
+      if (soFar.allocated !== 0) this.#halfDone.set(slot, soFar)
+      throw error
+    }
+  }
+
   async #changeEach(
     partition: Partition,
     [from, to]: readonly [Key, Key],
+    soFar: SoFar,
     changeOf: (block: BlockKey) => Changing | null,
-  ): Promise<number> {
+  ): Promise<void> {
     let count = 0
-    let allocated = 0
     for await (const key of blocksIn(partition, from, to)) {
       const changing = changeOf(parseBlockKey(key))
       const change = changing && (await changing.begin())
       if (changing === null || change === null) continue
-      allocated += change.spaceDelta
+      soFar.allocated += change.spaceDelta
       // At once: a writer that holds the next block may wait for the space of this one.
       const committed = stage(partition, change, changing.shipped, [])
       if (++count % purgeBatchBlocks === 0) await committed
     }
-    return allocated
   }
 }
 

@@ -2,6 +2,7 @@
 import { stat, truncate } from 'node:fs/promises'
 import test from 'ava'
 import { encodeSyncedChange, syncedChangeKey } from '../../server/blocks/index.ts'
+import { eventually } from './eventually.ts'
 import { type DamagedDisks, firstBoot, InProcessCluster } from './in-process.ts'
 
 test('fsync fails once after the machines of servers started again, not after the servers did', async t => {
@@ -35,6 +36,28 @@ test('and once after a disk did not take what it was given, though the machine w
   await t.notThrowsAsync(file.sync(), 'nothing more was lost')
   await file.close()
   t.deepEqual((await cluster.check({ data: true })).findings, [])
+})
+
+test('also when what was lost has gone to another server of the same machine', async t => {
+  await using cluster = await InProcessCluster.start(1, undefined, 2)
+  const files = await cluster.connect()
+  const written = await Promise.all(
+    Array.from({ length: 12 }, async (_, index) => {
+      const file = await files.open(`/file-${index}`, 'w')
+      await file.write(Buffer.alloc(100_000, 7))
+      return file
+    }),
+  )
+  await cluster.damage(disks => Promise.all(disks.map(forgetUnsynced)).then(() => undefined))
+  const { id } = await cluster.addServer(firstBoot)
+  const client = await cluster.client()
+  await eventually('a partition has moved', async () =>
+    client.view.partitions.some(({ primary }) => primary === id),
+  )
+  for (const file of written) {
+    await t.throwsAsync(file.sync(), { code: 'EIO' })
+    await file.close()
+  }
 })
 
 /** As if nothing had ever been synced, and none of it were on the disk. */
