@@ -42,8 +42,9 @@ export interface WriteBlockRequest extends BlockRequest, Bounded, Flushing, Muta
   readonly ranges: readonly number[]
   readonly checksums: Uint8Array
   /**
-   * Of the clock that the server told with the session: what it comes upon later it refuses with STALE_WRITE, as what the
-   * client was leased may have ended, and others may have written since; unless the inode's server says that it has not.
+   * Of the clock that the server told with the session: what it comes upon later it refuses with STALE_WRITE, as what the client
+   * was leased or granted may have ended, and others may have written since; unless, of a lease (`flushes`), the inode's server says
+   * that it has not.
    */
   readonly notAfterMs?: number
   /**

@@ -46,7 +46,7 @@ export async function readRecord(
   return { pieces, checksums }
 }
 
-/** The stored bytes of one chunk, for whoever replaces it, without the zeros behind them. @throws ClusterError CHECKSUM, DISK. */
+/** The stored bytes of one chunk, for whoever replaces or verifies it, without the zeros behind them. @throws ClusterError CHECKSUM, DISK. */
 export async function readChunk(
   device: Device,
   record: BlockRecord,

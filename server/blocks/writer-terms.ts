@@ -1,5 +1,5 @@
 /**
- * Whether a block that comes late may come: a client names a moment after which its lease may have ended
+ * Whether a block that comes late may come: a client names a moment after which its lease, or its grant to append, may have ended
  * (`WriteBlockRequest.notAfterMs`), but a slow network is no reason to refuse what it goes on being leased.
  *
  * 1. What is let in is in order here before the lease can end: what the inode's server says is left of it counts from when
@@ -28,7 +28,7 @@ export class WriterTerms {
 
   async #ask(request: WriteBlockRequest, client: string): Promise<void> {
     const { ino, block, flushes: change } = request
-    const text = `block ${block} of inode ${ino} came when its client's lease may have ended`
+    const text = `block ${block} of inode ${ino} came when what its client was leased or granted may have ended`
     if (change === undefined) throw new ClusterError('STALE_WRITE', text)
     const askedMs = this.#clock.uptimeMs()
     let leftMs: number
